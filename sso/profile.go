@@ -1,0 +1,30 @@
+package sso
+
+import "time"
+
+// Profile is what both protocols hand to signIn: one person, as the identity
+// provider describes them. Nothing in it is checked against our own people yet.
+type Profile struct {
+	// Subject is the immutable key at the provider. Two kinds may hold equal
+	// values (a user may choose a name that is another one's id), so an
+	// identity is keyed by connection, SubjectKind and Subject together.
+	Subject     string
+	SubjectKind string // "nameid", "attribute:NAME", or an OIDC claim ("sub", "oid+tid")
+
+	Email         string // as sent; the caller folds it
+	EmailVerified bool   // the provider says so itself (OIDC); always false from SAML
+	GivenName     string
+	FamilyName    string
+	DisplayName   string
+	UserName      string
+
+	Groups      []string
+	GroupsKnown bool // false: no list was sent or it was cut; remove nobody from anything
+
+	Attributes map[string][]string // all of them, by name as sent
+
+	NameIDFormat        string    // SAML only
+	SessionIndex        string    // SAML SessionIndex or OIDC sid
+	SessionNotOnOrAfter time.Time // zero: the provider sets no end
+	AuthnInstant        time.Time
+}

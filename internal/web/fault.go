@@ -1,0 +1,110 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// answer is how a kind of fault looks from outside.
+type answer struct {
+	Status int
+	Title  string
+	Plain  string // the sentence when the fault brings none
+}
+
+// answers has every kind; a test walks them.
+var answers = map[fault.Kind]answer{
+	fault.Internal:    {http.StatusInternalServerError, "Something went wrong", "That is our fault, and it has been logged. Try again; if it stays, give your administrator the reference below."},
+	fault.Invalid:     {http.StatusBadRequest, "That was not understood", "Something in the request is not right. Go back, check what you typed, and send it again."},
+	fault.NotFound:    {http.StatusNotFound, "Page not found", "There is nothing at this address, or you may not see it. Check the link."},
+	fault.Conflict:    {http.StatusConflict, "That clashes with something", "Somebody changed this meanwhile. Go back, load the page again, and look before you send."},
+	fault.Denied:      {http.StatusForbidden, "Not allowed", "Your role does not allow this. Ask an administrator of your organization."},
+	fault.SignIn:      {http.StatusUnauthorized, "Please sign in", "You are not signed in, or your session has ended."},
+	fault.Expired:     {http.StatusGone, "This is no longer valid", "It was used before, withdrawn, or is too old. Ask for a new one."},
+	fault.TooMany:     {http.StatusTooManyRequests, "Too many attempts", "Wait a minute, then try again."},
+	fault.Unavailable: {http.StatusServiceUnavailable, "Not available right now", "Something that we need does not answer. Try again in a minute."},
+}
+
+// Status is the HTTP status of an error, for handlers that show it in their own page.
+func Status(err error) int {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge
+	}
+	return answers[fault.Of(err)].Status
+}
+
+// Sentence is what of an error may be shown.
+func Sentence(err error) string {
+	if s := fault.Public(err); s != "" {
+		return s
+	}
+	return answers[fault.Of(err)].Plain
+}
+
+// problem is RFC 9457 JSON.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Field     string `json:"field,omitempty"`
+	RequestID string `json:"request_id"`
+}
+
+// fail answers a request with an error.
+func (m *Mux) fail(w *response, r *http.Request, err error) {
+	w.err = err
+	if w.status != 0 { // half an answer is out: the log line is all that is left
+		return
+	}
+	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) { // the browser left
+		w.status = 499
+		return
+	}
+	a := answers[fault.Of(err)]
+	m.show(w, r, Status(err), problem{Title: a.Title, Detail: Sentence(err), Field: fault.Field(err)})
+}
+
+// failStatus answers what ServeMux refused.
+func (m *Mux) failStatus(w *response, r *http.Request, status int) {
+	w.refused, w.unrouted = 0, false
+	w.Header().Del("Content-Type")
+	p := problem{Title: answers[fault.NotFound].Title, Detail: answers[fault.NotFound].Plain}
+	if status == http.StatusMethodNotAllowed {
+		p = problem{Title: "Not possible here", Detail: "This address does not take " + r.Method + ", only " + w.Header().Get("Allow") + "."}
+	}
+	m.show(w, r, status, p)
+}
+
+func (m *Mux) show(w *response, r *http.Request, status int, p problem) {
+	p.Type, p.Status, p.RequestID = "about:blank", status, stateOf(r).id
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "60")
+	}
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(p)
+		return
+	}
+	if err := own.Write(w, r, status, "fault", p); err != nil {
+		m.log.ErrorContext(r.Context(), "error page", "request_id", p.RequestID, "error", err)
+		http.Error(w, p.Title+". Reference: "+p.RequestID, status)
+	}
+}
+
+// JSON answers with v.
+func JSON(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err = w.Write(append(b, '\n'))
+	return err
+}

@@ -1,0 +1,181 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// Form is what somebody typed and what is wrong with it. A page shows it with
+// the templates "errors", "field", "select" and "checks".
+//
+//	{{template "errors" .Form}}
+//	{{template "field" (.Form.Input "email" "E-mail address" "type=email" "autocomplete=username" "required")}}
+type Form struct {
+	Values map[string][]string
+	Errors []FieldError // in the order found
+}
+
+// FieldError is one sentence about one field; Field is empty when it is about the whole form.
+type FieldError struct{ Field, Text string }
+
+// ReadForm parses the posted fields (url-encoded or multipart, files stay in
+// r.MultipartForm). Faults: Invalid (malformed, or larger than allowed).
+// Values are trimmed, except of fields named password.
+func ReadForm(r *http.Request) (Form, error) {
+	var err error
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		err = r.ParseMultipartForm(1 << 20)
+	} else {
+		err = r.ParseForm()
+	}
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return Form{}, fault.Invalid.Wrap(err, "The form is larger than the %d kB that are allowed here.", tooLarge.Limit>>10)
+	}
+	if err != nil {
+		return Form{}, fault.Invalid.Wrap(err, "The form could not be read. Load the page again and send it once more.")
+	}
+	f := Form{Values: map[string][]string{}}
+	for name, values := range r.PostForm {
+		for _, v := range values {
+			if !strings.Contains(name, "password") {
+				v = strings.TrimSpace(v)
+			}
+			f.Values[name] = append(f.Values[name], v)
+		}
+	}
+	return f, nil
+}
+
+// Get is the first value of a field.
+func (f Form) Get(name string) string {
+	if v := f.Values[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// All are the values of a field with several.
+func (f Form) All(name string) []string { return f.Values[name] }
+
+// Set puts a value in, for a form that starts filled.
+func (f *Form) Set(name string, values ...string) {
+	if f.Values == nil {
+		f.Values = map[string][]string{}
+	}
+	f.Values[name] = values
+}
+
+// Fail says what is wrong with a field.
+func (f *Form) Fail(field, text string) { f.Errors = append(f.Errors, FieldError{field, text}) }
+
+// Take puts err into the form when the person can mend it there (Invalid,
+// Conflict, TooMany, Expired with a sentence), and tells whether it did.
+// Show the form again with Status(err) then, else return the error.
+func (f *Form) Take(err error) bool {
+	switch fault.Of(err) {
+	case fault.Invalid, fault.Conflict, fault.TooMany, fault.Expired:
+		f.Fail(fault.Field(err), Sentence(err))
+		return true
+	}
+	return false
+}
+
+// Bad tells whether anything is wrong.
+func (f Form) Bad() bool { return len(f.Errors) > 0 }
+
+func (f Form) errorOf(name string) string {
+	for _, e := range f.Errors {
+		if e.Field == name {
+			return e.Text
+		}
+	}
+	return ""
+}
+
+// Field is one control as the templates draw it.
+type Field struct {
+	ID, Name, Label, Value, Error, Help          string
+	Type, Autocomplete, InputMode, Placeholder   string
+	MinLength, MaxLength, Accept, Pattern, Rows  string
+	Required, Autofocus, Checked, Multiple, Wide bool
+	Options                                      []Option
+}
+
+// Option is one choice of a select or of a group of boxes.
+type Option struct {
+	Value, Label string
+	Help         string
+	Chosen       bool
+}
+
+// Describe lists the ids that explain the control, for aria-describedby.
+func (f Field) Describe() string {
+	var ids []string
+	if f.Help != "" {
+		ids = append(ids, f.ID+"-help")
+	}
+	if f.Error != "" {
+		ids = append(ids, f.ID+"-error")
+	}
+	return strings.Join(ids, " ")
+}
+
+// Input is a text control, a checkbox, a file or a textarea ("type=textarea").
+// attrs are "name=value" or a bare name: type, autocomplete, inputmode,
+// placeholder, minlength, maxlength, accept, pattern, rows, help, value
+// (what a checkbox sends), required, autofocus, multiple.
+func (f Form) Input(name, label string, attrs ...string) Field {
+	d := Field{ID: "f-" + name, Name: name, Label: label, Value: f.Get(name), Error: f.errorOf(name), Type: "text", Rows: "4"}
+	text := map[string]*string{
+		"type": &d.Type, "autocomplete": &d.Autocomplete, "inputmode": &d.InputMode, "placeholder": &d.Placeholder,
+		"minlength": &d.MinLength, "maxlength": &d.MaxLength, "accept": &d.Accept, "pattern": &d.Pattern, "rows": &d.Rows, "help": &d.Help,
+	}
+	flags := map[string]*bool{"required": &d.Required, "autofocus": &d.Autofocus, "multiple": &d.Multiple}
+	value := "on"
+	for _, a := range attrs {
+		key, v, _ := strings.Cut(a, "=")
+		if to, ok := text[key]; ok {
+			*to = v
+		} else if to, ok := flags[key]; ok {
+			*to = true
+		} else if key == "value" {
+			value = v
+		}
+	}
+	switch d.Type {
+	case "password", "file":
+		d.Value = "" // never sent back
+	case "checkbox":
+		d.Checked = d.Value == value
+		d.Value = value
+	}
+	return d
+}
+
+// Select is a drop-down.
+func (f Form) Select(name, label string, options []Option, attrs ...string) Field {
+	d := f.Input(name, label, attrs...)
+	d.Options = f.choose(name, options)
+	return d
+}
+
+// Checks is a group of boxes of which several may be chosen.
+func (f Form) Checks(name, label string, options []Option, attrs ...string) Field {
+	d := f.Input(name, label, attrs...)
+	d.Options = f.choose(name, options)
+	return d
+}
+
+func (f Form) choose(name string, options []Option) []Option {
+	chosen := make([]Option, len(options))
+	for i, o := range options {
+		for _, v := range f.Values[name] {
+			o.Chosen = o.Chosen || v == o.Value
+		}
+		chosen[i] = o
+	}
+	return chosen
+}

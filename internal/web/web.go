@@ -1,0 +1,187 @@
+// Package web is the HTTP kit under every door: routes that name their
+// protection, handlers that return errors, pages, forms and flash messages.
+//
+// A request goes through ServeHTTP (id, security headers, client address, panic
+// guard, one log line), then the route's own guard, then the handler; what the
+// handler returns as an error becomes a page, or problem JSON under /api.
+//
+//	m.Public("GET /login", h)                                   anybody; foreign sites may not post
+//	m.Member("GET /account", h)                                 signed in, else to /login
+//	m.Console(access.ViewUsers, "GET /console/{org}/users", h)  the right organization and permission
+//	m.Machine("POST /sso/saml/{connection}/acs", h)             outside cookies; guards itself
+//
+// There is no route without one of these. The package knows neither sessions
+// nor features: who asks comes from Options.Authenticate, organizations from
+// Options.Org. It owns the layout, the style sheet and the map from fault kinds
+// to statuses. Pages work without JavaScript and there is none.
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// Handler answers a request or says why not. It must not have written anything
+// when it returns an error.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Org is the organization that a console page is about.
+type Org struct{ ID, Slug, Name string }
+
+// NavItem is one entry of the console's navigation. It is shown to those who
+// hold Need; {org} in Path becomes the organization's slug.
+type NavItem struct {
+	Label string
+	Path  string
+	Need  access.Permission
+}
+
+// Options is what the kit must be told.
+type Options struct {
+	PublicURL      string                                                              // scheme and host by which browsers reach us
+	Authenticate   func(*http.Request) (access.Actor, error)                           // fault.SignIn when nobody is signed in
+	Org            func(ctx context.Context, slug string) (id, name string, err error) // fault.NotFound when there is none
+	Nav            []NavItem                                                           // the console's navigation, in order
+	TrustedProxies []netip.Prefix                                                      // peers whose X-Forwarded-For is believed; none by default
+	Log            *slog.Logger                                                        // default slog.Default()
+	Metrics        func(route, method string, status int, took time.Duration)          // may be nil
+	Banner         func() string                                                       // a line over every page ("mail stays on this machine"); may be nil
+}
+
+// Mux holds all routes. It is safe for use once everything is mounted.
+type Mux struct {
+	opts   Options
+	public *url.URL
+	log    *slog.Logger
+	routes *http.ServeMux
+	cross  *http.CrossOriginProtection
+}
+
+// NewMux panics when PublicURL is not an absolute http or https URL: config has checked it.
+func NewMux(opts Options) *Mux {
+	u, err := url.Parse(opts.PublicURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		panic(fmt.Sprintf("web: public URL %q is not like https://id.example.com", opts.PublicURL))
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	m := &Mux{opts: opts, public: u, log: opts.Log, routes: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	// Behind a proxy the Host header need not be the public one.
+	if err := m.cross.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+		panic(fmt.Sprintf("web: public URL %q: %v", opts.PublicURL, err))
+	}
+	m.Public("GET /static/{file}", serveStatic)
+	return m
+}
+
+// URL is path as an absolute URL under the public URL.
+func (m *Mux) URL(path string) string {
+	return strings.TrimSuffix(m.opts.PublicURL, "/") + path
+}
+
+// Public mounts a page for anybody. Unsafe methods from foreign sites are refused.
+func (m *Mux) Public(pattern string, h Handler) {
+	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		if err := m.sameOrigin(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
+// Member mounts a page for signed-in people. Others are sent to /login and
+// come back afterwards.
+func (m *Mux) Member(pattern string, h Handler) {
+	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		if err := m.sameOrigin(r); err != nil {
+			return err
+		}
+		if err := stateOf(r).signedIn(r); err != nil {
+			return toLogin(w, r, err)
+		}
+		return h(w, r)
+	})
+}
+
+// Console mounts a page about one organization; pattern must have {org}. The
+// actor needs p there. Operators are moved into the organization; for everybody
+// else another organization does not exist.
+func (m *Mux) Console(p access.Permission, pattern string, h Handler) {
+	if !strings.Contains(pattern, "/{org}") {
+		panic("web: console route without {org}: " + pattern)
+	}
+	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		if err := m.sameOrigin(r); err != nil {
+			return err
+		}
+		s := stateOf(r)
+		if err := s.signedIn(r); err != nil {
+			return toLogin(w, r, err)
+		}
+		if err := s.enter(r, p); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
+// Machine mounts an endpoint for programs and for posts from foreign sites
+// (SAML): no cookies, no cross-origin check, no body limit. The handler does
+// its own authentication and limits.
+func (m *Mux) Machine(pattern string, h Handler) {
+	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		s := stateOf(r)
+		s.resolved = true // nobody: Actor never looks at the cookie
+		r.Body = s.body
+		return h(w, r)
+	})
+}
+
+// enter moves the actor into the organization of the URL and checks p there.
+func (s *state) enter(r *http.Request, p access.Permission) error {
+	slug := r.PathValue("org")
+	id, name, err := s.mux.opts.Org(r.Context(), slug)
+	if err != nil {
+		return err
+	}
+	if id != s.actor.Org && !s.actor.Operator {
+		return fault.NotFound.Say("There is no organization %q here, or you do not belong to it.", slug)
+	}
+	s.actor = s.actor.In(id)
+	s.org = Org{ID: id, Slug: slug, Name: name}
+	if !s.actor.May(p) {
+		return fault.Denied.Say("Your role does not allow this page. Ask an administrator of %s for the permission %q.", name, string(p))
+	}
+	return nil
+}
+
+func (m *Mux) sameOrigin(r *http.Request) error {
+	if err := m.cross.Check(r); err != nil {
+		return fault.Denied.Wrap(err, "This form was sent from another site, so nothing was done. Open the page here and try again.")
+	}
+	return nil
+}
+
+// toLogin sends a browser to the sign-in page and back to where it wanted to
+// go. Programs under /api get the refusal itself, and so does any other error.
+func toLogin(w http.ResponseWriter, r *http.Request, err error) error {
+	if !fault.Is(err, fault.SignIn) || strings.HasPrefix(r.URL.Path, "/api/") {
+		return err
+	}
+	target := "/login"
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		target += "?next=" + url.QueryEscape(r.URL.RequestURI())
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
+	return nil
+}

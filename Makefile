@@ -1,0 +1,37 @@
+# run    start a server with an embedded database       test   everything, on both databases, race detector on
+# demo   the same with people to look at                check  format, vet, staticcheck, vulnerabilities, fuzzing
+# build  one static binary in bin/                      bench  each hot path beside its raw limit
+
+# go.sum is complete and some modules resolve by exact version only, so nothing may rewrite it.
+export GOFLAGS := -mod=readonly -buildvcs=false
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+FUZZTIME ?= 6s
+
+.PHONY: run demo build test check bench generate provide
+
+run:
+	go run ./cmd/muster serve
+
+demo:
+	go run ./cmd/muster serve --demo
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/muster ./cmd/muster
+
+provide:
+	.ci/provide
+
+test: provide
+	go test -race -timeout 25m ./...
+
+check:
+	.ci/check $(FUZZTIME)
+
+bench:
+	.ci/bench
+
+generate:
+	go run ./cmd/muster config reference > docs/settings.md
+	go run ./cmd/muster config reference --sample > docs/muster.sample.yaml

@@ -1,0 +1,338 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// migrationOwner is the package that names the tables of a migration file, by
+// the file's number.
+func migrationOwner(number int) string {
+	if number < 10 {
+		return "store"
+	}
+	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
+		15: "internal/invite", 16: "internal/account"}[number]
+}
+
+// reads are tables that another package's SELECT may name beside the owner's
+// own, each for a reason. Nobody else may ever write them.
+var reads = map[string]string{
+	"internal/session users":      "a session is live only while its user is active: joined, so that no door has to tell",
+	"internal/session user_roles": "who asks and with which roles is one query on every request",
+}
+
+// unscoped are the functions whose statements may do without an organization,
+// because none is known yet (a token, a session, a mail domain leads to it) or
+// because expiry is the same for all. Each goes through db.Lookup, LookupAll or Sweep.
+var unscoped = map[string]string{
+	"store.DB.DirectoryByID":           "the directory's id stands in the URL, its token then proves the right to it",
+	"internal/session.Store.Operators": "whether the server has an operator at all: a number, nobody's data",
+	"internal/session.Store.Sweep":     "expiry is the same for all",
+}
+
+// table is one of ours, as the migrations make it.
+type table struct {
+	owner  string
+	tenant bool // has org_id
+}
+
+var (
+	createTable = regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+) \((.*?)\n\)`)
+	primaryKey  = regexp.MustCompile(`PRIMARY KEY \(([a-z_]+)`)
+	statement   = regexp.MustCompile(`^\s*(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s`)
+	tableNames  = regexp.MustCompile(`\b((?:DELETE )?FROM|JOIN|INTO|UPDATE|TABLE)\s+([a-z_]+)\b`)
+	withNames   = regexp.MustCompile(`\b([a-z_]+)(?:\s*\([a-z_, ]*\))?\s+AS\s+(?:NOT )?(?:MATERIALIZED\s*)?\(`)
+	scoped      = regexp.MustCompile(`\borg_id = (?:\?|\{\{)`)
+	scopedPut   = regexp.MustCompile(`(?s)INSERT INTO [a-z_]+ \([^)]*\borg_id\b`)
+)
+
+func tables(t *testing.T) map[string]table {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "store/migrations/*.sql"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	all := map[string]table{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digits, _, _ := strings.Cut(filepath.Base(name), "_")
+		number, err := strconv.Atoi(digits)
+		owner := migrationOwner(number)
+		if err != nil || owner == "" {
+			t.Errorf("%s belongs to no package; say in sql_test.go to which", name)
+		}
+		for _, m := range createTable.FindAllStringSubmatch(string(text), -1) {
+			tenant := strings.Contains(m[2], "\n  org_id ")
+			if key := primaryKey.FindStringSubmatch(m[2]); tenant && (key == nil || key[1] != "org_id") {
+				t.Errorf("%s: table %s has org_id, but its primary key does not start with it", filepath.Base(name), m[1])
+			}
+			all[m[1]] = table{owner: owner, tenant: tenant}
+		}
+	}
+	return all
+}
+
+// sqlText is one statement in the source, its constants put together.
+type sqlText struct {
+	at, pkg, fn, call string // call: the method that it is handed to
+	text              string
+}
+
+func TestTablesAreNamedByTheirOwnerAndScoped(t *testing.T) {
+	t.Parallel()
+	known := tables(t)
+	used, read := map[string]bool{}, map[string]bool{}
+	n := 0
+	for _, s := range statements(t) {
+		own := map[string]bool{} // names made by WITH
+		for _, m := range withNames.FindAllStringSubmatch(s.text, -1) {
+			own[m[1]] = true
+		}
+		tenant := false
+		for _, m := range tableNames.FindAllStringSubmatchIndex(s.text, -1) {
+			verb, name := s.text[m[2]:m[3]], s.text[m[4]:m[5]]
+			tb, ours := known[name]
+			if !ours || own[name] || strings.HasPrefix(s.text[m[5]:], "(") {
+				continue
+			}
+			n++
+			if _, ok := reads[s.pkg+" "+name]; ok && (verb == "FROM" || verb == "JOIN") {
+				read[s.pkg+" "+name] = true
+			} else if tb.owner != s.pkg {
+				t.Errorf("%s: %s names the table %s, which is %s's:\n\t%s", s.at, s.pkg, name, tb.owner, s.text)
+			}
+			tenant = tenant || tb.tenant
+		}
+		if !tenant || scoped.MatchString(s.text) || scopedPut.MatchString(s.text) {
+			continue
+		}
+		where := s.pkg + "." + s.fn
+		if _, listed := unscoped[where]; listed && slices.Contains([]string{"Lookup", "LookupAll", "Sweep"}, s.call) {
+			used[where] = true
+			continue
+		}
+		t.Errorf("%s: %s (through %q) has no org_id = ? and is not a listed look-up:\n\t%s", s.at, where, s.call, s.text)
+	}
+	if n < 30 {
+		t.Errorf("only %d uses of tables found: the test does not see the statements", n)
+	}
+	for who := range reads {
+		if !read[who] {
+			t.Errorf("reads lists %q, which no statement needs any more", who)
+		}
+	}
+	for where := range unscoped {
+		if !used[where] {
+			t.Errorf("unscoped lists %s, which has no such statement any more", where)
+		}
+	}
+}
+
+// statements finds every SQL text in code that is not a test.
+func statements(t *testing.T) []sqlText {
+	set, files := sources(t, 0)
+	byPkg := map[string][]source{}
+	for _, f := range files {
+		if !f.test && !testKit(f.pkg) {
+			byPkg[f.pkg] = append(byPkg[f.pkg], f)
+		}
+	}
+	var all []sqlText
+	for _, pkg := range slices.Sorted(maps.Keys(byPkg)) {
+		w := walker{set: set, pkg: pkg, consts: map[string]ast.Expr{}}
+		for _, f := range byPkg[pkg] {
+			w.collect(f.file)
+		}
+		for _, f := range byPkg[pkg] {
+			w.file(f.file)
+		}
+		all = append(all, w.found...)
+	}
+	return all
+}
+
+type walker struct {
+	set    *token.FileSet
+	pkg    string
+	consts map[string]ast.Expr // string constants and variables of the package, by name
+	found  []sqlText
+}
+
+// collect remembers what names stand for.
+func (w *walker) collect(f *ast.File) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			for i, name := range spec.Names {
+				if i < len(spec.Values) {
+					w.consts[name.Name] = spec.Values[i]
+				}
+			}
+		}
+		return true
+	})
+}
+
+// file looks at every function, and at package variables that hold statements
+// which are not built upon elsewhere.
+func (w *walker) file(f *ast.File) {
+	for _, d := range f.Decls {
+		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.VAR {
+			w.function("var", g)
+		}
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || fn.Body == nil {
+			continue
+		}
+		name := fn.Name.Name
+		if fn.Recv != nil {
+			typ := fn.Recv.List[0].Type
+			if star, ok := typ.(*ast.StarExpr); ok {
+				typ = star.X
+			}
+			if id, ok := typ.(*ast.Ident); ok {
+				name = id.Name + "." + name
+			}
+		}
+		w.function(name, fn.Body)
+	}
+}
+
+// function evaluates each outermost string expression.
+func (w *walker) function(name string, body ast.Node) {
+	var visit func(n ast.Node, call string)
+	visit = func(n ast.Node, call string) {
+		ast.Inspect(n, func(m ast.Node) bool {
+			if m == nil || m == n {
+				return true
+			}
+			switch x := m.(type) {
+			case *ast.CallExpr:
+				visit(x.Fun, call)
+				for _, arg := range x.Args {
+					w.expression(name, callName(x, call), arg, visit)
+				}
+				return false
+			case *ast.GenDecl:
+				return x.Tok != token.CONST // evaluated where it is used
+			case ast.Expr:
+				if text, ok := w.eval(x, 0); ok {
+					w.keep(name, call, x, text)
+					return false
+				}
+			}
+			return true
+		})
+	}
+	visit(body, "")
+}
+
+func (w *walker) expression(name, call string, e ast.Expr, visit func(ast.Node, string)) {
+	if text, ok := w.eval(e, 0); ok {
+		w.keep(name, call, e, text)
+		return
+	}
+	visit(&ast.ParenExpr{X: e}, call)
+}
+
+// callName is the method called; helpers that only shape text pass the outer one on.
+func callName(c *ast.CallExpr, outer string) string {
+	switch f := c.Fun.(type) {
+	case *ast.SelectorExpr:
+		if id, ok := f.X.(*ast.Ident); ok && (id.Name == "fmt" || id.Name == "strings") && outer != "" {
+			return outer
+		}
+		return f.Sel.Name
+	case *ast.Ident:
+		return f.Name
+	}
+	return outer
+}
+
+func (w *walker) keep(fn, call string, at ast.Expr, text string) {
+	if statement.MatchString(text) {
+		w.found = append(w.found, sqlText{at: w.set.Position(at.Pos()).String(), pkg: w.pkg, fn: fn, call: call, text: text})
+	}
+}
+
+// eval puts a string expression together; what is not constant becomes "…".
+func (w *walker) eval(e ast.Expr, depth int) (string, bool) {
+	if depth > 20 {
+		return "", false
+	}
+	switch x := e.(type) {
+	case *ast.BasicLit:
+		s, err := strconv.Unquote(x.Value)
+		return s, x.Kind == token.STRING && err == nil
+	case *ast.ParenExpr:
+		return w.eval(x.X, depth+1)
+	case *ast.Ident:
+		if v, ok := w.consts[x.Name]; ok {
+			return w.eval(v, depth+1)
+		}
+	case *ast.BinaryExpr:
+		if x.Op != token.ADD {
+			return "", false
+		}
+		left, okLeft := w.eval(x.X, depth+1)
+		right, okRight := w.eval(x.Y, depth+1)
+		if !okLeft && !okRight {
+			return "", false
+		}
+		if !okLeft {
+			left = "…"
+		}
+		if !okRight {
+			right = "…"
+		}
+		return left + right, true
+	}
+	return "", false
+}
+
+// The test itself must see what it is there for.
+func TestTheWalkerSeesStatements(t *testing.T) {
+	t.Parallel()
+	const code = `package p
+const columns = "SELECT a, b FROM users"
+func (t *thing) Find(x string) {
+	t.tx.Get(&d, columns + " WHERE org_id = ? AND id = ?", x)
+	t.db.Lookup(ctx, &d, columns + x)
+	query := "DELETE FROM users"
+	query += " WHERE org_id = ?"
+	tx.Exec(fmt.Sprintf("UPDATE users SET a = %s", x))
+}`
+	set := token.NewFileSet()
+	f, err := parser.ParseFile(set, "p.go", code, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := walker{set: set, pkg: "p", consts: map[string]ast.Expr{}}
+	w.collect(f)
+	w.file(f)
+	want := []string{
+		"thing.Find Get SELECT a, b FROM users WHERE org_id = ? AND id = ?",
+		"thing.Find Lookup SELECT a, b FROM users…",
+		"thing.Find  DELETE FROM users",
+		"thing.Find Exec UPDATE users SET a = %s",
+	}
+	var got []string
+	for _, s := range w.found {
+		got = append(got, s.fn+" "+s.call+" "+s.text)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("found\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}

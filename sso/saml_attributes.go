@@ -1,5 +1,7 @@
 package sso
 
+import "strings"
+
 // attributeMap says under which names an assertion carries a profile. Lists
 // are tried in order and the first name with a value wins.
 type attributeMap struct {
@@ -12,4 +14,124 @@ type attributeMap struct {
 	FamilyName  []string   `json:"family_name,omitempty"`
 	DisplayName []string   `json:"display_name,omitempty"`
 	Groups      []string   `json:"groups,omitempty"`
+}
+
+// Claim name prefixes of Microsoft's products.
+const (
+	claimsXMLSOAP  = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+	claimsIdentity = "http://schemas.microsoft.com/identity/claims/"
+	claimsWindows  = "http://schemas.microsoft.com/ws/2008/06/identity/claims/"
+
+	// groupsLink is what Entra ID sends instead of more than 150 groups:
+	// https://learn.microsoft.com/entra/identity-platform/saml-claims-customization
+	groupsLink = "http://schemas.microsoft.com/claims/groups.link"
+)
+
+// generic are the names that identity providers use without being told.
+func generic() attributeMap {
+	return attributeMap{
+		UserName:    []string{"userName", "username", "login", "uid", claimsXMLSOAP + "upn", claimsXMLSOAP + "name", "urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "urn:oid:0.9.2342.19200300.100.1.1"},
+		Email:       []string{"email", "mail", "emailAddress", "Email", claimsXMLSOAP + "emailaddress", "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1"},
+		GivenName:   []string{"firstName", "givenName", "given_name", "FirstName", claimsXMLSOAP + "givenname", "urn:oid:2.5.4.42"},
+		FamilyName:  []string{"lastName", "sn", "surname", "family_name", "LastName", claimsXMLSOAP + "surname", "urn:oid:2.5.4.4"},
+		DisplayName: []string{"displayName", "name", "cn", claimsIdentity + "displayname", "urn:oid:2.16.840.1.113730.3.1.241"},
+		Groups:      []string{"groups", "memberOf", "Group", claimsWindows + "groups", "http://schemas.xmlsoap.org/claims/Group", "member", "urn:oid:1.3.6.1.4.1.5923.1.5.1.1"},
+	}
+}
+
+// attributesFor is the preset of a vendor: the generic names, and the immutable
+// key where the vendor sends one. Unknown vendors get the generic names and are
+// known by NameID.
+func attributesFor(vendor string) attributeMap {
+	m := generic()
+	switch vendor {
+	case "okta":
+		m.Subject = [][]string{{"userId"}}
+	case "entra":
+		// The NameID is the UPN, which changes with a marriage.
+		m.Subject = [][]string{{claimsIdentity + "tenantid", claimsIdentity + "objectidentifier"}}
+		m.UserName = append([]string{claimsXMLSOAP + "name"}, m.UserName...)
+	case "onelogin":
+		m.Subject = [][]string{{"id"}}
+	case "jumpcloud":
+		m.Subject = [][]string{{"_id"}}
+	case "shibboleth":
+		m.Subject = [][]string{{"urn:oasis:names:tc:SAML:attribute:subject-id"}, {"urn:oasis:names:tc:SAML:attribute:pairwise-id"}, {"urn:oid:1.3.6.1.4.1.5923.1.1.1.6"}}
+	case "adfs":
+		m.Subject = [][]string{{claimsXMLSOAP + "objectguid"}}
+	}
+	return m
+}
+
+const (
+	formatEmail     = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+	formatTransient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+
+	subjectNameID = "nameid"
+)
+
+// subject finds the immutable key and what kind of key it is.
+func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key, kind string) {
+	for _, names := range m.Subject {
+		var parts []string
+		for _, name := range names {
+			if v := first(values, []string{name}); v != "" {
+				parts = append(parts, v)
+			}
+		}
+		if len(parts) > 0 && len(parts) == len(names) {
+			return strings.Join(parts, "/"), "attribute:" + strings.Join(names, "+")
+		}
+	}
+	return a.NameID, subjectNameID
+}
+
+// profile reads the person out of a verified assertion.
+func (m attributeMap) profile(a assertionFacts) Profile {
+	values := map[string][]string{}
+	for _, at := range a.Attributes {
+		// An attribute without a value is a known empty list, so keep the key.
+		values[at.Name] = append(values[at.Name], at.Values...)
+	}
+	p := Profile{
+		Email:        first(values, m.Email),
+		GivenName:    first(values, m.GivenName),
+		FamilyName:   first(values, m.FamilyName),
+		DisplayName:  first(values, m.DisplayName),
+		UserName:     first(values, m.UserName),
+		Attributes:   values,
+		NameIDFormat: a.NameIDFormat,
+	}
+	p.Subject, p.SubjectKind = m.subject(a, values)
+	if p.Email == "" && a.NameIDFormat == formatEmail {
+		p.Email = a.NameID
+	}
+	if p.UserName == "" {
+		p.UserName = p.Email
+	}
+	if _, cut := values[groupsLink]; !cut {
+		for _, name := range m.Groups {
+			if list, sent := values[name]; sent {
+				p.Groups, p.GroupsKnown = list, true
+				break
+			}
+		}
+	}
+	if len(a.AuthnStatements) > 0 {
+		s := a.AuthnStatements[0]
+		p.AuthnInstant, p.SessionIndex, p.SessionNotOnOrAfter = s.AuthnInstant, s.SessionIndex, s.SessionNotOnOrAfter
+	}
+	return p
+}
+
+// first is the first value under the first of the names that has one.
+func first(values map[string][]string, names []string) string {
+	for _, name := range names {
+		for _, v := range values[name] {
+			if v != "" {
+				return v
+			}
+		}
+	}
+	return ""
 }

@@ -1,0 +1,247 @@
+package sso
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/crewjam/saml"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/ssotest"
+)
+
+// now is when all the responses of these tests are made and read.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const (
+	testEntity  = "https://muster.example/sso/saml/c1"
+	testACS     = "https://muster.example/sso/saml/c1/acs"
+	testRequest = "_request1"
+)
+
+// spKey is our decryption key.
+var spKey = ssotest.NewSigner(2048, now.AddDate(10, 0, 0))
+
+// party is a connection to idp that has everything on.
+func party(idp *ssotest.IDP) samlParty {
+	return samlParty{
+		EntityID: testEntity, ACS: testACS,
+		IDPEntityID: idp.EntityID, Certificates: [][]byte{idp.Signer.Cert.Raw},
+		DecryptKeys: []*rsa.PrivateKey{spKey.Key},
+		Skew:        time.Minute,
+		Attributes:  attributesFor("custom"),
+	}
+}
+
+// login is a sign-in of alice that nothing is wrong with.
+func login() ssotest.Login {
+	return ssotest.Login{
+		ACS: testACS, Audience: testEntity, InResponseTo: testRequest, Now: now,
+		Attributes: map[string][]string{
+			"mail": {"alice@example.com"}, "givenName": {"Alice"}, "sn": {"Adams"}, "uid": {"alice"},
+			"groups": {"staff", "admins"},
+		},
+	}
+}
+
+// check runs checkResponse on a document's base64.
+func check(p samlParty, form string) (Profile, samlResult, Trace, error) {
+	return checkResponse(p, samlForm{form}, samlExpect{RequestID: testRequest, Now: now})
+}
+
+// A good case must be accepted, by us and by the two other verifiers.
+type goodCase struct {
+	name  string
+	login func(*ssotest.Login)
+	party func(*samlParty)
+	want  func(*testing.T, Profile, samlResult)
+}
+
+func many(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf("group-%04d", i))
+	}
+	return out
+}
+
+const (
+	enc   = "http://www.w3.org/2001/04/xmlenc#"
+	enc11 = "http://www.w3.org/2009/xmlenc11#"
+)
+
+func encrypted(content, key, digest, mask string) func(*ssotest.Login) {
+	return func(l *ssotest.Login) {
+		l.Encrypt = &ssotest.Encryption{To: &spKey.Key.PublicKey, Content: content, Key: key, Digest: digest, Mask: mask}
+	}
+}
+
+func goodCases() []goodCase {
+	expired := ssotest.NewSigner(2048, now.AddDate(-3, 0, 0))
+	signedBy := func(want string) func(*testing.T, Profile, samlResult) {
+		return func(t *testing.T, _ Profile, r samlResult) {
+			if r.SignedBy != want {
+				t.Errorf("signed by %q, want %q", r.SignedBy, want)
+			}
+		}
+	}
+	groups := func(n int) func(*testing.T, Profile, samlResult) {
+		return func(t *testing.T, p Profile, _ samlResult) {
+			if len(p.Groups) != n || !p.GroupsKnown {
+				t.Errorf("%d groups, known %v; want %d", len(p.Groups), p.GroupsKnown, n)
+			}
+		}
+	}
+	isEncrypted := func(t *testing.T, _ Profile, r samlResult) {
+		if !r.Encrypted {
+			t.Error("not marked as encrypted")
+		}
+	}
+	return []goodCase{
+		{name: "assertion signed", want: signedBy("assertion")},
+		{name: "response signed", login: func(l *ssotest.Login) { l.Sign = ssotest.SignResponse }, want: signedBy("response")},
+		{name: "both signed", login: func(l *ssotest.Login) { l.Sign = ssotest.SignBoth }, want: signedBy("both")},
+		{name: "response signed as wanted", login: func(l *ssotest.Login) { l.Sign = ssotest.SignResponse }, party: func(p *samlParty) { p.WantResponseSigned = true }},
+		{name: "sha384", login: func(l *ssotest.Login) { l.Hash = crypto.SHA384 }},
+		{name: "sha512", login: func(l *ssotest.Login) { l.Hash = crypto.SHA512 }},
+		{name: "sha1 while allowed", login: func(l *ssotest.Login) { l.Hash = crypto.SHA1 }, party: func(p *samlParty) { p.AllowSHA1Until = now.Add(time.Hour) }},
+		{name: "no KeyInfo", login: func(l *ssotest.Login) { l.NoKeyInfo = true }},
+		{name: "no KeyInfo, second certificate", login: func(l *ssotest.Login) { l.NoKeyInfo = true; l.Sign = ssotest.SignBoth },
+			party: func(p *samlParty) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
+		{name: "second certificate", party: func(p *samlParty) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
+		{name: "expired certificate", login: func(l *ssotest.Login) { l.Signer = expired }, party: func(p *samlParty) { p.Certificates = [][]byte{expired.Cert.Raw} }},
+		{name: "150 groups", login: func(l *ssotest.Login) { l.Attributes["groups"] = many(150) }, want: groups(150)},
+		{name: "1500 groups, both signed", login: func(l *ssotest.Login) { l.Attributes["groups"] = many(1500); l.Sign = ssotest.SignBoth }, want: groups(1500)},
+		{name: "1500 groups, encrypted", login: func(l *ssotest.Login) {
+			l.Attributes["groups"] = many(1500)
+			encrypted("", "", "", "")(l)
+		}, want: groups(1500)},
+		{name: "inherited namespaces", login: func(l *ssotest.Login) { l.Signed = inheritNamespaces }},
+		{name: "pretty-printed signature", login: func(l *ssotest.Login) { l.Signed = wrapSignatureValue }},
+		{name: "byte order mark and XML declaration", login: func(l *ssotest.Login) {
+			l.Bytes = func(b []byte) []byte {
+				return append([]byte("\ufeff<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), b...)
+			}
+		}},
+		{name: "two audiences in one restriction", login: func(l *ssotest.Login) { l.Tree = secondAudience }},
+		{name: "a holder-of-key confirmation beside the bearer one", login: func(l *ssotest.Login) {
+			l.Assertion = func(a *saml.Assertion) {
+				a.Subject.SubjectConfirmations = append([]saml.SubjectConfirmation{{Method: "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}}, a.Subject.SubjectConfirmations...)
+			}
+		}},
+		{name: "clocks a little apart", login: func(l *ssotest.Login) { l.Now = now.Add(30 * time.Second) }},
+		{name: "slow person, conditions still hold", login: func(l *ssotest.Login) { l.Now = now.Add(-4 * time.Minute) }},
+		{name: "unsolicited where allowed", login: func(l *ssotest.Login) { l.InResponseTo = "" }, party: func(p *samlParty) { p.AllowUnsolicited = true }},
+		{name: "aes128-gcm", login: encrypted(enc11+"aes128-gcm", "", "", ""), want: isEncrypted},
+		{name: "aes192-gcm", login: encrypted(enc11+"aes192-gcm", "", "", ""), want: isEncrypted},
+		{name: "aes256-gcm", login: encrypted(enc11+"aes256-gcm", "", "http://www.w3.org/2000/09/xmldsig#sha1", ""), want: isEncrypted},
+		{name: "oaep sha256, mask sha1", login: encrypted(enc11+"aes256-gcm", enc+"rsa-oaep-mgf1p", enc+"sha256", "")},
+		{name: "oaep sha256, mask sha256", login: encrypted(enc11+"aes256-gcm", enc11+"rsa-oaep", enc+"sha256", enc11+"mgf1sha256")},
+		{name: "oaep sha512", login: encrypted(enc11+"aes256-gcm", enc11+"rsa-oaep", enc+"sha512", enc11+"mgf1sha512")},
+		{name: "key beside the data", login: func(l *ssotest.Login) {
+			encrypted("", "", "", "")(l)
+			l.Encrypt.Beside = true
+		}},
+		{name: "second of our keys", login: encrypted("", "", "", ""), party: func(p *samlParty) {
+			p.DecryptKeys = []*rsa.PrivateKey{ssotest.OtherSigner().Key, spKey.Key}
+		}},
+		{name: "aes128-cbc under a signed response", login: func(l *ssotest.Login) {
+			encrypted(enc+"aes128-cbc", "", "", "")(l)
+			l.Sign = ssotest.SignBoth
+		}, want: isEncrypted},
+		{name: "aes256-cbc, response signed only", login: func(l *ssotest.Login) {
+			encrypted(enc+"aes256-cbc", "", "", "")(l)
+			l.Sign = ssotest.SignResponse
+		}, want: signedBy("response")},
+	}
+}
+
+// inheritNamespaces moves the assertion's declarations up to the response.
+func inheritNamespaces(response *etree.Element) {
+	assertion := response.SelectElement("Assertion")
+	for _, a := range slices.Clone(assertion.Attr) {
+		if a.Space == "xmlns" {
+			assertion.RemoveAttr("xmlns:" + a.Key)
+			response.CreateAttr("xmlns:"+a.Key, a.Value)
+		}
+	}
+}
+
+// wrapSignatureValue breaks and indents the base64 as some providers print it.
+func wrapSignatureValue(response *etree.Element) {
+	value := response.FindElement("//SignatureValue")
+	text := value.Text()
+	value.SetText("\n    " + text[:64] + "\r\n\t" + text[64:] + "\n  ")
+}
+
+// secondAudience puts another audience after ours.
+func secondAudience(_, assertion *etree.Element) {
+	restriction := assertion.FindElement("./Conditions/AudienceRestriction")
+	el := restriction.SelectElement("Audience").Copy()
+	el.SetText("https://another.example")
+	restriction.AddChild(el)
+}
+
+func TestGoodResponses(t *testing.T) {
+	t.Parallel()
+	for _, c := range goodCases() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			idp := ssotest.NewIDP()
+			l, p := login(), party(idp)
+			if c.login != nil {
+				c.login(&l)
+			}
+			if c.party != nil {
+				c.party(&p)
+			}
+			expect := samlExpect{RequestID: l.InResponseTo, Now: now}
+			profile, result, trace, err := checkResponse(p, samlForm{idp.Respond(l)}, expect)
+			if err != nil {
+				t.Fatalf("refused: %v\n%s", err, show(trace))
+			}
+			if profile.Subject != "alice" || profile.SubjectKind != "nameid" || profile.Email != "alice@example.com" ||
+				profile.GivenName != "Alice" || profile.FamilyName != "Adams" || profile.UserName != "alice" {
+				t.Errorf("profile %+v", profile)
+			}
+			if result.AssertionID == "" || result.Issuer != idp.EntityID || result.Certificate == "" || !result.NotOnOrAfter.After(now) {
+				t.Errorf("result %+v", result)
+			}
+			if c.want != nil {
+				c.want(t, profile, result)
+			}
+		})
+	}
+}
+
+// show writes a trace for a test's log.
+func show(trace Trace) string {
+	var b strings.Builder
+	for _, c := range trace {
+		fmt.Fprintf(&b, "  %-28s ok=%-5v want %s; got %s\n", c.Name, c.OK, c.Expected, c.Got)
+	}
+	return b.String()
+}
+
+// refused fails unless the check named was the first to fail and the error is
+// the kind and the sentence that may be shown.
+func refused(t *testing.T, name string, profile Profile, trace Trace, err error) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("accepted as %+v, must be stopped by %q", profile, name)
+	}
+	if !fault.Is(err, fault.Invalid) || profile.Subject != "" {
+		t.Errorf("err %v, profile %+v", err, profile)
+	}
+	failed, _ := trace.Failed()
+	if failed.Name != name {
+		t.Errorf("stopped by %q (%s), want %q\n%s", failed.Name, failed.Got, name, show(trace))
+	}
+}
+

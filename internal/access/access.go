@@ -1,0 +1,45 @@
+// Package access says who is acting and what they may do. It is pure: no I/O,
+// no clock. The whole matrix is the table in matrix.go, and one test walks it.
+//
+// An Actor belongs to at most one organization. store binds a transaction to an
+// actor, so every change is checked against it and recorded with it.
+package access
+
+// Kind is what sort of thing acts.
+type Kind string
+
+// The kinds of actor.
+const (
+	Anonymous  Kind = ""           // nobody known: sign-in pages, invitation links
+	System     Kind = "system"     // Muster itself: command line, background loops, set-up
+	Person     Kind = "person"     // a signed-in user
+	Directory  Kind = "directory"  // a SCIM client
+	Connection Kind = "connection" // a sign-in through an identity provider
+	Key        Kind = "key"        // a REST API key
+)
+
+// Actor is who does something, where, and on whose authority.
+type Actor struct {
+	Kind     Kind
+	Org      string   // organization the actor works in; empty before one is known
+	ID       string   // user, directory, connection or key id; empty for System
+	Name     string   // shown in the activity log
+	Roles    []string // for Person and Key
+	Operator bool     // may enter every organization
+	IP       string   // where the request came from, as far as trusted proxies tell
+	Request  string   // request id, to find the log line
+}
+
+// In is the same actor working in org. Only System and operators may be moved.
+func (a Actor) In(org string) Actor {
+	if a.Kind == System || a.Operator {
+		a.Org = org
+	}
+	return a
+}
+
+// Signed tells whether somebody is known.
+func (a Actor) Signed() bool { return a.Kind != Anonymous }
+
+// Muster is the server itself acting in org.
+func Muster(org string) Actor { return Actor{Kind: System, Org: org, Name: "Muster"} }

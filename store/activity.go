@@ -1,0 +1,112 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/access"
+)
+
+// Activity is one row of the append-only record: who did what to whom, and what
+// it was before and after. Detail must never hold a secret.
+type Activity struct {
+	ID         ActivityID
+	At         Time
+	ActorKind  access.Kind
+	ActorID    string
+	ActorName  string
+	Action     string // "user.create", "invitation.cancel", ...
+	TargetKind string // "user", "group", "connection", ...
+	TargetID   string
+	TargetName string
+	Detail     map[string]any // before, after, why, ip, reference, request
+}
+
+const insertActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
+	SELECT {{as_id}}, {{as_id}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_json}} WHERE {{gate}}`
+
+const recordActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})`
+
+// Record adds a row in this transaction. The actor, the time and where the
+// request came from are filled in.
+func (tx *Tx) Record(a Activity) error {
+	args, err := tx.activityArgs(&a)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(recordActivity, args...)
+	return err
+}
+
+func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
+	if a.Detail == nil {
+		a.Detail = map[string]any{}
+	}
+	if tx.actor.IP != "" {
+		a.Detail["ip"] = tx.actor.IP
+	}
+	if tx.actor.Request != "" {
+		a.Detail["request"] = tx.actor.Request
+	}
+	detail, err := json.Marshal(a.Detail)
+	if err != nil {
+		return nil, fmt.Errorf("activity %s: %w", a.Action, err)
+	}
+	return []any{tx.Org(), NewID[Activity](), tx.Now(), string(tx.actor.Kind), tx.actor.ID, tx.actor.Name,
+		a.Action, a.TargetKind, a.TargetID, a.TargetName, string(detail)}, nil
+}
+
+// ActivityQuery chooses rows, newest first.
+type ActivityQuery struct {
+	Target string     // one user, group, ... by id; everything when empty
+	Action string     // one action; every action when empty
+	Before ActivityID // older than this row; from the newest when empty
+	Limit  int        // 50 when 0, 200 at most
+}
+
+// Activities reads the record. Faults: Denied.
+func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
+	if err := tx.Require(access.ViewActivity); err != nil {
+		return nil, err
+	}
+	query := "SELECT id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail FROM activity WHERE org_id = ?"
+	args := []any{tx.Org()}
+	if q.Target != "" {
+		query, args = query+" AND target_id = ?", append(args, q.Target)
+	}
+	if q.Action != "" {
+		query, args = query+" AND action = ?", append(args, q.Action)
+	}
+	if q.Before != "" {
+		query, args = query+" AND id < ?", append(args, q.Before)
+	}
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	var rows []struct {
+		ID         ActivityID  `db:"id"`
+		At         Time        `db:"at"`
+		ActorKind  access.Kind `db:"actor_kind"`
+		ActorID    string      `db:"actor_id"`
+		ActorName  string      `db:"actor_name"`
+		Action     string      `db:"action"`
+		TargetKind string      `db:"target_kind"`
+		TargetID   string      `db:"target_id"`
+		TargetName string      `db:"target_name"`
+		Detail     []byte      `db:"detail"`
+	}
+	if err := tx.Select(&rows, query+" ORDER BY id DESC LIMIT ?", append(args, min(q.Limit, 200))...); err != nil {
+		return nil, err
+	}
+	list := make([]Activity, 0, len(rows))
+	for _, r := range rows {
+		a := Activity{ID: r.ID, At: r.At, ActorKind: r.ActorKind, ActorID: r.ActorID, ActorName: r.ActorName,
+			Action: r.Action, TargetKind: r.TargetKind, TargetID: r.TargetID, TargetName: r.TargetName}
+		if err := json.Unmarshal(r.Detail, &a.Detail); err != nil {
+			return nil, fmt.Errorf("activity %s: %w", r.ID, err)
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// UserChange is what UpdateUser does. Nil fields keep what is there.
+type UserChange struct {
+	Doc    Doc     // the whole new document
+	Status *Status // Active or Deactivated
+	Why    string  // for the activity log
+}
+
+const updateUser = `UPDATE users SET directory_id = ?, status = ?, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
+	display_name = ?, sort_key = ?, search_key = ?, manager_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
+	WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`
+
+// The document stays as it is: only its columns are rewritten.
+const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ended_by = ?, version = version + 1, updated_at = ?
+	WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`
+
+// UpdateUser changes the person u, which is what the caller read in this Tx. When
+// it was changed since, Write and Command run their function again. A change to
+// what already is returns u as it was: no new version, no activity. A directory
+// that writes to a person whom nobody manages becomes the manager. Fit for Command
+// when a directory acts. Faults: Denied (managed by a directory, or no permission),
+// Invalid, Conflict on userName, externalId, or for the last admin.
+func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
+	next, hot, err := tx.planUser(u, ch)
+	if err != nil {
+		return u, err
+	}
+	docSame, statusSame := bytes.Equal(next.Doc, u.Doc), next.Status == u.Status
+	adopted := next.DirectoryID != u.DirectoryID
+	if docSame && statusSame && !adopted {
+		return u, nil
+	}
+	if err := tx.mayChange(u, next, !docSame); err != nil {
+		return u, err
+	}
+	act := Activity{Action: changeName(u, next, docSame), TargetKind: "user", TargetID: string(u.ID), TargetName: next.DisplayName, Detail: map[string]any{}}
+	if ch.Why != "" {
+		act.Detail["why"] = ch.Why
+	}
+	if adopted {
+		act.Detail["adopted"] = true
+	}
+	before, after, err := difference(u, next)
+	if err != nil {
+		return u, err
+	}
+	act.Detail["before"], act.Detail["after"] = before, after
+	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
+	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+	var steps []step
+	if !docSame {
+		head = step{updateUser, []any{next.DirectoryID, next.Status, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
+			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+		if steps, err = tx.valueSteps(u, hot); err != nil {
+			return u, err
+		}
+	}
+	n, err := tx.change(head, steps, act)
+	if err != nil {
+		return u, taken(err, next.UserName, next.ExternalID)
+	}
+	if n == 0 {
+		return u, errStale
+	}
+	return next, nil
+}
+
+// planUser is u after the change, not yet written.
+func (tx *Tx) planUser(u User, ch UserChange) (User, hotColumns, error) {
+	next := u
+	var hot hotColumns
+	if ch.Status != nil && *ch.Status != u.Status {
+		if *ch.Status != Active && *ch.Status != Deactivated {
+			return u, hot, fault.Invalid.On("status", "A person cannot be made %s this way.", *ch.Status)
+		}
+		next.Status, next.EndedBy = *ch.Status, ""
+		if next.Status == Deactivated {
+			next.EndedBy = tx.actor.Kind
+		}
+	}
+	if tx.actor.Kind == access.Directory && u.DirectoryID == "" {
+		next.DirectoryID = DirectoryID(tx.actor.ID)
+		if next.Status == Invited { // the directory vouches for the person; no link is needed
+			next.Status = Active
+		}
+	}
+	if ch.Doc == nil {
+		return next, hot, nil
+	}
+	hot, err := hotOf(ch.Doc)
+	if err != nil {
+		return u, hot, err
+	}
+	raw, err := json.Marshal(ch.Doc)
+	if err != nil {
+		return u, hot, fmt.Errorf("user %s: %w", u.ID, err)
+	}
+	old, err := u.Attributes()
+	if err != nil {
+		return u, hot, err
+	}
+	// PostgreSQL keeps jsonb in its own spelling, so the stored bytes alone do not tell.
+	if oldRaw, err := json.Marshal(old); err != nil || bytes.Equal(oldRaw, raw) {
+		return next, hot, err
+	}
+	next.Doc, next.UserName, next.ExternalID, next.Email = raw, hot.userName, hot.externalID, hot.email
+	next.DisplayName, next.ManagerID = hot.displayName, hot.managerID
+	return next, hot, nil
+}
+
+func changeName(u, next User, docSame bool) string {
+	switch {
+	case next.Status == u.Status || !docSame && u.Status == Invited:
+		return "user.update"
+	case next.Status == Deactivated:
+		return "user.deactivate"
+	case u.Status == Invited:
+		return "user.activate"
+	default:
+		return "user.reactivate"
+	}
+}
+
+// mayChange holds the rules of who may change whom.
+func (tx *Tx) mayChange(u, next User, doc bool) error {
+	if doc || next.DirectoryID != u.DirectoryID {
+		if err := tx.Require(access.EditUsers); err != nil {
+			return err
+		}
+	}
+	if doc && u.DirectoryID != "" && (tx.actor.Kind != access.Directory || tx.actor.ID != string(u.DirectoryID)) {
+		return tx.managed(u, "Change it there, or detach the person from the directory first.")
+	}
+	if next.Status == u.Status || u.Status == Invited && next.Status == Active && next.DirectoryID != "" {
+		return nil
+	}
+	if err := tx.Require(access.EndUsers); err != nil {
+		return err
+	}
+	if tx.actor.Kind == access.Directory {
+		return nil
+	}
+	if next.Status == Active && u.DirectoryID != "" && u.EndedBy == access.Directory {
+		return tx.managed(u, "It deactivated this person; activate the person there.")
+	}
+	if next.Status == Active && u.Status == Invited {
+		return fault.Conflict.On("status", "This person has not accepted the invitation yet. Send it again instead.")
+	}
+	if next.Status == Deactivated {
+		return tx.keepAdmin(u.ID)
+	}
+	return nil
+}
+
+func (tx *Tx) managed(u User, wayOut string) error {
+	name := "a directory"
+	if d, err := tx.Directory(u.DirectoryID); err == nil {
+		name = "the directory " + d.Name
+	}
+	return fault.Denied.On("directory", "%s is managed by %s. %s", u.DisplayName, name, wayOut)
+}
+
+// keepAdmin refuses to take away the last active admin. It locks the organization,
+// so two admins who demote each other at once cannot both succeed.
+func (tx *Tx) keepAdmin(id UserID) error {
+	if tx.actor.Kind == access.Directory { // a directory's word is final; break-glass accounts are out of its sight
+		return nil
+	}
+	if tx.mode == modeCommand && tx.db.d.oneStmt {
+		return errors.New("taking away an admin needs Write")
+	}
+	var org OrgID
+	if err := tx.Get(&org, "SELECT id FROM orgs WHERE id = ?"+tx.ForUpdate(), tx.Org()); err != nil {
+		return err
+	}
+	var admins []UserID
+	err := tx.Select(&admins, `SELECT DISTINCT r.user_id FROM user_roles r JOIN users u ON u.org_id = r.org_id AND u.id = r.user_id
+		WHERE r.org_id = ? AND r.role = ? AND u.status = 'active' LIMIT 2`, tx.Org(), access.Admin)
+	if err != nil {
+		return err
+	}
+	if len(admins) == 1 && admins[0] == id {
+		return fault.Conflict.On("role", "This is the last active admin of the organization. Make somebody else an admin first.")
+	}
+	return nil
+}
+
+// valueSteps brings the rows of user_values in line with the new document: only
+// what differs, so that no row is deleted and inserted in one statement.
+func (tx *Tx) valueSteps(u User, hot hotColumns) ([]step, error) {
+	old, err := u.Attributes()
+	if err != nil {
+		return nil, err
+	}
+	was, err := hotOf(old)
+	if err != nil {
+		return nil, err
+	}
+	gone, come := map[userValue]bool{}, map[userValue]bool{}
+	for v := range was.values {
+		if !hot.values[v] {
+			gone[v] = true
+		}
+	}
+	for v := range hot.values {
+		if !was.values[v] {
+			come[v] = true
+		}
+	}
+	var steps []step
+	if len(gone) > 0 {
+		steps = append(steps, step{deleteValues, []any{tx.Org(), u.ID, valueList(gone)}})
+	}
+	if len(come) > 0 {
+		steps = append(steps, step{insertValues, []any{tx.Org(), u.ID, valueList(come)}})
+	}
+	return steps, nil
+}
+
+// difference is what the log shows: the attributes that changed, before and after.
+func difference(u, next User) (before, after map[string]any, err error) {
+	before, after = map[string]any{}, map[string]any{}
+	if u.Status != next.Status {
+		before["status"], after["status"] = u.Status, next.Status
+	}
+	if bytes.Equal(u.Doc, next.Doc) {
+		return before, after, nil
+	}
+	old, err := u.Attributes()
+	if err != nil {
+		return nil, nil, err
+	}
+	now, err := next.Attributes()
+	if err != nil {
+		return nil, nil, err
+	}
+	for k, v := range old {
+		if !reflect.DeepEqual(v, now[k]) {
+			before[k] = v
+		}
+	}
+	for k, v := range now {
+		if !reflect.DeepEqual(v, old[k]) {
+			after[k] = v
+		}
+	}
+	return before, after, nil
+}

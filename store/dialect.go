@@ -1,0 +1,124 @@
+package store
+
+import (
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// dialect is all that differs between the two databases. Queries and migrations
+// are one text; the words in double braces are filled in from here.
+type dialect struct {
+	name    string
+	goose   string
+	bind    int
+	oneStmt bool // a statement may change several tables (WITH ... AS (INSERT ...))
+	words   *strings.Replacer
+}
+
+var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true,
+	words: strings.NewReplacer(
+		"{{id}}", "uuid", "{{int}}", "bigint", "{{bool}}", "boolean", "{{bytes}}", "bytea", "{{json}}", "jsonb",
+		"{{key}}", `text COLLATE "C"`, "{{strict}}", "", "{{strict_narrow}}", "",
+		"{{ids}}", "SELECT CAST(e.value AS uuid) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
+		"{{each}}", "jsonb_array_elements(CAST(? AS jsonb)) AS e(value)",
+		"{{each_text}}", "jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
+		"{{as_json}}", "CAST(? AS jsonb)", "{{as_id}}", "CAST(? AS uuid)", "{{as_int}}", "CAST(? AS bigint)", "{{as_text}}", "CAST(? AS text)",
+		"{{gate}}", "(SELECT count(*) FROM head) > 0",
+		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
+	)}
+
+var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, words: strings.NewReplacer(
+	"{{id}}", "TEXT", "{{int}}", "INTEGER", "{{bool}}", "INTEGER", "{{bytes}}", "BLOB", "{{json}}", "TEXT",
+	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",
+	"{{ids}}", "SELECT e.value FROM json_each(?) AS e",
+	"{{each}}", "json_each(?) AS e",
+	"{{each_text}}", "json_each(?) AS e",
+	"{{as_json}}", "?", "{{as_id}}", "?", "{{as_int}}", "?", "{{as_text}}", "?",
+	"{{gate}}", "1 = 1",
+	"{{share}}", "", "{{key_share}}", "", "{{lock_member}}", "",
+)}
+
+// text is a query as this database wants it.
+func (d *dialect) text(query string) string { return sqlx.Rebind(d.bind, d.words.Replace(query)) }
+
+// fields names the attribute behind each unique index that people can run into.
+// PostgreSQL tells the index, SQLite the columns.
+var fields = map[string]string{
+	"users_user_name":                   "userName",
+	"users.org_id, users.user_name_key": "userName",
+	"users_external_id":                 "externalId",
+	"groups_name":                       "displayName",
+	"groups_local_name":                 "displayName",
+	"groups_external_id":                "externalId",
+	"orgs_slug":                         "slug",
+	"orgs.slug":                         "slug",
+	"groups.org_id, groups.name_key":    "displayName",
+	"users.org_id, users.directory_id, users.external_id":    "externalId",
+	"groups.org_id, groups.directory_id, groups.name_key":    "displayName",
+	"groups.org_id, groups.directory_id, groups.external_id": "externalId",
+}
+
+// classify turns a driver's error into a fault where it is one. This is the only
+// place that looks at driver errors.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*pq.Error](err); ok {
+		switch {
+		case e.Code == "23505":
+			return &fault.Error{Kind: fault.Conflict, Field: fields[e.Constraint], Public: "That is already taken.", Err: err}
+		case e.Code == "40001" || e.Code == "40P01":
+			return &fault.Error{Kind: fault.Conflict, Field: "version", Public: changedMeanwhile, Err: err}
+		case e.Code.Class() == "08" || e.Code.Class() == "53" || e.Code.Class() == "57":
+			return fault.Unavailable.Wrap(err, "The database does not answer. Try again in a moment.")
+		}
+		return err
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() {
+		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+			return &fault.Error{Kind: fault.Conflict, Field: uniqueColumns(e.Error()), Public: "That is already taken.", Err: err}
+		}
+		if code := e.Code() & 0xff; code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR {
+			return fault.Unavailable.Wrap(err, "The database file is busy or its disk is full. Try again in a moment.")
+		}
+		return err
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return fault.Unavailable.Wrap(err, "The database cannot be reached. Try again in a moment.")
+	}
+	return err
+}
+
+// uniqueColumns reads the columns out of SQLite's sentence, the only place where
+// it names them: "... UNIQUE constraint failed: users.org_id, users.user_name_key (2067)".
+func uniqueColumns(text string) string {
+	_, columns, ok := strings.Cut(text, "UNIQUE constraint failed: ")
+	if !ok {
+		return ""
+	}
+	if i := strings.LastIndex(columns, " ("); i > 0 {
+		columns = columns[:i]
+	}
+	return fields[columns]
+}
+
+const changedMeanwhile = "It was changed by somebody else meanwhile. Read it again, then send your change."
+
+// errStale says that a row changed between our read and our write; Write and
+// Command run their function again.
+var errStale = fault.Conflict.On("version", changedMeanwhile)
+
+// stale tells whether running the command once more may help.
+func stale(err error) bool {
+	return fault.Is(err, fault.Conflict) && fault.Field(err) == "version"
+}

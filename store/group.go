@@ -1,0 +1,316 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// Group is a set of users: a directory's group, or a local one, which the console
+// calls a team.
+type Group struct {
+	ID          GroupID     `db:"id"`
+	DirectoryID DirectoryID `db:"directory_id"` // empty: local
+	Name        string      `db:"name"`
+	ExternalID  string      `db:"external_id"`
+	Doc         JSON        `db:"doc"`
+	Version     int64       `db:"version"` // of the document
+	Epoch       int64       `db:"epoch"`   // of the members
+	CreatedAt   Time        `db:"created_at"`
+	UpdatedAt   Time        `db:"updated_at"` // document or members, whichever was later
+}
+
+// ETagVersion changes whenever the document or the members do.
+func (g Group) ETagVersion() string { return fmt.Sprintf("%d.%d", g.Version, g.Epoch) }
+
+// Attributes is the document, decoded; the caller may change it.
+func (g Group) Attributes() (Doc, error) { return decodeDoc(g.Doc) }
+
+// NewGroup is what CreateGroup needs.
+type NewGroup struct {
+	Doc        Doc // displayName is required
+	Members    []UserID
+	SharedName bool // the directory may have another group of this name
+}
+
+const groupColumns = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at,
+	CASE WHEN COALESCE(e.changed_at, 0) > g.updated_at THEN e.changed_at ELSE g.updated_at END AS updated_at, COALESCE(e.n, 0) AS epoch
+	FROM groups g LEFT JOIN (SELECT org_id, group_id, CAST(SUM(n) AS {{int}}) AS n, MAX(changed_at) AS changed_at FROM group_epochs GROUP BY org_id, group_id) e
+	ON e.org_id = g.org_id AND e.group_id = g.id`
+
+// CreateGroup adds a group; a directory becomes its owner. One statement, so fit
+// for Command. Faults: Denied, Invalid (also unknown members), Conflict on
+// displayName or externalId.
+func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
+	if err := tx.Require(access.EditGroups); err != nil {
+		return Group{}, err
+	}
+	g := Group{ID: NewID[Group](), Version: 1, CreatedAt: tx.Now(), UpdatedAt: tx.Now()}
+	if tx.actor.Kind == access.Directory {
+		g.DirectoryID = DirectoryID(tx.actor.ID)
+	}
+	if err := g.take(in.Doc); err != nil {
+		return Group{}, err
+	}
+	members := distinct(in.Members)
+	var steps []step
+	if len(members) > 0 {
+		if err := tx.checkMembers(members); err != nil {
+			return Group{}, err
+		}
+		steps = append(tx.adoptSteps(members), step{insertFirstMembers, []any{g.ID, g.CreatedAt, tx.Org(), jsonList(members)}})
+	}
+	_, err := tx.change(step{`INSERT INTO groups (org_id, id, directory_id, name, name_key, unique_name, external_id, doc, version, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)`,
+		[]any{tx.Org(), g.ID, g.DirectoryID, g.Name, Fold(g.Name), !in.SharedName, orNull(g.ExternalID), string(g.Doc), g.CreatedAt, g.CreatedAt}}, steps,
+		Activity{Action: "group.create", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name,
+			Detail: map[string]any{"after": in.Doc, "members": len(members)}})
+	if err != nil {
+		return Group{}, takenGroup(err, g)
+	}
+	return g, nil
+}
+
+// take derives the columns from the document.
+func (g *Group) take(doc Doc) error {
+	g.Name, g.ExternalID = text(doc, "displayName"), text(doc, "externalId")
+	if g.Name == "" {
+		return fault.Invalid.On("displayName", "A group needs a displayName.")
+	}
+	if err := checkText("displayName", g.Name, maxKey); err != nil {
+		return err
+	}
+	if err := checkText("externalId", g.ExternalID, maxKey); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("group %q: %w", g.Name, err)
+	}
+	g.Doc = raw
+	return nil
+}
+
+func takenGroup(err error, g Group) error {
+	if !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	switch fault.Field(err) {
+	case "displayName":
+		return &fault.Error{Kind: fault.Conflict, Field: "displayName", Err: err,
+			Public: fmt.Sprintf("There is a group with the displayName %q already. Choose another name, or update that group.", g.Name)}
+	case "externalId":
+		return &fault.Error{Kind: fault.Conflict, Field: "externalId", Err: err,
+			Public: fmt.Sprintf("The externalId %q already belongs to another group of this directory. Update that group instead.", g.ExternalID)}
+	}
+	return err
+}
+
+// Group finds a group. A directory sees its own only. Faults: NotFound.
+func (tx *Tx) Group(id GroupID) (Group, error) { return tx.group("g.id = ?", "", id) }
+
+// LockGroup is Group for a change that must know all members: it waits for running
+// member changes and holds up new ones. Needs Write.
+func (tx *Tx) LockGroup(id GroupID) (Group, error) {
+	if tx.pg != nil {
+		var locked GroupID
+		err := tx.Get(&locked, "SELECT id FROM groups WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), id)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return Group{}, err
+		}
+	}
+	return tx.Group(id)
+}
+
+// GroupByName finds a group by its name: the directory's own, or a local one for
+// everybody else. Faults: NotFound.
+func (tx *Tx) GroupByName(name string) (Group, error) {
+	if tx.actor.Kind == access.Directory {
+		return tx.group("g.name_key = ?", "", Fold(name))
+	}
+	return tx.group("g.name_key = ?", " AND g.directory_id IS NULL", Fold(name))
+}
+
+func (tx *Tx) group(where, more string, arg any) (Group, error) {
+	var g Group
+	if err := tx.Require(access.ViewGroups); err != nil {
+		return g, err
+	}
+	args := []any{tx.Org(), arg}
+	if tx.actor.Kind == access.Directory {
+		more, args = more+" AND g.directory_id = ?", append(args, tx.actor.ID)
+	}
+	err := tx.Get(&g, groupColumns+" WHERE g.org_id = ? AND "+where+more+" ORDER BY g.id LIMIT 1", args...)
+	if fault.Is(err, fault.NotFound) {
+		return g, fault.NotFound.Wrap(err, "There is no such group.")
+	}
+	return g, err
+}
+
+// Groups lists up to 500 groups by name, for the console; directories page through
+// theirs with EachGroup.
+func (tx *Tx) Groups() ([]Group, error) {
+	if err := tx.Require(access.ViewGroups); err != nil {
+		return nil, err
+	}
+	list := []Group{}
+	return list, tx.Select(&list, groupColumns+" WHERE g.org_id = ? ORDER BY g.name_key, g.id LIMIT 500", tx.Org())
+}
+
+// GroupRef names a group in somebody's list.
+type GroupRef struct {
+	ID   GroupID `db:"id"`
+	Name string  `db:"name"`
+}
+
+// GroupsOf tells the groups of several people in one query, by name. A directory
+// sees its own only.
+func (tx *Tx) GroupsOf(ids []UserID) (map[UserID][]GroupRef, error) {
+	query := `SELECT m.user_id, g.id, g.name FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
+		WHERE m.org_id = ? AND m.user_id IN ({{ids}})`
+	args := []any{tx.Org(), jsonList(ids)}
+	if tx.actor.Kind == access.Directory {
+		query, args = query+" AND g.directory_id = ?", append(args, tx.actor.ID)
+	}
+	var rows []struct {
+		UserID UserID `db:"user_id"`
+		GroupRef
+	}
+	if err := tx.Select(&rows, query+" ORDER BY m.user_id, g.name_key, g.id", args...); err != nil {
+		return nil, err
+	}
+	groups := make(map[UserID][]GroupRef, len(ids))
+	for _, r := range rows {
+		groups[r.UserID] = append(groups[r.UserID], r.GroupRef)
+	}
+	return groups, nil
+}
+
+// GroupChange is what UpdateGroup does. Nil fields keep what is there.
+type GroupChange struct {
+	Doc     Doc       // the whole new document
+	Add     []UserID  // become members; who is one already stays
+	Remove  []UserID  // stop being members; who is none is passed over
+	Replace *[]UserID // become the only members
+}
+
+// Single tells whether the change is one statement, and so fit for Command.
+func (ch GroupChange) Single() bool {
+	parts := 0
+	for _, there := range []bool{ch.Doc != nil, len(ch.Add) > 0, len(ch.Remove) > 0} {
+		if there {
+			parts++
+		}
+	}
+	return parts <= 1 && ch.Replace == nil
+}
+
+// UpdateGroup changes the group g, which is what the caller read in this Tx. The
+// parts happen in the order Doc, Replace, Remove, Add. A change to what already is
+// changes neither version nor epoch. It never reads the list of members. Needs
+// Write unless Single. Faults: Denied, Invalid on members (names unknown ones),
+// Conflict on displayName or externalId.
+func (tx *Tx) UpdateGroup(g Group, ch GroupChange) (Group, error) {
+	if err := tx.mayEditGroup(g); err != nil {
+		return g, err
+	}
+	next := g
+	if ch.Doc != nil {
+		var err error
+		if next, err = tx.updateGroupDoc(g, ch.Doc); err != nil {
+			return g, err
+		}
+	}
+	var changed int64
+	add, remove := distinct(ch.Add), distinct(ch.Remove)
+	if ch.Replace != nil {
+		n, err := tx.replaceMembers(g, distinct(*ch.Replace))
+		if err != nil {
+			return g, err
+		}
+		changed += n
+	}
+	if len(remove) > 0 {
+		n, err := tx.removeMembers(g, remove)
+		if err != nil {
+			return g, err
+		}
+		changed += n
+	}
+	if len(add) > 0 {
+		n, err := tx.addMembers(g, add)
+		if err != nil {
+			return g, err
+		}
+		changed += n
+	}
+	if changed > 0 { // others may be changing members too, so the epoch is asked, not counted
+		return tx.Group(g.ID)
+	}
+	return next, nil
+}
+
+func (tx *Tx) mayEditGroup(g Group) error {
+	if err := tx.Require(access.EditGroups); err != nil {
+		return err
+	}
+	if g.DirectoryID != "" && (tx.actor.Kind != access.Directory || tx.actor.ID != string(g.DirectoryID)) {
+		name := "a directory"
+		if d, err := tx.Directory(g.DirectoryID); err == nil {
+			name = "the directory " + d.Name
+		}
+		return fault.Denied.On("directory", "The group %s is managed by %s. Change it there.", g.Name, name)
+	}
+	return nil
+}
+
+func (tx *Tx) updateGroupDoc(g Group, doc Doc) (Group, error) {
+	next := g
+	if err := next.take(doc); err != nil {
+		return g, err
+	}
+	old, err := g.Attributes()
+	if err != nil {
+		return g, err
+	}
+	if oldRaw, err := json.Marshal(old); err != nil || bytes.Equal(oldRaw, next.Doc) {
+		return g, err
+	}
+	next.Version, next.UpdatedAt = g.Version+1, tx.Now()
+	n, err := tx.change(step{`UPDATE groups SET name = ?, name_key = ?, external_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
+		WHERE org_id = ? AND id = ? AND version = ?`,
+		[]any{next.Name, Fold(next.Name), orNull(next.ExternalID), string(next.Doc), next.UpdatedAt, tx.Org(), g.ID, g.Version}}, nil,
+		Activity{Action: "group.update", TargetKind: "group", TargetID: string(g.ID), TargetName: next.Name,
+			Detail: map[string]any{"before": old, "after": doc}})
+	if err != nil {
+		return g, takenGroup(err, next)
+	}
+	if n == 0 {
+		return g, errStale
+	}
+	return next, nil
+}
+
+// DeleteGroup removes a group and its memberships. Needs Write. Faults: NotFound, Denied.
+func (tx *Tx) DeleteGroup(id GroupID) error {
+	g, err := tx.LockGroup(id)
+	if err != nil {
+		return err
+	}
+	if err := tx.mayEditGroup(g); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		"DELETE FROM members WHERE org_id = ? AND group_id = ?",
+		"DELETE FROM group_epochs WHERE org_id = ? AND group_id = ?",
+		"DELETE FROM groups WHERE org_id = ? AND id = ?",
+	} {
+		if _, err := tx.Exec(query, tx.Org(), id); err != nil {
+			return err
+		}
+	}
+	return tx.Record(Activity{Action: "group.delete", TargetKind: "group", TargetID: string(id), TargetName: g.Name})
+}

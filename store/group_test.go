@@ -1,0 +1,158 @@
+package store_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+func newGroup(t *testing.T, db *store.DB, actor access.Actor, name string, members ...store.UserID) store.Group {
+	t.Helper()
+	var g store.Group
+	if err := db.Command(ctx, actor, func(tx *store.Tx) (err error) {
+		g, err = tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": name}, Members: members})
+		return err
+	}); err != nil {
+		t.Fatalf("create group %s: %v", name, err)
+	}
+	return g
+}
+
+func change(db *store.DB, actor access.Actor, id store.GroupID, ch store.GroupChange) (store.Group, error) {
+	var g store.Group
+	run := db.Write
+	if ch.Single() {
+		run = db.Command
+	}
+	err := run(ctx, actor, func(tx *store.Tx) error {
+		old, err := tx.Group(id)
+		if err != nil {
+			return err
+		}
+		g, err = tx.UpdateGroup(old, ch)
+		return err
+	})
+	return g, err
+}
+
+func membersOf(t *testing.T, db *store.DB, actor access.Actor, id store.GroupID) map[store.UserID]bool {
+	t.Helper()
+	got := map[store.UserID]bool{}
+	if err := db.Read(ctx, actor, func(tx *store.Tx) error {
+		return tx.Members(id, true, func(m store.Member) error { got[m.ID] = true; return nil })
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestMembersChangeAsASet(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, admin := storetest.Org(t, db, "acme")
+		dir := okta(org, newDirectory(t, db, admin, "Okta"))
+		var ids []store.UserID
+		for i := range 4 {
+			ids = append(ids, newUser(t, db, dir, fmt.Sprintf("u%d@example.com", i)).ID)
+		}
+		g := newGroup(t, db, dir, "Eng", ids[0])
+		after, err := change(db, dir, g.ID, store.GroupChange{Add: []store.UserID{ids[0], ids[1]}})
+		if err != nil || after.ETagVersion() == g.ETagVersion() {
+			t.Fatalf("add: %v, version %s after %s", err, after.ETagVersion(), g.ETagVersion())
+		}
+		same, err := change(db, dir, g.ID, store.GroupChange{Add: []store.UserID{ids[1]}})
+		if err != nil || same.ETagVersion() != after.ETagVersion() || same.UpdatedAt != after.UpdatedAt {
+			t.Errorf("adding a member again: %v, %s after %s", err, same.ETagVersion(), after.ETagVersion())
+		}
+		if _, err := change(db, dir, g.ID, store.GroupChange{Add: []store.UserID{ids[2], store.NewID[store.User]()}}); !fault.Is(err, fault.Invalid) || fault.Field(err) != "members" {
+			t.Errorf("unknown member: %v", err)
+		}
+		if got := membersOf(t, db, dir, g.ID); len(got) != 2 || got[ids[2]] {
+			t.Errorf("after a refused change: %v", got)
+		}
+		replace := []store.UserID{ids[1], ids[3]}
+		if _, err := change(db, dir, g.ID, store.GroupChange{Replace: &replace}); err != nil {
+			t.Fatalf("replace: %v", err)
+		}
+		if got := membersOf(t, db, dir, g.ID); len(got) != 2 || !got[ids[1]] || !got[ids[3]] {
+			t.Errorf("after replace: %v", got)
+		}
+		if _, err := change(db, dir, g.ID, store.GroupChange{Remove: []store.UserID{ids[1], ids[0]}}); err != nil {
+			t.Fatalf("remove: %v", err)
+		}
+		if got := membersOf(t, db, dir, g.ID); len(got) != 1 || !got[ids[3]] {
+			t.Errorf("after remove: %v", got)
+		}
+		write(t, db, dir, func(tx *store.Tx) error { _, err := tx.DeleteUser(ids[3], ""); return err })
+		if got := membersOf(t, db, dir, g.ID); len(got) != 0 {
+			t.Errorf("a deleted person is still a member: %v", got)
+		}
+		write(t, db, dir, func(tx *store.Tx) error { return tx.DeleteGroup(g.ID) })
+		if err := db.Read(ctx, dir, func(tx *store.Tx) error { _, err := tx.Group(g.ID); return err }); !fault.Is(err, fault.NotFound) {
+			t.Errorf("deleted group: %v", err)
+		}
+	})
+}
+
+func TestNoMemberChangeIsLost(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, admin := storetest.Org(t, db, "acme")
+		dir := okta(org, newDirectory(t, db, admin, "Okta"))
+		var stay, leave []store.UserID
+		for i := range 12 {
+			stay = append(stay, newUser(t, db, dir, fmt.Sprintf("s%d@example.com", i)).ID)
+			leave = append(leave, newUser(t, db, dir, fmt.Sprintf("l%d@example.com", i)).ID)
+		}
+		g := newGroup(t, db, dir, "Eng", leave...)
+		var wg sync.WaitGroup
+		for i := range stay {
+			wg.Go(func() {
+				if _, err := change(db, dir, g.ID, store.GroupChange{Add: []store.UserID{stay[i]}}); err != nil {
+					t.Errorf("add %d: %v", i, err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := change(db, dir, g.ID, store.GroupChange{Remove: []store.UserID{leave[i]}}); err != nil {
+					t.Errorf("remove %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		got := membersOf(t, db, dir, g.ID)
+		for i := range stay {
+			if !got[stay[i]] || got[leave[i]] {
+				t.Errorf("pair %d: stays %v, left %v", i, got[stay[i]], !got[leave[i]])
+			}
+		}
+	})
+}
+
+func TestReplacingAtOnceEndsInOneOfTheLists(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, admin := storetest.Org(t, db, "acme")
+		dir := okta(org, newDirectory(t, db, admin, "Okta"))
+		var lists [2][]store.UserID
+		for i := range 6 {
+			lists[i%2] = append(lists[i%2], newUser(t, db, dir, fmt.Sprintf("u%d@example.com", i)).ID)
+		}
+		g := newGroup(t, db, dir, "Eng")
+		for range 10 {
+			var wg sync.WaitGroup
+			for _, list := range lists {
+				wg.Go(func() {
+					if _, err := change(db, dir, g.ID, store.GroupChange{Replace: &list}); err != nil {
+						t.Errorf("replace: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			if got := membersOf(t, db, dir, g.ID); len(got) != 3 || got[lists[0][0]] == got[lists[1][0]] {
+				t.Fatalf("two replacements mixed: %v", got)
+			}
+		}
+	})
+}

@@ -1,0 +1,172 @@
+package store
+
+import (
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// RestoreFor is how long a deleted person can be restored.
+const RestoreFor = 30 * 24 * time.Hour
+
+// Deactivate ends a person's access; everything that asks for the status sees it
+// from the commit on. Faults: NotFound, Denied, Conflict (the last admin). Needs
+// Write unless a directory acts.
+func (tx *Tx) Deactivate(id UserID, why string) (User, error) {
+	return tx.setStatus(id, Deactivated, why)
+}
+
+// Reactivate gives access back. Faults: NotFound, Denied (a directory ended it), Conflict (never accepted).
+func (tx *Tx) Reactivate(id UserID, why string) (User, error) {
+	return tx.setStatus(id, Active, why)
+}
+
+func (tx *Tx) setStatus(id UserID, to Status, why string) (User, error) {
+	u, err := tx.User(id)
+	if err != nil {
+		return u, err
+	}
+	return tx.UpdateUser(u, UserChange{Status: &to, Why: why})
+}
+
+// ActivateUser turns an invited person into an active one: on accepting the
+// invitation (the actor is that person) or on a first sign-in. An active person
+// stays so. Faults: NotFound, Denied (deactivated, or not the actor's to do).
+func (tx *Tx) ActivateUser(id UserID, why string) (User, error) {
+	self := tx.actor.Kind == access.Person && tx.actor.ID == string(id)
+	if !self && !tx.actor.May(access.SignInUsers) {
+		return User{}, fault.Denied.Say("Only the invited person can accept the invitation.")
+	}
+	u, err := tx.anyUser(id)
+	if err != nil || u.Status == Active {
+		return u, err
+	}
+	if u.Status != Invited {
+		return u, fault.Denied.Say("This account is not active. Ask an admin of your organization.")
+	}
+	next := u
+	next.Status, next.Version, next.UpdatedAt = Active, u.Version+1, tx.Now()
+	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, "", next.UpdatedAt, tx.Org(), id, u.Version}}, "user.activate", why)
+}
+
+// DeleteUser takes a person out of sight: gone from every list and group, the
+// name free, the row kept as a tombstone. Needs Write. Faults: NotFound, Denied,
+// Conflict (the last admin).
+func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
+	if err := tx.Require(access.EndUsers); err != nil {
+		return User{}, err
+	}
+	u, err := tx.User(id)
+	if err != nil {
+		return u, err
+	}
+	if u.Status == Active {
+		if err := tx.keepAdmin(id); err != nil {
+			return u, err
+		}
+	}
+	next := u
+	next.Status, next.EndedBy, next.Version, next.UpdatedAt, next.DeletedAt = Deleted, tx.actor.Kind, u.Version+1, tx.Now(), tx.Now()
+	_, err = tx.moved(u, next, step{`UPDATE users SET status = 'deleted', ended_by = ?, version = version + 1, updated_at = ?, deleted_at = ?
+		WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`,
+		[]any{next.EndedBy, next.UpdatedAt, next.DeletedAt, tx.Org(), id, u.Version}}, "user.delete", why)
+	if err != nil {
+		return u, err
+	}
+	// In statements of their own: the row is locked now, so whoever was adding the
+	// person to a group has finished, and these see it.
+	if _, err = tx.Exec(`INSERT INTO group_epochs (org_id, group_id, slot, n, changed_at)
+		SELECT org_id, group_id, 0, 1, {{as_int}} FROM members WHERE org_id = ? AND user_id = ?
+		ON CONFLICT (org_id, group_id, slot) DO UPDATE SET n = group_epochs.n + 1, changed_at = excluded.changed_at`, next.UpdatedAt, tx.Org(), id); err != nil {
+		return u, err
+	}
+	if _, err = tx.Exec("DELETE FROM members WHERE org_id = ? AND user_id = ?", tx.Org(), id); err != nil {
+		return u, err
+	}
+	_, err = tx.Exec("DELETE FROM user_values WHERE org_id = ? AND user_id = ?", tx.Org(), id)
+	return next, err
+}
+
+// RestoreUser brings a deleted person back, deactivated and managed by nobody, for
+// as long as the name is free. Needs Write. Faults: NotFound, Denied, Expired,
+// Conflict on userName.
+func (tx *Tx) RestoreUser(id UserID, why string) (User, error) {
+	if err := tx.Require(access.EndUsers); err != nil {
+		return User{}, err
+	}
+	u, err := tx.anyUser(id)
+	switch {
+	case err != nil:
+		return u, err
+	case u.Status != Deleted:
+		return u, fault.Conflict.On("status", "%s is not deleted.", u.DisplayName)
+	case tx.actor.Kind == access.Directory:
+		return u, fault.NotFound.Say("There is no such user.")
+	case tx.Now() > u.DeletedAt.Add(RestoreFor):
+		return u, fault.Expired.Say("%s was deleted more than 30 days ago and cannot be restored. Create the person again.", u.DisplayName)
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return u, err
+	}
+	hot, err := hotOf(doc)
+	if err != nil {
+		return u, err
+	}
+	next := u
+	next.Status, next.EndedBy, next.DirectoryID, next.DeletedAt = Deactivated, tx.actor.Kind, "", 0
+	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
+	next, err = tx.moved(u, next, step{`UPDATE users SET status = 'deactivated', ended_by = ?, directory_id = NULL, version = version + 1, updated_at = ?, deleted_at = 0
+		WHERE org_id = ? AND id = ? AND version = ? AND status = 'deleted'`,
+		[]any{next.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}}, "user.restore", why)
+	if err != nil {
+		return u, err
+	}
+	if len(hot.values) > 0 {
+		_, err = tx.Exec(insertValuesAgain, tx.Org(), id, valueList(hot.values))
+	}
+	return next, err
+}
+
+const insertValuesAgain = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
+	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}}`
+
+// moved writes a change of state with its activity row.
+func (tx *Tx) moved(u, next User, head step, action, why string) (User, error) {
+	act := Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+		Detail: map[string]any{"before": map[string]any{"status": u.Status}, "after": map[string]any{"status": next.Status}}}
+	if why != "" {
+		act.Detail["why"] = why
+	}
+	n, err := tx.change(head, nil, act)
+	if err != nil {
+		return u, taken(err, u.UserName, u.ExternalID)
+	}
+	if n == 0 {
+		return u, errStale
+	}
+	return next, nil
+}
+
+// anyUser finds a person in every state, also deleted.
+func (tx *Tx) anyUser(id UserID) (User, error) {
+	var u User
+	err := tx.Get(&u, userColumns+" WHERE org_id = ? AND id = ?", tx.Org(), id)
+	if fault.Is(err, fault.NotFound) {
+		return u, fault.NotFound.Wrap(err, "There is no such user.")
+	}
+	return u, err
+}
+
+// AnyUser finds a person in every state, deleted ones too, for the console and
+// for sign-ins that must say what became of an account. Faults: NotFound, Denied.
+func (tx *Tx) AnyUser(id UserID) (User, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return User{}, err
+	}
+	if tx.actor.Kind == access.Directory {
+		return tx.User(id)
+	}
+	return tx.anyUser(id)
+}

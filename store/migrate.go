@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/muster-id/muster/internal/fault"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Migrate brings the database to this version's tables. Replicas that start at
+// once wait for one another (PostgreSQL's advisory lock, SQLite's writer).
+func (db *DB) Migrate(ctx context.Context) error {
+	pool := db.sql
+	if db.write != nil {
+		// The writer holds its connection; migrations get one of their own.
+		var err error
+		if pool, err = db.write.second(); err != nil {
+			return err
+		}
+		defer pool.Close()
+	}
+	p, err := db.provider(pool)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", classify(err))
+	}
+	return nil
+}
+
+// migrated refuses with Unavailable when a migration is missing.
+func (db *DB) migrated(ctx context.Context) error {
+	p, err := db.provider(db.sql)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	want := sources[len(sources)-1].Version
+	var have int64
+	err = db.sql.GetContext(ctx, &have, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version")
+	if err != nil || have < want {
+		return fault.Unavailable.Wrap(err, "The database is at version %d and this program needs %d. Run `muster migrate`.", have, want)
+	}
+	return nil
+}
+
+// provider runs our files through goose, the words filled in.
+func (db *DB) provider(pool *sqlx.DB) (*goose.Provider, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var list []*goose.Migration
+	for _, name := range names {
+		number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
+		}
+		text, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		up := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, db.d.words.Replace(string(text)))
+			return err
+		}}
+		list = append(list, goose.NewGoMigration(version, up, nil))
+	}
+	opts := []goose.ProviderOption{goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true)}
+	if db.d == &postgres {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(goose.Dialect(db.d.goose), pool.DB, nil, opts...)
+}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// Org is one customer: the border that nothing crosses.
+type Org struct {
+	ID        OrgID  `db:"id"`
+	Slug      string `db:"slug"` // in URLs: lower-case letters, digits and hyphens
+	Name      string `db:"name"`
+	CreatedAt Time   `db:"created_at"`
+}
+
+var slugForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// CreateOrg makes an organization. It is the one operation of a Tx that is bound
+// to none. Faults: Denied (not an operator), Invalid, Conflict on slug.
+func (tx *Tx) CreateOrg(slug, name string) (Org, error) {
+	if !tx.actor.May(access.Operate) {
+		return Org{}, fault.Denied.Say("Only an operator of this server can make an organization.")
+	}
+	if !slugForm.MatchString(slug) {
+		return Org{}, fault.Invalid.On("slug", "%q cannot stand in an address. Use 1 to 40 lower-case letters, digits and hyphens, such as acme.", slug)
+	}
+	name = strings.TrimSpace(name)
+	if err := checkText("name", name, 200); err != nil {
+		return Org{}, err
+	}
+	if name == "" {
+		return Org{}, fault.Invalid.On("name", "The organization needs a name.")
+	}
+	o := Org{ID: NewID[Org](), Slug: slug, Name: name, CreatedAt: tx.Now()}
+	n, err := tx.Exec("INSERT INTO orgs (id, slug, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (slug) DO NOTHING",
+		o.ID, o.Slug, o.Name, o.CreatedAt, o.CreatedAt)
+	if err != nil {
+		return Org{}, err
+	}
+	if n == 0 {
+		return Org{}, fault.Conflict.On("slug", "There is an organization %q already. Choose another short name.", slug)
+	}
+	tx.actor.Org = string(o.ID) // the first row of its log is its own
+	return o, tx.Record(Activity{Action: "org.create", TargetKind: "org", TargetID: string(o.ID), TargetName: name})
+}
+
+const orgColumns = "SELECT id, slug, name, created_at FROM orgs"
+
+// OrgBySlug finds an organization by the short name in a URL. Faults: NotFound.
+func (db *DB) OrgBySlug(ctx context.Context, slug string) (Org, error) {
+	var o Org
+	err := db.Lookup(ctx, &o, orgColumns+" WHERE slug = ?", slug)
+	if fault.Is(err, fault.NotFound) {
+		return o, fault.NotFound.On("org", "There is no organization %.64q.", slug)
+	}
+	return o, err
+}
+
+// OrgByID finds an organization. Faults: NotFound.
+func (db *DB) OrgByID(ctx context.Context, id OrgID) (Org, error) {
+	var o Org
+	return o, db.Lookup(ctx, &o, orgColumns+" WHERE id = ?", id)
+}
+
+// Orgs lists organizations by name, for operators.
+func (db *DB) Orgs(ctx context.Context) ([]Org, error) {
+	list := []Org{}
+	return list, db.LookupAll(ctx, &list, orgColumns+" ORDER BY name, id LIMIT 1000")
+}
+
+// Directory is one SCIM client of an organization. Its tokens are package scim's.
+type Directory struct {
+	ID         DirectoryID `db:"id"`
+	OrgID      OrgID       `db:"org_id"`
+	Name       string      `db:"name"`
+	Vendor     string      `db:"vendor"`
+	Mode       string      `db:"mode"` // "compat" or "strict"
+	Quirks     JSON        `db:"quirks"`
+	CreatedAt  Time        `db:"created_at"`
+	LastSeenAt Time        `db:"last_seen_at"`
+}
+
+const directoryColumns = "SELECT id, org_id, name, vendor, mode, quirks, created_at, last_seen_at FROM directories"
+
+// CreateDirectory adds a directory; ID and CreatedAt are filled in. Faults: Denied, Invalid.
+func (tx *Tx) CreateDirectory(d Directory) (Directory, error) {
+	if err := tx.Require(access.Configure); err != nil {
+		return d, err
+	}
+	d.Name = strings.TrimSpace(d.Name)
+	if d.Name == "" {
+		return d, fault.Invalid.On("name", "The directory needs a name, such as Okta.")
+	}
+	if err := checkText("name", d.Name, 200); err != nil {
+		return d, err
+	}
+	d.ID, d.OrgID, d.CreatedAt = NewID[Directory](), tx.Org(), tx.Now()
+	if len(d.Quirks) == 0 {
+		d.Quirks = JSON("{}")
+	}
+	_, err := tx.Exec("INSERT INTO directories (org_id, id, name, vendor, mode, quirks, created_at) VALUES (?, ?, ?, ?, ?, {{as_json}}, ?)",
+		d.OrgID, d.ID, d.Name, d.Vendor, d.Mode, string(d.Quirks), d.CreatedAt)
+	if err != nil {
+		return d, err
+	}
+	return d, tx.Record(Activity{Action: "directory.create", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name,
+		Detail: map[string]any{"after": map[string]any{"vendor": d.Vendor, "mode": d.Mode}}})
+}
+
+// Directory finds a directory of this organization. Faults: NotFound.
+func (tx *Tx) Directory(id DirectoryID) (Directory, error) {
+	var d Directory
+	return d, tx.Get(&d, directoryColumns+" WHERE org_id = ? AND id = ?", tx.Org(), id)
+}
+
+// Directories lists the directories of this organization.
+func (tx *Tx) Directories() ([]Directory, error) {
+	list := []Directory{}
+	return list, tx.Select(&list, directoryColumns+" WHERE org_id = ? ORDER BY name, id", tx.Org())
+}
+
+// DirectoryByID finds a directory by the id in a URL, before its organization is
+// known. Faults: NotFound.
+func (db *DB) DirectoryByID(ctx context.Context, id DirectoryID) (Directory, error) {
+	var d Directory
+	return d, db.Lookup(ctx, &d, directoryColumns+" WHERE id = ?", id)
+}
+
+// SeenDirectory notes that the directory sent a request. It is no activity.
+func (tx *Tx) SeenDirectory(id DirectoryID) error {
+	_, err := tx.Exec("UPDATE directories SET last_seen_at = ? WHERE org_id = ? AND id = ?", tx.Now(), tx.Org(), id)
+	return err
+}

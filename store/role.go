@@ -1,0 +1,139 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// Reason says why a role is there; a person's roles are the union over reasons.
+type Reason struct {
+	Kind string `db:"reason_kind" json:"kind"` // manual, default, group, scim, sso
+	Ref  string `db:"reason_ref" json:"ref"`   // the group, directory or connection; empty for manual
+}
+
+// Manual is the reason of a role that somebody gave by hand.
+var Manual = Reason{Kind: "manual"}
+
+// Grant is one role of a person with its reason.
+type Grant struct {
+	Role  string `db:"role" json:"role"`
+	Since Time   `db:"since" json:"since"`
+	Reason
+}
+
+// DefaultRole is what a person has without any grant.
+const DefaultRole = access.Agent
+
+const insertRole = `INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since)
+	SELECT {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_int}} WHERE {{gate}}`
+
+func checkRole(role string) error {
+	if !slices.Contains(access.RoleNames(), role) {
+		return fault.Invalid.On("role", "There is no role %q. Choose one of %s.", role, strings.Join(access.RoleNames(), ", "))
+	}
+	return nil
+}
+
+// Grant gives a role for a reason; a second time changes nothing. Faults: NotFound, Denied, Invalid.
+func (tx *Tx) Grant(id UserID, role string, why Reason) error {
+	if err := tx.Require(access.EditUsers); err != nil {
+		return err
+	}
+	if err := checkRole(role); err != nil {
+		return err
+	}
+	u, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (org_id, user_id, role, reason_kind, reason_ref) DO NOTHING`, tx.Org(), id, role, why.Kind, why.Ref, tx.Now())
+	if err != nil || n == 0 {
+		return err
+	}
+	return tx.Record(Activity{Action: "user.role.grant", TargetKind: "user", TargetID: string(id), TargetName: u.DisplayName,
+		Detail: map[string]any{"role": role, "reason": why}})
+}
+
+// Revoke takes a role that was given for this reason. Needs Write. Faults:
+// NotFound (no such grant), Denied, Conflict (the last admin).
+func (tx *Tx) Revoke(id UserID, role string, why Reason) error {
+	if err := tx.Require(access.EditUsers); err != nil {
+		return err
+	}
+	u, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	if role == access.Admin && u.Status == Active {
+		if err := tx.keepAdmin(id); err != nil {
+			return err
+		}
+	}
+	n, err := tx.Exec("DELETE FROM user_roles WHERE org_id = ? AND user_id = ? AND role = ? AND reason_kind = ? AND reason_ref = ?",
+		tx.Org(), id, role, why.Kind, why.Ref)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fault.NotFound.On("role", "%s does not have the role %s for that reason.", u.DisplayName, role)
+	}
+	return tx.Record(Activity{Action: "user.role.revoke", TargetKind: "user", TargetID: string(id), TargetName: u.DisplayName,
+		Detail: map[string]any{"role": role, "reason": why}})
+}
+
+// SetRole makes role the only one that was given by hand. Needs Write.
+func (tx *Tx) SetRole(id UserID, role string) error {
+	have, err := tx.RolesOf([]UserID{id})
+	if err != nil {
+		return err
+	}
+	if err := tx.Grant(id, role, Manual); err != nil {
+		return err
+	}
+	for _, g := range have[id] {
+		if g.Reason == Manual && g.Role != role {
+			if err := tx.Revoke(id, g.Role, Manual); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// RolesOf tells the roles of several people, each with its reason, in one query.
+func (tx *Tx) RolesOf(ids []UserID) (map[UserID][]Grant, error) {
+	var rows []struct {
+		UserID UserID `db:"user_id"`
+		Grant
+	}
+	err := tx.Select(&rows, `SELECT user_id, role, reason_kind, reason_ref, since FROM user_roles
+		WHERE org_id = ? AND user_id IN ({{ids}}) ORDER BY user_id, role, since`, tx.Org(), jsonList(ids))
+	if err != nil {
+		return nil, err
+	}
+	roles := make(map[UserID][]Grant, len(ids))
+	for _, r := range rows {
+		roles[r.UserID] = append(roles[r.UserID], r.Grant)
+	}
+	for _, id := range ids {
+		if len(roles[id]) == 0 {
+			roles[id] = []Grant{{Role: DefaultRole, Reason: Reason{Kind: "default"}}}
+		}
+	}
+	return roles, nil
+}
+
+// RoleNames is the union of the roles in grants, in the order of access.RoleNames.
+func RoleNames(grants []Grant) []string {
+	names := []string{}
+	for _, role := range access.RoleNames() {
+		if slices.ContainsFunc(grants, func(g Grant) bool { return g.Role == role }) {
+			names = append(names, role)
+		}
+	}
+	return names
+}

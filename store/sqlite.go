@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// batchLimit is how many waiting commands share one commit.
+const batchLimit = 64
+
+// writer is the only connection that changes an SQLite database.
+type writer struct {
+	db    *DB
+	dsn   string
+	pool  *sqlx.DB
+	conn  *sqlx.Conn
+	jobs  chan *job
+	done  chan struct{}         // closed when the loop has ended
+	stmts map[string]*sqlx.Stmt // used by the loop alone
+	mu    sync.RWMutex          // guards closed
+	over  bool
+}
+
+type job struct {
+	ctx    context.Context
+	actor  access.Actor
+	fn     func(*Tx) error
+	after  []func()
+	err    error
+	answer chan struct{}
+}
+
+func newWriter(db *DB, dsn string, pool *sqlx.DB, conn *sqlx.Conn) *writer {
+	w := &writer{db: db, dsn: dsn, pool: pool, conn: conn, jobs: make(chan *job, batchLimit), done: make(chan struct{}), stmts: map[string]*sqlx.Stmt{}}
+	go w.loop()
+	return w
+}
+
+// run hands fn to the loop and waits for its commit.
+func (w *writer) run(ctx context.Context, actor access.Actor, fn func(*Tx) error) error {
+	j := &job{ctx: ctx, actor: actor, fn: fn, answer: make(chan struct{})}
+	w.mu.RLock()
+	if w.over {
+		w.mu.RUnlock()
+		return fault.Unavailable.Say("The server is stopping. Try again in a moment.")
+	}
+	w.jobs <- j
+	w.mu.RUnlock()
+	<-j.answer
+	if j.err == nil {
+		for _, f := range j.after {
+			f()
+		}
+	}
+	return j.err
+}
+
+func (w *writer) loop() {
+	defer close(w.done)
+	for first := range w.jobs {
+		batch := []*job{first}
+		for len(batch) < batchLimit {
+			select {
+			case j, ok := <-w.jobs:
+				if ok {
+					batch = append(batch, j)
+					continue
+				}
+			default:
+			}
+			break
+		}
+		w.commit(batch)
+		for _, j := range batch {
+			close(j.answer)
+		}
+	}
+}
+
+// commit runs a batch as one transaction. A command that fails undoes itself
+// alone; when the commit fails, none of them happened.
+func (w *writer) commit(batch []*job) {
+	ctx := context.Background()
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		fail(batch, err)
+		return
+	}
+	for _, j := range batch {
+		if err := w.one(ctx, j); err != nil {
+			w.conn.ExecContext(ctx, "ROLLBACK")
+			fail(batch, err)
+			return
+		}
+	}
+	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		w.conn.ExecContext(ctx, "ROLLBACK")
+		fail(batch, err)
+	}
+}
+
+func fail(batch []*job, err error) {
+	for _, j := range batch {
+		if j.err == nil {
+			j.err = classify(err)
+		}
+	}
+}
+
+// one runs a command inside its savepoint. Its error return means that the
+// savepoint itself did not hold, and the whole batch must go.
+func (w *writer) one(ctx context.Context, j *job) error {
+	if j.err = j.ctx.Err(); j.err != nil {
+		return nil
+	}
+	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT command"); err != nil {
+		return err
+	}
+	// Without the caller's cancellation: an interrupt would roll back the others' work too.
+	tx := w.db.newTx(context.WithoutCancel(j.ctx), j.actor, modeWrite)
+	tx.w = w
+	if j.err = guarded(j.fn, tx); j.err != nil {
+		if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO command"); err != nil {
+			return err
+		}
+	}
+	j.after = tx.after
+	_, err := w.conn.ExecContext(ctx, "RELEASE command")
+	return err
+}
+
+// guarded runs fn and turns a panic into an error: the writer serves everybody.
+func guarded(fn func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a write: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(tx)
+}
+
+// second is another writing connection, for migrations at the start.
+func (w *writer) second() (*sqlx.DB, error) {
+	pool, err := sqlx.Open("sqlite", w.dsn)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(1)
+	return pool, nil
+}
+
+func (w *writer) prepare(ctx context.Context, query string) (*sqlx.Stmt, error) {
+	if st := w.stmts[query]; st != nil {
+		return st, nil
+	}
+	if len(w.stmts) >= maxStatements {
+		return nil, nil
+	}
+	st, err := w.conn.PreparexContext(ctx, w.db.d.text(query))
+	if err == nil {
+		w.stmts[query] = st
+	}
+	return st, err
+}
+
+func (w *writer) close() error {
+	w.mu.Lock()
+	if w.over {
+		w.mu.Unlock()
+		return nil
+	}
+	w.over = true
+	close(w.jobs)
+	w.mu.Unlock()
+	<-w.done
+	for _, st := range w.stmts {
+		st.Close()
+	}
+	return errors.Join(w.conn.Close(), w.pool.Close())
+}

@@ -1,0 +1,233 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/store"
+)
+
+// server is one PostgreSQL with a migrated template database on it.
+type server struct {
+	dsn      *url.URL // of the database "postgres"
+	template string
+}
+
+var startServer = sync.OnceValues(func() (*server, error) {
+	dsn := os.Getenv("MUSTER_TEST_PG_DSN")
+	if dsn == "" {
+		var err error
+		if dsn, err = RunPostgres(); err != nil {
+			return nil, err
+		}
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, errors.New("MUSTER_TEST_PG_DSN is not a URL; write postgres://USER@127.0.0.1:PORT/postgres?sslmode=disable")
+	}
+	s := &server{dsn: u, template: "muster_t_" + randomName()}
+	if err := s.admin("CREATE DATABASE " + s.template); err != nil {
+		return nil, err
+	}
+	db, err := store.Open(context.Background(), store.Options{URL: s.url(s.template), MaxConns: 2})
+	if err != nil {
+		return nil, err
+	}
+	return s, errors.Join(db.Migrate(context.Background()), db.Close())
+})
+
+func (s *server) url(database string) string {
+	u := *s.dsn
+	u.Path = "/" + database
+	return u.String()
+}
+
+// admin runs one statement on the server. Copying a template can clash with
+// another copy of it for a moment; then it is tried again.
+func (s *server) admin(statement string) error {
+	db, err := sql.Open("postgres", s.dsn.String())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for try := 0; ; try++ {
+		if _, err = db.Exec(statement); err == nil {
+			return nil
+		}
+		if try == 50 || !strings.Contains(err.Error(), "is being accessed by other users") {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// PostgresURL names a new migrated database on the test server.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	s, err := startServer()
+	if err != nil {
+		t.Fatalf("PostgreSQL for the tests: %v", err)
+	}
+	name := "muster_t_" + randomName()
+	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + s.template); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.admin("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test database: %v", err)
+		}
+	})
+	return s.url(name)
+}
+
+func randomName() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+const howToInstall = "no PostgreSQL server programs found. Install them (Debian, Ubuntu: apt-get install postgresql), " +
+	"or name a server in MUSTER_TEST_PG_DSN (postgres://USER@127.0.0.1:5432/postgres?sslmode=disable)"
+
+// RunPostgres starts a server on loopback that ends with this process, and returns
+// its URL. Nothing is kept: it does not wait for the disk.
+func RunPostgres() (string, error) {
+	bin, err := postgresBin()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "muster-postgres-")
+	if err != nil {
+		return "", err
+	}
+	who, err := serverUser(dir)
+	if err != nil {
+		return "", err
+	}
+	data := filepath.Join(dir, "data")
+	var out bytes.Buffer
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+	initdb.Dir, initdb.Stdout, initdb.Stderr = dir, &out, &out
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	if err := initdb.Run(); err != nil {
+		return "", fmt.Errorf("initdb: %w\n%s", err, out.String())
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	started := make(chan error, 1)
+	go func() {
+		// Pdeathsig follows the thread that started the child, so this one stays.
+		runtime.LockOSThread()
+		pg := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", dir,
+			"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=400", "-c", "shared_buffers=256MB")
+		pg.Dir = dir
+		pg.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGQUIT}
+		started <- pg.Start()
+		pg.Wait()
+	}()
+	if err := <-started; err != nil {
+		return "", fmt.Errorf("start postgres: %w", err)
+	}
+	removeLeftovers()
+	dsn := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	return dsn, waitFor(dsn)
+}
+
+func waitFor(dsn string) error {
+	db, err := sql.Open("postgres", dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if err = db.Ping(); err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the test server did not come up within 30 s: %w", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func postgresBin() (string, error) {
+	places, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+		places = append(places, strings.TrimSpace(string(out)))
+	}
+	for _, p := range places {
+		if _, err := os.Stat(filepath.Join(p, "initdb")); err == nil {
+			return p, nil
+		}
+	}
+	if p, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(p), nil
+	}
+	return "", errors.New(howToInstall)
+}
+
+// serverUser gives the folder to an unprivileged user when we are root, as whom
+// PostgreSQL refuses to run.
+func serverUser(dir string) (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody")
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// removeLeftovers deletes the folders of test servers that no longer run: a
+// process that is killed cannot clean up after itself.
+func removeLeftovers() {
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), "muster-postgres-*"))
+	for _, dir := range folders {
+		pid, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+		if err != nil {
+			if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
+				os.RemoveAll(dir)
+			}
+			continue
+		}
+		line, _, _ := strings.Cut(string(pid), "\n")
+		if n, err := strconv.Atoi(line); err == nil && syscall.Kill(n, 0) == syscall.ESRCH {
+			os.RemoveAll(dir)
+		}
+	}
+}

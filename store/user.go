@@ -1,0 +1,236 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+)
+
+// Status is where a person stands.
+type Status string
+
+// The states of a person. Deleted people are tombstones that can be restored for 30 days.
+const (
+	Invited     Status = "invited"
+	Active      Status = "active"
+	Deactivated Status = "deactivated"
+	Deleted     Status = "deleted"
+)
+
+// Source is how a person came. It is kept for ever.
+type Source string
+
+// The sources.
+const (
+	FromInvite Source = "invite"
+	FromCSV    Source = "csv"
+	FromJIT    Source = "jit"
+	FromSCIM   Source = "scim"
+	FromAPI    Source = "api"
+)
+
+// User is one person in one organization.
+type User struct {
+	ID               UserID      `db:"id"`
+	DirectoryID      DirectoryID `db:"directory_id"` // who manages the person; empty: nobody
+	Source           Source      `db:"source"`
+	Status           Status      `db:"status"`
+	EndedBy          access.Kind `db:"ended_by"` // what deactivated the person
+	BreakGlass       bool        `db:"break_glass"`
+	UserName         string      `db:"user_name"`
+	ExternalID       string      `db:"external_id"`
+	Email            string      `db:"email"`
+	DisplayName      string      `db:"display_name"`
+	ManagerID        UserID      `db:"manager_id"`
+	Doc              JSON        `db:"doc"`
+	Version          int64       `db:"version"`
+	CreatedAt        Time        `db:"created_at"`
+	UpdatedAt        Time        `db:"updated_at"`
+	LastSignInAt     Time        `db:"signed_in_at"`
+	LastSignInMethod string      `db:"signed_in_with"`
+	DeletedAt        Time        `db:"deleted_at"`
+}
+
+// Attributes is the document, decoded; the caller may change it.
+func (u User) Attributes() (Doc, error) { return decodeDoc(u.Doc) }
+
+// Profile is the part of the document that people fill in by hand.
+func (u User) Profile() Profile {
+	doc, err := u.Attributes()
+	if err != nil { // it was written by us
+		return Profile{UserName: u.UserName, Email: u.Email, DisplayName: u.DisplayName}
+	}
+	return profileOf(doc)
+}
+
+func decodeDoc(raw JSON) (Doc, error) {
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	var doc Doc
+	if err := d.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("stored document: %w", err)
+	}
+	return doc, nil
+}
+
+// NewUser is what CreateUser needs.
+type NewUser struct {
+	Doc        Doc
+	Source     Source
+	Status     Status   // Active when empty
+	Roles      []string // the default role when empty
+	Reason     Reason   // why the roles are there
+	BreakGlass bool     // invisible to directories
+}
+
+const userColumns = `SELECT id, directory_id, source, status, ended_by, break_glass, user_name, COALESCE(external_id, '') AS external_id, email,
+	display_name, manager_id, doc, version, created_at, updated_at, signed_in_at, signed_in_with, deleted_at FROM users`
+
+const insertUser = `INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id,
+	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)`
+
+const insertValues = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
+	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}} WHERE {{gate}}`
+
+const deleteValues = `DELETE FROM user_values WHERE org_id = ? AND user_id = ? AND {{gate}} AND EXISTS (SELECT 1 FROM {{each}}
+	WHERE e.value ->> 'attr' = user_values.attr AND e.value ->> 'value' = user_values.value_key AND e.value ->> 'kind' = user_values.kind)`
+
+// CreateUser adds a person. A directory becomes its manager. One statement, so it
+// is fit for Command. Faults: Denied, Invalid, Conflict on userName or externalId.
+func (tx *Tx) CreateUser(in NewUser) (User, error) {
+	need := access.CreateUsers
+	if in.Source == FromInvite {
+		need = access.InviteUsers
+	}
+	if err := tx.Require(need); err != nil {
+		return User{}, err
+	}
+	hot, err := hotOf(in.Doc)
+	if err != nil {
+		return User{}, err
+	}
+	doc, err := json.Marshal(in.Doc)
+	if err != nil {
+		return User{}, fmt.Errorf("new user %q: %w", hot.userName, err)
+	}
+	now := tx.Now()
+	u := User{ID: NewID[User](), Source: in.Source, Status: in.Status, BreakGlass: in.BreakGlass, UserName: hot.userName, ExternalID: hot.externalID,
+		Email: hot.email, DisplayName: hot.displayName, ManagerID: hot.managerID, Doc: doc, Version: 1, CreatedAt: now, UpdatedAt: now}
+	if u.Status == "" {
+		u.Status = Active
+	}
+	if tx.actor.Kind == access.Directory {
+		u.DirectoryID = DirectoryID(tx.actor.ID)
+	}
+	steps, err := tx.newUserSteps(u, hot, in)
+	if err != nil {
+		return User{}, err
+	}
+	_, err = tx.change(step{insertUser, []any{tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
+		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, string(doc), now, now}}, steps,
+		Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": in.Doc}})
+	if err != nil {
+		return User{}, taken(err, hot.userName, hot.externalID)
+	}
+	return u, nil
+}
+
+func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {
+	var steps []step
+	if len(hot.values) > 0 {
+		steps = append(steps, step{insertValues, []any{tx.Org(), u.ID, valueList(hot.values)}})
+	}
+	for _, role := range in.Roles {
+		if err := checkRole(role); err != nil {
+			return nil, err
+		}
+		steps = append(steps, step{insertRole, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, tx.Now()}})
+	}
+	return steps, nil
+}
+
+func valueList(values map[userValue]bool) string {
+	list := make([]userValue, 0, len(values))
+	for v := range values {
+		list = append(list, v)
+	}
+	b, _ := json.Marshal(list) // strings always marshal
+	return string(b)
+}
+
+// orNull stores an absent value, so that a unique index passes over it.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// taken gives a uniqueness conflict its value.
+func taken(err error, userName, externalID string) error {
+	if !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	switch fault.Field(err) {
+	case "userName":
+		return &fault.Error{Kind: fault.Conflict, Field: "userName", Err: err,
+			Public: fmt.Sprintf("The userName %q is already in use in this organization. Choose another one, or update the user who has it.", userName)}
+	case "externalId":
+		return &fault.Error{Kind: fault.Conflict, Field: "externalId", Err: err,
+			Public: fmt.Sprintf("The externalId %q already belongs to another user of this directory. Update that user instead.", externalID)}
+	}
+	return err
+}
+
+// visible is the condition on users that the actor may see. A directory sees the
+// people it manages and those nobody manages, and no break-glass accounts.
+func (tx *Tx) visible() (string, []any) {
+	if tx.actor.Kind == access.Directory {
+		return " AND status <> 'deleted' AND (directory_id = ? OR directory_id IS NULL) AND NOT break_glass", []any{tx.actor.ID}
+	}
+	return " AND status <> 'deleted'", nil
+}
+
+func (tx *Tx) user(where string, args ...any) (User, error) {
+	var u User
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return u, err
+	}
+	seen, more := tx.visible()
+	err := tx.Get(&u, userColumns+" WHERE org_id = ? AND "+where+seen, append(append([]any{tx.Org()}, args...), more...)...)
+	if fault.Is(err, fault.NotFound) {
+		return u, fault.NotFound.Wrap(err, "There is no such user.")
+	}
+	return u, err
+}
+
+// User finds a person. Faults: NotFound, also for what the actor may not see.
+func (tx *Tx) User(id UserID) (User, error) { return tx.user("id = ?", id) }
+
+// UserByName finds a person by userName, without regard to case. Faults: NotFound.
+func (tx *Tx) UserByName(name string) (User, error) { return tx.user("user_name_key = ?", Fold(name)) }
+
+// UsersByEmail finds the people whose main address this is; there may be several.
+func (tx *Tx) UsersByEmail(email string) ([]User, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	seen, more := tx.visible()
+	list := []User{}
+	return list, tx.Select(&list, userColumns+" WHERE org_id = ? AND email_key = ?"+seen+" ORDER BY id LIMIT 100", append([]any{tx.Org(), Fold(email)}, more...)...)
+}
+
+// SignedIn notes a sign-in. It fails with Denied when the person may not sign in
+// (any more): the check and the note are one statement.
+func (tx *Tx) SignedIn(id UserID, method string) error {
+	n, err := tx.Exec("UPDATE users SET signed_in_at = ?, signed_in_with = ? WHERE org_id = ? AND id = ? AND status = 'active'", tx.Now(), method, tx.Org(), id)
+	if err == nil && n == 0 {
+		return fault.Denied.Say("This account is not active. Ask an admin of your organization.")
+	}
+	return err
+}

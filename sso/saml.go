@@ -141,7 +141,7 @@ func (e *examination) read(form samlForm) (*scanned, error) {
 	if err := e.pass("encoding", fmt.Sprintf("base64 of at most %d bytes", maxSAMLBytes), err, ""); err != nil {
 		return nil, err
 	}
-	doc, err := scanXML(b, nil)
+	doc, err := scanXML(b, nil, false)
 	if err := e.pass("xml", "one UTF-8 document within the limits", err, ""); err != nil {
 		return nil, err
 	}
@@ -300,7 +300,7 @@ func (e *examination) decrypt(outer *scanned, source *etree.Element, signed bool
 		return nil, err
 	}
 	scope := scopeOf(source)
-	inner, err := scanXML(plain, scope)
+	inner, err := scanXML(plain, scope, false)
 	if err == nil {
 		inherit(inner.root, scope)
 		err = checkPlaintext(outer, inner)

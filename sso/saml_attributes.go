@@ -6,7 +6,9 @@ import "strings"
 // are tried in order and the first name with a value wins.
 type attributeMap struct {
 	// Subject lists alternatives for the immutable key; several names in one
-	// alternative are joined. When none is there the NameID is used.
+	// alternative are joined. When none is there the NameID is used, and instead
+	// of a transient one the attributes that the standard has for this purpose
+	// (saml-subject-id-attr-v1.0).
 	Subject     [][]string `json:"subject,omitempty"`
 	UserName    []string   `json:"user_name,omitempty"`
 	Email       []string   `json:"email,omitempty"`
@@ -64,11 +66,25 @@ func attributesFor(vendor string) attributeMap {
 }
 
 const (
-	formatEmail     = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	formatTransient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	formatPersistent  = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	formatUnspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+	formatEmail       = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+	formatTransient   = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 	subjectNameID = "nameid"
 )
+
+// nameIDFormatFor is the NameID format to ask a vendor for; empty asks for
+// none. Without a wish many providers send a transient one, but these have
+// their own setting for it and refuse or change keys when asked (AD FS answers
+// InvalidNameIDPolicy until a rule exists).
+func nameIDFormatFor(vendor string) string {
+	switch vendor {
+	case "okta", "entra", "google", "onelogin", "jumpcloud", "adfs", "auth0", "ping":
+		return ""
+	}
+	return formatPersistent
+}
 
 // subject finds the immutable key and what kind of key it is.
 func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key, kind string) {
@@ -81,6 +97,13 @@ func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key
 		}
 		if len(parts) > 0 && len(parts) == len(names) {
 			return strings.Join(parts, "/"), "attribute:" + strings.Join(names, "+")
+		}
+	}
+	if a.NameID == "" || a.NameIDFormat == formatTransient {
+		for _, name := range []string{"urn:oasis:names:tc:SAML:attribute:subject-id", "urn:oasis:names:tc:SAML:attribute:pairwise-id"} {
+			if v := first(values, []string{name}); v != "" {
+				return v, "attribute:" + name
+			}
 		}
 	}
 	return a.NameID, subjectNameID

@@ -47,8 +47,9 @@ type binding struct{ prefix, uri string }
 // refuses all that two parsers might read differently: other encodings,
 // DOCTYPE, comments, processing instructions, duplicate attributes, undeclared
 // prefixes, text around the root. inherited are the declarations that are in
-// scope around a decrypted fragment.
-func scanXML(b []byte, inherited []binding) (*scanned, error) {
+// scope around a decrypted fragment. Metadata, which people edit by hand, may
+// have comments and processing instructions; they are dropped.
+func scanXML(b []byte, inherited []binding, comments bool) (*scanned, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	switch {
 	case len(b) > maxSAMLBytes:
@@ -57,9 +58,10 @@ func scanXML(b []byte, inherited []binding) (*scanned, error) {
 		return nil, fmt.Errorf("the text is not UTF-8")
 	}
 	s := scanner{
-		decoder: xml.NewDecoder(bytes.NewReader(b)),
-		scope:   append([]binding{{"xml", nsXML}}, inherited...),
-		out:     scanned{ids: map[string]bool{}},
+		decoder:  xml.NewDecoder(bytes.NewReader(b)),
+		comments: comments,
+		scope:    append([]binding{{"xml", nsXML}}, inherited...),
+		out:      scanned{ids: map[string]bool{}},
 	}
 	for {
 		start := s.decoder.InputOffset()
@@ -86,6 +88,7 @@ func scanXML(b []byte, inherited []binding) (*scanned, error) {
 // scanner is the state of one pass.
 type scanner struct {
 	decoder  *xml.Decoder
+	comments bool // let comments and processing instructions pass
 	open     []openElement
 	scope    []binding
 	elements int
@@ -114,11 +117,14 @@ func (s *scanner) token(token xml.Token, start int64) error {
 		return nil
 	case xml.ProcInst:
 		// The decoder itself refuses other versions and encodings in it.
-		if t.Target == "xml" && start == 0 {
+		if t.Target == "xml" && start == 0 || s.comments && t.Target != "xml" {
 			return nil
 		}
 		return fmt.Errorf("processing instructions are not allowed")
 	case xml.Comment:
+		if s.comments {
+			return nil
+		}
 		return fmt.Errorf("comments are not allowed")
 	default:
 		return fmt.Errorf("DOCTYPE and other declarations are not allowed")

@@ -1,0 +1,256 @@
+package sso
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"math/big"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/crewjam/saml"
+
+	"github.com/muster-id/muster/internal/fault"
+)
+
+const nsMetadata = "urn:oasis:names:tc:SAML:2.0:metadata"
+
+// IDPMetadata is what a connection needs to know of its identity provider.
+type IDPMetadata struct {
+	EntityID                string
+	SSO                     map[string]string // single sign-on URL by binding; redirect and POST only
+	Certificates            [][]byte          // DER, usable for signing, each once
+	WantAuthnRequestsSigned bool
+	NameIDFormats           []string
+	ValidUntil              time.Time // zero: not limited
+	Warnings                []string  // full sentences for the administrator
+}
+
+// The bindings that a request can take.
+const (
+	bindingRedirect = saml.HTTPRedirectBinding
+	bindingPOST     = saml.HTTPPostBinding
+)
+
+// parseIDPMetadata reads metadata that an administrator gave us; whose it is was
+// decided by where it came from, so a signature on it is not looked at. The
+// fault is Invalid on "metadata".
+func parseIDPMetadata(b []byte) (IDPMetadata, error) {
+	doc, err := scanXML(b, nil, true)
+	if err != nil {
+		return IDPMetadata{}, fault.Invalid.On("metadata", "This is not readable as SAML metadata: %s. Export the metadata (XML) of this application at the identity provider.", err)
+	}
+	entity, role, err := identityProvider(doc.root)
+	if err != nil {
+		return IDPMetadata{}, err
+	}
+	m := IDPMetadata{
+		EntityID:                attr(entity, "entityID"),
+		SSO:                     map[string]string{},
+		WantAuthnRequestsSigned: slices.Contains([]string{"true", "1"}, attr(role, "WantAuthnRequestsSigned")),
+	}
+	if m.EntityID == "" || len(m.EntityID) > 1024 {
+		return m, fault.Invalid.On("metadata", "The metadata has no entityID of 1 to 1024 characters.")
+	}
+	for _, el := range []*etree.Element{entity, role} {
+		until, err := timeOf(el, "validUntil")
+		if err != nil {
+			return m, fault.Invalid.On("metadata", "The metadata has a broken date: %s.", err)
+		}
+		if !until.IsZero() && (m.ValidUntil.IsZero() || until.Before(m.ValidUntil)) {
+			m.ValidUntil = until
+		}
+	}
+	for _, child := range role.ChildElements() {
+		switch {
+		case isElement(child, nsMetadata, "SingleSignOnService"):
+			m.addSSO(attr(child, "Binding"), attr(child, "Location"))
+		case isElement(child, nsMetadata, "NameIDFormat"):
+			m.NameIDFormats = append(m.NameIDFormats, strings.TrimSpace(child.Text()))
+		case isElement(child, nsMetadata, "KeyDescriptor") && attr(child, "use") != "encryption":
+			m.addKeys(child)
+		}
+	}
+	if len(m.SSO) == 0 {
+		return m, fault.Invalid.On("metadata", "The metadata of %s has no single sign-on URL for the redirect or POST binding.%s", clip(m.EntityID, 200), m.warned())
+	}
+	if len(m.Certificates) == 0 {
+		return m, fault.Invalid.On("metadata", "The metadata of %s has no certificate to sign with.%s", clip(m.EntityID, 200), m.warned())
+	}
+	return m, nil
+}
+
+// identityProvider finds the one identity provider in the document.
+func identityProvider(root *etree.Element) (entity, role *etree.Element, err error) {
+	type found struct{ entity, role *etree.Element }
+	var all []found
+	entities := 0
+	var walk func(el *etree.Element)
+	walk = func(el *etree.Element) {
+		switch {
+		case isElement(el, nsMetadata, "EntitiesDescriptor"):
+			for _, child := range el.ChildElements() {
+				walk(child)
+			}
+		case isElement(el, nsMetadata, "EntityDescriptor"):
+			entities++
+			for _, child := range el.ChildElements() {
+				if isElement(child, nsMetadata, "IDPSSODescriptor") && slices.Contains(strings.Fields(attr(child, "protocolSupportEnumeration")), nsProtocol) {
+					all = append(all, found{el, child})
+					return
+				}
+			}
+		}
+	}
+	walk(root)
+	switch len(all) {
+	case 1:
+		return all[0].entity, all[0].role, nil
+	case 0:
+		if entities > 0 {
+			return nil, nil, fault.Invalid.On("metadata", "The metadata is of a service provider, not of a SAML 2.0 identity provider. Export the identity provider's own.")
+		}
+		return nil, nil, fault.Invalid.On("metadata", "The document is XML but not SAML metadata: its root is <%s>, not <EntityDescriptor>.", clip(root.Tag, 80))
+	}
+	var names []string
+	for _, f := range all[:min(len(all), 10)] {
+		names = append(names, clip(attr(f.entity, "entityID"), 200))
+	}
+	return nil, nil, fault.Invalid.On("metadata", "The metadata lists %d identity providers (%s). Choose one and give the <EntityDescriptor> of that one only.", len(all), strings.Join(names, ", "))
+}
+
+// addSSO keeps the first usable URL per binding. The browser is sent there, so
+// only web addresses will do (GHSA-267v-3v32-g6q5).
+func (m *IDPMetadata) addSSO(binding, location string) {
+	if binding != bindingRedirect && binding != bindingPOST || m.SSO[binding] != "" {
+		return
+	}
+	u, err := url.Parse(location)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" || u.User != nil {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("The single sign-on URL %q is not a web address and was left out.", clip(location, 200)))
+		return
+	}
+	m.SSO[binding] = location
+}
+
+// addKeys takes the first certificate of each X509Data: what follows it is its
+// chain, and a CA of the chain must not sign assertions.
+func (m *IDPMetadata) addKeys(descriptor *etree.Element) {
+	for _, info := range descriptor.ChildElements() {
+		for _, data := range info.ChildElements() {
+			cert, _ := firstOf(data, "X509Certificate")
+			if cert == nil {
+				continue
+			}
+			der, err := decodeBase64(cert.Text())
+			if err == nil {
+				_, err = parseCertificates([][]byte{der})
+			}
+			switch {
+			case err != nil:
+				m.Warnings = append(m.Warnings, fmt.Sprintf("A certificate was left out: %s.", err))
+			case len(m.Certificates) == maxCertificates:
+				m.Warnings = append(m.Warnings, fmt.Sprintf("Only the first %d certificates were taken.", maxCertificates))
+			case !slices.ContainsFunc(m.Certificates, func(c []byte) bool { return string(c) == string(der) }):
+				m.Certificates = append(m.Certificates, der)
+			}
+		}
+	}
+}
+
+func (m *IDPMetadata) warned() string {
+	if len(m.Warnings) == 0 {
+		return ""
+	}
+	return " " + strings.Join(m.Warnings, " ")
+}
+
+// firstOf is the first XML Signature child of this name.
+func firstOf(el *etree.Element, local string) (*etree.Element, bool) {
+	for _, child := range el.ChildElements() {
+		if isElement(child, nsSignature, local) {
+			return child, true
+		}
+	}
+	return nil, false
+}
+
+// spEntity is our metadata document. It is not crewjam's EntityDescriptor,
+// which always writes validUntil: providers that cache would drop us. Ours has
+// no end.
+type spEntity struct {
+	XMLName  xml.Name               `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
+	EntityID string                 `xml:"entityID,attr"`
+	Roles    []saml.SPSSODescriptor `xml:"SPSSODescriptor"`
+}
+
+// spMetadata writes the metadata of one of our connections. signing and
+// encryption are DER certificates; during a rollover there are two of a kind.
+// AuthnRequestsSigned is left out: to say it would make providers refuse the
+// unsigned requests of a connection that does not sign.
+func spMetadata(entityID, acs string, signing, encryption [][]byte) ([]byte, error) {
+	yes := true
+	role := saml.SPSSODescriptor{
+		WantAssertionsSigned:      &yes,
+		AssertionConsumerServices: []saml.IndexedEndpoint{{Binding: bindingPOST, Location: acs, Index: 0, IsDefault: &yes}},
+	}
+	role.ProtocolSupportEnumeration = nsProtocol
+	role.NameIDFormats = []saml.NameIDFormat{saml.PersistentNameIDFormat, saml.UnspecifiedNameIDFormat, saml.EmailAddressNameIDFormat}
+	for _, der := range signing {
+		role.KeyDescriptors = append(role.KeyDescriptors, keyDescriptor("signing", der))
+	}
+	for _, der := range encryption {
+		d := keyDescriptor("encryption", der)
+		for _, algorithm := range []string{nsEncryption11 + "aes256-gcm", nsEncryption11 + "aes128-gcm", nsEncryption + "rsa-oaep-mgf1p"} {
+			d.EncryptionMethods = append(d.EncryptionMethods, saml.EncryptionMethod{Algorithm: algorithm})
+		}
+		role.KeyDescriptors = append(role.KeyDescriptors, d)
+	}
+	b, err := xml.MarshalIndent(spEntity{EntityID: entityID, Roles: []saml.SPSSODescriptor{role}}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write metadata of %s: %w", entityID, err)
+	}
+	return append([]byte(xml.Header), b...), nil
+}
+
+func keyDescriptor(use string, der []byte) saml.KeyDescriptor {
+	return saml.KeyDescriptor{Use: use, KeyInfo: saml.KeyInfo{X509Data: saml.X509Data{
+		X509Certificates: []saml.X509Certificate{{Data: base64.StdEncoding.EncodeToString(der)}},
+	}}}
+}
+
+// spKeyBits makes the RSA keys of new connections last as long as their
+// certificates.
+const spKeyBits = 3072
+
+// newSPKey makes a key for one of our connections and a certificate to publish
+// it: self-signed, ten years, as providers look at the key and not at the name.
+func newSPKey(name string, now time.Time) (*rsa.PrivateKey, []byte, error) {
+	key, err := rsa.GenerateKey(rand.Reader, spKeyBits)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a key for %s: %w", name, err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a serial number: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: clip(name, 60)},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.AddDate(10, 0, 0),
+		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a certificate for %s: %w", name, err)
+	}
+	return key, der, nil
+}

@@ -1,0 +1,131 @@
+package sso
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crewjam/saml"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/ssotest"
+)
+
+func TestParseIDPMetadata(t *testing.T) {
+	t.Parallel()
+	idp := ssotest.NewIDP()
+	good := string(idp.Metadata(ssotest.OtherSigner().Cert))
+	weak := ssotest.NewSigner(1024, now.AddDate(1, 0, 0))
+	body := good[strings.Index(good, "<EntityDescriptor"):]
+	other := strings.ReplaceAll(body, idp.EntityID, "https://second.example")
+	aggregate := func(entities ...string) string {
+		return `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">` + strings.Join(entities, "") + `</md:EntitiesDescriptor>`
+	}
+	for _, c := range []struct {
+		name, in string
+		want     string // part of the sentence; empty: accepted
+	}{
+		{"plain", good, ""},
+		{"comment and processing instruction", "<?pi x?><!-- exported -->" + body, ""},
+		{"aggregate of one", aggregate(aggregate(body)), ""},
+		{"aggregate of two", aggregate(body, other), "Choose one"},
+		{"empty", "", "no element"},
+		{"html", "<html><body>Sign in</body></html>", "<html>"},
+		{"entity bomb", `<!DOCTYPE x [<!ENTITY a "b">]>` + body, "DOCTYPE"},
+		{"service provider", `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="x"><SPSSODescriptor/></EntityDescriptor>`, "service provider"},
+		{"no certificate", cut(body, "<KeyDescriptor", "<SingleSignOnService"), "no certificate"},
+		{"weak key only", string((&ssotest.IDP{EntityID: "x", Signer: weak}).Metadata()), "1024 bits"},
+		{"script as URL", strings.ReplaceAll(body, "https://idp.example/sso", "javascript:alert(1)"), "no single sign-on URL"},
+		{"no entity ID", strings.Replace(body, idp.EntityID, "", 1), "entityID"},
+		{"too large", "<a>" + strings.Repeat(" ", maxSAMLBytes) + "</a>", "bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m, err := parseIDPMetadata([]byte(c.in))
+			if c.want != "" {
+				if !fault.Is(err, fault.Invalid) || fault.Field(err) != "metadata" || !strings.Contains(fault.Public(err), c.want) {
+					t.Fatalf("error %v, want Invalid on metadata with %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.EntityID != idp.EntityID || m.SSO[bindingRedirect] != "https://idp.example/sso" || len(m.Certificates) != 2 {
+				t.Errorf("metadata %+v", m)
+			}
+		})
+	}
+}
+
+// cut removes what stands between two marks, the first included.
+func cut(s, from, to string) string {
+	i, j := strings.Index(s, from), strings.Index(s, to)
+	return s[:i] + s[j:]
+}
+
+func TestSPMetadata(t *testing.T) {
+	t.Parallel()
+	b, err := spMetadata(testEntity, testACS, [][]byte{spKey.Cert.Raw}, [][]byte{spKey.Cert.Raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(b, []byte("validUntil")) {
+		t.Errorf("the metadata ends some day:\n%s", b)
+	}
+	var m saml.EntityDescriptor
+	if err := xml.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	role := m.SPSSODescriptors[0]
+	if m.EntityID != testEntity || role.AssertionConsumerServices[0].Location != testACS || len(role.KeyDescriptors) != 2 || role.KeyDescriptors[1].Use != "encryption" {
+		t.Errorf("metadata\n%s", b)
+	}
+}
+
+func TestNewSPKey(t *testing.T) {
+	t.Parallel()
+	key, der, err := newSPKey("muster.example", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key.N.BitLen() < 3072 || !key.PublicKey.Equal(cert.PublicKey) || cert.NotAfter.Before(now.AddDate(9, 0, 0)) {
+		t.Errorf("%d bits, until %v", key.N.BitLen(), cert.NotAfter)
+	}
+}
+
+// xmlsec asks Debian's xmlsec1, a verifier that shares no code with ours.
+func xmlsec(t testing.TB, doc []byte, element string, cert *x509.Certificate) error {
+	t.Helper()
+	dir := t.TempDir()
+	file, der := filepath.Join(dir, "doc.xml"), filepath.Join(dir, "cert.der")
+	if err := os.WriteFile(file, doc, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(der, cert.Raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bin, err := exec.LookPath("xmlsec1")
+	if err != nil {
+		t.Fatalf("xmlsec1 is missing: apt-get install xmlsec1 (%v)", err)
+	}
+	args := []string{"--verify", "--pubkey-cert-der", der, "--enabled-key-data", "rsa", "--id-attr:ID", nsAssertion + ":Assertion",
+		"--id-attr:ID", nsProtocol + ":Response", "--id-attr:ID", nsProtocol + ":AuthnRequest",
+		"--node-xpath", "/descendant-or-self::*[local-name()='" + element + "']/*[local-name()='Signature']", file}
+	ctx := t.Context()
+	out, err := exec.CommandContext(ctx, bin, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("xmlsec1: %w\n%s", err, out)
+	}
+	return nil
+}

@@ -170,7 +170,7 @@ type GroupRef struct {
 // sees its own only.
 func (tx *Tx) GroupsOf(ids []UserID) (map[UserID][]GroupRef, error) {
 	query := `SELECT m.user_id, g.id, g.name FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
-		WHERE m.org_id = ? AND m.user_id IN ({{ids}})`
+		WHERE m.org_id = ? AND m.user_id {{in_ids}}`
 	args := []any{tx.Org(), jsonList(ids)}
 	if tx.actor.Kind == access.Directory {
 		query, args = query+" AND g.directory_id = ?", append(args, tx.actor.ID)

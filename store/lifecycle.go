@@ -132,10 +132,32 @@ func (tx *Tx) RestoreUser(id UserID, why string) (User, error) {
 const insertValuesAgain = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
 	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}}`
 
+// Detach frees a person from the directory, so that the attributes can be
+// edited here; the directory's next write would manage the person again. Needs Write. Faults:
+// NotFound, Denied, Conflict (nobody manages the person).
+func (tx *Tx) Detach(id UserID, why string) (User, error) {
+	if err := tx.Require(access.Configure); err != nil {
+		return User{}, err
+	}
+	u, err := tx.User(id)
+	if err != nil {
+		return u, err
+	}
+	if u.DirectoryID == "" {
+		return u, fault.Conflict.On("directory", "%s is not managed by a directory.", u.DisplayName)
+	}
+	next := u
+	next.DirectoryID, next.Version, next.UpdatedAt = "", u.Version+1, tx.Now()
+	return tx.moved(u, next, step{updateUserStatus, []any{next.DirectoryID, u.Status, u.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}}, "user.detach", why)
+}
+
 // moved writes a change of state with its activity row.
 func (tx *Tx) moved(u, next User, head step, action, why string) (User, error) {
-	act := Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-		Detail: map[string]any{"before": map[string]any{"status": u.Status}, "after": map[string]any{"status": next.Status}}}
+	before, after := map[string]any{"status": u.Status}, map[string]any{"status": next.Status}
+	if u.DirectoryID != next.DirectoryID {
+		before["directory"], after["directory"] = u.DirectoryID, next.DirectoryID
+	}
+	act := Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName, Detail: map[string]any{"before": before, "after": after}}
 	if why != "" {
 		act.Detail["why"] = why
 	}

@@ -72,7 +72,7 @@ func (tx *Tx) MemberCount(id GroupID) (int, error) { return tx.countMembers(id) 
 
 const insertFirstMembers = `INSERT INTO members (org_id, group_id, user_id, since)
 	SELECT u.org_id, {{as_id}}, u.id, {{as_int}} FROM users u
-	WHERE u.org_id = ? AND u.id IN ({{ids}}) AND u.status <> 'deleted' AND {{gate}}{{share}}`
+	WHERE u.org_id = ? AND u.id {{in_ids}} AND u.status <> 'deleted' AND {{gate}}{{share}}`
 
 const bumpEpoch = `INSERT INTO group_epochs (org_id, group_id, slot, n, changed_at)
 	SELECT {{as_id}}, {{as_id}}, {{as_int}}, 1, {{as_int}} WHERE {{gate}}
@@ -102,7 +102,7 @@ func (tx *Tx) addMembers(g Group, ids []UserID) (int64, error) {
 		return 0, nil
 	}
 	var unmanaged int
-	if err := tx.Get(&unmanaged, "SELECT COUNT(*) FROM users WHERE org_id = ? AND id IN ({{ids}}) AND directory_id IS NULL AND status <> 'deleted'", tx.Org(), jsonList(ids)); err != nil || unmanaged == 0 {
+	if err := tx.Get(&unmanaged, "SELECT COUNT(*) FROM users WHERE org_id = ? AND id {{in_ids}} AND directory_id IS NULL AND status <> 'deleted'", tx.Org(), jsonList(ids)); err != nil || unmanaged == 0 {
 		return 0, err
 	}
 	tx.changes-- // the first attempt changed nothing
@@ -117,8 +117,8 @@ func (tx *Tx) insertMembers(g Group, ids []UserID, adopt []step) (int64, error) 
 	}
 	head := step{`INSERT INTO members (org_id, group_id, user_id, since)
 		SELECT u.org_id, g.id, u.id, {{as_int}} FROM users u JOIN groups g ON g.org_id = u.org_id AND g.id = {{as_id}}
-		WHERE u.org_id = ? AND u.id IN ({{ids}}) AND u.status <> 'deleted'
-		AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id IN ({{ids}}) AND c.status <> 'deleted'` + owned + `) = {{as_int}}{{lock_member}}
+		WHERE u.org_id = ? AND u.id {{in_ids}} AND u.status <> 'deleted'
+		AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id {{in_ids}} AND c.status <> 'deleted'` + owned + `) = {{as_int}}{{lock_member}}
 		ON CONFLICT (org_id, group_id, user_id) DO NOTHING`,
 		append(append([]any{tx.Now(), g.ID, tx.Org(), list, tx.Org(), list}, args...), len(ids))}
 	return tx.change(head, append(adopt, tx.epochStep(g.ID)),
@@ -126,7 +126,7 @@ func (tx *Tx) insertMembers(g Group, ids []UserID, adopt []step) (int64, error) 
 }
 
 func (tx *Tx) removeMembers(g Group, ids []UserID) (int64, error) {
-	head := step{`DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id IN ({{ids}})
+	head := step{`DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id {{in_ids}}
 		AND EXISTS (SELECT 1 FROM (SELECT g.id FROM groups g WHERE g.org_id = ? AND g.id = ?{{key_share}}) AS held)`,
 		[]any{tx.Org(), g.ID, jsonList(ids), tx.Org(), g.ID}}
 	return tx.change(head, []step{tx.epochStep(g.ID)},
@@ -156,7 +156,7 @@ func (tx *Tx) replaceMembers(g Group, ids []UserID) (int64, error) {
 func (tx *Tx) checkMembers(ids []UserID) error {
 	seen, more := tx.visible()
 	var known []UserID
-	if err := tx.Select(&known, "SELECT id FROM users WHERE org_id = ? AND id IN ({{ids}})"+seen, append([]any{tx.Org(), jsonList(ids)}, more...)...); err != nil {
+	if err := tx.Select(&known, "SELECT id FROM users WHERE org_id = ? AND id {{in_ids}}"+seen, append([]any{tx.Org(), jsonList(ids)}, more...)...); err != nil {
 		return err
 	}
 	if len(known) == len(ids) {
@@ -182,7 +182,7 @@ func (tx *Tx) adoptSteps(ids []UserID) []step {
 	}
 	return []step{{`UPDATE users SET directory_id = {{as_id}}, status = CASE WHEN status = 'invited' THEN 'active' ELSE status END,
 		version = version + 1, updated_at = {{as_int}}
-		WHERE org_id = ? AND id IN ({{ids}}) AND directory_id IS NULL AND status <> 'deleted' AND {{gate}}`,
+		WHERE org_id = ? AND id {{in_ids}} AND directory_id IS NULL AND status <> 'deleted' AND {{gate}}`,
 		[]any{tx.actor.ID, tx.Now(), tx.Org(), jsonList(ids)}}}
 }
 

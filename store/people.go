@@ -122,7 +122,7 @@ func (tx *Tx) Named(ids []UserID) (map[UserID]string, error) {
 		ID   UserID `db:"id"`
 		Name string `db:"display_name"`
 	}
-	if err := tx.Select(&rows, "SELECT id, display_name FROM users WHERE org_id = ? AND id IN ({{ids}})", tx.Org(), jsonList(ids)); err != nil {
+	if err := tx.Select(&rows, "SELECT id, display_name FROM users WHERE org_id = ? AND id {{in_ids}}", tx.Org(), jsonList(ids)); err != nil {
 		return nil, err
 	}
 	names := make(map[UserID]string, len(rows))

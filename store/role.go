@@ -111,7 +111,7 @@ func (tx *Tx) RolesOf(ids []UserID) (map[UserID][]Grant, error) {
 		Grant
 	}
 	err := tx.Select(&rows, `SELECT user_id, role, reason_kind, reason_ref, since FROM user_roles
-		WHERE org_id = ? AND user_id IN ({{ids}}) ORDER BY user_id, role, since`, tx.Org(), jsonList(ids))
+		WHERE org_id = ? AND user_id {{in_ids}} ORDER BY user_id, role, since`, tx.Org(), jsonList(ids))
 	if err != nil {
 		return nil, err
 	}

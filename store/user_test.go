@@ -55,7 +55,7 @@ func TestAUserReadsBackAsWritten(t *testing.T) {
 		dir := newDirectory(t, db, admin, "Okta")
 		doc := store.Doc{"userName": "Änn@Example.com", "externalId": "00u1", "name": map[string]any{"givenName": "Änn", "familyName": "Bell"},
 			"emails": []any{map[string]any{"value": "ann@example.com", "type": "work", "primary": true}, map[string]any{"value": "a@home.example", "type": "home"}},
-			"x": map[string]any{"n": json.Number("12345678901234567890")}}
+			"x":      map[string]any{"n": json.Number("12345678901234567890")}}
 		var made store.User
 		if err := db.Command(ctx, okta(org, dir), func(tx *store.Tx) (err error) {
 			made, err = tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromSCIM})
@@ -78,7 +78,10 @@ func TestAUserReadsBackAsWritten(t *testing.T) {
 			t.Errorf("the number came back as %v", n)
 		}
 		var log []store.Activity
-		if err := db.Read(ctx, admin, func(tx *store.Tx) (err error) { log, err = tx.Activities(store.ActivityQuery{Target: string(made.ID)}); return err }); err != nil {
+		if err := db.Read(ctx, admin, func(tx *store.Tx) (err error) {
+			log, err = tx.Activities(store.ActivityQuery{Target: string(made.ID)})
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if len(log) != 1 || log[0].Action != "user.create" || log[0].ActorID != string(dir) {

@@ -82,12 +82,26 @@ func (s *server) admin(statement string) error {
 // PostgresURL names a new migrated database on the test server.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	return newDatabase(t, true)
+}
+
+// EmptyPostgresURL names a new database without tables.
+func EmptyPostgresURL(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, false)
+}
+
+func newDatabase(t testing.TB, migrated bool) string {
+	t.Helper()
 	s, err := startServer()
 	if err != nil {
 		t.Fatalf("PostgreSQL for the tests: %v", err)
 	}
-	name := "muster_t_" + randomName()
-	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + s.template); err != nil {
+	name, create := "muster_t_"+randomName(), ""
+	if migrated {
+		create = " TEMPLATE " + s.template
+	}
+	if err := s.admin("CREATE DATABASE " + name + create); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,0 +1,167 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// types that a migration may use, as each database names them.
+var sameType = map[string]string{
+	"uuid": "id", "bigint": "int", "boolean": "bool", "bytea": "bytes", "jsonb": "json", "text": "text",
+	"TEXT": "text", "INTEGER": "int", "BLOB": "bytes",
+}
+
+// One file serves both databases, so both must end with the same columns.
+func TestBothDatabasesHaveTheSameColumns(t *testing.T) {
+	t.Parallel()
+	lite := columns(t, "sqlite", strings.TrimPrefix(storetest.SQLiteURL(t), "sqlite:"), `
+		SELECT m.name, c.name, c.type, c."notnull" OR c.pk > 0 FROM sqlite_master m, pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'goose_%'`)
+	pg := columns(t, "postgres", storetest.PostgresURL(t), `
+		SELECT table_name, column_name, data_type, is_nullable = 'NO' FROM information_schema.columns
+		WHERE table_schema = 'public' AND table_name NOT LIKE 'goose_%'`)
+	for name, want := range pg {
+		got, ok := lite[name]
+		if !ok {
+			t.Errorf("%s is missing on SQLite", name)
+			continue
+		}
+		// SQLite has no types of its own for these.
+		if want.kind == "id" || want.kind == "json" {
+			want.kind = "text"
+		}
+		if want.kind == "bool" {
+			want.kind = "int"
+		}
+		if got != want {
+			t.Errorf("%s: SQLite %+v, PostgreSQL %+v", name, got, want)
+		}
+	}
+	for name := range lite {
+		if _, ok := pg[name]; !ok {
+			t.Errorf("%s is missing on PostgreSQL", name)
+		}
+	}
+	if len(pg) < 50 {
+		t.Errorf("only %d columns seen", len(pg))
+	}
+}
+
+type column struct {
+	kind    string
+	notNull bool
+}
+
+func columns(t *testing.T, driver, dsn, query string) map[string]column {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	list := map[string]column{}
+	for rows.Next() {
+		var table, name, kind string
+		var notNull bool
+		if err := rows.Scan(&table, &name, &kind, &notNull); err != nil {
+			t.Fatal(err)
+		}
+		if sameType[kind] == "" {
+			t.Errorf("%s.%s has the type %s, which is none of the migration words", table, name, kind)
+		}
+		list[table+"."+name] = column{sameType[kind], notNull}
+	}
+	return list
+}
+
+// Every tenant table starts its primary key with org_id, so it can be distributed by it.
+func TestTenantTablesLeadWithTheOrganization(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(storetest.SQLiteURL(t), "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(`SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND c.pk = 1 AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'goose_%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	serverWide := []string{"orgs", "setup_links", "signin_attempts"} // known before an organization is
+	for rows.Next() {
+		var table, first string
+		if err := rows.Scan(&table, &first); err != nil {
+			t.Fatal(err)
+		}
+		if first != "org_id" && !slices.Contains(serverWide, table) {
+			t.Errorf("the primary key of %s starts with %s", table, first)
+		}
+	}
+}
+
+func TestReplicasMigrateTogether(t *testing.T) {
+	t.Parallel()
+	url := storetest.EmptyPostgresURL(t)
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			db, err := store.Open(context.Background(), store.Options{URL: url, MaxConns: 3})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer db.Close()
+			if err := db.Migrate(context.Background()); err != nil {
+				t.Errorf("migrate: %v", err)
+			}
+			if err := db.Ready(context.Background()); err != nil {
+				t.Errorf("ready: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAnUnmigratedDatabaseIsNotReady(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{"sqlite": "sqlite:" + t.TempDir() + "/new.db", "postgres": storetest.EmptyPostgresURL(t)} {
+		db, err := store.Open(context.Background(), store.Options{URL: url, MaxConns: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Ready(context.Background()); !fault.Is(err, fault.Unavailable) || !strings.Contains(fmt.Sprint(err), "muster migrate") {
+			t.Errorf("%s: %v", name, err)
+		}
+		db.Close()
+	}
+}
+
+func TestABadAddressIsExplained(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]fault.Kind{
+		"":                      fault.Invalid,
+		"mysql://localhost":     fault.Invalid,
+		"sqlite:":               fault.Invalid,
+		"sqlite:/dev/null/x.db": fault.Unavailable,
+		"postgres://127.0.0.1:1/x?sslmode=disable": fault.Unavailable,
+	} {
+		if _, err := store.Open(context.Background(), store.Options{URL: url}); !fault.Is(err, want) {
+			t.Errorf("%q: %v, want %v", url, err, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -23,6 +24,7 @@ const formLimit = 128 << 10
 type state struct {
 	mux      *Mux
 	id       string
+	agent    string // User-Agent, cut
 	ip       netip.Addr
 	w        *response
 	body     io.ReadCloser // without the limit for forms
@@ -46,6 +48,9 @@ func stateIn(ctx context.Context) *state {
 
 // RequestID is the id that stands in the log line and on error pages.
 func RequestID(ctx context.Context) string { return stateIn(ctx).id }
+
+// UserAgent is what the browser calls itself, at most 200 bytes of printable ASCII.
+func UserAgent(ctx context.Context) string { return stateIn(ctx).agent }
 
 // Actor is who asks. On Public routes the session is looked up on first use;
 // without one, and on Machine routes, it is nobody with address and request id.
@@ -96,7 +101,7 @@ func (s *state) signedIn(r *http.Request) error {
 // ServeHTTP is the frame around every route.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	s := &state{mux: m, id: requestID(r), ip: clientIP(r, m.opts.TrustedProxies), w: &response{ResponseWriter: w}, body: r.Body}
+	s := &state{mux: m, id: requestID(r), agent: clean(r.UserAgent()), ip: clientIP(r, m.opts.TrustedProxies), w: &response{ResponseWriter: w}, body: r.Body}
 	s.actor = access.Actor{Request: s.id}
 	if s.ip.IsValid() {
 		s.actor.IP = s.ip.String()
@@ -187,6 +192,16 @@ func requestID(r *http.Request) string {
 	var b [10]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
+}
+
+// clean keeps what can be stored and shown.
+func clean(agent string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return -1
+		}
+		return c
+	}, agent[:min(len(agent), 200)])
 }
 
 func plain(s string) bool {

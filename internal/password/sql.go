@@ -1,0 +1,39 @@
+package password
+
+import "github.com/muster-id/muster/store"
+
+// candidate is an account that the typed address may mean.
+type candidate struct {
+	Org     store.OrgID  `db:"org_id"`
+	Slug    string       `db:"slug"`
+	OrgName string       `db:"org_name"`
+	User    store.UserID `db:"user_id"`
+	Name    string       `db:"display_name"`
+	Hash    string       `db:"hash"`
+}
+
+// Account is the candidate without its hash.
+func (c candidate) Account() Account {
+	return Account{Org: c.Org, Slug: c.Slug, OrgName: c.OrgName, User: c.User, Name: c.Name}
+}
+
+const candidateColumns = `SELECT c.org_id, o.slug, o.name AS org_name, c.user_id, u.display_name, c.hash
+	FROM users u JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id JOIN orgs o ON o.id = u.org_id`
+
+const candidatesInOrg = candidateColumns + `
+	WHERE u.org_id = ? AND u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?) ORDER BY u.id LIMIT ?`
+
+// Before the organization is known.
+const candidatesAnywhere = candidateColumns + `
+	WHERE u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?) ORDER BY u.id LIMIT ?`
+
+const upsertCredential = `INSERT INTO credentials (org_id, user_id, hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+	ON CONFLICT (org_id, user_id) DO UPDATE SET hash = excluded.hash, updated_at = excluded.updated_at`
+
+// Gives no row when the subject is locked.
+const countAttempt = `INSERT INTO signin_attempts (subject, attempts, locked_until, last_at) VALUES (?, 1, 0, ?)
+	ON CONFLICT (subject) DO UPDATE SET
+		attempts = CASE WHEN signin_attempts.last_at < ? THEN 1 ELSE signin_attempts.attempts + 1 END,
+		last_at = excluded.last_at
+	WHERE signin_attempts.locked_until <= ?
+	RETURNING attempts`

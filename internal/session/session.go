@@ -1,0 +1,243 @@
+// Package session keeps signed-in browsers.
+//
+// Start puts a row into the caller's transaction and returns an opaque token,
+// which goes to the browser as a cookie; only its hash is stored. Each request
+// looks the row up together with the person's status, roles and operator mark in
+// one query, so whoever is deactivated, deleted or demoted by any door is out (or
+// has less) with the next request, and no door needs to call this package for it.
+//
+// A session ends when it is idle too long, at its absolute end, by End, or with
+// the person's status. The package owns the tables sessions and operators, and
+// reads users and user_roles, whose truth it must not copy.
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// ID names a session. It is no secret: the token is.
+type ID = store.ID[Session]
+
+// Session is one signed-in browser.
+type Session struct {
+	ID         ID
+	Org        store.OrgID
+	UserID     store.UserID
+	Method     string // "password", "saml", "oidc", "invite", "setup"
+	Connection string // the identity provider's connection id, or empty
+	CreatedAt  store.Time
+	SeenAt     store.Time // as of the last few minutes
+	ExpiresAt  store.Time // the absolute end
+	IP         string     // where it was started from
+	UserAgent  string
+}
+
+// Options of a Store.
+type Options struct {
+	DB        *store.DB
+	PublicURL string        // https: the cookie is __Host- and Secure
+	Idle      time.Duration // default 12 hours
+	Absolute  time.Duration // default 7 days
+	Log       *slog.Logger
+}
+
+// Store starts, finds and ends sessions. Safe for concurrent use.
+type Store struct {
+	opts   Options
+	secure bool
+}
+
+// New fills in the defaults.
+func New(opts Options) *Store {
+	if opts.Idle == 0 {
+		opts.Idle = 12 * time.Hour
+	}
+	if opts.Absolute == 0 {
+		opts.Absolute = 7 * 24 * time.Hour
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	return &Store{opts: opts, secure: strings.HasPrefix(opts.PublicURL, "https://")}
+}
+
+// Start signs user in. It always makes a new token, which is returned once.
+// expires is an earlier absolute end (an assertion's SessionNotOnOrAfter) or
+// zero. Recording the sign-in is the caller's. Faults: Denied (not active).
+func (s *Store) Start(tx *store.Tx, user store.UserID, method, connection string, expires time.Time) (token string, id ID, err error) {
+	now := tx.Now()
+	end := now.Add(s.opts.Absolute)
+	if at := store.TimeOf(expires); at != 0 && at < end {
+		end = at
+	}
+	token = string(tx.Org()) + "." + secret.NewToken()
+	id = store.NewID[Session]()
+	n, err := tx.Exec(insertSession, secret.Hash(token), id, method, store.ID[struct{}](connection), now, now, end,
+		tx.Actor().IP, web.UserAgent(tx.Context()), tx.Org(), user)
+	if err != nil {
+		return "", "", err
+	}
+	if n == 0 {
+		return "", "", fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
+	}
+	return token, id, nil
+}
+
+// Actor is who a request's cookie belongs to. Faults: SignIn.
+func (s *Store) Actor(r *http.Request) (access.Actor, Session, error) {
+	token, org, err := s.cookie(r)
+	if err != nil {
+		return access.Actor{}, Session{}, err
+	}
+	now := s.opts.DB.Now()
+	var row sessionRow
+	err = s.opts.DB.Lookup(r.Context(), &row, selectSession, org, secret.Hash(token), store.TimeOf(now), store.TimeOf(now.Add(-s.opts.Idle)))
+	if fault.Is(err, fault.NotFound) {
+		return access.Actor{}, Session{}, fault.SignIn.Say("Your session has ended. Please sign in.")
+	}
+	if err != nil {
+		return access.Actor{}, Session{}, err
+	}
+	if now.Sub(row.SeenAt.Time()) > s.opts.Idle/100 {
+		s.touch(r.Context(), org, token, store.TimeOf(now))
+	}
+	actor := access.Actor{Kind: access.Person, Org: string(org), ID: string(row.UserID), Name: row.name(), Roles: row.roles(), Operator: row.Operator,
+		Request: web.RequestID(r.Context())}
+	if ip := web.ClientIP(r); ip.IsValid() {
+		actor.IP = ip.String()
+	}
+	return actor, row.session(), nil
+}
+
+// Authenticate is Actor in the form that web.Options wants.
+func (s *Store) Authenticate(r *http.Request) (access.Actor, error) {
+	actor, _, err := s.Actor(r)
+	return actor, err
+}
+
+// touch notes that the session is in use. A failure costs some idle time and no request.
+func (s *Store) touch(ctx context.Context, org store.OrgID, token string, now store.Time) {
+	err := s.opts.DB.Write(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE sessions SET seen_at = ? WHERE org_id = ? AND token_hash = ? AND seen_at < ?", now, tx.Org(), secret.Hash(token), now)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		s.opts.Log.WarnContext(ctx, "session not touched", "error", err)
+	}
+}
+
+// List are a person's live sessions, newest first.
+func (s *Store) List(tx *store.Tx, user store.UserID) ([]Session, error) {
+	var rows []sessionRow
+	if err := tx.Select(&rows, listSessions, tx.Org(), user, tx.Now(), tx.Now().Add(-s.opts.Idle)); err != nil {
+		return nil, err
+	}
+	list := make([]Session, len(rows))
+	for i, row := range rows {
+		list[i] = row.session()
+	}
+	return list, nil
+}
+
+// End ends one session of the organization. Ending twice is no fault.
+func (s *Store) End(tx *store.Tx, id ID) error {
+	_, err := tx.Exec("DELETE FROM sessions WHERE org_id = ? AND id = ?", tx.Org(), id)
+	return err
+}
+
+// EndAllOf ends every session of a person.
+func (s *Store) EndAllOf(tx *store.Tx, user store.UserID) error { return s.EndOthers(tx, user, "") }
+
+// EndOthers ends every session of a person but keep.
+func (s *Store) EndOthers(tx *store.Tx, user store.UserID, keep ID) error {
+	if keep == "" {
+		keep = ID(strings.Repeat("0", 32)) // no session's; NULL would compare to nothing
+	}
+	_, err := tx.Exec("DELETE FROM sessions WHERE org_id = ? AND user_id = ? AND id <> ?", tx.Org(), user, keep)
+	return err
+}
+
+// Forget ends the session of this browser, if it has one: on signing out, and
+// before a new sign-in.
+func (s *Store) Forget(r *http.Request) error {
+	token, org, err := s.cookie(r)
+	if err != nil {
+		return nil
+	}
+	return s.opts.DB.Write(r.Context(), access.Muster(string(org)), func(tx *store.Tx) error {
+		_, err := tx.Exec("DELETE FROM sessions WHERE org_id = ? AND token_hash = ?", tx.Org(), secret.Hash(token))
+		return err
+	})
+}
+
+// MakeOperator lets a person run the server. Faults: Denied.
+func (s *Store) MakeOperator(tx *store.Tx, user store.UserID) error {
+	if err := tx.Require(access.Operate); err != nil {
+		return err
+	}
+	n, err := tx.Exec("INSERT INTO operators (org_id, user_id, created_at) VALUES (?, ?, ?) ON CONFLICT (org_id, user_id) DO NOTHING", tx.Org(), user, tx.Now())
+	if err != nil || n == 0 {
+		return err
+	}
+	return tx.Record(store.Activity{Action: "operator.add", TargetKind: "user", TargetID: string(user)})
+}
+
+// Operators counts the active ones, over all organizations.
+func (s *Store) Operators(ctx context.Context) (int, error) {
+	var n int
+	return n, s.opts.DB.Lookup(ctx, &n, countOperators)
+}
+
+// Run removes ended sessions until ctx is done.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.opts.Log.ErrorContext(ctx, "sweep sessions", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Sweep removes what can no longer be used.
+func (s *Store) Sweep(ctx context.Context) error {
+	now := s.opts.DB.Now()
+	_, err1 := s.opts.DB.Sweep(ctx, "DELETE FROM sessions WHERE expires_at <= ?", store.TimeOf(now))
+	_, err2 := s.opts.DB.Sweep(ctx, "DELETE FROM sessions WHERE seen_at <= ?", store.TimeOf(now.Add(-s.opts.Idle)))
+	return errors.Join(err1, err2)
+}
+
+func (r sessionRow) name() string {
+	for _, n := range []string{r.DisplayName, r.UserName} {
+		if n != "" {
+			return n
+		}
+	}
+	return "Your account"
+}
+
+func (r sessionRow) roles() []string {
+	if r.Roles == "" {
+		return []string{store.DefaultRole}
+	}
+	list := strings.Split(r.Roles, ",")
+	slices.Sort(list)
+	return slices.Compact(list) // one role can have several reasons
+}

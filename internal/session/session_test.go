@@ -1,0 +1,283 @@
+package session_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+func addUser(t *testing.T, db *store.DB, actor access.Actor, name string, status store.Status) store.UserID {
+	t.Helper()
+	var u store.User
+	err := db.Write(context.Background(), actor, func(tx *store.Tx) (err error) {
+		u, err = tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: name, Email: name, DisplayName: "Ada"}.Doc(), Source: store.FromAPI, Status: status})
+		return err
+	})
+	if err != nil {
+		t.Fatalf("create %s: %v", name, err)
+	}
+	return u.ID
+}
+
+func start(t *testing.T, db *store.DB, s *session.Store, actor access.Actor, user store.UserID, expires time.Time) (string, session.ID) {
+	t.Helper()
+	var token string
+	var id session.ID
+	err := db.Write(context.Background(), actor, func(tx *store.Tx) (err error) {
+		token, id, err = s.Start(tx, user, "password", "", expires)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("start a session: %v", err)
+	}
+	return token, id
+}
+
+func with(token string) *http.Request {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "muster", Value: token})
+	return r
+}
+
+func live(t *testing.T, s *session.Store, token string) bool {
+	t.Helper()
+	_, _, err := s.Actor(with(token))
+	if err != nil && !fault.Is(err, fault.SignIn) {
+		t.Fatalf("look-up: %v", err)
+	}
+	return err == nil
+}
+
+func TestAnActorIsWhatTheDatabaseSaysNow(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := context.Background()
+		s := session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"})
+		_, admin := storetest.Org(t, db, "acme")
+		user := addUser(t, db, admin, "ada@acme.example", store.Active)
+		token, id := start(t, db, s, admin, user, time.Time{})
+
+		actor, got, err := s.Actor(with(token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if actor.Kind != access.Person || actor.Org != admin.Org || actor.ID != string(user) || actor.Name != "Ada" || actor.Operator || !slices.Equal(actor.Roles, []string{store.DefaultRole}) {
+			t.Errorf("actor %+v", actor)
+		}
+		if got.ID != id || got.Method != "password" || got.UserID != user || got.ExpiresAt <= got.CreatedAt {
+			t.Errorf("session %+v", got)
+		}
+
+		err = db.Write(ctx, admin, func(tx *store.Tx) error {
+			for _, why := range []store.Reason{store.Manual, {Kind: "group", Ref: "x"}} {
+				if err := tx.Grant(user, access.Admin, why); err != nil {
+					return err
+				}
+			}
+			if err := tx.Grant(user, access.Viewer, store.Manual); err != nil {
+				return err
+			}
+			return s.MakeOperator(tx, user)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		actor, _, err = s.Actor(with(token))
+		if err != nil || !actor.Operator || !slices.Equal(actor.Roles, []string{access.Admin, access.Viewer}) {
+			t.Errorf("after the grants: %+v, %v", actor, err)
+		}
+		if n, err := s.Operators(ctx); n != 1 || err != nil {
+			t.Errorf("%d operators, %v", n, err)
+		}
+	})
+}
+
+// Promise 5: whoever is deactivated or deleted, by whatever door, is out at once.
+func TestOutMeansOut(t *testing.T) {
+	t.Parallel()
+	ends := map[string]func(tx *store.Tx, u store.UserID) error{
+		"deactivate": func(tx *store.Tx, u store.UserID) error { _, err := tx.Deactivate(u, "left"); return err },
+		"delete":     func(tx *store.Tx, u store.UserID) error { _, err := tx.DeleteUser(u, "left"); return err },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				s := session.New(session.Options{DB: db})
+				_, admin := storetest.Org(t, db, "acme")
+				user := addUser(t, db, admin, "ada@acme.example", store.Active)
+				token, _ := start(t, db, s, admin, user, time.Time{})
+				if !live(t, s, token) {
+					t.Fatal("no session to begin with")
+				}
+				if err := db.Write(context.Background(), admin, func(tx *store.Tx) error { return end(tx, user) }); err != nil {
+					t.Fatal(err)
+				}
+				if live(t, s, token) {
+					t.Error("the session survived")
+				}
+				err := db.Write(context.Background(), admin, func(tx *store.Tx) error {
+					_, _, err := s.Start(tx, user, "saml", "", time.Time{})
+					return err
+				})
+				if !fault.Is(err, fault.Denied) {
+					t.Errorf("a new session: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		ctx := context.Background()
+		s := session.New(session.Options{DB: db, Idle: time.Hour, Absolute: 5 * time.Hour})
+		_, admin := storetest.Org(t, db, "acme")
+		user := addUser(t, db, admin, "ada@acme.example", store.Active)
+		token, _ := start(t, db, s, admin, user, time.Time{})
+		short, _ := start(t, db, s, admin, user, clock.Now().Add(30*time.Minute))
+		idle, _ := start(t, db, s, admin, user, time.Time{})
+		for range 5 { // in use all the time
+			clock.Pass(45 * time.Minute)
+			if !live(t, s, token) {
+				t.Fatal("ended while in use")
+			}
+		}
+		if live(t, s, short) {
+			t.Error("outlived the end that the identity provider set")
+		}
+		if live(t, s, idle) {
+			t.Error("outlived being idle")
+		}
+		clock.Pass(50 * time.Minute)
+		live(t, s, token)
+		clock.Pass(50 * time.Minute)
+		if live(t, s, token) {
+			t.Error("outlived its absolute end")
+		}
+		if err := s.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var left int
+		if err := db.Lookup(ctx, &left, "SELECT count(*) FROM sessions"); err != nil || left != 0 {
+			t.Errorf("%d rows after the sweep, %v", left, err)
+		}
+	})
+}
+
+func TestEndingByHand(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := context.Background()
+		s := session.New(session.Options{DB: db})
+		_, admin := storetest.Org(t, db, "acme")
+		_, other := storetest.Org(t, db, "globex")
+		user := addUser(t, db, admin, "ada@acme.example", store.Active)
+		a, _ := start(t, db, s, admin, user, time.Time{})
+		b, keep := start(t, db, s, admin, user, time.Time{})
+		c, one := start(t, db, s, admin, user, time.Time{})
+		in := func(actor access.Actor, fn func(tx *store.Tx) error) {
+			t.Helper()
+			if err := db.Write(ctx, actor, fn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in(other, func(tx *store.Tx) error { // promise 3
+			if err := s.End(tx, one); err != nil {
+				return err
+			}
+			return s.EndAllOf(tx, user)
+		})
+		if !live(t, s, a) || !live(t, s, b) || !live(t, s, c) {
+			t.Error("another organization ended a session")
+		}
+		in(admin, func(tx *store.Tx) error {
+			list, err := s.List(tx, user)
+			if err == nil && (len(list) != 3 || list[0].ID != one) {
+				t.Errorf("list: %+v", list)
+			}
+			return err
+		})
+		in(admin, func(tx *store.Tx) error { return s.End(tx, one) })
+		if live(t, s, c) {
+			t.Error("End did not end it")
+		}
+		in(admin, func(tx *store.Tx) error { return s.EndOthers(tx, user, keep) })
+		if live(t, s, a) || !live(t, s, b) {
+			t.Error("EndOthers ended the wrong ones")
+		}
+		if err := s.Forget(with(b)); err != nil || live(t, s, b) {
+			t.Errorf("Forget: %v, live %v", err, live(t, s, b))
+		}
+		in(admin, func(tx *store.Tx) error { return s.EndAllOf(tx, user) })
+	})
+}
+
+func TestForgedCookiesAreNobody(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := session.New(session.Options{DB: db})
+		_, admin := storetest.Org(t, db, "acme")
+		_, other := storetest.Org(t, db, "globex")
+		token, _ := start(t, db, s, admin, addUser(t, db, admin, "ada@acme.example", store.Active), time.Time{})
+		for name, forged := range map[string]string{
+			"empty":      "",
+			"no dot":     strings.ReplaceAll(token, ".", ""),
+			"other org":  other.Org + token[32:],
+			"other case": strings.ToUpper(token),
+			"changed":    token[:len(token)-1] + "_",
+			"hyphened":   token[:8] + "-" + token[8:],
+			"quote":      token[:33] + "' OR 1=1 --",
+			"nul":        token[:40] + "\x00",
+			"long":       strings.Repeat("a", 3000),
+		} {
+			if forged != token && live(t, s, forged) {
+				t.Errorf("%s: %q is a session", name, forged)
+			}
+		}
+		if _, _, err := s.Actor(httptest.NewRequest("GET", "/", nil)); !fault.Is(err, fault.SignIn) {
+			t.Errorf("no cookie: %v", err)
+		}
+	})
+}
+
+func TestCookie(t *testing.T) {
+	t.Parallel()
+	for public, want := range map[string]http.Cookie{
+		"https://id.example.com": {Name: "__Host-muster", Secure: true},
+		"http://127.0.0.1:8080":  {Name: "muster"},
+	} {
+		s := session.New(session.Options{PublicURL: public})
+		w := httptest.NewRecorder()
+		s.SetCookie(w, "x")
+		s.ClearCookie(w)
+		for i, c := range w.Result().Cookies() {
+			if c.Name != want.Name || c.Secure != want.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || (c.MaxAge < 0) != (i == 1) {
+				t.Errorf("%s: %v", public, c)
+			}
+		}
+	}
+}
+
+func FuzzCookie(f *testing.F) {
+	s := session.New(session.Options{DB: storetest.SQLite(f)})
+	f.Add(strings.Repeat("0", 32) + "." + strings.Repeat("a", 43))
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", "muster="+value)
+		if _, _, err := s.Actor(r); !fault.Is(err, fault.SignIn) {
+			t.Fatalf("cookie %q: %v", value, err)
+		}
+	})
+}

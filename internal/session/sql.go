@@ -1,0 +1,44 @@
+package session
+
+import "github.com/muster-id/muster/store"
+
+type sessionRow struct {
+	ID           ID                 `db:"id"`
+	Org          store.OrgID        `db:"org_id"`
+	UserID       store.UserID       `db:"user_id"`
+	Method       string             `db:"method"`
+	ConnectionID store.ID[struct{}] `db:"connection_id"`
+	CreatedAt    store.Time         `db:"created_at"`
+	SeenAt       store.Time         `db:"seen_at"`
+	ExpiresAt    store.Time         `db:"expires_at"`
+	IP           string             `db:"ip"`
+	UserAgent    string             `db:"user_agent"`
+	DisplayName  string             `db:"display_name"`
+	UserName     string             `db:"user_name"`
+	Roles        string             `db:"roles"`
+	Operator     bool               `db:"operator"`
+}
+
+func (r sessionRow) session() Session {
+	return Session{ID: r.ID, Org: r.Org, UserID: r.UserID, Method: r.Method, Connection: string(r.ConnectionID), CreatedAt: r.CreatedAt,
+		SeenAt: r.SeenAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
+}
+
+// Only for an active person. Somebody who is deactivated at this very moment is
+// caught by the look-up.
+const insertSession = `INSERT INTO sessions (org_id, token_hash, id, user_id, method, connection_id, created_at, seen_at, expires_at, ip, user_agent)
+	SELECT org_id, {{as_text}}, {{as_id}}, id, {{as_text}}, {{as_id}}, {{as_int}}, {{as_int}}, {{as_int}}, {{as_text}}, {{as_text}}
+	FROM users WHERE org_id = ? AND id = ? AND status = 'active'`
+
+const sessionColumns = "s.id, s.org_id, s.user_id, s.method, s.connection_id, s.created_at, s.seen_at, s.expires_at, s.ip, s.user_agent"
+
+const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_name,
+	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id), '') AS roles,
+	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator
+	FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.id = s.user_id
+	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active' AND s.expires_at > ? AND s.seen_at > ?`
+
+const listSessions = `SELECT ` + sessionColumns + ` FROM sessions s
+	WHERE s.org_id = ? AND s.user_id = ? AND s.expires_at > ? AND s.seen_at > ? ORDER BY s.id DESC LIMIT 100`
+
+const countOperators = `SELECT count(*) FROM operators o JOIN users u ON u.org_id = o.org_id AND u.id = o.user_id WHERE u.status = 'active'`

@@ -1,0 +1,48 @@
+package mail
+
+import (
+	"embed"
+	"html/template"
+	"strings"
+)
+
+//go:embed templates
+var templates embed.FS
+
+var letterHTML = template.Must(template.ParseFS(templates, "templates/letter.html"))
+
+// Letter is what our mails look like: a few sentences, at most one button with the
+// bare link below it, and small print. Text and HTML come from the same words.
+type Letter struct {
+	Subject  string
+	Greeting string   // "Hello Ada,"
+	Lines    []string // a paragraph each
+	Button   string   // what the link does; empty: no link
+	Link     string
+	Small    []string // until when, and what to do when it was not expected
+}
+
+// To addresses the letter.
+func (l Letter) To(address string) Message {
+	var text strings.Builder
+	paragraph := func(s string) {
+		if s != "" {
+			text.WriteString(s + "\n\n")
+		}
+	}
+	paragraph(l.Greeting)
+	for _, line := range l.Lines {
+		paragraph(line)
+	}
+	if l.Button != "" {
+		paragraph(l.Button + ":\n" + l.Link)
+	}
+	for _, line := range l.Small {
+		paragraph(line)
+	}
+	var html strings.Builder
+	if err := letterHTML.Execute(&html, l); err != nil {
+		html.Reset() // the text says the same
+	}
+	return Message{To: address, Subject: l.Subject, Text: strings.TrimSpace(text.String()) + "\n", HTML: html.String()}
+}

@@ -1,0 +1,159 @@
+package sso
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+)
+
+// readMetadata fills in what the provider's SAML metadata says. A draft may come
+// without: many providers want our values before they give theirs.
+func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection) (certs [][]byte, warning string, err error) {
+	doc := in.Metadata
+	if in.MetadataURL != "" {
+		if doc, _, err = fetch(ctx, d.client, "metadata", in.MetadataURL); err != nil {
+			return nil, "", err
+		}
+		c.Config.MetadataURL = in.MetadataURL
+	}
+	if len(bytes.TrimSpace(doc)) == 0 {
+		if in.Activate {
+			return nil, "", fault.Invalid.On("metadata", "A SAML connection needs the identity provider's metadata (a file or a URL) before it can be activated.")
+		}
+		return nil, "", nil
+	}
+	m, err := parseIDPMetadata(doc)
+	if err != nil {
+		return nil, "", err
+	}
+	if !m.ValidUntil.IsZero() && m.ValidUntil.Before(d.opts.DB.Now()) {
+		m.Warnings = append(m.Warnings, "The metadata says that it has expired. Get a new copy when the identity provider changes its keys.")
+	}
+	c.Issuer = m.EntityID
+	c.Config.SSORedirect, c.Config.SSOPost = m.SSO[bindingRedirect], m.SSO[bindingPOST]
+	return m.Certificates, strings.Join(m.Warnings, " "), nil
+}
+
+// readIssuer checks the issuer and what it says of itself. That it does not answer
+// is no reason to refuse: it may not know our redirect URL yet, and what it says is
+// read again at each sign-in.
+func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) (warning string, err error) {
+	c.Issuer, c.Config.ClientID = strings.TrimSpace(in.Issuer), strings.TrimSpace(in.ClientID)
+	if err := checkIssuer(c.Issuer); err != nil {
+		return "", err
+	}
+	if c.Config.ClientID == "" || len(c.Config.ClientID) > 500 || !cleanText(c.Config.ClientID) {
+		return "", fault.Invalid.On("client_id", "An OpenID Connect connection needs the client ID that the provider gave to this application.")
+	}
+	c.Config.Scopes = in.Scopes
+	if len(c.Config.Scopes) == 0 {
+		c.Config.Scopes = []string{"openid", "profile", "email"}
+	}
+	for _, s := range c.Config.Scopes {
+		if s == "" || strings.ContainsAny(s, " \"\\") || !cleanText(s) {
+			return "", fault.Invalid.On("scopes", "%q is not a scope.", clip(s, 40))
+		}
+	}
+	if !oneOf("openid", c.Config.Scopes...) {
+		return "", fault.Invalid.On("scopes", "The scope openid is needed: without it the provider does not say who signs in.")
+	}
+	if in.ClientSecret != "" {
+		if c.secret, err = d.opts.Key.Seal(c.secretPlace(), []byte(in.ClientSecret)); err != nil {
+			return "", err
+		}
+	}
+	_, err = d.issuers.get(ctx, c.Issuer)
+	if fault.Is(err, fault.Unavailable) {
+		return fault.Public(err) + " The connection was made all the same; nobody can sign in before this works.", nil
+	}
+	return "", err
+}
+
+// secretPlace names the place of the sealed client secret.
+func (c Connection) secretPlace() string { return "connection/" + string(c.ID) + "/client-secret" }
+
+// newKeys makes our own keys towards a SAML provider: one to sign requests, one
+// that it may encrypt for. Two, so that a message made for one is nothing to the other.
+func (d *Door) newKeys(c Connection) ([]keyRow, error) {
+	if c.Protocol != protocolSAML {
+		return nil, nil
+	}
+	rows := []keyRow{{UseFor: useSign}, {UseFor: useEncrypt}}
+	errs := make([]error, len(rows))
+	var wg sync.WaitGroup
+	for i := range rows {
+		wg.Go(func() {
+			k := &rows[i]
+			k.ID, k.State = store.NewID[keyRow](), keyActive
+			key, der, err := newSPKey(d.URLs(c).EntityID, d.opts.DB.Now())
+			if err == nil {
+				k.Certificate = der
+				k.Sealed, err = d.opts.Key.Seal(k.sealedAs(c.ID), x509.MarshalPKCS1PrivateKey(key))
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	return rows, errors.Join(errs...)
+}
+
+const (
+	useSign    = "sign"
+	useEncrypt = "encrypt"
+	keyActive  = "active"
+)
+
+// samlSetup is a connection with its keys, ready to ask and to check.
+type samlSetup struct {
+	party      samlParty
+	signKey    *rsa.PrivateKey
+	signing    [][]byte // our certificates
+	encryption [][]byte
+}
+
+// setup reads the keys of a SAML connection.
+func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s samlSetup, err error) {
+	var keys []keyRow
+	urls := d.URLs(c)
+	s.party = samlParty{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: samlSkew,
+		WantResponseSigned: c.Config.WantResponseSigned, Attributes: attributesFor(c.Vendor)}
+	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
+		if s.party.Certificates, err = certificatesIn(tx, c.ID); err != nil {
+			return err
+		}
+		keys, err = keysIn(tx, c.ID)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	for _, k := range keys {
+		plain, err := d.opts.Key.Open(k.sealedAs(c.ID), k.Sealed)
+		if err != nil {
+			return s, err
+		}
+		key, err := x509.ParsePKCS1PrivateKey(plain)
+		if err != nil {
+			return s, err
+		}
+		switch k.UseFor {
+		case useSign:
+			if s.signKey == nil {
+				s.signKey = key
+			}
+			s.signing = append(s.signing, k.Certificate)
+		case useEncrypt:
+			s.party.DecryptKeys = append(s.party.DecryptKeys, key)
+			s.encryption = append(s.encryption, k.Certificate)
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,124 @@
+package sso
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// refusal is a sign-in that was turned down: little for the person, all for the
+// administrator.
+type refusal struct {
+	status   int    // of the page
+	check    string // what failed
+	sentence string // safe to show
+	hint     string // what the administrator can change
+	request  bool   // counts as a request for access
+	trace    Trace
+}
+
+func (r *refusal) Error() string { return "sign-in refused (" + r.check + "): " + r.sentence }
+
+func refuse(status int, check, sentence, hint string) *refusal {
+	return &refusal{status: status, check: check, sentence: sentence, hint: hint}
+}
+
+// answers maps the fault kinds to the sign-in failure page. A test walks them.
+var answers = map[fault.Kind]struct {
+	status int
+	plain  string
+}{
+	fault.Internal:    {http.StatusInternalServerError, "Something went wrong on our side."},
+	fault.Invalid:     {http.StatusBadRequest, "The identity provider's answer could not be used."},
+	fault.NotFound:    {http.StatusNotFound, "There is no such connection. Check the address with your administrator."},
+	fault.Conflict:    {http.StatusConflict, "Somebody else changed this at the same moment. Start again."},
+	fault.Denied:      {http.StatusForbidden, "This account may not sign in. Ask your administrator."},
+	fault.SignIn:      {http.StatusForbidden, "The identity provider did not sign you in."},
+	fault.Expired:     {http.StatusBadRequest, "This sign-in is too old or was used already. Start again."},
+	fault.TooMany:     {http.StatusTooManyRequests, "Too many sign-ins at once. Wait a minute, then start again."},
+	fault.Unavailable: {http.StatusServiceUnavailable, "Your identity provider cannot be reached. Try again in a minute."},
+}
+
+// refusalOf makes any error of a sign-in presentable; trace may be nil.
+func refusalOf(err error, trace Trace) *refusal {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		out := *r // some are shared values
+		out.trace = trace
+		return &out
+	}
+	kind := fault.Of(err)
+	a := answers[kind]
+	r := &refusal{status: a.status, check: kind.String(), sentence: orElse(fault.Public(err), a.plain), trace: trace}
+	if c, failed := trace.Failed(); failed {
+		r.check, r.hint = c.Name, c.Hint
+	}
+	return r
+}
+
+// newReference is what the person reads to the administrator: 50 random bits in
+// letters and digits that are hard to confuse.
+func newReference() string {
+	s := rand.Text()
+	return s[:5] + "-" + s[5:10]
+}
+
+type refusedPage struct {
+	Status    int
+	Sentence  string
+	Reference string
+	Again     string // where to start again; empty when that would not help
+}
+
+// refused records a refusal and shows its page. a may be nil, when it is not
+// known who came.
+func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *arrival, err error, trace Trace) error {
+	ref := newReference()
+	out := refusalOf(err, trace)
+	actor := actorOf(c, web.Actor(r))
+	if out.status >= 500 {
+		d.opts.Log.ErrorContext(r.Context(), "sign-in failed", "connection", c.ID, "reference", ref, "request_id", actor.Request, "error", err)
+	}
+	if d.recorded.allow(string(c.ID)) {
+		if err := d.record(r, actor, c, a, out, ref); err != nil {
+			return fmt.Errorf("record refused sign-in %s (%s): %w", ref, out.check, err)
+		}
+	}
+	page := refusedPage{Status: out.status, Sentence: out.sentence, Reference: ref}
+	if c.Status == statusActive {
+		page.Again = "/sso/" + c.Protocol + "/" + string(c.ID) + "/login"
+	}
+	return pages.Write(w, r, out.status, "refused", page)
+}
+
+// record writes the activity row that explains a reference. It holds names and
+// the trace, never the answer itself.
+func (d *Door) record(r *http.Request, actor access.Actor, c Connection, a *arrival, out *refusal, ref string) error {
+	return d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		row := store.Activity{Action: "user.signin.refused", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
+			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol, "check": out.check, "why": out.sentence}}
+		if out.hint != "" {
+			row.Detail["hint"] = out.hint
+		}
+		if len(out.trace) > 0 {
+			row.Detail["trace"] = out.trace
+		}
+		if a != nil {
+			row.Detail["subject"], row.Detail["email"] = clip(a.Subject, gotLimit), clip(a.Email, gotLimit)
+			// The person's own log shows it too, when there is an account.
+			if id, err := identityOf(tx, c.ID, a.SubjectKind, a.Subject); err == nil {
+				row.TargetKind, row.TargetID, row.TargetName = "user", string(id), orElse(a.DisplayName, a.Email)
+			}
+		}
+		if err := tx.Record(row); err != nil || !out.request {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "user.access.request", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
+			Detail: map[string]any{"reference": ref, "subject": row.Detail["subject"], "email": row.Detail["email"], "name": orElse(a.DisplayName, a.GivenName+" "+a.FamilyName)}})
+	})
+}

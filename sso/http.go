@@ -1,0 +1,168 @@
+package sso
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+//go:embed templates
+var templates embed.FS
+
+var pages = web.MustPages(templates, "templates/*.html")
+
+// Mount adds the door's routes.
+func (d *Door) Mount(m *web.Mux) {
+	// The answers come from other sites, so cookies and cross-origin rules of
+	// ordinary pages do not fit; the pending request is the guard.
+	m.Machine("GET /sso/saml/{connection}/metadata", d.on(protocolSAML, d.samlMetadata))
+	m.Machine("GET /sso/saml/{connection}/login", d.on(protocolSAML, d.samlLogin))
+	m.Machine("POST /sso/saml/{connection}/acs", d.on(protocolSAML, d.samlACS))
+	m.Machine("GET /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
+	m.Machine("POST /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
+	m.Machine("GET /sso/oidc/{connection}/login", d.on(protocolOIDC, d.oidcLogin))
+	m.Machine("GET /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
+
+	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
+	m.Console(access.Configure, "GET /console/{org}/connections/{connection}", d.showConnection)
+}
+
+type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection) error
+
+// on finds the connection of the URL. A panic in there is ours to explain like any
+// other refusal, whoever's XML or token it was.
+func (d *Door) on(protocol string, h connectionHandler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) (err error) {
+		id, err := store.ParseID[Connection](r.PathValue("connection"))
+		if err != nil {
+			return err
+		}
+		c, err := d.connectionByID(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if c.Protocol != protocol {
+			return fault.NotFound.Say("There is no such connection. Check the address with your administrator.")
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				d.opts.Log.ErrorContext(r.Context(), "panic in a sign-in", "connection", c.ID, "panic", p, "stack", string(debug.Stack()))
+				err = d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "panic", answers[fault.Invalid].plain, "This is a fault of this server; its operator finds it in the log."), nil)
+			}
+		}()
+		return h(w, r, c)
+	}
+}
+
+// start is common to both login URLs: is the connection open, and is the caller
+// not too fast? It makes the ticket.
+func (d *Door) start(w http.ResponseWriter, r *http.Request, c Connection) (ticket, pending, error) {
+	if err := usable(c); err != nil {
+		return ticket{}, pending{}, err
+	}
+	if !d.starts.allow(web.Actor(r).IP) {
+		return ticket{}, pending{}, fault.TooMany.Say("Too many sign-ins were started from your network. Wait a minute, then start again.")
+	}
+	d.trimCookies(w, r)
+	next := r.URL.Query().Get("next")
+	return ticket{handle: secret.NewToken(), browser: secret.NewToken()}, pending{ReturnTo: web.Local(next)}, nil
+}
+
+func usable(c Connection) error {
+	if c.Status != statusActive {
+		return refuse(http.StatusForbidden, "status", "Signing in this way is not open. Ask your administrator.", "The connection is "+c.Status+". Activate it first.")
+	}
+	return nil
+}
+
+// answered is a verified answer of a provider.
+type answered struct {
+	arrival arrival
+	id      string // names the answer, for the replay record
+	until   time.Time
+	trace   Trace
+}
+
+// finish turns a verified answer into a session, or into a refusal that explains
+// itself. Everything that must happen once happens in one transaction.
+func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ticket, in answered) error {
+	var token, next string
+	work := func(tx *store.Tx) error {
+		p, err := take(tx, c, t)
+		if err != nil {
+			return err
+		}
+		fresh, err := remember(tx, c, in.id, in.until)
+		if err != nil {
+			return err
+		}
+		if !fresh {
+			return refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
+		}
+		// The connection may have been closed since the answer was checked.
+		if now, err := connectionIn(tx, c.ID); err != nil {
+			return err
+		} else if err := usable(now); err != nil {
+			return err
+		}
+		u, err := signIn(tx, c, in.arrival)
+		if err != nil {
+			return err
+		}
+		token, _, err = d.opts.Sessions.Start(tx, u.ID, c.Protocol, string(c.ID), in.arrival.SessionNotOnOrAfter)
+		if err != nil {
+			return err
+		}
+		next = p.ReturnTo
+		return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+			Detail: map[string]any{"method": c.Protocol, "connection": c.ID}})
+	}
+	if err := d.write(r, c, work); err != nil {
+		return d.refused(w, r, c, &in.arrival, err, in.trace)
+	}
+	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
+	d.opts.Sessions.SetCookie(w, token)
+	http.Redirect(w, r, web.Local(next), http.StatusSeeOther)
+	return nil
+}
+
+// write runs the sign-in, again when somebody else made the same account first:
+// then it is found.
+func (d *Door) write(r *http.Request, c Connection, work func(tx *store.Tx) error) (err error) {
+	for range 3 {
+		err = d.opts.DB.Write(r.Context(), actorOf(c, web.Actor(r)), work)
+		if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return err
+}
+
+// autoSubmit is the only script of this door: it saves a click on a page that is
+// only a form. Without it the button does the same.
+const autoSubmit = `document.getElementById("go").submit()`
+
+type postPage struct {
+	Title, Text string
+	Action      string
+	Fields      url.Values
+}
+
+// post answers with a form that sends itself. target is its origin, for the policy.
+func post(w http.ResponseWriter, r *http.Request, target string, page postPage) error {
+	sum := sha256.Sum256([]byte(autoSubmit))
+	web.Policy(w, "script-src", fmt.Sprintf("'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:])))
+	web.Policy(w, "form-action", target)
+	return pages.Write(w, r, http.StatusOK, "post", page)
+}

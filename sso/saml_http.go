@@ -1,0 +1,142 @@
+package sso
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+)
+
+const (
+	samlBodyLimit = 768 << 10       // base64 of 512 KiB of XML, and the form around it
+	samlSkew      = 2 * time.Minute // clock difference with the provider
+)
+
+// samlMetadata is ours, for the provider to read.
+func (d *Door) samlMetadata(w http.ResponseWriter, r *http.Request, c Connection) error {
+	s, err := d.setup(r.Context(), actorOf(c, web.Actor(r)), c)
+	if err != nil {
+		return err
+	}
+	doc, err := spMetadata(s.party.EntityID, s.party.ACS, s.signing, s.encryption)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/samlmetadata+xml")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	_, err = w.Write(doc)
+	return err
+}
+
+// samlLogin sends the browser to the provider.
+func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) error {
+	t, p, err := d.start(w, r, c)
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	actor := actorOf(c, web.Actor(r))
+	s, err := d.setup(r.Context(), actor, c)
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	p.RequestID = "_" + rand.Text()
+	ask := authnRequest{ID: p.RequestID, SSOURL: c.Config.SSORedirect, Binding: bindingRedirect, RelayState: t.handle,
+		NameIDFormat: c.Config.NameIDFormat, Now: d.opts.DB.Now(), SignKey: s.signKey}
+	if ask.SSOURL == "" {
+		ask.SSOURL, ask.Binding, ask.SignCert = c.Config.SSOPost, bindingPOST, s.signing[0]
+	}
+	out, err := newAuthnRequest(s.party, ask)
+	if err == nil {
+		err = d.open(r.Context(), actor, c, t, p, "")
+	}
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	http.SetCookie(w, d.cookie(t.handle, t.browser, true))
+	if out.Form != nil {
+		return post(w, r, originOf(out.URL), postPage{Title: "To your sign-in page", Text: "You are being sent to your organization's sign-in page.",
+			Action: out.URL, Fields: out.Form})
+	}
+	http.Redirect(w, r, out.URL, http.StatusSeeOther)
+	return nil
+}
+
+// samlACS takes the provider's answer: the browser posts it here from the
+// provider's site.
+func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) error {
+	r.Body = http.MaxBytesReader(w, r.Body, samlBodyLimit)
+	if err := r.ParseForm(); err != nil {
+		return d.refused(w, r, c, nil, fault.Invalid.Wrap(err, "The identity provider's answer is too long or damaged."), nil)
+	}
+	form := r.PostForm
+	if len(form["SAMLResponse"]) != 1 || len(form["RelayState"]) > 1 {
+		return d.refused(w, r, c, nil, fault.Invalid.Say("This address takes the answer of your identity provider. Start the sign-in here instead."), nil)
+	}
+	if err := usable(c); err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	t := d.ticketOf(r, form.Get("RelayState"))
+	if t.handle != "" && t.browser == "" && form.Get("resent") == "" {
+		return d.samlAgain(w, r, form)
+	}
+	actor := actorOf(c, web.Actor(r))
+	p, err := d.find(r.Context(), actor, c, t)
+	if err != nil {
+		return d.refused(w, r, c, nil, notStartedHere(t, err), nil)
+	}
+	s, err := d.setup(r.Context(), actor, c)
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	profile, result, trace, err := checkResponse(s.party, samlForm{SAMLResponse: form.Get("SAMLResponse")}, samlExpect{RequestID: p.RequestID, Now: d.opts.DB.Now()})
+	if err != nil {
+		return d.refused(w, r, c, nil, err, trace)
+	}
+	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace})
+}
+
+// samlAgain has the browser post the answer once more, from our own page: then the
+// Lax cookie comes along. It gives no stranger's browser anything: without the
+// cookie the second post is refused.
+func (d *Door) samlAgain(w http.ResponseWriter, r *http.Request, form url.Values) error {
+	return post(w, r, "'self'", postPage{Title: "Signing you in", Text: "One moment: your sign-in is being completed.", Action: r.URL.Path,
+		Fields: url.Values{"SAMLResponse": form["SAMLResponse"], "RelayState": form["RelayState"], "resent": {"1"}}})
+}
+
+// notStartedHere says more when nothing at all was started here: the tile at the
+// provider, which sends answers that nobody asked for.
+func notStartedHere(t ticket, err error) error {
+	if t.handle != "" {
+		return err
+	}
+	return refuse(http.StatusBadRequest, "RelayState", "Signing in from your identity provider's page is not switched on. Start here instead.",
+		"The identity provider sent an answer that was not asked for. Have its tile open this connection's login URL.")
+}
+
+// samlArrival is the profile of an assertion. SAML has no word on whether an
+// address is verified; the organization's proof of the domain decides.
+func samlArrival(p Profile) arrival {
+	a := arrival{Profile: p, keys: []string{p.Subject}}
+	if oid := p.Attributes[claimsIdentity+"objectidentifier"]; len(oid) == 1 && !slices.Contains(a.keys, oid[0]) {
+		a.keys = append(a.keys, oid[0]) // Entra's directory sends it as externalId
+	}
+	return a
+}
+
+// samlSLO is honest about single logout.
+func (d *Door) samlSLO(w http.ResponseWriter, r *http.Request, c Connection) error {
+	return pages.Write(w, r, http.StatusNotImplemented, "refused", refusedPage{Status: http.StatusNotImplemented,
+		Sentence: "Single logout is not available yet. Sign out here and at your identity provider."})
+}
+
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "'none'"
+	}
+	return u.Scheme + "://" + u.Host
+}

@@ -1,0 +1,231 @@
+package sso
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+)
+
+type connectionRow struct {
+	ID        ConnectionID    `db:"id"`
+	OrgID     store.OrgID     `db:"org_id"`
+	Protocol  string          `db:"protocol"`
+	Vendor    string          `db:"vendor"`
+	Name      string          `db:"name"`
+	Status    string          `db:"status"`
+	Accounts  string          `db:"accounts"`
+	Issuer    string          `db:"issuer"`
+	Config    json.RawMessage `db:"config"`
+	Secret    []byte          `db:"client_secret"`
+	CreatedAt store.Time      `db:"created_at"`
+	UpdatedAt store.Time      `db:"updated_at"`
+}
+
+func (r connectionRow) connection() (Connection, error) {
+	c := Connection{ID: r.ID, OrgID: r.OrgID, Protocol: r.Protocol, Vendor: r.Vendor, Name: r.Name, Status: r.Status, Accounts: r.Accounts,
+		Issuer: r.Issuer, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, secret: r.Secret}
+	if err := json.Unmarshal(r.Config, &c.Config); err != nil {
+		return c, fmt.Errorf("connection %s: config: %w", r.ID, err)
+	}
+	return c, nil
+}
+
+const selectConnections = `SELECT id, org_id, protocol, vendor, name, status, accounts, issuer, config, client_secret, created_at, updated_at FROM connections`
+
+// connectionByID is the one look-up before the organization is known: by the id
+// in a sign-in URL. Faults: NotFound.
+func (d *Door) connectionByID(ctx context.Context, id ConnectionID) (Connection, error) {
+	var r connectionRow
+	err := d.opts.DB.Lookup(ctx, &r, selectConnections+" WHERE id = ?", id)
+	if fault.Is(err, fault.NotFound) {
+		return Connection{}, fault.NotFound.Wrap(err, "There is no such connection. Check the address with your administrator.")
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return r.connection()
+}
+
+func connectionIn(tx *store.Tx, id ConnectionID) (Connection, error) {
+	var r connectionRow
+	err := tx.Get(&r, selectConnections+" WHERE org_id = ? AND id = ?", tx.Org(), id)
+	if fault.Is(err, fault.NotFound) {
+		return Connection{}, fault.NotFound.Wrap(err, "There is no such connection.")
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return r.connection()
+}
+
+func connectionsIn(tx *store.Tx) ([]Connection, error) {
+	var rows []connectionRow
+	if err := tx.Select(&rows, selectConnections+" WHERE org_id = ? ORDER BY name, id LIMIT 1000", tx.Org()); err != nil {
+		return nil, err
+	}
+	list := make([]Connection, len(rows))
+	for i, r := range rows {
+		var err error
+		if list[i], err = r.connection(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func insertConnection(tx *store.Tx, c Connection) error {
+	config, err := json.Marshal(c.Config)
+	if err != nil {
+		return fmt.Errorf("connection %s: config: %w", c.Name, err)
+	}
+	_, err = tx.Exec(`INSERT INTO connections (org_id, id, protocol, vendor, name, status, accounts, issuer, config, client_secret, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)`,
+		tx.Org(), c.ID, c.Protocol, c.Vendor, c.Name, c.Status, c.Accounts, c.Issuer, string(config), c.secret, c.CreatedAt, c.UpdatedAt)
+	return err
+}
+
+func insertCertificates(tx *store.Tx, id ConnectionID, certs [][]byte) error {
+	for _, der := range certs {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fault.Invalid.Wrap(err, "The metadata holds a broken certificate.")
+		}
+		sum := sha256.Sum256(der)
+		if _, err := tx.Exec(`INSERT INTO sso_certificates (org_id, connection_id, fingerprint, der, not_after, created_at) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (org_id, connection_id, fingerprint) DO NOTHING`,
+			tx.Org(), id, hex.EncodeToString(sum[:]), der, store.TimeOf(c.NotAfter), tx.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func certificatesIn(tx *store.Tx, id ConnectionID) ([][]byte, error) {
+	var list [][]byte
+	return list, tx.Select(&list, "SELECT der FROM sso_certificates WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, fingerprint LIMIT 20", tx.Org(), id)
+}
+
+type certificateRow struct {
+	Fingerprint string     `db:"fingerprint"`
+	NotAfter    store.Time `db:"not_after"`
+}
+
+func certificateLinesIn(tx *store.Tx, id ConnectionID) (list []certificateRow, err error) {
+	return list, tx.Select(&list, "SELECT fingerprint, not_after FROM sso_certificates WHERE org_id = ? AND connection_id = ? ORDER BY not_after DESC LIMIT 20", tx.Org(), id)
+}
+
+// keyRow is one of our own key pairs towards a provider.
+type keyRow struct {
+	ID          store.ID[keyRow] `db:"id"`
+	UseFor      string           `db:"use_for"` // "sign" or "encrypt"
+	State       string           `db:"state"`   // "next", "active", "old"
+	Certificate []byte           `db:"certificate"`
+	Sealed      []byte           `db:"sealed_key"`
+}
+
+// sealedAs names the place of the private key, so that it opens nowhere else.
+func (k keyRow) sealedAs(c ConnectionID) string {
+	return "connection/" + string(c) + "/key/" + string(k.ID)
+}
+
+func insertKey(tx *store.Tx, id ConnectionID, k keyRow) error {
+	_, err := tx.Exec("INSERT INTO sp_keys (org_id, connection_id, id, use_for, state, certificate, sealed_key, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		tx.Org(), id, k.ID, k.UseFor, k.State, k.Certificate, k.Sealed, tx.Now())
+	return err
+}
+
+func keysIn(tx *store.Tx, id ConnectionID) ([]keyRow, error) {
+	var list []keyRow
+	return list, tx.Select(&list, `SELECT id, use_for, state, certificate, sealed_key FROM sp_keys
+		WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, id DESC LIMIT 20`, tx.Org(), id)
+}
+
+// identityOf finds who was bound to a subject. Faults: NotFound.
+func identityOf(tx *store.Tx, id ConnectionID, kind, subject string) (user store.UserID, err error) {
+	return user, tx.Get(&user, "SELECT user_id FROM identities WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
+		tx.Org(), id, kind, subject)
+}
+
+// bound tells whether a user has an identity on the connection already.
+func bound(tx *store.Tx, id ConnectionID, user store.UserID) (bool, error) {
+	var n int
+	err := tx.Get(&n, "SELECT COUNT(*) FROM identities WHERE org_id = ? AND connection_id = ? AND user_id = ?", tx.Org(), id, user)
+	return n > 0, err
+}
+
+// bind writes an identity. A Conflict on "version" means that another sign-in was
+// faster; Write then runs the whole sign-in again.
+func bind(tx *store.Tx, id ConnectionID, kind, subject string, user store.UserID) error {
+	n, err := tx.Exec(`INSERT INTO identities (org_id, connection_id, subject_kind, subject, user_id, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, tx.Org(), id, kind, subject, user, tx.Now(), tx.Now())
+	if err == nil && n == 0 {
+		return fault.Conflict.On("version", "Another sign-in of the same person came first.")
+	}
+	return err
+}
+
+// rebind points a subject whose user was deleted to the account that replaced it.
+func rebind(tx *store.Tx, id ConnectionID, kind, subject string, old, user store.UserID) error {
+	n, err := tx.Exec(`UPDATE identities SET user_id = ?, last_seen_at = ?
+		WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ? AND user_id = ?`, user, tx.Now(), tx.Org(), id, kind, subject, old)
+	if err == nil && n == 0 {
+		return fault.Conflict.On("version", "Another sign-in of the same person came first.")
+	}
+	return err
+}
+
+func seen(tx *store.Tx, id ConnectionID, kind, subject string) error {
+	_, err := tx.Exec("UPDATE identities SET last_seen_at = ? WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
+		tx.Now(), tx.Org(), id, kind, subject)
+	return err
+}
+
+const selectDomains = "SELECT id, domain, token, connection_id, verified_at, created_at FROM domains"
+
+func domainsIn(tx *store.Tx) ([]Domain, error) {
+	var list []Domain
+	return list, tx.Select(&list, selectDomains+" WHERE org_id = ? ORDER BY domain LIMIT 1000", tx.Org())
+}
+
+func domainIn(tx *store.Tx, name string) (Domain, error) {
+	var v Domain
+	return v, tx.Get(&v, selectDomains+" WHERE org_id = ? AND domain = ?", tx.Org(), name)
+}
+
+// verifiedIn are the names of the domains that the organization has proved.
+func verifiedIn(tx *store.Tx) ([]string, error) {
+	var list []string
+	return list, tx.Select(&list, "SELECT domain FROM domains WHERE org_id = ? AND verified_at > 0 ORDER BY domain LIMIT 1000", tx.Org())
+}
+
+// choicesFor are the open connections of whoever has proved a mail domain: a
+// look-up before the organization is known.
+const choicesFor = `SELECT c.id, c.org_id, c.name, c.protocol FROM domains d JOIN connections c ON c.org_id = d.org_id AND (d.connection_id IS NULL OR d.connection_id = c.id)
+	WHERE d.domain = ? AND d.verified_at > 0 AND c.status = 'active' ORDER BY c.name, c.id LIMIT 20`
+
+const choicesOf = `SELECT c.id, c.org_id, c.name, c.protocol FROM connections c WHERE c.org_id = ? AND c.status = 'active' ORDER BY c.name, c.id LIMIT 20`
+
+const insertRequest = `INSERT INTO sso_requests (org_id, handle, connection_id, browser, request_id, nonce, verifier, return_to, created_at, expires_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const pendingColumns = "request_id, nonce, verifier, return_to, expires_at"
+
+const selectRequest = "SELECT " + pendingColumns + ` FROM sso_requests
+	WHERE org_id = ? AND handle = ? AND connection_id = ? AND browser = ? AND expires_at > ?`
+
+const takeRequest = `DELETE FROM sso_requests
+	WHERE org_id = ? AND handle = ? AND connection_id = ? AND browser = ? AND expires_at > ? RETURNING ` + pendingColumns
+
+const insertReplay = `INSERT INTO sso_replays (org_id, connection_id, answer, expires_at) VALUES (?, ?, ?, ?)
+	ON CONFLICT (org_id, connection_id, answer) DO NOTHING`
+
+const (
+	sweepRequests = "DELETE FROM sso_requests WHERE expires_at <= ?"
+	sweepReplays  = "DELETE FROM sso_replays WHERE expires_at <= ?"
+)

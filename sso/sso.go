@@ -1,0 +1,301 @@
+/*
+Package sso is the sign-in door: it signs people in who were checked by an
+identity provider of their organization, over SAML 2.0 or OpenID Connect.
+
+One connection is one provider of one organization, with URLs, keys and a
+status of its own. A sign-in goes
+
+	/sso/saml/{id}/login      pending request (replay.go), redirect to the provider
+	/sso/saml/{id}/acs        its answer: checkResponse (saml.go) -> Profile
+	/sso/oidc/{id}/login      the same over OIDC
+	/sso/oidc/{id}/callback   code -> ID token: checkIDToken (oidc_check.go) -> Profile
+
+and both end in finish (http.go), in one transaction: use up the pending request,
+remember the answer, find or make the account (signin.go), start the session.
+What is refused becomes a page with a reference, and an activity row under that
+reference says which check failed (fault.go).
+
+The answer to a SAML login is a post from another site, to which browsers send no
+Lax cookie. The browser is recognised all the same: over https by a short-lived
+SameSite=None cookie; where that did not arrive (plain http on loopback, or a
+browser that blocks it) by having the browser post the answer once more from a
+page of ours. The session cookie is set on the answer's own redirect, which is
+a navigation of the top window, so browsers keep it.
+
+It owns the tables connections, sso_certificates, sp_keys, domains, identities,
+sso_requests and sso_replays. It relies on store for people, on session for
+sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
+*/
+package sso
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/store"
+)
+
+// Options is what the door must be told.
+type Options struct {
+	DB        *store.DB
+	Sessions  *session.Store
+	Key       secret.Key     // seals private keys and client secrets
+	PublicURL string         // without a slash at the end
+	Egress    []netip.Prefix // networks that tenants' URLs may reach although they are private, also over plain http
+	Log       *slog.Logger   // default slog.Default()
+
+	// LookupTXT asks the DNS for domain proofs; the system's resolver when nil.
+	LookupTXT func(ctx context.Context, name string) ([]string, error)
+}
+
+// Door is the sign-in door. Safe for concurrent use.
+type Door struct {
+	opts     Options
+	client   *http.Client
+	issuers  *oidcIssuers
+	starts   *quota // by address: an office of a thousand may come at nine
+	recorded *quota // by connection: refusals that are written down
+	secure   bool
+}
+
+// New fills in the defaults.
+func New(opts Options) *Door {
+	opts.PublicURL = strings.TrimSuffix(opts.PublicURL, "/")
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	if opts.LookupTXT == nil {
+		opts.LookupTXT = net.DefaultResolver.LookupTXT
+	}
+	client := newEgress(opts.Egress)
+	return &Door{opts: opts, client: client, issuers: newOIDCIssuers(client, opts.DB.Now),
+		starts: newQuota(opts.DB.Now, 50, 1000), recorded: newQuota(opts.DB.Now, 2, 300),
+		secure: strings.HasPrefix(opts.PublicURL, "https:")}
+}
+
+// ConnectionID names a connection. It stands in URLs and is never used again.
+type ConnectionID = store.ID[Connection]
+
+// Connection is one identity provider of one organization.
+type Connection struct {
+	ID        ConnectionID
+	OrgID     store.OrgID
+	Protocol  string // "saml" or "oidc"
+	Vendor    string
+	Name      string
+	Status    string // "draft", "active", "disabled"
+	Accounts  string // "jit", "existing", "scim"
+	Issuer    string // the SAML entity ID or the OIDC issuer
+	Config    Config
+	CreatedAt store.Time
+	UpdatedAt store.Time
+
+	secret []byte // OIDC client secret, sealed
+}
+
+// Config is what only one of the protocols needs.
+type Config struct {
+	// SAML
+	SSORedirect        string `json:"sso_redirect,omitempty"` // single sign-on by redirect
+	SSOPost            string `json:"sso_post,omitempty"`     // single sign-on by form post
+	NameIDFormat       string `json:"name_id_format,omitempty"`
+	WantResponseSigned bool   `json:"want_response_signed,omitempty"`
+	MetadataURL        string `json:"metadata_url,omitempty"`
+
+	// OIDC
+	ClientID string   `json:"client_id,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
+}
+
+// The words that connections are described with.
+const (
+	protocolSAML = "saml"
+	protocolOIDC = "oidc"
+
+	statusDraft    = "draft"
+	statusActive   = "active"
+	statusDisabled = "disabled"
+
+	accountsJIT      = "jit"      // create on first sign-in
+	accountsExisting = "existing" // must exist
+	accountsSCIM     = "scim"     // must have come from a directory
+)
+
+// Vendors are the presets that a connection can be made with.
+func Vendors() []string {
+	return []string{"okta", "entra", "google", "onelogin", "jumpcloud", "ping", "adfs", "keycloak", "shibboleth", "auth0", "custom"}
+}
+
+// URLs are the values that an administrator copies to the identity provider.
+type URLs struct {
+	ACS, EntityID, Metadata string // SAML
+	Redirect                string // OIDC
+	Login                   string
+}
+
+// URLs of a connection.
+func (d *Door) URLs(c Connection) URLs {
+	base := d.opts.PublicURL + "/sso/" + c.Protocol + "/" + string(c.ID)
+	if c.Protocol == protocolOIDC {
+		return URLs{Redirect: base + "/callback", Login: base + "/login"}
+	}
+	return URLs{ACS: base + "/acs", EntityID: base, Metadata: base + "/metadata", Login: base + "/login"}
+}
+
+// NewConnection is what CreateConnection needs.
+type NewConnection struct {
+	Protocol string // "saml" or "oidc"
+	Vendor   string // "custom" when empty
+	Name     string
+	Accounts string // "jit" when empty
+	Activate bool   // else it stays a draft
+
+	// SAML: the provider's metadata, or where to get it. A draft may have neither.
+	Metadata    []byte
+	MetadataURL string
+
+	// OIDC
+	Issuer, ClientID, ClientSecret string
+	Scopes                         []string // "openid profile email" when empty
+}
+
+// Created is a new connection and what is worth telling about it.
+type Created struct {
+	Connection
+	URLs
+	Warning string // a full sentence, or empty
+}
+
+// CreateConnection adds a connection to the actor's organization. Faults: Denied,
+// Invalid (Field names the input), Unavailable (the metadata URL does not answer).
+func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewConnection) (Created, error) {
+	c, err := checkConnection(in)
+	if err != nil {
+		return Created{}, err
+	}
+	c.ID, c.OrgID = store.NewID[Connection](), store.OrgID(actor.Org)
+	out := Created{}
+	var certs [][]byte
+	if c.Protocol == protocolSAML {
+		certs, out.Warning, err = d.readMetadata(ctx, &c, in)
+	} else {
+		out.Warning, err = d.readIssuer(ctx, &c, in)
+	}
+	if err != nil {
+		return Created{}, err
+	}
+	keys, err := d.newKeys(c)
+	if err != nil {
+		return Created{}, err
+	}
+	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		c.CreatedAt, c.UpdatedAt = tx.Now(), tx.Now()
+		if err := insertConnection(tx, c); err != nil {
+			return err
+		}
+		if err := insertCertificates(tx, c.ID, certs); err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if err := insertKey(tx, c.ID, k); err != nil {
+				return err
+			}
+		}
+		return tx.Record(store.Activity{Action: "connection.create", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
+			Detail: map[string]any{"after": map[string]any{"protocol": c.Protocol, "vendor": c.Vendor, "accounts": c.Accounts, "status": c.Status, "issuer": c.Issuer}}})
+	})
+	out.Connection, out.URLs = c, d.URLs(c)
+	return out, err
+}
+
+func checkConnection(in NewConnection) (Connection, error) {
+	c := Connection{Protocol: in.Protocol, Vendor: orElse(in.Vendor, "custom"), Name: strings.TrimSpace(in.Name),
+		Accounts: orElse(in.Accounts, accountsJIT), Status: statusDraft}
+	if in.Activate {
+		c.Status = statusActive
+	}
+	switch {
+	case c.Protocol != protocolSAML && c.Protocol != protocolOIDC:
+		return c, fault.Invalid.On("protocol", "There is no protocol %q. Choose saml or oidc.", clip(in.Protocol, 40))
+	case c.Name == "" || len(c.Name) > 200 || !cleanText(c.Name):
+		return c, fault.Invalid.On("name", "The connection needs a name of 1 to 200 characters, such as Okta.")
+	case !oneOf(c.Accounts, accountsJIT, accountsExisting, accountsSCIM):
+		return c, fault.Invalid.On("accounts", "There is no way %q to handle accounts. Choose jit (create on first sign-in), existing (must exist) or scim (must come from the directory).", clip(in.Accounts, 40))
+	case !oneOf(c.Vendor, Vendors()...):
+		return c, fault.Invalid.On("vendor", "There is no preset %q. Choose one of %s.", clip(in.Vendor, 40), strings.Join(Vendors(), ", "))
+	}
+	return c, nil
+}
+
+// Activate opens a connection for sign-ins. Faults: Denied, NotFound, Conflict (a
+// draft without the provider's data).
+func (d *Door) Activate(ctx context.Context, actor access.Actor, id ConnectionID) (Connection, error) {
+	return d.setStatus(ctx, actor, id, statusActive)
+}
+
+// Disable ends sign-ins over a connection. Faults: Denied, NotFound.
+func (d *Door) Disable(ctx context.Context, actor access.Actor, id ConnectionID) (Connection, error) {
+	return d.setStatus(ctx, actor, id, statusDisabled)
+}
+
+func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionID, to string) (c Connection, err error) {
+	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		if c, err = connectionIn(tx, id); err != nil || c.Status == to {
+			return err
+		}
+		if to == statusActive && c.Issuer == "" {
+			return fault.Conflict.Say("%s has no metadata of its identity provider yet, so nobody could sign in.", c.Name)
+		}
+		before := c.Status
+		c.Status, c.UpdatedAt = to, tx.Now()
+		if _, err := tx.Exec("UPDATE connections SET status = ?, updated_at = ? WHERE org_id = ? AND id = ?", c.Status, c.UpdatedAt, tx.Org(), id); err != nil {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "connection.update", TargetKind: "connection", TargetID: string(id), TargetName: c.Name,
+			Detail: map[string]any{"before": map[string]any{"status": before}, "after": map[string]any{"status": to}}})
+	})
+	return c, err
+}
+
+// Connections lists the organization's connections by name. Faults: Denied.
+func (d *Door) Connections(ctx context.Context, actor access.Actor) (list []Connection, err error) {
+	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		list, err = connectionsIn(tx)
+		return err
+	})
+	return list, err
+}
+
+// Run removes what has expired until ctx is done.
+func (d *Door) Run(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := d.Sweep(ctx); err != nil && ctx.Err() == nil {
+			d.opts.Log.ErrorContext(ctx, "sweep sign-in requests", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -52,7 +52,7 @@ type Database struct {
 // Mail is outgoing mail.
 type Mail struct {
 	URL  MailURL  `key:"url" secret:"url" example:"smtp://user:password@mail.example.com:587" doc:"smtp:// (STARTTLS where offered) or smtps://. Without it mail goes to the built-in mailbox at /dev/mailbox, which exists on loopback only."`
-	From MailFrom `key:"from" default:"Muster <muster@localhost>" example:"Muster <no-reply@example.com>" doc:"Sender of all mail."`
+	From MailFrom `key:"from" example:"Muster <no-reply@example.com>" doc:"Sender of all mail. Without it: muster at the public URL's host."`
 }
 
 // Egress is about requests to addresses given by users.

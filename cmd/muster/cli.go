@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/muster-id/muster/config"
+	"github.com/muster-id/muster/sso"
+)
+
+// cli is the grammar of the command line. Every setting is a flag as well: see settingFlags.
+type cli struct {
+	Config string `help:"Configuration file (YAML); also MUSTER_CONFIG." placeholder:"FILE"`
+	JSON   bool   `name:"json" help:"Print one JSON value on standard output and nothing else."`
+	kong.Plugins
+
+	Serve      serveCmd      `cmd:"" default:"withargs" help:"Run the server (also what muster does without a command)."`
+	Migrate    migrateCmd    `cmd:"" help:"Bring the database to this version's tables."`
+	Settings   configCmd     `cmd:"" name:"config" help:"Show settings."`
+	Doctor     doctorCmd     `cmd:"" help:"Look for what keeps the server from working."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Org        orgCmd        `cmd:"" help:"Organizations."`
+	Directory  directoryCmd  `cmd:"" help:"SCIM clients of an organization."`
+	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`
+	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
+	User       userCmd       `cmd:"" help:"People of an organization."`
+}
+
+// settingFlags makes a struct with one hidden string flag per setting, so that
+// the flags cannot differ from the settings.
+func settingFlags() any {
+	var fields []reflect.StructField
+	add := func(name, help string) {
+		fields = append(fields, reflect.StructField{
+			Name: fmt.Sprintf("F%d", len(fields)), Type: reflect.TypeFor[*string](),
+			Tag: reflect.StructTag(fmt.Sprintf(`name:%q help:%q hidden:""`, name, strings.ReplaceAll(help, "$", "$$"))),
+		})
+	}
+	for _, d := range config.Catalog() {
+		add(d.Flag, d.Doc)
+		if d.Secret != "" {
+			add(d.Flag+"-file", d.Doc)
+		}
+	}
+	return reflect.New(reflect.StructOf(fields)).Interface()
+}
+
+// given are the setting flags that stand on the command line, by name.
+func given(flags any) map[string]string {
+	out := map[string]string{}
+	v := reflect.ValueOf(flags).Elem()
+	for i := range v.NumField() {
+		if text, ok := v.Field(i).Interface().(*string); ok && text != nil {
+			out[v.Type().Field(i).Tag.Get("name")] = *text
+		}
+	}
+	return out
+}
+
+const about = `Muster keeps one list of people per customer organization, however they come in:
+from a directory over SCIM, by single sign-on, or by invitation.
+
+Every setting is also a flag: "muster config reference" lists them.`
+
+// command parses the arguments, loads the settings and runs one command.
+func command(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
+	flags := settingFlags()
+	grammar := &cli{Plugins: kong.Plugins{flags}}
+	helped := false
+	parser, err := kong.New(grammar, kong.Name("muster"), kong.Description(about), kong.Writers(stdout, stderr),
+		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", ")},
+		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		return fmt.Errorf("command line: %w", err)
+	}
+	parsed, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return usage{fmt.Errorf("%w. Try: muster %s--help", err, typed(args))}
+	}
+	a := &app{ctx: ctx, json: grammar.JSON, out: stdout, err: stderr}
+	if err := a.load(grammar.Config, given(flags), env); err != nil {
+		return err
+	}
+	defer a.close()
+	return parsed.Run(a)
+}
+
+// typed is the commands among the arguments, for the hint after a mistake.
+func typed(args []string) string {
+	var words strings.Builder
+	for _, a := range args {
+		if strings.HasPrefix(a, "-") || !slices.ContainsFunc([]rune(a), func(r rune) bool { return r >= 'a' && r <= 'z' }) {
+			break
+		}
+		words.WriteString(a + " ")
+	}
+	return words.String()
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/store"
+)
+
+// sqlitePath is the file of the embedded database, if that is what url names.
+func sqlitePath(url string) (string, bool) { return strings.CutPrefix(url, "sqlite:") }
+
+type migrateCmd struct{}
+
+func (migrateCmd) Run(a *app) error {
+	h, err := a.open() // opening migrates
+	if err != nil {
+		return err
+	}
+	return a.answer(map[string]string{"status": "done", "database": h.db.Dialect()}, "The tables are up to date.")
+}
+
+// doctorCmd looks and changes nothing: it makes no folder, no key, no table.
+type doctorCmd struct{}
+
+type finding struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok, warn, fail
+	Detail string `json:"detail"`
+}
+
+func (c doctorCmd) Run(a *app) error {
+	found := []finding{{"settings", "ok", "All settings are known and fit each other."}}
+	found = append(found, c.folder(a)...)
+	database, cause := c.database(a)
+	found = append(found, database, c.address(a), c.mail(a), c.server(a))
+
+	worst := "ok"
+	lines := []string{}
+	for _, f := range found {
+		lines = append(lines, fmt.Sprintf("%-5s %-12s %s", f.Status, f.Name, f.Detail))
+		if f.Status == "fail" || worst == "ok" {
+			worst = f.Status
+		}
+	}
+	if err := a.answer(map[string]any{"status": worst, "checks": found}, lines...); err != nil {
+		return err
+	}
+	if worst != "fail" {
+		return nil
+	}
+	if cause != nil {
+		return cause
+	}
+	return errors.New("something keeps the server from working; see the lines marked fail")
+}
+
+func (doctorCmd) folder(a *app) []finding {
+	dir := a.cfg.DataDir
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []finding{{"data folder", "warn", dir + " does not exist yet; the first start makes it."}}
+	}
+	if err != nil || !info.IsDir() {
+		return []finding{{"data folder", "fail", dir + " is not a folder that can be opened; see --data-dir."}}
+	}
+	out := []finding{{"data folder", "ok", dir}}
+	if info.Mode().Perm()&0o077 != 0 {
+		out[0] = finding{"data folder", "warn", fmt.Sprintf("%s can be read by others (mode %o); run: chmod 700 %s", dir, info.Mode().Perm(), dir)}
+	}
+	if a.cfg.SecretKey != "" {
+		return append(out, finding{"server key", "ok", "From the settings."})
+	}
+	name := filepath.Join(dir, "server.key")
+	_, err = readKey(name)
+	info, statErr := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return append(out, finding{"server key", "warn", name + " does not exist yet; the first start makes it."})
+	case err != nil:
+		return append(out, finding{"server key", "fail", err.Error()})
+	case statErr == nil && info.Mode().Perm()&0o077 != 0:
+		return append(out, finding{"server key", "fail", fmt.Sprintf("%s can be read by others (mode %o); run: chmod 600 %s", name, info.Mode().Perm(), name)})
+	}
+	return append(out, finding{"server key", "ok", name + "; keep a copy apart from the database."})
+}
+
+func (doctorCmd) database(a *app) (finding, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, 15*time.Second)
+	defer cancel()
+	if path, embedded := sqlitePath(a.cfg.DatabaseURL()); embedded {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return finding{"database", "warn", path + " does not exist yet; the first start makes it."}, nil
+		}
+	}
+	db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL(), Log: a.log, MaxConns: 2})
+	if err != nil {
+		return finding{"database", "fail", sentence(err)}, err
+	}
+	defer db.Close()
+	if err := db.Ready(ctx); err != nil {
+		return finding{"database", "fail", sentence(err)}, err
+	}
+	return finding{"database", "ok", "It answers and has all tables (" + db.Dialect() + ")."}, nil
+}
+
+func (doctorCmd) address(a *app) finding {
+	base := a.cfg.BaseURL(a.cfg.HTTP.Addr)
+	if u, err := url.Parse(base); err == nil && u.Scheme == "http" {
+		return finding{"public URL", "warn", base + " works on this machine only; set MUSTER_PUBLIC_URL=https://... for others."}
+	}
+	return finding{"public URL", "ok", base}
+}
+
+func (doctorCmd) mail(a *app) finding {
+	if a.cfg.Mail.URL == "" {
+		return finding{"mail", "warn", "No mail server is set: mail stays in the built-in mailbox. Set MUSTER_MAIL_URL=smtp://..."}
+	}
+	u, err := url.Parse(string(a.cfg.Mail.URL))
+	if err != nil {
+		return finding{"mail", "fail", "mail.url cannot be read."}
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme]
+	}
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(u.Hostname(), port), 5*time.Second)
+	if err != nil {
+		return finding{"mail", "fail", fmt.Sprintf("The mail server %s:%s does not answer (%v).", u.Hostname(), port, err)}
+	}
+	conn.Close()
+	return finding{"mail", "ok", u.Hostname() + " answers."}
+}
+
+func (doctorCmd) server(a *app) finding {
+	base := "http://" + string(a.cfg.HTTP.Addr)
+	client := http.Client{Timeout: 5 * time.Second}
+	res, err := client.Get(base + "/readyz")
+	if err != nil {
+		return finding{"server", "warn", "Nothing listens on " + string(a.cfg.HTTP.Addr) + " right now."}
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return finding{"server", "fail", fmt.Sprintf("%s/readyz says %d.", base, res.StatusCode)}
+	}
+	return finding{"server", "ok", "It runs and is ready."}
+}

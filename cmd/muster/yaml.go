@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/muster-id/muster/config"
+)
+
+const maxConfigFile = 1 << 20
+
+// readYAML flattens a configuration file into the entries that config.Load
+// takes, with their lines. A file that is not YAML at all is one fault.
+func readYAML(name string) ([]config.Entry, error) {
+	broken := func(problem string) error {
+		return config.Faults{{Key: "--config", Value: name, Problem: problem, Example: "docs/muster.sample.yaml"}}
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, broken("cannot be read: " + err.Error())
+	}
+	defer f.Close()
+	var doc yaml.Node
+	err = yaml.NewDecoder(io.LimitReader(f, maxConfigFile)).Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, broken("is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	var entries []config.Entry
+	if err := flatten(doc.Content[0], "", &entries); err != nil {
+		return nil, broken(err.Error())
+	}
+	return entries, nil
+}
+
+// flatten walks mappings down to scalars and lists of scalars. Aliases are
+// refused: settings need none, and they can grow without bound.
+func flatten(n *yaml.Node, key string, out *[]config.Entry) error {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name := n.Content[i].Value
+			if key != "" {
+				name = key + "." + name
+			}
+			if err := flatten(n.Content[i+1], name, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	case yaml.SequenceNode:
+		var items []string
+		for _, item := range n.Content {
+			if item.Kind != yaml.ScalarNode {
+				return fmt.Errorf("has something else than plain values in the list %s on line %d", key, item.Line)
+			}
+			items = append(items, item.Value)
+		}
+		*out = append(*out, config.Entry{Key: key, Text: strings.Join(items, ","), Line: n.Line})
+		return nil
+	case yaml.ScalarNode:
+		if key == "" && n.Tag != "!!null" {
+			return fmt.Errorf("has no settings, only %q", n.Value)
+		}
+		if n.Tag != "!!null" {
+			*out = append(*out, config.Entry{Key: key, Text: n.Value, Line: n.Line})
+		}
+		return nil
+	default:
+		return fmt.Errorf("uses an alias on line %d; write the value out", n.Line)
+	}
+}

@@ -1,0 +1,266 @@
+/*
+Package scim is the directory door: a SCIM 2.0 service provider (RFC 7643, RFC
+7644), one base URL for each directory of each organization. It translates
+between the wire and package store, which has the people, the groups and their
+rules.
+
+	request -> authenticate: token -> organization, directory, actor   token.go
+	        -> route, method, type and size                            scim.go
+	        -> decodeObject: bounded JSON                              decode.go
+	        -> normalizer: wire document -> canonical document         normalize.go
+	           or compile: PATCH -> plan                               patch.go, apply.go, members.go
+	        -> one store command                                       users.go, groups.go
+	        -> resource spliced from stored bytes, or a SCIM error     resource.go, fault.go
+
+Lists: filter.go and path.go read filters into the library's syntax tree, bind.go
+turns that into SQL, match.go evaluates it in memory, list.go pages.
+
+Two modes. compat takes what Okta and Entra ID really send; strict follows the
+SCIM interoperability profile. Each single deviation is a switch in quirks.go
+with its source, and recorded exchanges stand in testdata.
+
+Of github.com/elimity-com/scim it uses the schemas, their validation, the
+resource and error types; the HTTP layer and the parsers are our own, because the
+library's parser can be made to kill the process and its server does not know
+preconditions, projections or tenants.
+
+It owns the table directory_tokens. It relies on package store for everything
+else that is kept, on package web for routes, and on nobody for cookies: a
+request is its bearer token.
+*/
+package scim
+
+import (
+	"context"
+	"log/slog"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+const contentType = "application/scim+json"
+
+// Options are the door's settings.
+type Options struct {
+	PublicURL string // scheme and host by which directories reach us
+	Log       *slog.Logger
+}
+
+type handler struct {
+	db  *store.DB
+	opt Options
+}
+
+// Mount adds the door to the routes, under /scim/v2/{directory}/.
+func Mount(m *web.Mux, db *store.DB, opt Options) {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	h := &handler{db: db, opt: opt}
+	m.Machine("/scim/v2/{directory}", h.serve)
+	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
+}
+
+// BaseURL is what an administrator enters at the directory.
+func BaseURL(publicURL string, id store.DirectoryID) string {
+	return strings.TrimSuffix(publicURL, "/") + "/scim/v2/" + string(id)
+}
+
+// dirctx is what a request is allowed to see and how it is understood.
+type dirctx struct {
+	directory store.Directory
+	quirks    Quirks
+	actor     access.Actor
+	base      string // base URL, without a slash at its end
+}
+
+type ctxKey struct{}
+
+// from is the directory of a request; serve has put it there.
+func from(ctx context.Context) dirctx {
+	d, _ := ctx.Value(ctxKey{}).(dirctx)
+	return d
+}
+
+// call is one request on its way to an endpoint.
+type call func(w http.ResponseWriter, r *http.Request) error
+
+// timeout is below the 60 seconds after which Okta gives up.
+const timeout = 55 * time.Second
+
+// serve answers everything under a base URL. Errors of the door are answered
+// here, as SCIM errors; only internal ones go on, to be logged by the kit.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	err := h.answer(w, r)
+	if err == nil {
+		return nil
+	}
+	e := toScim(err)
+	writeError(w, e)
+	if e.Status == http.StatusInternalServerError {
+		return err
+	}
+	return nil
+}
+
+func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	d, err := h.authenticate(ctx, r)
+	if err != nil {
+		return err
+	}
+	r = r.WithContext(context.WithValue(ctx, ctxKey{}, d))
+	methods, err := h.route(r)
+	if err != nil {
+		return err
+	}
+	run, ok := methods[r.Method]
+	if !ok && r.Method == http.MethodHead {
+		run, ok = methods[http.MethodGet] // net/http leaves the body out
+	}
+	if !ok {
+		allow := slices.Sorted(keys(methods))
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		return status(http.StatusMethodNotAllowed, "%s does not take %s, only %s.", r.URL.Path, r.Method, strings.Join(allow, ", "))
+	}
+	return run(w, r)
+}
+
+func keys(m map[string]call) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// segments are the parts of the path behind the base URL. A slash at the end is
+// tolerated, and so is Microsoft's feature flag when it arrives as part of the
+// path: administrators append "?aadOptscim062020" to the base URL.
+func segments(r *http.Request) []string {
+	var out []string
+	for s := range strings.SplitSeq(r.PathValue("rest"), "/") {
+		if flag := strings.ToLower(strings.TrimPrefix(s, "?")); s == "" || flag == "aadoptscim062020" || flag == "azureadscimpatch2017" {
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// route finds the methods of an endpoint. Endpoint names have their exact case
+// (RFC 7644 §3.2).
+func (h *handler) route(r *http.Request) (map[string]call, error) {
+	s := segments(r)
+	id := ""
+	if len(s) == 2 {
+		id = s[1]
+	}
+	get := func(c call) map[string]call { return map[string]call{http.MethodGet: c} }
+	with := func(f func(http.ResponseWriter, *http.Request, string) error) call {
+		return func(w http.ResponseWriter, r *http.Request) error { return f(w, r, id) }
+	}
+	later := func(what string) map[string]call {
+		refuse := func(http.ResponseWriter, *http.Request) error {
+			return status(http.StatusNotImplemented, "%s is not supported by this server; /ServiceProviderConfig says what is.", what)
+		}
+		return map[string]call{"GET": refuse, "POST": refuse, "PUT": refuse, "PATCH": refuse, "DELETE": refuse}
+	}
+	if len(s) > 0 && s[len(s)-1] == ".search" {
+		return later("/.search"), nil
+	}
+	if len(s) == 1 || len(s) == 2 && s[0] != "ServiceProviderConfig" {
+		switch s[0] {
+		case "Users":
+			if id == "" {
+				return map[string]call{"GET": h.listUsers, "POST": h.createUser}, nil
+			}
+			return map[string]call{"GET": with(h.getUser), "PUT": with(h.putUser), "PATCH": with(h.patchUser), "DELETE": with(h.deleteUser)}, nil
+		case "Groups":
+			if id == "" {
+				return map[string]call{"GET": h.listGroups, "POST": h.createGroup}, nil
+			}
+			return map[string]call{"GET": with(h.getGroup), "PUT": with(h.putGroup), "PATCH": with(h.patchGroup), "DELETE": with(h.deleteGroup)}, nil
+		case "ServiceProviderConfig":
+			return get(h.serviceProviderConfig), nil
+		case "Schemas":
+			return get(with(h.schemas)), nil
+		case "ResourceTypes":
+			return get(with(h.resourceTypes)), nil
+		case "Me":
+			return later("/Me"), nil
+		case "Bulk":
+			return later("/Bulk"), nil
+		}
+	}
+	return nil, status(http.StatusNotFound, "There is no endpoint %q here. Try Users, Groups, Schemas, ResourceTypes or ServiceProviderConfig.", "/"+strings.Join(s, "/"))
+}
+
+// readBody reads the JSON object of a request, at most limit bytes of it.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (map[string]any, error) {
+	if err := jsonType(r); err != nil {
+		return nil, err
+	}
+	return decodeObject(http.MaxBytesReader(w, r.Body, limit))
+}
+
+// jsonType refuses bodies that do not call themselves JSON. Okta sends
+// application/json in places, others nothing at all.
+func jsonType(r *http.Request) error {
+	sent := r.Header.Get("Content-Type")
+	if sent == "" {
+		return nil
+	}
+	kind, params, err := mime.ParseMediaType(sent)
+	if err == nil && (kind == contentType || kind == "application/json") {
+		if cs := params["charset"]; cs == "" || strings.EqualFold(cs, "utf-8") {
+			return nil
+		}
+	}
+	return status(http.StatusUnsupportedMediaType, "The Content-Type is %q. Send %s or application/json, in UTF-8.", sent, contentType)
+}
+
+// etag is a version as an entity tag. It is weak, because the same resource looks
+// different under another projection.
+func etag(version string) string { return `W/"` + version + `"` }
+
+// matches tells whether one of the tags in a header is etag, or the header is *.
+// Clients drop the W/ at times, so it is not compared.
+func matches(header, tag string) bool {
+	tag = strings.TrimPrefix(tag, "W/")
+	for part := range strings.SplitSeq(header, ",") {
+		part = strings.TrimSpace(part)
+		if part == "*" || strings.TrimPrefix(part, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// ifMatch refuses a change to a version that the client has not seen (RFC 7644 §3.14).
+func ifMatch(r *http.Request, tag string) error {
+	if want := r.Header.Get("If-Match"); want != "" && !matches(want, tag) {
+		return status(http.StatusPreconditionFailed, "The resource has changed: it is at version %s. Read it again and repeat the change.", tag)
+	}
+	return nil
+}
+
+// unchanged tells that the client has this version already (If-None-Match).
+func unchanged(r *http.Request, tag string) bool {
+	have := r.Header.Get("If-None-Match")
+	return have != "" && matches(have, tag)
+}
+
+func notFound(kind, id string) error {
+	return fault.NotFound.Say("%s %.64q not found.", kind, id)
+}

@@ -1,0 +1,271 @@
+package scim
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+)
+
+// createUser is POST /Users (RFC 7644 §3.3).
+func (h *handler) createUser(w http.ResponseWriter, r *http.Request) error {
+	p, err := projectionOf(r, UserSchema())
+	if err != nil {
+		return err
+	}
+	doc, active, err := readUser(w, r)
+	if err != nil {
+		return err
+	}
+	in := store.NewUser{Doc: doc, Source: store.FromSCIM, Status: statusOf(active, store.Active)}
+	var u store.User
+	err = h.db.Command(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
+		u, err = tx.CreateUser(in)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return showUser(w, r, http.StatusCreated, u, nil, p)
+}
+
+// getUser is GET /Users/{id} (RFC 7644 §3.4.1).
+func (h *handler) getUser(w http.ResponseWriter, r *http.Request, id string) error {
+	p, err := projectionOf(r, UserSchema())
+	if err != nil {
+		return err
+	}
+	var u store.User
+	var groups []store.GroupRef
+	err = h.db.Read(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
+		if u, err = findUser(tx, id); err != nil {
+			return err
+		}
+		groups, err = groupsOf(tx, u, p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return showUser(w, r, http.StatusOK, u, groups, p)
+}
+
+// putUser is PUT /Users/{id}: the body is all that there is (RFC 7644 §3.5.1).
+// active alone stays as it is when it is not sent: forgetting it must not let
+// anybody in.
+func (h *handler) putUser(w http.ResponseWriter, r *http.Request, id string) error {
+	p, err := projectionOf(r, UserSchema())
+	if err != nil {
+		return err
+	}
+	doc, active, err := readUser(w, r)
+	if err != nil {
+		return err
+	}
+	u, groups, err := h.changeUser(r, id, p, func(old store.User) (store.UserChange, error) {
+		to := statusOf(active, old.Status)
+		return store.UserChange{Doc: doc, Status: statusChange(old, to)}, nil
+	})
+	if err != nil {
+		return err
+	}
+	return showUser(w, r, http.StatusOK, u, groups, p)
+}
+
+// patchUser is PATCH /Users/{id} (RFC 7644 §3.5.2).
+func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) error {
+	p, err := projectionOf(r, UserSchema())
+	if err != nil {
+		return err
+	}
+	body, err := readBody(w, r, maxUserBody)
+	if err != nil {
+		return err
+	}
+	d := from(r.Context())
+	plan, err := normalizer{UserSchema(), d.quirks}.compile(body)
+	if err != nil {
+		return err
+	}
+	u, groups, err := h.changeUser(r, id, p, func(old store.User) (store.UserChange, error) {
+		doc, err := old.Attributes()
+		if err != nil {
+			return store.UserChange{}, err
+		}
+		if err := plan.apply(doc); err != nil {
+			return store.UserChange{}, err
+		}
+		doc, active := splitActive(doc)
+		return store.UserChange{Doc: doc, Status: statusChange(old, statusOf(active, old.Status))}, nil
+	})
+	if err != nil {
+		return err
+	}
+	if d.quirks.PatchResponse == answerEmpty {
+		return showNothing(w, etag(strconv.FormatInt(u.Version, 10)))
+	}
+	return showUser(w, r, http.StatusOK, u, groups, p)
+}
+
+// deleteUser is DELETE /Users/{id} (RFC 7644 §3.6): gone at once, the name free.
+func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, id string) error {
+	d := from(r.Context())
+	err := h.db.Write(r.Context(), d.actor, func(tx *store.Tx) error {
+		u, err := findUser(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := ifMatch(r, userTag(u)); err != nil {
+			return err
+		}
+		if d.quirks.DeleteMeans == deleteDeactivates {
+			ended := store.Deactivated
+			_, err = tx.UpdateUser(u, store.UserChange{Status: &ended, Why: "The directory sent DELETE, which this directory is set to understand as deactivate."})
+			return err
+		}
+		_, err = tx.DeleteUser(u.ID, "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// changeUser reads the user, checks If-Match and makes one change; when somebody
+// else was faster it starts again with what they left. The groups are read for
+// the answer.
+func (h *handler) changeUser(r *http.Request, id string, p Projection, plan func(store.User) (store.UserChange, error)) (store.User, []store.GroupRef, error) {
+	var u store.User
+	var groups []store.GroupRef
+	err := h.db.Command(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
+		old, err := findUser(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := ifMatch(r, userTag(old)); err != nil {
+			return err
+		}
+		change, err := plan(old)
+		if err != nil {
+			return err
+		}
+		if u, err = tx.UpdateUser(old, change); err != nil {
+			return err
+		}
+		groups, err = groupsOf(tx, u, p)
+		return err
+	})
+	return u, groups, err
+}
+
+func findUser(tx *store.Tx, id string) (store.User, error) {
+	uid, err := store.ParseID[store.User](id)
+	if err != nil {
+		return store.User{}, notFound("User", id)
+	}
+	u, err := tx.User(uid)
+	if fault.Is(err, fault.NotFound) {
+		return u, notFound("User", id)
+	}
+	return u, err
+}
+
+func groupsOf(tx *store.Tx, u store.User, p Projection) ([]store.GroupRef, error) {
+	if !p.Wants("groups") {
+		return nil, nil
+	}
+	all, err := tx.GroupsOf([]store.UserID{u.ID})
+	return all[u.ID], err
+}
+
+// readUser reads a whole user: the document as store keeps it, and active apart.
+func readUser(w http.ResponseWriter, r *http.Request) (store.Doc, *bool, error) {
+	body, err := readBody(w, r, maxUserBody)
+	if err != nil {
+		return nil, nil, err
+	}
+	attrs, err := normalizer{UserSchema(), from(r.Context()).quirks}.resource(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, active := splitActive(store.Doc(attrs))
+	return doc, active, nil
+}
+
+// splitActive takes active out of a document: store keeps it as the status. It is
+// nil when the client said nothing about it.
+func splitActive(doc store.Doc) (store.Doc, *bool) {
+	active, sent := doc["active"].(bool)
+	delete(doc, "active")
+	if !sent {
+		return doc, nil
+	}
+	return doc, &active
+}
+
+// statusOf translates active; without it nothing changes.
+func statusOf(active *bool, old store.Status) store.Status {
+	switch {
+	case active == nil:
+		return old
+	case *active:
+		return store.Active
+	}
+	return store.Deactivated
+}
+
+func statusChange(u store.User, to store.Status) *store.Status {
+	if to == u.Status {
+		return nil
+	}
+	return &to
+}
+
+func userTag(u store.User) string { return etag(strconv.FormatInt(u.Version, 10)) }
+
+// showUser answers with one user.
+func showUser(w http.ResponseWriter, r *http.Request, code int, u store.User, groups []store.GroupRef, p Projection) error {
+	base := from(r.Context()).base
+	at := base + "/Users/" + string(u.ID)
+	head := w.Header()
+	head.Set("ETag", userTag(u))
+	head.Set("Content-Location", at)
+	if code == http.StatusCreated {
+		head.Set("Location", at)
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if unchanged(r, userTag(u)) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	return send(w, code, appendUser(nil, u, groups, base, p))
+}
+
+func showNothing(w http.ResponseWriter, tag string) error {
+	w.Header().Set("ETag", tag)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// send writes a finished body. A client that left is nobody's error.
+func send(w http.ResponseWriter, code int, body []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	w.Write(body)
+	return nil
+}
+
+// projectionOf reads attributes and excludedAttributes (RFC 7644 §3.9).
+func projectionOf(r *http.Request, c *Compiled) (Projection, error) {
+	q, err := queryOf(r)
+	if err != nil {
+		return Projection{}, err
+	}
+	return ParseProjection(q["attributes"], q["excludedattributes"], c)
+}

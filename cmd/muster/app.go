@@ -80,8 +80,13 @@ func (a *app) open() (*system, error) {
 		db.Close()
 		return nil, fmt.Errorf("prepare the tables: %w", err)
 	}
-	a.opened = build(a.cfg, db, key, a.log)
-	return a.opened, nil
+	s, err := build(a.cfg, db, key, a.log)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	a.opened = s
+	return s, nil
 }
 
 func (a *app) close() {

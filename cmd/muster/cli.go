@@ -84,7 +84,7 @@ func command(ctx context.Context, args, env []string, stdout, stderr io.Writer) 
 		return nil
 	}
 	if err != nil {
-		return usage{fmt.Errorf("%w. Try: muster %s--help", err, typed(args))}
+		return usage{fmt.Errorf("%w. Try: muster %s--help", err, typed(parser.Model.Node, args))}
 	}
 	a := &app{ctx: ctx, json: grammar.JSON, out: stdout, err: stderr}
 	if err := a.load(grammar.Config, given(flags), env); err != nil {
@@ -95,13 +95,14 @@ func command(ctx context.Context, args, env []string, stdout, stderr io.Writer) 
 }
 
 // typed is the commands among the arguments, for the hint after a mistake.
-func typed(args []string) string {
+func typed(node *kong.Node, args []string) string {
 	var words strings.Builder
 	for _, a := range args {
-		if strings.HasPrefix(a, "-") || !slices.ContainsFunc([]rune(a), func(r rune) bool { return r >= 'a' && r <= 'z' }) {
-			break
+		at := slices.IndexFunc(node.Children, func(c *kong.Node) bool { return c.Name == a })
+		if at >= 0 {
+			node = node.Children[at]
+			words.WriteString(a + " ")
 		}
-		words.WriteString(a + " ")
 	}
 	return words.String()
 }

@@ -9,6 +9,7 @@ import (
 )
 
 type userCmd struct {
+	Invite     userInviteCmd     `cmd:"" help:"Invite somebody by e-mail."`
 	List       userListCmd       `cmd:"" help:"List people."`
 	Deactivate userDeactivateCmd `cmd:"" help:"End a person's access."`
 	Reactivate userReactivateCmd `cmd:"" help:"Give access back."`

@@ -120,7 +120,7 @@ func (s *script) overHTTP(word, rest string) error {
 		if code := s.server.stop(); code != 0 {
 			return fmt.Errorf("the server ended with %d:\n%s", code, s.server.log)
 		}
-		s.last = result{stdout: s.server.rest.String(), stderr: s.server.log.String()}
+		s.last = result{stdout: strings.TrimPrefix(s.server.rest.String(), "\n"), stderr: s.server.log.String()}
 		return nil
 	case "GET", "POST", "PUT", "PATCH", "DELETE":
 		parts := strings.SplitN(rest, " ", 3)

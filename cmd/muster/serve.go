@@ -63,7 +63,7 @@ func (c serveCmd) Run(a *app) error {
 	case err = <-failed:
 	case <-signalled.Done():
 		stop() // the next signal has its usual effect
-		a.log.Info("stopping", "finish_within", finishing)
+		a.log.Info("stopping", "finish_within", finishing.String())
 		h.health.stopping.Store(true)
 		err = shutdown(srv, a.log)
 	}
@@ -78,7 +78,7 @@ func shutdown(srv *http.Server, log *slog.Logger) error {
 	defer cancel()
 	err := srv.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("requests cut off", "after", finishing)
+		log.Warn("requests cut off", "after", finishing.String())
 		return srv.Close()
 	}
 	return err

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a real Chromium without a window.
+type browser struct {
+	t     *testing.T
+	ctx   context.Context
+	shots string // folder for pictures, kept when MUSTER_TEST_SHOTS names one
+}
+
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	program := ""
+	for _, name := range []string{os.Getenv("CHROME_BIN"), "chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			program = path
+			break
+		}
+	}
+	if program == "" {
+		t.Fatal("no Chromium on PATH; install it (Debian: apt-get install chromium) or name it in CHROME_BIN")
+	}
+	shots := os.Getenv("MUSTER_TEST_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))...)
+	ctx, closeTab := chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		chromedp.Cancel(ctx) // waits for the process, so that its folder can go
+		closeTab()
+		stop()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start %s: %v", program, err)
+	}
+	return &browser{t: t, ctx: ctx, shots: shots}
+}
+
+// person is somebody at the browser: cookies of their own, one tab.
+type person struct {
+	t     *testing.T
+	name  string
+	shots string
+	ctx   context.Context
+
+	mu       sync.Mutex
+	mistakes []string // what the page complained about in the console
+}
+
+// visit gives a new person with a window of this size.
+func (b *browser) visit(name string, width, height int64) *person {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	b.t.Cleanup(cancel)
+	p := &person{t: b.t, name: name, shots: b.shots, ctx: ctx}
+	p.do(chromedp.EmulateViewport(width, height))
+	console := chromedp.Console(ctx)
+	go func() {
+		for m, err := range console {
+			if err != nil {
+				return
+			}
+			if m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleWarning {
+				p.mu.Lock()
+				p.mistakes = append(p.mistakes, m.String())
+				p.mu.Unlock()
+			}
+		}
+	}()
+	return p
+}
+
+// quiet fails the test if a page complained, except about an answer's status:
+// refusals are what some steps are for.
+func (p *person) quiet() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.mistakes {
+		if !strings.Contains(m, "the server responded with a status of") {
+			p.t.Errorf("%s's console: %s", p.name, m)
+		}
+	}
+}
+
+// do runs steps; each may take as long as a slow machine needs.
+func (p *person) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx); err != nil { // the tab must not live as short as the steps
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.shot("failed")
+		p.t.Fatalf("%s at %s: %v\n%s", p.name, p.where(), err, p.text())
+	}
+}
+
+// open goes to an address and gives the answer's status.
+func (p *person) open(url string) int64 {
+	p.t.Helper()
+	return p.leads(chromedp.Navigate(url))
+}
+
+// leads runs a step that ends on a new page, and gives that answer's status.
+func (p *person) leads(step chromedp.Action[chromedp.Void]) int64 {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	res, err := chromedp.RunResponse(ctx, step)
+	if err != nil {
+		p.shot("failed")
+		p.t.Fatalf("%s at %s: %v\n%s", p.name, p.where(), err, p.text())
+	}
+	p.fits()
+	return res.Status
+}
+
+// press clicks a button or link that leads to a new page.
+func (p *person) press(selector string) int64 {
+	p.t.Helper()
+	return p.leads(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// fill types into a field, after what is there is gone.
+func (p *person) fill(selector, text string) {
+	p.t.Helper()
+	p.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// choose sets a select.
+func (p *person) choose(selector, value string) {
+	p.t.Helper()
+	p.do(chromedp.SetValue(chromedp.CSS(selector), value))
+}
+
+func (p *person) where() string {
+	at, _ := chromedp.Run(p.ctx, chromedp.Location())
+	return at
+}
+
+func (p *person) text() string {
+	text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
+	return text
+}
+
+// sees fails unless the page has the words.
+func (p *person) sees(words ...string) {
+	p.t.Helper()
+	text := p.text()
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			p.shot("failed")
+			p.t.Fatalf("%s at %s does not see %q in:\n%s", p.name, p.where(), w, text)
+		}
+	}
+}
+
+// fits fails when the page is wider than the window: nobody scrolls sideways on
+// a telephone.
+func (p *person) fits() {
+	p.t.Helper()
+	over, err := chromedp.Run(p.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+	if err != nil || over > 0 {
+		p.shot("too-wide")
+		p.t.Errorf("%s at %s: the page is %d px wider than the window (%v)", p.name, p.where(), over, err)
+	}
+}
+
+func (p *person) shot(name string) {
+	p.t.Helper()
+	png, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		p.t.Logf("no picture %s: %v", name, err)
+		return
+	}
+	if err := os.WriteFile(filepath.Join(p.shots, p.name+"-"+name+".png"), png, 0o600); err != nil {
+		p.t.Log(err)
+	}
+}

@@ -1,0 +1,171 @@
+package scim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/elimity-com/scim/optional"
+	"github.com/elimity-com/scim/schema"
+)
+
+// What the server says of itself (RFC 7644 §4). It is made from the library's
+// schema values, with what the library leaves out: meta, absolute locations, and
+// the schemas of the discovery resources themselves.
+
+const (
+	configURN       = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+	resourceTypeURN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+	schemaURN       = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+)
+
+// serviceProviderConfig is GET /ServiceProviderConfig. Every sub-attribute is
+// there: clients turn features off when one is missing (authentik #25056).
+func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) error {
+	no := map[string]any{"supported": false}
+	return answerDiscovery(w, r, map[string]any{
+		"schemas":        []string{configURN},
+		"patch":          map[string]any{"supported": true},
+		"bulk":           map[string]any{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+		"filter":         map[string]any{"supported": true, "maxResults": maxCount},
+		"changePassword": no,
+		"sort":           no,
+		"etag":           map[string]any{"supported": true},
+		"pagination": map[string]any{"cursor": false, "index": true, "defaultPaginationMethod": "index",
+			"defaultPageSize": defaultCount, "maxPageSize": maxCount}, // RFC 9865 §4
+		"authenticationSchemes": []any{map[string]any{
+			"type": "oauthbearertoken", "name": "Bearer token", "description": "The token of the directory, in the header Authorization: Bearer.",
+			"specUri": "https://www.rfc-editor.org/rfc/rfc6750", "primary": true,
+		}},
+		"meta": discoveryMeta(r, "ServiceProviderConfig", ""),
+	})
+}
+
+// resourceTypes is GET /ResourceTypes and /ResourceTypes/{name}.
+func (h *handler) resourceTypes(w http.ResponseWriter, r *http.Request, id string) error {
+	var all []map[string]any
+	for _, c := range []*Compiled{UserSchema(), GroupSchema()} {
+		extensions := []any{}
+		for _, urn := range c.URNs()[1:] {
+			extensions = append(extensions, map[string]any{"schema": urn, "required": false})
+		}
+		all = append(all, map[string]any{
+			"schemas": []string{resourceTypeURN}, "id": c.Name, "name": c.Name, "description": c.Schemas()[0].Description.Value(),
+			"endpoint": "/" + c.Name + "s", "schema": c.URN, "schemaExtensions": extensions,
+		})
+	}
+	return discover(w, r, "ResourceType", id, all)
+}
+
+// schemas is GET /Schemas and /Schemas/{urn}.
+func (h *handler) schemas(w http.ResponseWriter, r *http.Request, id string) error {
+	var all []map[string]any
+	for _, s := range servedSchemas() {
+		m := s.ToMap()
+		if m["description"] == "" {
+			delete(m, "description")
+		}
+		all = append(all, m)
+	}
+	return discover(w, r, "Schema", id, all)
+}
+
+// servedSchemas are the schemas of the resources, and of the discovery resources.
+var servedSchemas = sync.OnceValue(func() []schema.Schema {
+	var all []schema.Schema
+	all = append(all, UserSchema().Schemas()...)
+	all = append(all, GroupSchema().Schemas()...)
+	return append(all, configSchema(), schema.ResourceTypeSchema(), schema.Definition())
+})
+
+// discover answers with one of the resources by id, or with all of them.
+func discover(w http.ResponseWriter, r *http.Request, kind, id string, all []map[string]any) error {
+	for _, m := range all {
+		m["meta"] = discoveryMeta(r, kind, m["id"].(string))
+		if id != "" && strings.EqualFold(id, m["id"].(string)) {
+			return answerDiscovery(w, r, m)
+		}
+	}
+	if id != "" {
+		return notFound(kind, id)
+	}
+	return answerDiscovery(w, r, map[string]any{
+		"schemas": []string{listURN}, "totalResults": len(all), "itemsPerPage": len(all), "startIndex": 1, "Resources": all,
+	})
+}
+
+func discoveryMeta(r *http.Request, kind, id string) map[string]any {
+	at := from(r.Context()).base + "/" + kind
+	if id != "" {
+		at += "s/" + id
+	}
+	return map[string]any{"resourceType": kind, "location": at}
+}
+
+// answerDiscovery refuses a filter (RFC 7644 §4: 403), which would seem to be
+// obeyed otherwise.
+func answerDiscovery(w http.ResponseWriter, r *http.Request, v any) error {
+	params, err := queryOf(r)
+	if err != nil {
+		return err
+	}
+	if params["filter"] != "" {
+		return status(http.StatusForbidden, "%s cannot be filtered. Read all of it; it is short.", r.URL.Path)
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	w.Header().Set("ETag", tag)
+	if unchanged(r, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return send(w, http.StatusOK, body)
+}
+
+// configSchema is RFC 7643 §8.7.2 with the pagination of RFC 9865 §4.
+func configSchema() schema.Schema {
+	ro := schema.AttributeMutabilityReadOnly()
+	about := optional.NewString
+	boolean := func(name, description string) schema.SimpleParams {
+		return schema.SimpleBooleanParams(schema.BooleanParams{Name: name, Description: about(description), Mutability: ro, Required: true})
+	}
+	integer := func(name, description string, required bool) schema.SimpleParams {
+		return schema.SimpleNumberParams(schema.NumberParams{Name: name, Description: about(description), Mutability: ro, Required: required, Type: schema.AttributeTypeInteger()})
+	}
+	text := func(name, description string, required bool) schema.SimpleParams {
+		return schema.SimpleStringParams(schema.StringParams{Name: name, Description: about(description), Mutability: ro, Required: required})
+	}
+	link := func(name, description string) schema.SimpleParams {
+		return schema.SimpleReferenceParams(schema.ReferenceParams{Name: name, Description: about(description), Mutability: ro,
+			ReferenceTypes: []schema.AttributeReferenceType{schema.AttributeReferenceTypeExternal}})
+	}
+	complex := func(name, description string, required, many bool, subs ...schema.SimpleParams) schema.CoreAttribute {
+		return schema.ComplexCoreAttribute(schema.ComplexParams{Name: name, Description: about(description), Mutability: ro, Required: required, MultiValued: many, SubAttributes: subs})
+	}
+	supported := boolean("supported", "Whether the operation is supported.")
+	return schema.Schema{
+		ID: configURN, Name: about("Service Provider Configuration"), Description: about("Schema for representing the service provider's configuration"),
+		Attributes: []schema.CoreAttribute{
+			schema.SimpleCoreAttribute(link("documentationUri", "The service provider's human-readable help.")),
+			complex("patch", "PATCH configuration.", true, false, supported),
+			complex("bulk", "Bulk configuration.", true, false, supported, integer("maxOperations", "The largest number of operations.", true), integer("maxPayloadSize", "The largest payload in bytes.", true)),
+			complex("filter", "Filter configuration.", true, false, supported, integer("maxResults", "The largest number of resources in an answer.", true)),
+			complex("changePassword", "Password change configuration.", true, false, supported),
+			complex("sort", "Sort configuration.", true, false, supported),
+			complex("etag", "ETag configuration.", true, false, supported),
+			complex("pagination", "Pagination configuration.", false, false, boolean("cursor", "Whether cursors are supported."), boolean("index", "Whether startIndex is supported."),
+				text("defaultPaginationMethod", "The method used when a request names none.", false), integer("defaultPageSize", "The page size when a request names none.", false),
+				integer("maxPageSize", "The largest page size.", false), integer("cursorTimeout", "How long a cursor is good, in seconds.", false)),
+			complex("authenticationSchemes", "Supported authentication schemes.", true, true, text("type", "The scheme.", true), text("name", "Its common name.", true),
+				text("description", "What it is.", true), link("specUri", "Its specification."), link("documentationUri", "Its documentation."),
+				schema.SimpleBooleanParams(schema.BooleanParams{Name: "primary", Description: about("Whether it is the preferred scheme."), Mutability: ro})),
+		},
+	}
+}

@@ -1,0 +1,177 @@
+package scim
+
+import (
+	"strings"
+)
+
+// Projection is what a client wants to see of a resource (RFC 7644 §3.9). The zero
+// Projection is everything.
+type Projection struct {
+	c        *Compiled
+	only     bool            // attributes=: nothing but these
+	named    map[*Attr]bool  // attributes and sub-attributes that were named
+	parents  map[*Attr]bool  // attributes of which a sub-attribute was named
+	wholeURN map[string]bool // extensions that were named as a whole
+}
+
+// ParseProjection reads attributes and excludedAttributes, which exclude each
+// other. Names that are no attributes choose nothing, and a filter in brackets
+// after a name is passed over: Microsoft's collection sends emails[type eq "work"].
+func ParseProjection(attributes, excluded string, c *Compiled) (Projection, error) {
+	list := attributes
+	if attributes != "" && excluded != "" {
+		return Projection{}, invalidValue("attributes and excludedAttributes exclude each other: send one of them.")
+	}
+	if attributes == "" {
+		list = excluded
+	}
+	if len(list) > maxFilterBytes {
+		return Projection{}, invalidValue("The list of attributes has %d bytes; at most %d are read.", len(list), maxFilterBytes)
+	}
+	if strings.TrimSpace(list) == "" {
+		return Projection{}, nil
+	}
+	p := Projection{c: c, only: attributes != "", named: map[*Attr]bool{}, parents: map[*Attr]bool{}, wholeURN: map[string]bool{}}
+	for _, name := range splitNames(list) {
+		p.add(name)
+	}
+	return p, nil
+}
+
+// splitNames cuts at the commas that are not inside brackets.
+func splitNames(list string) []string {
+	var out []string
+	start, depth, quoted := 0, 0, false
+	for i := range len(list) {
+		switch c := list[i]; {
+		case c == '"' && depth > 0:
+			quoted = !quoted
+		case quoted:
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case c == ',' && depth <= 0:
+			out = append(out, list[start:i])
+			start = i + 1
+		}
+	}
+	return append(out, list[start:])
+}
+
+func (p *Projection) add(name string) {
+	name = strings.TrimSpace(name)
+	for _, urn := range p.c.URNs() {
+		if strings.EqualFold(urn, name) {
+			p.wholeURN[urn] = true
+			return
+		}
+	}
+	path, err := ParsePath(name, ParseOptions{UnquotedValues: true})
+	if err != nil {
+		return
+	}
+	sub := path.AttributePath.SubAttributeName()
+	if path.SubAttribute != nil {
+		sub = *path.SubAttribute
+	}
+	a, ok := p.c.Find(path.AttributePath.URI(), path.AttributePath.AttributeName, sub)
+	if !ok {
+		return
+	}
+	p.named[a] = true
+	if a.Parent != nil {
+		p.parents[a.Parent] = true
+	}
+}
+
+// All tells that nothing is left out, so that stored bytes can go out as they are.
+func (p Projection) All() bool { return p.c == nil }
+
+// Wants tells whether a core attribute is shown, so that what is not shown is not
+// read from the database either.
+func (p Projection) Wants(name string) bool {
+	if p.All() {
+		return true
+	}
+	a, ok := p.c.Find("", name, "")
+	return ok && p.attr(a)
+}
+
+// Names tells whether a sub-attribute was asked for by name.
+func (p Projection) Names(attr, sub string) bool {
+	if p.All() || !p.only {
+		return false
+	}
+	a, ok := p.c.Find("", attr, sub)
+	return ok && p.named[a]
+}
+
+// attr tells whether an attribute is shown, at least in part.
+func (p Projection) attr(a *Attr) bool {
+	switch {
+	case a.Returned == returnedAlways:
+		return true
+	case a.Returned == returnedNever:
+		return false
+	case p.only:
+		return p.named[a] || p.parents[a] || p.wholeURN[a.URN]
+	}
+	return !p.named[a] && !p.wholeURN[a.URN]
+}
+
+func (p Projection) sub(s *Attr) bool {
+	switch {
+	case s.Returned == returnedAlways:
+		return true
+	case s.Returned == returnedNever:
+		return false
+	case p.only:
+		return p.named[s] || p.named[s.Parent] || p.wholeURN[s.URN]
+	}
+	return !p.named[s]
+}
+
+// Apply takes what is not shown out of a resource in canonical form. Attributes
+// that the schema does not have are not shown when a choice was made.
+func (p Projection) Apply(doc map[string]any) {
+	if p.All() {
+		return
+	}
+	p.apply(doc, "")
+	for _, urn := range p.c.URNs()[1:] {
+		if in, ok := doc[urn].(map[string]any); ok {
+			if p.apply(in, urn); len(in) == 0 {
+				delete(doc, urn)
+			}
+		}
+	}
+}
+
+func (p Projection) apply(in map[string]any, urn string) {
+	for name, v := range in {
+		a, ok := p.c.Find(urn, name, "")
+		switch {
+		case !ok && urn == "" && p.c.index[strings.ToLower(name)] != nil: // an extension
+		case !ok || !p.attr(a):
+			delete(in, name)
+		case len(a.Subs) > 0:
+			p.inside(a, v)
+		}
+	}
+}
+
+func (p Projection) inside(a *Attr, v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			p.inside(a, e)
+		}
+	case map[string]any:
+		for name := range v {
+			if s := a.subOf(name); s == nil || !p.sub(s) {
+				delete(v, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package scim
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/muster-id/muster/store"
+)
+
+// Resources go out as they are stored: id, meta and what are rows elsewhere are
+// spliced around the stored bytes (0.01 µs; decoding and encoding takes 20). Only
+// a projection decodes.
+
+// appendUser appends one user to buf.
+func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, p Projection) []byte {
+	r := resource{kind: "User", core: userURN, extensions: UserSchema().URNs()[1:], id: string(u.ID), base: base, doc: u.Doc,
+		version: strconv.FormatInt(u.Version, 10), created: u.CreatedAt, changed: u.UpdatedAt}
+	active := u.Status != store.Deactivated
+	if p.All() {
+		buf = r.open(buf)
+		buf = append(append(buf, `,"active":`...), strconv.FormatBool(active)...)
+		return append(appendGroupRefs(append(buf, `,"groups":`...), groups, base), '}')
+	}
+	doc := r.decoded()
+	doc["active"] = active
+	if p.Wants("groups") {
+		doc["groups"] = groupRefs(groups, base)
+	}
+	p.Apply(doc)
+	return appendJSON(buf, doc)
+}
+
+// openGroup appends one group without its closing brace, which comes after the
+// members, if they are wanted.
+func openGroup(buf []byte, g store.Group, base string, p Projection) []byte {
+	r := resource{kind: "Group", core: groupURN, id: string(g.ID), base: base, doc: g.Doc,
+		version: g.ETagVersion(), created: g.CreatedAt, changed: g.UpdatedAt}
+	if p.All() {
+		return r.open(buf)
+	}
+	doc := r.decoded()
+	p.Apply(doc)
+	buf = appendJSON(buf, doc)
+	return buf[:len(buf)-1]
+}
+
+type resource struct {
+	kind, core       string
+	extensions       []string
+	id, base         string
+	doc              []byte // an object
+	version          string
+	created, changed store.Time
+}
+
+// schemas are the core schema and each extension that the document has something
+// of. A key in quotes with a colon behind it cannot stand inside a string value.
+func (r resource) schemas() []string {
+	list := []string{r.core}
+	for _, urn := range r.extensions {
+		if bytes.Contains(r.doc, []byte(`"`+urn+`":`)) {
+			list = append(list, urn)
+		}
+	}
+	return list
+}
+
+// open appends the resource without its closing brace.
+func (r resource) open(buf []byte) []byte {
+	buf = append(buf, `{"schemas":[`...)
+	for i, urn := range r.schemas() {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(append(append(buf, '"'), urn...), '"')
+	}
+	buf = append(append(append(buf, `],"id":"`...), r.id...), '"')
+	if inner := bytes.TrimSpace(r.doc[1 : len(r.doc)-1]); len(inner) > 0 {
+		buf = append(append(buf, ','), inner...)
+	}
+	buf = append(append(buf, `,"meta":{"resourceType":"`...), r.kind...)
+	buf = append(append(buf, `","created":"`...), r.created.RFC3339()...)
+	buf = append(append(buf, `","lastModified":"`...), r.changed.RFC3339()...)
+	buf = append(appendString(append(buf, `","location":`...), r.location()), `,"version":`...)
+	return append(appendString(buf, etag(r.version)), '}')
+}
+
+func (r resource) location() string { return r.base + "/" + r.kind + "s/" + r.id }
+
+// decoded is the resource as a document.
+func (r resource) decoded() map[string]any {
+	doc := map[string]any{}
+	d := json.NewDecoder(bytes.NewReader(r.doc))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil { // it was written by us
+		doc = map[string]any{}
+	}
+	doc["schemas"], doc["id"] = r.schemas(), r.id
+	doc["meta"] = map[string]any{"resourceType": r.kind, "created": r.created.RFC3339(), "lastModified": r.changed.RFC3339(),
+		"location": r.location(), "version": etag(r.version)}
+	return doc
+}
+
+func appendGroupRefs(buf []byte, groups []store.GroupRef, base string) []byte {
+	buf = append(buf, '[')
+	for i, g := range groups {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(append(append(buf, `{"value":"`...), g.ID...), `","$ref":`...)
+		buf = appendString(buf, base+"/Groups/"+string(g.ID))
+		buf = append(appendString(append(buf, `,"display":`...), g.Name), `,"type":"direct"}`...)
+	}
+	return append(buf, ']')
+}
+
+func groupRefs(groups []store.GroupRef, base string) []any {
+	list := make([]any, len(groups))
+	for i, g := range groups {
+		list[i] = map[string]any{"value": string(g.ID), "$ref": base + "/Groups/" + string(g.ID), "display": g.Name, "type": "direct"}
+	}
+	return list
+}
+
+// memberForm is which parts of a member are shown. Its name costs a join, so it
+// is shown only when it is asked for (attributes=members.display).
+type memberForm struct {
+	base                      string
+	value, ref, kind, display bool
+}
+
+func newMemberForm(base string, p Projection) memberForm {
+	f := memberForm{base: base, value: true, ref: true, kind: true}
+	if p.All() {
+		return f
+	}
+	a, _ := GroupSchema().Find("", "members", "")
+	f.value, f.ref, f.kind = p.sub(a.subOf("value")), p.sub(a.subOf("$ref")), p.sub(a.subOf("type"))
+	f.display = p.Names("members", "display")
+	return f
+}
+
+func (f memberForm) append(buf []byte, m store.Member) []byte {
+	buf = append(buf, '{')
+	if f.value {
+		buf = append(append(append(buf, `"value":"`...), m.ID...), `",`...)
+	}
+	if f.ref {
+		buf = append(appendString(append(buf, `"$ref":`...), f.base+"/Users/"+string(m.ID)), ',')
+	}
+	if f.kind {
+		buf = append(buf, `"type":"User",`...)
+	}
+	if f.display {
+		buf = append(appendString(append(buf, `"display":`...), m.Name), ',')
+	}
+	if last := len(buf) - 1; buf[last] == ',' {
+		buf = buf[:last]
+	}
+	return append(buf, '}')
+}
+
+// appendString appends s as a JSON string. Most have nothing to escape.
+func appendString(buf []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
+			return appendJSON(buf, s)
+		}
+	}
+	return append(append(append(buf, '"'), s...), '"')
+}
+
+func appendJSON(buf []byte, v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // strings, booleans, numbers and maps of them always marshal
+		return append(buf, "null"...)
+	}
+	return append(buf, b...)
+}
+
+// stream is an answer that grows. Nothing is sent before it is finished or has
+// flushAt bytes; so an error before that is still a SCIM error, and one after it
+// breaks the connection off, which no client takes for a complete answer.
+type stream struct {
+	w    http.ResponseWriter
+	code int
+	buf  []byte
+	sent bool
+}
+
+const flushAt = 64 << 10
+
+// more sends what has gathered, when it is enough.
+func (s *stream) more() error {
+	if len(s.buf) < flushAt {
+		return nil
+	}
+	if !s.sent {
+		s.w.Header().Set("Content-Type", contentType)
+		s.w.WriteHeader(s.code)
+		s.sent = true
+	}
+	_, err := s.w.Write(s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+// end finishes the answer, or gives up because of err.
+func (s *stream) end(err error) error {
+	switch {
+	case err != nil && s.sent:
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		return err
+	case !s.sent:
+		return send(s.w, s.code, s.buf)
+	}
+	_, err = s.w.Write(s.buf)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// streamGroup answers with one group; its members pass through one by one.
+func (h *handler) streamGroup(w http.ResponseWriter, r *http.Request, code int, g store.Group, p Projection) error {
+	d := from(r.Context())
+	s := &stream{w: w, code: code}
+	s.buf = openGroup(s.buf, g, d.base, p)
+	var err error
+	if p.Wants("members") {
+		form := newMemberForm(d.base, p)
+		s.buf = append(s.buf, `,"members":[`...)
+		first := true
+		err = h.db.Read(r.Context(), d.actor, func(tx *store.Tx) error {
+			return tx.Members(g.ID, form.display, func(m store.Member) error {
+				if !first {
+					s.buf = append(s.buf, ',')
+				}
+				first = false
+				s.buf = form.append(s.buf, m)
+				return s.more()
+			})
+		})
+		s.buf = append(s.buf, ']')
+	}
+	s.buf = append(s.buf, '}')
+	return s.end(err)
+}

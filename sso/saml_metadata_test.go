@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/xml"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -102,30 +98,4 @@ func TestNewSPKey(t *testing.T) {
 	if key.N.BitLen() < 3072 || !key.PublicKey.Equal(cert.PublicKey) || cert.NotAfter.Before(now.AddDate(9, 0, 0)) {
 		t.Errorf("%d bits, until %v", key.N.BitLen(), cert.NotAfter)
 	}
-}
-
-// xmlsec asks Debian's xmlsec1, a verifier that shares no code with ours.
-func xmlsec(t testing.TB, doc []byte, element string, cert *x509.Certificate) error {
-	t.Helper()
-	dir := t.TempDir()
-	file, der := filepath.Join(dir, "doc.xml"), filepath.Join(dir, "cert.der")
-	if err := os.WriteFile(file, doc, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(der, cert.Raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	bin, err := exec.LookPath("xmlsec1")
-	if err != nil {
-		t.Fatalf("xmlsec1 is missing: apt-get install xmlsec1 (%v)", err)
-	}
-	args := []string{"--verify", "--pubkey-cert-der", der, "--enabled-key-data", "rsa", "--id-attr:ID", nsAssertion + ":Assertion",
-		"--id-attr:ID", nsProtocol + ":Response", "--id-attr:ID", nsProtocol + ":AuthnRequest",
-		"--node-xpath", "/descendant-or-self::*[local-name()='" + element + "']/*[local-name()='Signature']", file}
-	ctx := t.Context()
-	out, err := exec.CommandContext(ctx, bin, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("xmlsec1: %w\n%s", err, out)
-	}
-	return nil
 }

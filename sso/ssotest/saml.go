@@ -7,8 +7,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"embed"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"encoding/xml"
 	"fmt"
 	"html/template"
@@ -42,11 +44,30 @@ type Signer struct {
 	Cert *x509.Certificate
 }
 
-// Keys are made once per test binary: RSA generation would dominate the tests.
+// The keys are fixed, so that a response kept from one run means the same in
+// the next, and in the other processes of a fuzz run. They protect nothing.
+//
+//go:embed testdata/*.pem
+var keyFiles embed.FS
+
 var (
-	idpSigner   = sync.OnceValue(func() Signer { return NewSigner(2048, time.Now().Add(24*time.Hour)) })
-	otherSigner = sync.OnceValue(func() Signer { return NewSigner(2048, time.Now().Add(24*time.Hour)) })
+	idpSigner   = sync.OnceValue(func() Signer { return fixedSigner("idp") })
+	otherSigner = sync.OnceValue(func() Signer { return fixedSigner("other") })
+	spSigner    = sync.OnceValue(func() Signer { return fixedSigner("sp") })
 )
+
+func fixedSigner(name string) Signer {
+	text, err := keyFiles.ReadFile("testdata/" + name + ".pem")
+	if err != nil {
+		panic(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		panic(err)
+	}
+	return certify(key.(*rsa.PrivateKey), time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC))
+}
 
 // NewIDP makes an identity provider whose entity ID is unlike any other's.
 func NewIDP() *IDP {
@@ -56,17 +77,23 @@ func NewIDP() *IDP {
 // OtherSigner is a key that no connection trusts.
 func OtherSigner() Signer { return otherSigner() }
 
+// SPSigner is a key for a service provider.
+func SPSigner() Signer { return spSigner() }
+
 // NewSigner makes an RSA key and a self-signed certificate valid until notAfter.
 func NewSigner(bits int, notAfter time.Time) Signer {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
 		panic(err)
 	}
-	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
+	return certify(key, notAfter)
+}
+
+func certify(key *rsa.PrivateKey, notAfter time.Time) Signer {
 	template := &x509.Certificate{
-		SerialNumber: serial,
+		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "Test IdP"},
-		NotBefore:    notAfter.Add(-48 * time.Hour),
+		NotBefore:    notAfter.AddDate(-20, 0, 0),
 		NotAfter:     notAfter,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

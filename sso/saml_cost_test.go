@@ -1,0 +1,171 @@
+package sso
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/sso/ssotest"
+)
+
+// response5KB is a common response: signed assertion, some groups, 5 KB.
+func response5KB(tb testing.TB) (idp *ssotest.IDP, p samlParty, form string) {
+	idp = ssotest.NewIDP()
+	l := login()
+	l.Attributes["displayName"] = []string{"Alice Adams"}
+	form = idp.Respond(l)
+	doc, err := base64.StdEncoding.DecodeString(form)
+	if err != nil || len(doc) < 4500 || len(doc) > 6000 {
+		tb.Fatalf("the response has %d bytes (%v), not about 5 KB", len(doc), err)
+	}
+	return idp, party(idp), form
+}
+
+// limit is the least that any implementation has to do: base64, one XML token
+// pass, the two digests, one RSA verification.
+func limit(tb testing.TB, idp *ssotest.IDP, form string) func() {
+	signed := bytes.Repeat([]byte("x"), 1500) // about as long as a canonical SignedInfo
+	sum := sha256.Sum256(signed)
+	signature, err := rsa.SignPKCS1v15(nil, idp.Signer.Key, crypto.SHA256, sum[:])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key := &idp.Signer.Key.PublicKey
+	return func() {
+		doc, err := base64.StdEncoding.DecodeString(form)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for decoder := xml.NewDecoder(bytes.NewReader(doc)); ; {
+			if _, err := decoder.RawToken(); err == io.EOF {
+				break
+			} else if err != nil {
+				tb.Fatal(err)
+			}
+		}
+		sha256.Sum256(doc)
+		sum := sha256.Sum256(signed)
+		if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// fastest is the shortest of n runs of f: what the work costs when nobody else
+// has the processor.
+func fastest(n int, f func()) time.Duration {
+	best := time.Hour
+	for range n {
+		start := time.Now()
+		f()
+		best = min(best, time.Since(start))
+	}
+	return best
+}
+
+// BenchmarkSAMLResponse5KB prints the check's cost, and as factors its raw limit
+// and crewjam/saml, measured in the same run.
+func BenchmarkSAMLResponse5KB(b *testing.B) {
+	idp, p, form := response5KB(b)
+	expect := samlExpect{RequestID: testRequest, Now: now}
+	ours := func() {
+		if _, _, _, err := checkResponse(p, samlForm{form}, expect); err != nil {
+			b.Fatal(err)
+		}
+	}
+	theirs := func() {
+		if _, err := crewjam(idp, p, form, expect); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		ours()
+	}
+	best, raw, crew := fastest(200, ours), fastest(200, limit(b, idp, form)), fastest(100, theirs)
+	b.ReportMetric(float64(best.Microseconds()), "best-µs")
+	b.ReportMetric(float64(raw.Microseconds()), "limit-µs")
+	b.ReportMetric(float64(best)/float64(raw), "x-limit")
+	b.ReportMetric(float64(crew)/float64(best), "x-faster-than-crewjam")
+}
+
+// TestCostGrowsWithSizeOnly: no input costs more per byte when there is more of
+// it, up to the limits. What a provider can sign (any tenant may run one) and
+// what anybody can post are both tried.
+func TestCostGrowsWithSizeOnly(t *testing.T) {
+	idp := ssotest.NewIDP()
+	p := party(idp)
+	expect := samlExpect{RequestID: testRequest, Now: now}
+	extension := func(text func(n int) string) func(l *ssotest.Login, n int) {
+		return func(l *ssotest.Login, n int) {
+			l.Sign = ssotest.SignResponse
+			l.Tree = func(response, _ *etree.Element) {
+				doc := etree.NewDocument()
+				if err := doc.ReadFromString("<samlp:Extensions>" + text(n) + "</samlp:Extensions>"); err != nil {
+					panic(err)
+				}
+				response.InsertChildAt(1, doc.Root())
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		grow func(l *ssotest.Login, n int)
+		big  int // largest n within the limits
+	}{
+		{"groups", func(l *ssotest.Login, n int) { l.Attributes["groups"] = many(n); l.Sign = ssotest.SignBoth }, 2000},
+		{"one long value", func(l *ssotest.Login, n int) { l.Attributes["x"] = []string{strings.Repeat("x&", n*20)} }, 3500},
+		{"siblings", extension(func(n int) string { return strings.Repeat("<a/>", n) }), 19_000},
+		{"attributes", extension(func(n int) string { return strings.Repeat("<a "+manyAttributes(60)+"/>", n) }), 800},
+		{"namespaces", extension(func(n int) string {
+			return "<a" + manyNamespaces(50) + ">" + strings.Repeat("<p1:a/>", n) + "</a>"
+		}), 19_000},
+		{"declared again each time", extension(func(n int) string { return strings.Repeat("<a"+manyNamespaces(50)+"/>", n) }), 700},
+		{"deep", extension(func(n int) string {
+			return strings.Repeat(strings.Repeat("<a>", 35)+strings.Repeat("</a>", 35), n)
+		}), 500},
+		{"signature of another key", func(l *ssotest.Login, n int) {
+			extension(func(n int) string { return strings.Repeat("<a/>", n) })(l, n)
+			l.Signer = ssotest.OtherSigner()
+		}, 19_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cost := func(n int) float64 {
+				l := login()
+				c.grow(&l, n)
+				form := idp.Respond(l)
+				if len(form) > base64.StdEncoding.EncodedLen(maxSAMLBytes) {
+					t.Fatalf("%d bytes are over the limit", len(form))
+				}
+				_, _, trace, err := checkResponse(p, samlForm{form}, expect)
+				if (err == nil) == (l.Signer.Key != nil) {
+					t.Fatalf("%v\n%s", err, show(trace))
+				}
+				return float64(fastest(5, func() { checkResponse(p, samlForm{form}, expect) })) / float64(len(form))
+			}
+			small, big := cost(c.big/10), cost(c.big)
+			t.Logf("%.0f ns per byte at a tenth, %.0f at the limit", small, big)
+			if big > 3*small {
+				t.Errorf("%.0f ns per byte at the limit, %.0f at a tenth of it", big, small)
+			}
+		})
+	}
+}
+
+func manyNamespaces(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " xmlns:p%d='u'", i)
+	}
+	return b.String()
+}

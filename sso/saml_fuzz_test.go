@@ -1,0 +1,119 @@
+package sso
+
+import (
+	"bytes"
+	"encoding/base64"
+	"testing"
+
+	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/ssotest"
+)
+
+// FuzzSAMLResponse mutates the corpus. The provider has only ever signed for
+// alice, so nothing but alice may come out; nothing may panic; what is accepted
+// reads the same to a plain XML parser and to crewjam.
+func FuzzSAMLResponse(f *testing.F) {
+	idp := ssotest.NewIDP()
+	idp.EntityID = "https://idp.example/fuzz" // the same in every worker
+	p := party(idp)
+	expect := samlExpect{RequestID: testRequest, Now: now}
+	add := func(change func(*ssotest.Login)) {
+		l := login()
+		if change != nil {
+			change(&l)
+		}
+		if doc := idp.Document(l); len(doc) < 32<<10 { // large ones teach the fuzzer nothing
+			f.Add(doc)
+		}
+	}
+	for _, c := range goodCases() {
+		add(c.login)
+	}
+	for _, c := range hostileCases() {
+		add(c.login)
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		form := base64.StdEncoding.EncodeToString(doc)
+		profile, _, trace, err := checkResponse(p, samlForm{form}, expect)
+		if scanned, err := scanXML(doc, nil, false); err == nil {
+			sameTree(t, doc, scanned)
+			// What comes after the signatures must stand anything too: any tenant
+			// may run an identity provider that signs it.
+			unverified(p, expect, scanned)
+		}
+		if err != nil {
+			if _, failed := trace.Failed(); !failed || !fault.Is(err, fault.Invalid) {
+				t.Fatalf("refused without a reason: %v\n%s", err, show(trace))
+			}
+			return
+		}
+		if profile.Subject != "alice" {
+			t.Fatalf("%q signed in with\n%s", profile.Subject, doc)
+		}
+		if subject, err := crewjam(idp, p, form, expect); err == nil && subject != profile.Subject {
+			t.Fatalf("crewjam reads %q, we %q in\n%s", subject, profile.Subject, doc)
+		}
+	})
+}
+
+// unverified runs everything that reads verified elements over ones that are not.
+func unverified(p samlParty, expect samlExpect, doc *scanned) {
+	facts := samlFacts{party: p, expect: expect}
+	facts.response, _ = readResponse(doc.root)
+	for _, el := range doc.assertions {
+		facts.assertion, _ = readAssertion(el)
+		facts.profile = p.Attributes.profile(facts.assertion)
+		for _, check := range samlChecks {
+			check.look(&facts)
+		}
+		decryptAssertion(el, p.DecryptKeys, true)
+	}
+	for _, sig := range doc.signatures {
+		if sig.Parent() != nil {
+			checkSignatureForm(sig, true)
+			claimedCertificate(sig)
+		}
+	}
+}
+
+// sameTree fails when another reading of the same bytes gives another document.
+func sameTree(t *testing.T, doc []byte, got *scanned) {
+	t.Helper()
+	want := etree.NewDocument()
+	if err := want.ReadFromBytes(bytes.TrimPrefix(doc, []byte("\ufeff"))); err != nil {
+		t.Fatalf("we read what etree refuses (%v):\n%q", err, doc)
+	}
+	a, b := ssotest.Serialize(got.root), ssotest.Serialize(want.Root())
+	if !bytes.Equal(a, b) {
+		t.Fatalf("we read\n%s\netree reads\n%s", a, b)
+	}
+	again, err := scanXML(a, nil, false)
+	if err != nil {
+		t.Fatalf("what we read is refused when written again (%v):\n%s", err, a)
+	}
+	if c := ssotest.Serialize(again.root); !bytes.Equal(a, c) {
+		t.Fatalf("first\n%s\nthen\n%s", a, c)
+	}
+}
+
+// FuzzIDPMetadata: no input panics, and what is accepted can be used.
+func FuzzIDPMetadata(f *testing.F) {
+	idp := ssotest.NewIDP()
+	f.Add(idp.Metadata())
+	f.Add(idp.Metadata(ssotest.OtherSigner().Cert))
+	f.Add([]byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"><EntityDescriptor entityID="x"/></EntitiesDescriptor>`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := parseIDPMetadata(b)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) || fault.Field(err) != "metadata" {
+				t.Fatalf("error %v", err)
+			}
+			return
+		}
+		if m.EntityID == "" || len(m.SSO) == 0 || len(m.Certificates) == 0 {
+			t.Fatalf("unusable: %+v", m)
+		}
+	})
+}

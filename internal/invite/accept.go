@@ -1,0 +1,173 @@
+package invite
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/store"
+)
+
+// offer is a link that was opened: what it leads to and whether it still works.
+type offer struct {
+	found
+	org   store.Org
+	user  store.User
+	state State // Pending: it can be accepted
+}
+
+// open finds what a link leads to. It changes nothing. Faults: NotFound.
+func (d *Door) open(ctx context.Context, token string) (offer, error) {
+	var o offer
+	none := fault.NotFound.Say("There is no such invitation. Copy the whole link from the newest mail, or ask for a new invitation.")
+	if len(token) != 32+43 {
+		return o, none
+	}
+	org, err := store.ParseID[store.Org](token[:32])
+	if err != nil {
+		return o, none
+	}
+	err = d.opt.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) (err error) {
+		if o.found, err = byLink(tx, secret.Hash(token)); err != nil {
+			return err
+		}
+		o.user, err = tx.AnyUser(o.UserID)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return o, none
+	}
+	if err != nil {
+		return o, err
+	}
+	o.state = standing(o.found, o.user.Status, store.TimeOf(d.opt.DB.Now()))
+	o.org, err = d.opt.DB.OrgByID(ctx, org)
+	return o, err
+}
+
+// standing joins what the row says with what the person is now.
+func standing(f found, status store.Status, now store.Time) State {
+	switch {
+	case f.State == Accepted || status == store.Active:
+		return Accepted
+	case f.State == Cancelled || status != store.Invited:
+		return Cancelled
+	case f.ExpiresAt <= now || !f.Current:
+		return Expired
+	}
+	return Pending
+}
+
+// refusal is why an offer cannot be accepted, with the way out; nil when it can.
+func (o offer) refusal() error {
+	switch {
+	case o.state == Accepted:
+		return fault.Expired.Say("This invitation has been used already. Sign in with your address; if you have no password, set one with “Forgotten password”.")
+	case o.state == Cancelled:
+		return fault.Expired.Say("This invitation was withdrawn. If you think you should have access, ask %s.", o.host())
+	case o.state == Expired && !o.Current:
+		return fault.Expired.Say("A newer invitation was sent to %s after this one. Use the link in the newest mail.", o.Email)
+	case o.state == Expired:
+		return fault.Expired.Say("This invitation expired on %s. Ask %s to send it again.", day(o.ExpiresAt), o.host())
+	}
+	return nil
+}
+
+// host is whom to ask.
+func (o offer) host() string {
+	if o.InvitedBy != "" {
+		return o.InvitedBy + " at " + o.org.Name
+	}
+	return "an administrator of " + o.org.Name
+}
+
+// Welcome is somebody who has just accepted.
+type Welcome struct {
+	Session string // the token for session.SetCookie
+	User    store.User
+	Org     store.Org
+}
+
+// Accept turns an invitation into an active account with this password and signs
+// it in. from is the actor of the request, for its address and id; token is the
+// last part of the link. Faults: NotFound (no such link), Expired (too old,
+// replaced, withdrawn or used), Invalid on "password", Unavailable (too many at
+// once). Safe to call twice at once: the second call gets Expired.
+func (d *Door) Accept(ctx context.Context, from access.Actor, token, password string) (Welcome, error) {
+	o, err := d.open(ctx, token)
+	if err != nil {
+		return Welcome{}, err
+	}
+	if err := o.refusal(); err != nil {
+		return Welcome{}, err
+	}
+	p := o.user.Profile()
+	if err := d.opt.Passwords.Policy(password, p.GivenName, p.FamilyName, p.FullName(), o.Email, o.org.Name); err != nil {
+		return Welcome{}, err
+	}
+	hashed, err := d.opt.Passwords.Hash(ctx, password)
+	if err != nil {
+		return Welcome{}, err
+	}
+	w := Welcome{Org: o.org}
+	// The person acts, and may look at the own row: that is all that Viewer is here for.
+	self := access.Actor{Kind: access.Person, Org: string(o.Org), ID: string(o.UserID), Name: p.FullName(), Roles: []string{access.Viewer}, IP: from.IP, Request: from.Request}
+	err = d.opt.DB.Write(ctx, self, func(tx *store.Tx) error {
+		won, err := claim(tx, o.ID, secret.Hash(token))
+		if err != nil {
+			return err
+		}
+		now, err := tx.AnyUser(o.UserID)
+		if err != nil {
+			return err
+		}
+		if !won || now.Status != store.Invited {
+			return errLost
+		}
+		if w.User, err = tx.ActivateUser(o.UserID, "invitation accepted"); err != nil {
+			return err
+		}
+		if w.User.Version != now.Version+1 || w.User.DirectoryID != now.DirectoryID {
+			return errLost
+		}
+		if err := d.opt.Passwords.Set(tx, o.UserID, hashed); err != nil {
+			return err
+		}
+		return d.signIn(tx, &w, o.ID)
+	})
+	if errors.Is(err, errLost) { // say what happened meanwhile
+		if o, err = d.open(ctx, token); err == nil {
+			err = o.refusal()
+		}
+		if err == nil {
+			err = fault.Expired.Say("This invitation has just changed. Open the link again.")
+		}
+	}
+	if err != nil {
+		return Welcome{}, err
+	}
+	return w, nil
+}
+
+// errLost undoes an accept that somebody else was faster than.
+var errLost = fault.Expired.Say("This invitation is no longer valid.")
+
+func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID) (err error) {
+	target := store.Activity{TargetKind: "user", TargetID: string(w.User.ID), TargetName: w.User.DisplayName}
+	accepted, signedIn := target, target
+	accepted.Action, accepted.Detail = "invitation.accept", map[string]any{"invitation": id}
+	signedIn.Action, signedIn.Detail = "user.signin", map[string]any{"method": "invite"}
+	if err := tx.Record(accepted); err != nil {
+		return err
+	}
+	if err := tx.SignedIn(w.User.ID, "invite"); err != nil {
+		return err
+	}
+	if w.Session, _, err = d.opt.Sessions.Start(tx, w.User.ID, "invite", "", time.Time{}); err != nil {
+		return err
+	}
+	return tx.Record(signedIn)
+}

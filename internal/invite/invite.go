@@ -1,0 +1,369 @@
+/*
+Package invite brings in people without a directory: one by one with a link by
+mail, or many from a CSV file.
+
+	Create   one transaction: tx.CreateUser(invited), roles, teams, the invitation, its mail
+	Resend   a new link and a new mail; older links stop working
+	Cancel   ends the invitation and deletes the person who never accepted; the name is free
+	Accept   checks the password, hashes it, then in one transaction: claims the
+	         invitation, activates the person, sets the password, starts the session
+	Import   see csv.go (reading a file), plan.go (what a row would do) and apply.go (doing it)
+
+A link is a secret of 256 random bits behind the organization's id, so that its
+look-up leads with org_id like every other; only its hash is stored. Opening a
+link changes nothing: mail scanners open links. Whether it still works is asked
+from the truth each time: state, expiry, and the person's own status, so whoever
+is deactivated or deleted by any door cannot accept.
+
+The package owns the tables invitations, invitation_links and imports. It relies
+on store for people, password for hashes, session for the sign-in, and on a func
+for mail (mail.Outbox.Queue).
+*/
+package invite
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	netmail "net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/store"
+)
+
+// State is where an invitation stands.
+type State string
+
+// The states. Expired is derived: a pending invitation past its time.
+const (
+	Pending   State = "pending"
+	Accepted  State = "accepted"
+	Expired   State = "expired"
+	Cancelled State = "cancelled"
+)
+
+// ID names an invitation.
+type ID = store.ID[Invitation]
+
+// Invitation is one person's way in, with one working link at most.
+type Invitation struct {
+	ID        ID           `db:"id"`
+	UserID    store.UserID `db:"user_id"`
+	Email     string       `db:"email"`
+	State     State        `db:"state"`
+	InvitedBy string       `db:"invited_by"`
+	Sent      int          `db:"sent"` // how many links so far
+	CreatedAt store.Time   `db:"created_at"`
+	SentAt    store.Time   `db:"sent_at"`
+	ExpiresAt store.Time   `db:"expires_at"`
+	EndedAt   store.Time   `db:"ended_at"`
+}
+
+// Options of a Door.
+type Options struct {
+	DB        *store.DB
+	Sessions  *session.Store
+	Passwords *password.Store
+	Queue     func(tx *store.Tx, m mail.Message) error // mail.Outbox.Queue
+	PublicURL string
+	TTL       time.Duration // how long a link works; default 7 days
+	Log       *slog.Logger
+}
+
+// Door has the operations and the pages. Safe for concurrent use.
+type Door struct{ opt Options }
+
+// New fills in the defaults.
+func New(opt Options) *Door {
+	if opt.TTL == 0 {
+		opt.TTL = 7 * 24 * time.Hour
+	}
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	return &Door{opt: opt}
+}
+
+// In is who is invited. Email alone is required.
+type In struct {
+	Email, GivenName, FamilyName string
+	Role                         string // store.DefaultRole when empty
+	Title, Department, Phone     string
+	ManagerID                    store.UserID
+	Teams                        []store.GroupID // local groups
+}
+
+// Made is a new invitation, or a new link of one. Link is not stored: it can be shown this once.
+type Made struct {
+	UserID       store.UserID
+	InvitationID ID
+	Email        string
+	ExpiresAt    store.Time
+	Link         string
+}
+
+// Create invites a person. It all happens in the caller's transaction (needs
+// Write): nothing is left when any part fails. org is tx's organization, for the
+// mail. Faults: Denied; Invalid on "email", "role", "manager", "teams" and the
+// names; Conflict on "email" (has an account here).
+func (d *Door) Create(tx *store.Tx, org store.Org, in In) (Made, error) {
+	if err := tx.Require(access.InviteUsers); err != nil {
+		return Made{}, err
+	}
+	if err := in.check(); err != nil {
+		return Made{}, err
+	}
+	if in.Role == "" {
+		in.Role = store.DefaultRole
+	}
+	if err := free(tx, in.Email); err != nil {
+		return Made{}, err
+	}
+	profile := store.Profile{UserName: in.Email, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName,
+		Title: in.Title, Department: in.Department, Phone: in.Phone, ManagerID: string(in.ManagerID)}
+	if in.ManagerID != "" {
+		if _, err := tx.User(in.ManagerID); err != nil {
+			return Made{}, on(err, fault.NotFound, fault.Invalid, "manager", "The manager is not a person of this organization. Choose another one, or leave it empty.")
+		}
+	}
+	u, err := tx.CreateUser(store.NewUser{Doc: profile.Doc(), Source: store.FromInvite, Status: store.Invited, Roles: []string{in.Role}, Reason: store.Manual})
+	if err != nil {
+		return Made{}, on(err, fault.Conflict, fault.Conflict, "email", "That address already has an account here. Open the list of people and search for it.")
+	}
+	if err := join(tx, u.ID, in.Teams); err != nil {
+		return Made{}, err
+	}
+	return d.send(tx, org, u, "invitation.create")
+}
+
+// check cleans the fields and refuses what cannot be used.
+func (in *In) check() (err error) {
+	if in.Email, err = cleanAddress(in.Email); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name, label string
+		value       *string
+	}{
+		{"given_name", "The first name", &in.GivenName}, {"family_name", "The last name", &in.FamilyName}, {"title", "The title", &in.Title},
+		{"department", "The department", &in.Department}, {"phone", "The phone number", &in.Phone},
+	} {
+		*f.value = strings.TrimSpace(*f.value)
+		if err := plainText(f.name, f.label, *f.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxText is enough for names, titles and numbers.
+const maxText = 200
+
+// plainText refuses what would break a line of a mail or a page.
+func plainText(field, label, value string) error {
+	if len(value) > maxText {
+		return fault.Invalid.On(field, "%s is %d bytes long; at most %d are possible.", label, len(value), maxText)
+	}
+	if strings.ContainsFunc(value, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
+		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
+	}
+	return nil
+}
+
+// cleanAddress checks an address and gives its domain in the form that mail
+// servers know. Faults: Invalid on "email".
+func cleanAddress(address string) (string, error) {
+	address = strings.TrimSpace(address)
+	bad := func(why string) error {
+		return fault.Invalid.On("email", "%.100q is not an e-mail address that can be used: %s. Write it like ada@example.com.", address, why)
+	}
+	if address == "" {
+		return "", fault.Invalid.On("email", "An e-mail address is needed, like ada@example.com.")
+	}
+	at := strings.LastIndexByte(address, '@')
+	if at <= 0 || at == len(address)-1 {
+		return "", bad("it needs a name, an @ and a domain")
+	}
+	local, domain := address[:at], address[at+1:]
+	if strings.ContainsFunc(local, func(c rune) bool { return c > unicode.MaxASCII }) {
+		return "", bad("the part before the @ holds letters outside a-z, which most mail servers refuse; ask for the person's plain address")
+	}
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil || !strings.Contains(ascii, ".") && ascii != "localhost" {
+		return "", bad("the part after the @ is not a mail domain")
+	}
+	clean := local + "@" + ascii
+	if parsed, err := netmail.ParseAddress(clean); err != nil || parsed.Address != clean || len(local) > 64 || len(clean) > 254 {
+		return "", bad("it does not have the form of one")
+	}
+	return clean, mail.CheckAddress(clean)
+}
+
+// free refuses an address that somebody here has.
+func free(tx *store.Tx, address string) error {
+	same, err := tx.UsersByEmail(address)
+	if err != nil {
+		return err
+	}
+	if len(same) == 0 {
+		u, err := tx.UserByName(address)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		same = append(same, u)
+	}
+	u := same[0]
+	way := "Open that person's page to change something."
+	switch u.Status {
+	case store.Invited:
+		way = "Send the invitation again from that person's page."
+	case store.Deactivated:
+		way = "Reactivate the person instead."
+	}
+	return fault.Conflict.On("email", "That address already has an account here: %s (%s). %s", u.Profile().FullName(), u.Status, way)
+}
+
+// join puts a new person into local groups.
+func join(tx *store.Tx, user store.UserID, teams []store.GroupID) error {
+	for _, id := range teams {
+		g, err := tx.Group(id)
+		if err != nil {
+			return on(err, fault.NotFound, fault.Invalid, "teams", "One of the teams does not exist any more. Load the page again and choose once more.")
+		}
+		if _, err := tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{user}}); err != nil {
+			return on(err, fault.Denied, fault.Invalid, "teams", "%s is managed by a directory; people are put in there.", g.Name)
+		}
+	}
+	return nil
+}
+
+// on says err in the words of this form when it is of kind was.
+func on(err error, was, is fault.Kind, field, format string, args ...any) error {
+	if !fault.Is(err, was) {
+		return err
+	}
+	return &fault.Error{Kind: is, Field: field, Public: fmt.Sprintf(format, args...), Err: err}
+}
+
+// send makes a link for an invited person, in the invitation that is open or in a
+// new one, and queues the mail.
+func (d *Door) send(tx *store.Tx, org store.Org, u store.User, action string) (Made, error) {
+	token := string(tx.Org()) + secret.NewToken()
+	now := tx.Now()
+	by := inviter(tx.Actor())
+	row := Invitation{ID: store.NewID[Invitation](), UserID: u.ID, Email: u.Email, InvitedBy: by, SentAt: now, ExpiresAt: now.Add(d.opt.TTL)}
+	id, err := upsert(tx, row, secret.Hash(token))
+	if err != nil {
+		return Made{}, err
+	}
+	made := Made{UserID: u.ID, InvitationID: id, Email: u.Email, ExpiresAt: row.ExpiresAt, Link: strings.TrimSuffix(d.opt.PublicURL, "/") + "/invite/" + token}
+	if err := d.opt.Queue(tx, letter(org, u, by, made, now)); err != nil {
+		return Made{}, err
+	}
+	return made, tx.Record(store.Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+		Detail: map[string]any{"invitation": id, "email": u.Email, "expires_at": row.ExpiresAt.RFC3339()}})
+}
+
+// inviter is how the invited person knows who acted; the server itself and the
+// command line are nobody they know.
+func inviter(a access.Actor) string {
+	if a.Kind == access.Person {
+		return a.Name
+	}
+	return ""
+}
+
+// Resend sends a new link to a person who has not accepted; older links stop
+// working. Needs Write. Faults: NotFound, Denied, Conflict (has accepted, or may not).
+func (d *Door) Resend(tx *store.Tx, org store.Org, user store.UserID) (Made, error) {
+	u, err := waiting(tx, user)
+	if err != nil {
+		return Made{}, err
+	}
+	return d.send(tx, org, u, "invitation.resend")
+}
+
+// waiting is a person who may still accept an invitation.
+func waiting(tx *store.Tx, user store.UserID) (store.User, error) {
+	if err := tx.Require(access.InviteUsers); err != nil {
+		return store.User{}, err
+	}
+	u, err := tx.User(user)
+	if err != nil {
+		return u, err
+	}
+	if u.Status != store.Invited {
+		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.Profile().FullName(), u.Status)
+	}
+	return u, nil
+}
+
+// Cancel withdraws the invitation of a person who never accepted, and deletes the
+// person: the address can be invited again. Needs Write. Faults: NotFound, Denied,
+// Conflict (has accepted).
+func (d *Door) Cancel(tx *store.Tx, user store.UserID) error {
+	u, err := waiting(tx, user)
+	if err != nil {
+		return err
+	}
+	if err := cancel(tx, user); err != nil {
+		return err
+	}
+	err = tx.Record(store.Activity{Action: "invitation.cancel", TargetKind: "user", TargetID: string(user), TargetName: u.DisplayName, Detail: map[string]any{"email": u.Email}})
+	if err != nil {
+		return err
+	}
+	gone, err := tx.DeleteUser(user, "invitation cancelled")
+	if err == nil && gone.Version != u.Version+1 { // a directory or a sign-in was faster
+		return fault.Conflict.Say("%s has just changed. Load the page again.", u.Profile().FullName())
+	}
+	return err
+}
+
+// Of tells the newest invitation of each of these people, in one query; who has
+// none is not in the map.
+func (d *Door) Of(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	rows, err := newest(tx, users)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[store.UserID]Invitation, len(rows))
+	for _, row := range rows { // the newest comes last
+		if row.State == Pending && row.ExpiresAt <= tx.Now() {
+			row.State = Expired
+		}
+		of[row.UserID] = row
+	}
+	return of, nil
+}
+
+// Invite is Create in a transaction of its own, for callers that have none.
+func (d *Door) Invite(ctx context.Context, actor access.Actor, in In) (made Made, err error) {
+	org, err := d.opt.DB.OrgByID(ctx, store.OrgID(actor.Org))
+	if err != nil {
+		return made, err
+	}
+	in.Teams = slices.Clone(in.Teams)
+	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {
+		made, err = d.Create(tx, org, in)
+		return err
+	})
+	return made, err
+}

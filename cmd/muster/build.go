@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"github.com/muster-id/muster/config"
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
@@ -18,8 +20,10 @@ import (
 
 // system is every package, built over one database.
 type system struct {
+	key       secret.Key
 	db        *store.DB
 	url       string // public URL
+	loopback  bool   // nobody else reaches the listener
 	mux       *web.Mux
 	health    *health
 	metrics   *metrics
@@ -27,6 +31,7 @@ type system struct {
 	passwords *password.Store
 	mail      *mail.Outbox
 	invites   *invite.Door
+	account   *account.Account
 	sso       *sso.Door
 	loops     map[string]func(context.Context) error // run until their context ends
 }
@@ -34,12 +39,12 @@ type system struct {
 // build makes the packages in the order of their dependence and mounts their routes.
 func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (*system, error) {
 	url := cfg.BaseURL(cfg.HTTP.Addr)
-	s := &system{db: db, url: url, health: &health{db: db}, metrics: newMetrics()}
+	s := &system{key: key, db: db, url: url, loopback: cfg.HTTP.Addr.Loopback(), health: &health{db: db}, metrics: newMetrics()}
 	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log})
 	s.passwords = password.New(password.Options{DB: db, Log: log})
 	var err error
 	s.mail, err = mail.New(mail.Options{DB: db, URL: string(cfg.Mail.URL), From: string(cfg.Mail.From), PublicURL: url,
-		Loopback: cfg.HTTP.Addr.Loopback(), Log: log})
+		Loopback: s.loopback, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -47,23 +52,65 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		TTL: cfg.Invite.TTL, Log: log})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log})
 
+	s.account = account.New(account.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
+		Discover: func(ctx context.Context, email, next string) ([]account.Way, error) {
+			list, err := s.sso.Discover(ctx, email)
+			return ways(list, next, email), err
+		},
+		Connections: func(ctx context.Context, org store.OrgID, next string) ([]account.Way, error) {
+			list, err := s.sso.ChoicesOf(ctx, org)
+			return ways(list, next, ""), err
+		},
+	})
+
 	s.mux = web.NewMux(web.Options{
 		PublicURL: url, Authenticate: s.sessions.Authenticate, TrustedProxies: cfg.HTTP.TrustedProxies, Log: log, Metrics: s.metrics.observe,
 		Org: func(ctx context.Context, slug string) (string, string, error) {
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		},
+		Nav: navigation, Banner: s.banner,
 	})
 	s.health.mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)
 	s.mail.Mount(s.mux)
+	s.account.Mount(s.mux)
+	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
 	scim.Mount(s.mux, db, scim.Options{PublicURL: url, Log: log})
 
 	s.loops = map[string]func(context.Context) error{
+		"account":  s.account.Run,
 		"mail":     s.mail.Run,
+		"password": s.passwords.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
 	}
 	return s, nil
+}
+
+// ways are the connections as a sign-in page offers them.
+func ways(list []sso.Choice, next, email string) []account.Way {
+	out := make([]account.Way, len(list))
+	for i, c := range list {
+		out[i] = account.Way{Name: c.Name, URL: c.Path(next, email)}
+	}
+	return out
+}
+
+// navigation is the console's, in the order of a working day.
+var navigation = []web.NavItem{
+	{Label: "People", Path: "/console/{org}/users", Need: access.ViewUsers},
+	{Label: "Invite", Path: "/console/{org}/invite", Need: access.InviteUsers},
+	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
+	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
+	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
+}
+
+// banner is a line over every page.
+func (s *system) banner() string {
+	if s.mail.Kept() && s.loopback {
+		return "No mail leaves this machine: it is kept at " + s.url + "/dev/mailbox."
+	}
+	return ""
 }

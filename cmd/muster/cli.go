@@ -25,6 +25,7 @@ type cli struct {
 	Settings   configCmd     `cmd:"" name:"config" help:"Show settings."`
 	Doctor     doctorCmd     `cmd:"" help:"Look for what keeps the server from working."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
+	SetupLink  setupLinkCmd  `cmd:"" help:"Make a new one-time link for the first operator."`
 	Org        orgCmd        `cmd:"" help:"Organizations."`
 	Directory  directoryCmd  `cmd:"" help:"SCIM clients of an organization."`
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`

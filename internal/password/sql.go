@@ -27,6 +27,11 @@ const candidatesInOrg = candidateColumns + `
 const candidatesAnywhere = candidateColumns + `
 	WHERE u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?) ORDER BY u.id LIMIT ?`
 
+const knownPeople = `SELECT u.org_id, o.slug, o.name AS org_name, u.id AS user_id, u.display_name, u.email, u.source,
+	u.directory_id IS NOT NULL AS managed, c.hash IS NOT NULL AS has_password
+	FROM users u JOIN orgs o ON o.id = u.org_id LEFT JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id
+	WHERE u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?) ORDER BY u.id LIMIT ?`
+
 const upsertCredential = `INSERT INTO credentials (org_id, user_id, hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (org_id, user_id) DO UPDATE SET hash = excluded.hash, updated_at = excluded.updated_at`
 

@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -225,10 +226,15 @@ func (s *Store) forget(ctx context.Context, try Try, accounts []candidate, query
 	})
 }
 
-// Unlock forgets the failures of one account, after its password was set anew
-// with a link from its mailbox.
-func (s *Store) Unlock(tx *store.Tx, user store.UserID, address string) error {
-	for _, key := range []string{addressKey(address), accountKey(tx.Org(), user)} {
+// Unlock forgets the failures of one account and of the names it may be called
+// by, after its password was set anew with a link from its mailbox.
+func (s *Store) Unlock(tx *store.Tx, user store.UserID, names ...string) error {
+	keys := []string{accountKey(tx.Org(), user)}
+	for _, name := range names {
+		keys = append(keys, addressKey(name))
+	}
+	slices.Sort(keys) // one order for all
+	for _, key := range keys {
 		if _, err := tx.Exec("DELETE FROM signin_attempts WHERE subject = ?", key); err != nil {
 			return err
 		}

@@ -86,6 +86,9 @@ func (m *Mux) show(w *response, r *http.Request, status int, p problem) {
 		w.Header().Set("Retry-After", "60")
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 §11.6.1 demands one
+		}
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
 		json.NewEncoder(w).Encode(p)

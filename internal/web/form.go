@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/fault"
 )
@@ -40,6 +41,9 @@ func ReadForm(r *http.Request) (Form, error) {
 	f := Form{Values: map[string][]string{}}
 	for name, values := range r.PostForm {
 		for _, v := range values {
+			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				return Form{}, fault.Invalid.On(name, "A field holds characters that cannot be read. Type it again.")
+			}
 			if !strings.Contains(name, "password") {
 				v = strings.TrimSpace(v)
 			}

@@ -25,6 +25,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -92,7 +93,7 @@ func (m *Mux) URL(path string) string {
 // Public mounts a page for anybody. Unsafe methods from foreign sites are refused.
 func (m *Mux) Public(pattern string, h Handler) {
 	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
-		if err := m.sameOrigin(r); err != nil {
+		if err := m.browser(r); err != nil {
 			return err
 		}
 		return h(w, r)
@@ -103,7 +104,7 @@ func (m *Mux) Public(pattern string, h Handler) {
 // come back afterwards.
 func (m *Mux) Member(pattern string, h Handler) {
 	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
-		if err := m.sameOrigin(r); err != nil {
+		if err := m.browser(r); err != nil {
 			return err
 		}
 		if err := stateOf(r).signedIn(r); err != nil {
@@ -121,7 +122,7 @@ func (m *Mux) Console(p access.Permission, pattern string, h Handler) {
 		panic("web: console route without {org}: " + pattern)
 	}
 	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
-		if err := m.sameOrigin(r); err != nil {
+		if err := m.browser(r); err != nil {
 			return err
 		}
 		s := stateOf(r)
@@ -165,7 +166,12 @@ func (s *state) enter(r *http.Request, p access.Permission) error {
 	return nil
 }
 
-func (m *Mux) sameOrigin(r *http.Request) error {
+// browser is what every route for browsers checks first. What a database could
+// not hold is no page of ours either.
+func (m *Mux) browser(r *http.Request) error {
+	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
+		return fault.NotFound.Say("There is nothing at this address.")
+	}
 	if err := m.cross.Check(r); err != nil {
 		return fault.Denied.Wrap(err, "This form was sent from another site, so nothing was done. Open the page here and try again.")
 	}

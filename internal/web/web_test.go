@@ -167,6 +167,8 @@ func TestGuards(t *testing.T) {
 		{"console, no such org", "GET", "/console/nope/users", "operator", nil, 404, "", ""},
 		{"machine takes foreign posts, knows nobody", "POST", "/machine", "admin", foreign, 200, "", `"id":""`},
 		{"no such page", "GET", "/nope", "", nil, 404, "", "<h1>"},
+		{"nul in the path", "GET", "/console/%00/users", "admin", nil, 404, "", ""},
+		{"broken UTF-8 in the path", "GET", "/console/%ff/users", "admin", nil, 404, "", ""},
 		{"wrong method", "DELETE", "/open", "", nil, 405, "", "DELETE"},
 		{"no such api", "GET", "/api/nope", "", nil, 404, "", `"request_id"`},
 	} {
@@ -290,7 +292,7 @@ func TestFormBodiesAreLimited(t *testing.T) {
 	for _, c := range []struct {
 		path, body string
 		want       int
-	}{{"/small", "a=1", 200}, {"/small", large, 413}, {"/big", large, 200}, {"/big", strings.Repeat(large, 10), 413}, {"/small", "a=%zz", 400}} {
+	}{{"/small", "a=1", 200}, {"/small", large, 413}, {"/big", large, 200}, {"/big", strings.Repeat(large, 10), 413}, {"/small", "a=%zz", 400}, {"/small", "a=%00", 400}, {"/small", "a=%ff", 400}} {
 		if got := post(c.path, c.body); got != c.want {
 			t.Errorf("POST %s with %d bytes: %d, want %d", c.path, len(c.body), got, c.want)
 		}

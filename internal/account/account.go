@@ -1,0 +1,155 @@
+// Package account is what people do with their own account: sign in with an
+// address and a password, choose among their organizations, sign out, set a
+// forgotten password, look at their own page; and the one-time set-up of a server.
+//
+//	GET  /login       asks for the address
+//	POST /login       a domain with single sign-on: to its connection;
+//	                  else the password step, for known and unknown addresses alike
+//	POST /login       with a password: password.Verify -> session, or a choice, or "no match"
+//	POST /password/forgot -> mail -> GET, POST /password/reset/{token} -> session
+//	GET, POST /setup/{token} -> organization, first operator, session
+//
+// Opening a link consumes nothing; the post that uses it does, in the transaction
+// that does the work. Links and choices are stored as hashes. It owns the tables
+// password_resets, setups and signin_choices. Which connections there are is
+// handed in from cmd/muster.
+package account
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+//go:embed templates
+var files embed.FS
+
+var pages = web.MustPages(files, "templates/*.html")
+
+// Way is a connection that a sign-in page offers.
+type Way struct{ Name, URL string }
+
+// Options of an Account door.
+type Options struct {
+	DB        *store.DB
+	Sessions  *session.Store
+	Passwords *password.Store
+	Mail      *mail.Outbox
+	PublicURL string
+	// Discover gives the connections for an e-mail address, by its verified domain.
+	// It must not depend on whether the address is known. May be nil.
+	Discover func(ctx context.Context, email, next string) ([]Way, error)
+	// Connections gives the open connections of an organization. May be nil.
+	Connections func(ctx context.Context, org store.OrgID, next string) ([]Way, error)
+	Log         *slog.Logger
+}
+
+// Account is the door.
+type Account struct{ opts Options }
+
+// New fills in the defaults.
+func New(opts Options) *Account {
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	if opts.Discover == nil {
+		opts.Discover = func(context.Context, string, string) ([]Way, error) { return nil, nil }
+	}
+	if opts.Connections == nil {
+		opts.Connections = func(context.Context, store.OrgID, string) ([]Way, error) { return nil, nil }
+	}
+	return &Account{opts: opts}
+}
+
+// Mount adds the routes.
+func (a *Account) Mount(m *web.Mux) {
+	m.Public("GET /{$}", func(w http.ResponseWriter, r *http.Request) error { return see(w, r, "/account") })
+	m.Public("GET /login", a.showLogin)
+	m.Public("POST /login", a.login)
+	m.Public("GET /o/{org}/login", a.showLogin)
+	m.Public("POST /o/{org}/login", a.login)
+	m.Public("POST /login/choose", a.choose)
+	m.Public("POST /logout", a.logout)
+	m.Public("GET /password/forgot", a.showForgot)
+	m.Public("POST /password/forgot", a.forgot)
+	m.Public("GET /password/reset/{token}", a.showReset)
+	m.Public("POST /password/reset/{token}", a.reset)
+	m.Public("GET /setup/{token}", a.showSetup)
+	m.Public("POST /setup/{token}", a.setup)
+	m.Member("GET /account", a.show)
+	m.Member("POST /account/sessions/end", a.endOthers)
+	m.Public("GET /api/v1/me", a.me)
+	m.Public("GET /.well-known/change-password", func(w http.ResponseWriter, r *http.Request) error { return see(w, r, "/password/forgot") })
+}
+
+// see sends the browser to a page of ours.
+func see(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
+
+// person is a user acting for themselves, where the request came from.
+func person(r *http.Request, org store.OrgID, user store.UserID, name string) access.Actor {
+	ip := ""
+	if addr := web.ClientIP(r); addr.IsValid() {
+		ip = addr.String()
+	}
+	return access.Actor{Kind: access.Person, Org: string(org), ID: string(user), Name: name, IP: ip, Request: web.RequestID(r.Context())}
+}
+
+// signIn starts a session within a transaction and records it.
+func (a *Account) signIn(tx *store.Tx, user store.UserID, name, method string) (token string, err error) {
+	if err := tx.SignedIn(user, method); err != nil {
+		return "", err
+	}
+	token, _, err = a.opts.Sessions.Start(tx, user, method, "", time.Time{})
+	if err != nil {
+		return "", err
+	}
+	return token, tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(user), TargetName: name,
+		Detail: map[string]any{"method": method}})
+}
+
+// admit ends what session the browser had and gives it the new one.
+func (a *Account) admit(w http.ResponseWriter, r *http.Request, token, next string) error {
+	if err := a.opts.Sessions.Forget(r); err != nil {
+		return err
+	}
+	a.opts.Sessions.SetCookie(w, token)
+	return see(w, r, web.Local(next))
+}
+
+// Run removes used-up links until ctx is done.
+func (a *Account) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.opts.Log.ErrorContext(ctx, "sweep links", "error", err)
+			}
+		}
+	}
+}
+
+// Sweep removes links and choices that can no longer be used.
+func (a *Account) Sweep(ctx context.Context) error {
+	now := store.TimeOf(a.opts.DB.Now())
+	_, err1 := a.opts.DB.Sweep(ctx, "DELETE FROM password_resets WHERE expires_at <= ?", now)
+	_, err2 := a.opts.DB.Sweep(ctx, "DELETE FROM signin_choices WHERE expires_at <= ?", now)
+	_, err3 := a.opts.DB.Sweep(ctx, "DELETE FROM setups WHERE expires_at <= ?", now)
+	return errors.Join(err1, err2, err3)
+}

@@ -1,0 +1,164 @@
+package account
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// loginPage is either step of signing in.
+type loginPage struct {
+	Form         web.Form
+	Org          string // the organization's name on its own page
+	Path         string // where the forms go
+	Next         string
+	Email        string
+	AskPassword  bool
+	AskBoth      bool // address and password together, for whom single sign-on does not work
+	Ways         []Way
+	WithPassword string // the link to AskBoth
+}
+
+// place is where the sign-in happens: anywhere, or at one organization.
+func (a *Account) place(r *http.Request) (store.Org, loginPage, error) {
+	p := loginPage{Path: "/login", Next: r.FormValue("next")}
+	slug := r.PathValue("org")
+	if slug == "" {
+		return store.Org{}, p, nil
+	}
+	org, err := a.opts.DB.OrgBySlug(r.Context(), slug)
+	p.Org, p.Path = org.Name, "/o/"+org.Slug+"/login"
+	return org, p, err
+}
+
+func (a *Account) writeLogin(w http.ResponseWriter, r *http.Request, status int, p loginPage) error {
+	// The answer to the form may lead to an identity provider.
+	sources := []string{"'self'", "https:"}
+	if strings.HasPrefix(a.opts.PublicURL, "http:") {
+		sources = append(sources, "http:")
+	}
+	web.Policy(w, "form-action", sources...)
+	q := url.Values{"with": {"password"}}
+	if p.Next != "" {
+		q.Set("next", p.Next)
+	}
+	p.WithPassword = p.Path + "?" + q.Encode()
+	return pages.Write(w, r, status, "login", p)
+}
+
+func (a *Account) showLogin(w http.ResponseWriter, r *http.Request) error {
+	org, p, err := a.place(r)
+	if err != nil {
+		return err
+	}
+	if actor := web.Actor(r); actor.Signed() && (org.ID == "" || actor.Org == string(org.ID)) {
+		return see(w, r, web.Local(p.Next))
+	}
+	p.AskBoth = r.FormValue("with") == "password"
+	if org.ID != "" {
+		if p.Ways, err = a.opts.Connections(r.Context(), org.ID, web.Local(p.Next)); err != nil {
+			return err
+		}
+	}
+	return a.writeLogin(w, r, http.StatusOK, p)
+}
+
+func (a *Account) login(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	org, p, err := a.place(r)
+	if err != nil {
+		return err
+	}
+	p.Form, p.Email, p.AskBoth = f, f.Get("email"), f.Get("with") == "password"
+	if p.Email == "" {
+		p.Form.Fail("email", "Enter your e-mail address.")
+		return a.writeLogin(w, r, http.StatusBadRequest, p)
+	}
+	if f.Get("password") != "" {
+		return a.withPassword(w, r, org, p)
+	}
+	if p.AskBoth {
+		p.Form.Fail("password", "Enter your password.")
+		return a.writeLogin(w, r, http.StatusBadRequest, p)
+	}
+	ways, err := a.opts.Discover(r.Context(), p.Email, web.Local(p.Next))
+	if err != nil {
+		return err
+	}
+	switch len(ways) {
+	case 0:
+		p.AskPassword = true
+	case 1:
+		http.Redirect(w, r, ways[0].URL, http.StatusSeeOther)
+		return nil
+	default:
+		p.Ways = ways
+	}
+	return a.writeLogin(w, r, http.StatusOK, p)
+}
+
+func (a *Account) withPassword(w http.ResponseWriter, r *http.Request, org store.Org, p loginPage) error {
+	try := password.Try{Org: org.ID, Address: p.Email, Password: p.Form.Get("password"), Actor: person(r, "", "", p.Email)}
+	try.Actor.Kind, try.Actor.Name = "", "" // nobody yet
+	found, err := a.opts.Passwords.Verify(r.Context(), try)
+	switch {
+	case err != nil && p.Form.Take(err):
+		p.AskPassword = !p.AskBoth
+		return a.writeLogin(w, r, web.Status(err), p)
+	case err != nil:
+		return err
+	case len(found) > 1:
+		return a.offer(w, r, found, p.Next)
+	}
+	return a.enter(w, r, found[0].Org, found[0].User, p.Next)
+}
+
+// enter signs a person in whose password has been checked.
+func (a *Account) enter(w http.ResponseWriter, r *http.Request, org store.OrgID, user store.UserID, next string) error {
+	var u store.User
+	err := a.opts.DB.Read(r.Context(), access.Muster(string(org)), func(tx *store.Tx) (err error) {
+		u, err = tx.User(user)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) { // deleted while we looked at the password
+		return fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
+	}
+	if err != nil {
+		return err
+	}
+	var token string
+	err = a.opts.DB.Write(r.Context(), person(r, org, user, u.DisplayName), func(tx *store.Tx) error {
+		token, err = a.signIn(tx, user, u.DisplayName, "password")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.admit(w, r, token, next)
+}
+
+func (a *Account) logout(w http.ResponseWriter, r *http.Request) error {
+	if actor := web.Actor(r); actor.Signed() {
+		err := a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+			return tx.Record(store.Activity{Action: "user.signout", TargetKind: "user", TargetID: actor.ID, TargetName: actor.Name})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := a.opts.Sessions.Forget(r); err != nil {
+		return err
+	}
+	a.opts.Sessions.ClearCookie(w)
+	web.Flash(w, "You are signed out.")
+	return see(w, r, "/login")
+}

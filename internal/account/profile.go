@@ -1,0 +1,143 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// me is the fixed JSON of /api/v1/me.
+type me struct {
+	Org      string    `json:"org"` // short name
+	UserID   string    `json:"user_id"`
+	UserName string    `json:"user_name"`
+	Email    string    `json:"email"`
+	Status   string    `json:"status"`
+	Source   string    `json:"source"`
+	Roles    []string  `json:"roles"`
+	Groups   []string  `json:"groups"`
+	Session  meSession `json:"session"`
+}
+
+type meSession struct {
+	ID         string `json:"id"`
+	Method     string `json:"method"`
+	Connection string `json:"connection"` // empty for a password
+}
+
+// self is everything about whoever asks, read at one time.
+type self struct {
+	Actor   access.Actor
+	Session session.Session
+	Others  []session.Session
+	Org     store.Org
+	User    store.User
+	Roles   []string
+	Groups  []string
+}
+
+func (a *Account) self(r *http.Request) (self, error) {
+	actor, now, err := a.opts.Sessions.Actor(r)
+	if err != nil {
+		return self{}, err
+	}
+	s := self{Actor: actor, Session: now, Groups: []string{}}
+	if s.Org, err = a.opts.DB.OrgByID(r.Context(), now.Org); err != nil {
+		return s, err
+	}
+	// As Muster: everybody may see themselves, whatever their roles.
+	err = a.opts.DB.Read(r.Context(), access.Muster(string(now.Org)), func(tx *store.Tx) error {
+		if s.User, err = tx.User(now.UserID); err != nil {
+			return err
+		}
+		roles, err := tx.RolesOf([]store.UserID{now.UserID})
+		if err != nil {
+			return err
+		}
+		s.Roles = store.RoleNames(roles[now.UserID])
+		groups, err := tx.GroupsOf([]store.UserID{now.UserID})
+		if err != nil {
+			return err
+		}
+		for _, g := range groups[now.UserID] {
+			s.Groups = append(s.Groups, g.Name)
+		}
+		list, err := a.opts.Sessions.List(tx, now.UserID)
+		for _, other := range list {
+			if other.ID != now.ID {
+				s.Others = append(s.Others, other)
+			}
+		}
+		return err
+	})
+	if err == nil && s.User.Status != store.Active { // ended between the two reads
+		err = fault.SignIn.Say("Your session has ended. Please sign in.")
+	}
+	return s, err
+}
+
+func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
+	s, err := a.self(r)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, me{
+		Org: s.Org.Slug, UserID: string(s.User.ID), UserName: s.User.UserName, Email: s.User.Email, Status: string(s.User.Status), Source: string(s.User.Source),
+		Roles: s.Roles, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection},
+	})
+}
+
+type accountPage struct {
+	self
+	Managed bool
+	Console bool
+	Method  string
+}
+
+// methods are what the ways of signing in are called on a page.
+var methods = map[string]string{"password": "Password", "saml": "Single sign-on (SAML)", "oidc": "Single sign-on (OpenID Connect)", "invite": "Invitation", "setup": "Set-up link"}
+
+// sources are what the origins of people are called on a page.
+var sources = map[store.Source]string{store.FromInvite: "Invitation", store.FromCSV: "CSV import", store.FromJIT: "First sign-in", store.FromSCIM: "Directory", store.FromAPI: "API"}
+
+// SourceName is the word for where the person came from.
+func (p accountPage) SourceName() string { return sources[p.User.Source] }
+
+// MethodName is the word for how a session was started.
+func (p accountPage) MethodName(method string) string {
+	if name := methods[method]; name != "" {
+		return name
+	}
+	return method
+}
+
+func (a *Account) show(w http.ResponseWriter, r *http.Request) error {
+	s, err := a.self(r)
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, http.StatusOK, "account", accountPage{self: s, Managed: s.User.DirectoryID != "", Console: s.Actor.May(access.ViewUsers)})
+}
+
+// endOthers signs the person out everywhere but here.
+func (a *Account) endOthers(w http.ResponseWriter, r *http.Request) error {
+	actor, now, err := a.opts.Sessions.Actor(r)
+	if err != nil {
+		return err
+	}
+	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		if err := a.opts.Sessions.EndOthers(tx, now.UserID, now.ID); err != nil {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "session.end", TargetKind: "user", TargetID: actor.ID, TargetName: actor.Name, Detail: map[string]any{"which": "all others"}})
+	})
+	if err != nil {
+		return err
+	}
+	web.Flash(w, "All your other sessions have ended.")
+	return see(w, r, "/account")
+}

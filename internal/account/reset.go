@@ -1,0 +1,205 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// resetTTL is how long a link for a new password works.
+const resetTTL = time.Hour
+
+type forgotPage struct {
+	Form web.Form
+	Sent bool
+}
+
+func (a *Account) showForgot(w http.ResponseWriter, r *http.Request) error {
+	p := forgotPage{}
+	p.Form.Set("email", r.FormValue("email"))
+	return pages.Write(w, r, http.StatusOK, "forgot", p)
+}
+
+// forgot mails a link to whomever the address belongs to. The answer is the same
+// for every address, also when there were too many requests for it.
+func (a *Account) forgot(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	p := forgotPage{Form: f}
+	if f.Get("email") == "" {
+		p.Form.Fail("email", "Enter your e-mail address.")
+		return pages.Write(w, r, http.StatusBadRequest, "forgot", p)
+	}
+	may, err := a.opts.Passwords.MayAsk(r.Context(), f.Get("email"), person(r, "", "", "").IP)
+	if err != nil {
+		return err
+	}
+	if may {
+		people, err := a.opts.Passwords.Known(r.Context(), f.Get("email"))
+		if err != nil {
+			return err
+		}
+		for _, k := range people {
+			if err := a.sendReset(r, k); err != nil {
+				return err
+			}
+		}
+	}
+	p.Sent = true
+	return pages.Write(w, r, http.StatusOK, "forgot", p)
+}
+
+// sendReset queues one letter: a link, or how else to sign in.
+func (a *Account) sendReset(r *http.Request, k password.Known) error {
+	if mail.CheckAddress(k.Email) != nil {
+		return nil // nobody can be reached there
+	}
+	greeting := "Hello,"
+	if k.Name != "" {
+		greeting = "Hello " + k.Name + ","
+	}
+	letter := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting}
+	return a.opts.DB.Write(r.Context(), access.Muster(string(k.Org)), func(tx *store.Tx) error {
+		l := letter
+		if !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
+			l.Lines = []string{
+				"Somebody, probably you, asked for a new password for your account at " + k.OrgName + ".",
+				"Your account has no password here: it comes from your organization. Sign in with single sign-on instead.",
+			}
+			l.Button, l.Link = "Go to the sign-in page", a.url("/o/"+k.Slug+"/login")
+			l.Small = []string{"If you did not ask for this, ignore this mail. Nothing has changed."}
+			return a.opts.Mail.Queue(tx, l.To(k.Email))
+		}
+		token := string(tx.Org()) + "." + secret.NewToken()
+		until := tx.Now().Add(resetTTL)
+		if err := insertReset(tx, token, k.User, until); err != nil {
+			return err
+		}
+		l.Subject = "Set a new password for " + k.OrgName
+		l.Lines = []string{"Somebody, probably you, asked for a new password for your account at " + k.OrgName + "."}
+		l.Button, l.Link = "Set a new password", a.url("/password/reset/"+token)
+		l.Small = []string{
+			fmt.Sprintf("The link works once, until %s.", until.Time().Format("2 January 2006, 15:04 UTC")),
+			"If you did not ask for this, ignore this mail. Your password stays as it is.",
+		}
+		if err := a.opts.Mail.Queue(tx, l.To(k.Email)); err != nil {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "password.reset.ask", TargetKind: "user", TargetID: string(k.User), TargetName: k.Name})
+	})
+}
+
+func (a *Account) url(path string) string { return strings.TrimSuffix(a.opts.PublicURL, "/") + path }
+
+// pendingReset is what a link stands for.
+type pendingReset struct {
+	token string
+	org   store.Org
+	user  store.User
+}
+
+func badReset() error {
+	return fault.Expired.Say("This link is no longer valid: it was used, replaced by a newer one, or is older than an hour. Ask for a new one with \"Forgot your password?\" on the sign-in page.")
+}
+
+// openReset looks at a link without using it. Faults: Expired.
+func (a *Account) openReset(ctx context.Context, token string) (pendingReset, error) {
+	p := pendingReset{token: token}
+	prefix, _, _ := strings.Cut(token, ".")
+	id, err := store.ParseID[store.Org](prefix)
+	if err != nil {
+		return p, badReset()
+	}
+	err = a.opts.DB.Read(ctx, access.Muster(string(id)), func(tx *store.Tx) error {
+		user, err := findReset(tx, token)
+		if err != nil {
+			return err
+		}
+		if p.user, err = tx.User(user); err != nil {
+			return err
+		}
+		p.org, err = a.opts.DB.OrgByID(ctx, id)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) || err == nil && p.user.Status != store.Active {
+		return p, badReset()
+	}
+	return p, err
+}
+
+type resetPage struct {
+	Form         web.Form
+	Path         string
+	Org, Address string
+}
+
+func (p pendingReset) page(f web.Form) resetPage {
+	return resetPage{Form: f, Path: "/password/reset/" + p.token, Org: p.org.Name, Address: p.user.UserName}
+}
+
+func (a *Account) showReset(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.openReset(r.Context(), r.PathValue("token"))
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, http.StatusOK, "reset", p.page(web.Form{}))
+}
+
+// reset sets the password, once: of two posts at a time one finds the link used.
+func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	p, err := a.openReset(r.Context(), r.PathValue("token"))
+	if err != nil {
+		return err
+	}
+	secretText := f.Get("password")
+	err = a.opts.Passwords.Policy(secretText, p.user.UserName, p.user.Email, p.user.DisplayName, p.org.Name, p.org.Slug)
+	if err != nil && f.Take(err) {
+		return pages.Write(w, r, web.Status(err), "reset", p.page(f))
+	}
+	hash, err := a.opts.Passwords.Hash(r.Context(), secretText)
+	if err != nil {
+		return err
+	}
+	var token string
+	err = a.opts.DB.Write(r.Context(), person(r, p.org.ID, p.user.ID, p.user.DisplayName), func(tx *store.Tx) error {
+		used, err := useReset(tx, p.token, p.user.ID)
+		if err != nil {
+			return err
+		}
+		if !used {
+			return badReset()
+		}
+		if err := a.opts.Passwords.Set(tx, p.user.ID, hash); err != nil {
+			return err
+		}
+		if err := a.opts.Passwords.Unlock(tx, p.user.ID, p.user.Email, p.user.UserName); err != nil {
+			return err
+		}
+		if err := a.opts.Sessions.EndAllOf(tx, p.user.ID); err != nil {
+			return err
+		}
+		token, err = a.signIn(tx, p.user.ID, p.user.DisplayName, "password")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	web.Flash(w, "Your new password is set. Your other sessions have ended.")
+	return a.admit(w, r, token, "/account")
+}

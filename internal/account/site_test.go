@@ -1,0 +1,206 @@
+package account_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+const good = "correct horse battery staple"
+
+var cheap = password.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// site is a server with the account door, and what stands behind it.
+type site struct {
+	t         *testing.T
+	db        *store.DB
+	url       string
+	account   *account.Account
+	sessions  *session.Store
+	passwords *password.Store
+}
+
+func newSite(t *testing.T, db *store.DB) *site {
+	t.Helper()
+	var mux *web.Mux
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mux.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	quiet := slog.New(slog.DiscardHandler)
+	s := &site{t: t, db: db, url: server.URL}
+	s.sessions = session.New(session.Options{DB: db, PublicURL: server.URL, Log: quiet})
+	s.passwords = password.New(password.Options{DB: db, Params: cheap, Slots: 8, Log: quiet})
+	box, err := mail.New(mail.Options{DB: db, PublicURL: server.URL, Loopback: true, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.account = account.New(account.Options{
+		DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: box, PublicURL: server.URL, Log: quiet,
+		Discover: func(_ context.Context, email, next string) ([]account.Way, error) {
+			if strings.HasSuffix(email, "@sso.example") {
+				return []account.Way{{Name: "Okta", URL: "/sso/saml/1/login?next=" + url.QueryEscape(next)}}, nil
+			}
+			return nil, nil
+		},
+		Connections: func(_ context.Context, _ store.OrgID, next string) ([]account.Way, error) {
+			return []account.Way{{Name: "Okta", URL: "/sso/saml/1/login?next=" + url.QueryEscape(next)}}, nil
+		},
+	})
+	mux = web.NewMux(web.Options{
+		PublicURL: server.URL, Authenticate: s.sessions.Authenticate, Log: quiet,
+		Org: func(ctx context.Context, slug string) (string, string, error) {
+			o, err := db.OrgBySlug(ctx, slug)
+			return string(o.ID), o.Name, err
+		},
+	})
+	s.account.Mount(mux)
+	box.Mount(mux)
+	return s
+}
+
+// addUser makes an active person; no password when pw is empty.
+func (s *site) addUser(actor access.Actor, name, pw string) store.UserID {
+	s.t.Helper()
+	hash, err := s.passwords.Hash(context.Background(), pw)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var u store.User
+	err = s.db.Write(context.Background(), actor, func(tx *store.Tx) (err error) {
+		p := store.Profile{UserName: name, Email: name, GivenName: "Ada", FamilyName: "Lovelace"}
+		u, err = tx.CreateUser(store.NewUser{Doc: p.Doc(), Source: store.FromInvite, Status: store.Active, Roles: []string{access.Admin}, Reason: store.Manual})
+		if err == nil && pw != "" {
+			err = s.passwords.Set(tx, u.ID, hash)
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return u.ID
+}
+
+// browser has cookies and does not follow redirects.
+type browser struct {
+	s *site
+	c *http.Client
+}
+
+func (s *site) browser() *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &browser{s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// answer is what came back; to is where a redirect leads, without the host.
+type answer struct {
+	status   int
+	to, body string
+}
+
+func (b *browser) do(method, path string, form url.Values, header ...string) answer {
+	b.s.t.Helper()
+	target := path
+	if !strings.HasPrefix(path, "http") {
+		target = b.s.url + path
+	}
+	r, err := http.NewRequest(method, target, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := b.c.Do(r)
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	a := answer{resp.StatusCode, strings.TrimPrefix(resp.Header.Get("Location"), b.s.url), string(body)}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") && resp.StatusCode/100 != 3 {
+		webtest.Page(b.s.t, a.body)
+	}
+	return a
+}
+
+func (b *browser) get(path string) answer { b.s.t.Helper(); return b.do("GET", path, nil) }
+
+func (b *browser) post(path string, pairs ...string) answer {
+	b.s.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return b.do("POST", path, form)
+}
+
+// want checks status and redirect.
+func (b *browser) want(got answer, status int, to string) {
+	b.s.t.Helper()
+	if got.status != status || got.to != to {
+		b.s.t.Fatalf("got %d to %q, want %d to %q\n%s", got.status, got.to, status, to, got.body)
+	}
+}
+
+// mails are the texts in the mailbox, newest first.
+func (s *site) mails() []string {
+	s.t.Helper()
+	var list []struct {
+		To   string `db:"recipient"`
+		Text string `db:"text"`
+	}
+	if err := s.db.LookupAll(context.Background(), &list, "SELECT recipient, text FROM mails ORDER BY id DESC"); err != nil {
+		s.t.Fatal(err)
+	}
+	texts := make([]string, len(list))
+	for i, m := range list {
+		texts[i] = m.To + "\n" + m.Text
+	}
+	return texts
+}
+
+func (s *site) activities(actor access.Actor, action string) []store.Activity {
+	s.t.Helper()
+	var list []store.Activity
+	err := s.db.Read(context.Background(), actor, func(tx *store.Tx) (err error) {
+		list, err = tx.Activities(store.ActivityQuery{Action: action})
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list
+}
+
+// each runs a test on both databases.
+func each(t *testing.T, f func(t *testing.T, s *site, acme access.Actor)) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, acme := storetest.Org(t, db, "acme")
+		f(t, newSite(t, db), acme)
+	})
+}

@@ -1,0 +1,42 @@
+package account
+
+import (
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/store"
+)
+
+func insertReset(tx *store.Tx, token string, user store.UserID, until store.Time) error {
+	_, err := tx.Exec("INSERT INTO password_resets (org_id, token_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
+		tx.Org(), secret.Hash(token), user, tx.Now(), until)
+	return err
+}
+
+// findReset gives whose link it is. Faults: NotFound.
+func findReset(tx *store.Tx, token string) (user store.UserID, err error) {
+	return user, tx.Get(&user, "SELECT user_id FROM password_resets WHERE org_id = ? AND token_hash = ? AND expires_at > ?", tx.Org(), secret.Hash(token), tx.Now())
+}
+
+// useReset removes the link and with it every other one of the person.
+func useReset(tx *store.Tx, token string, user store.UserID) (bool, error) {
+	n, err := tx.Exec("DELETE FROM password_resets WHERE org_id = ? AND token_hash = ? AND expires_at > ?", tx.Org(), secret.Hash(token), tx.Now())
+	if err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.Exec("DELETE FROM password_resets WHERE org_id = ? AND user_id = ?", tx.Org(), user)
+	return true, err
+}
+
+func insertSetup(tx *store.Tx, token string, until store.Time) error {
+	_, err := tx.Exec("INSERT INTO setups (token_hash, created_at, expires_at) VALUES (?, ?, ?)", secret.Hash(token), tx.Now(), until)
+	return err
+}
+
+// useSetup removes the link and with it every other one.
+func useSetup(tx *store.Tx, token string) (bool, error) {
+	n, err := tx.Exec("DELETE FROM setups WHERE token_hash = ? AND expires_at > ?", secret.Hash(token), tx.Now())
+	if err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.Exec("DELETE FROM setups")
+	return true, err
+}

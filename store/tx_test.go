@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -108,5 +109,83 @@ func TestAClosedDatabaseSaysSo(t *testing.T) {
 	}
 	if err := db.Write(ctx, admin, func(tx *store.Tx) error { return nil }); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("write after close: %v", err)
+	}
+}
+
+// Promise 4: a change and its activity row commit together or not at all.
+func TestNothingChangesWithoutItsActivity(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{"sqlite": storetest.SQLiteURL(t), "postgres": storetest.PostgresURL(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, err := store.Open(ctx, store.Options{URL: url, MaxConns: 4, NoSync: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			_, admin := storetest.Org(t, db, "acme")
+			u := newUser(t, db, admin, "ann@example.com")
+			g := newGroup(t, db, admin, "Crew")
+			breakActivity(t, name, url)
+			for what, f := range map[string]func(tx *store.Tx) error{
+				"create": func(tx *store.Tx) error { _, err := newUserIn(tx, "new@example.com"); return err },
+				"update": func(tx *store.Tx) error { return title(tx, u.ID, "Boss") },
+				"end":    func(tx *store.Tx) error { _, err := tx.Deactivate(u.ID, ""); return err },
+				"delete": func(tx *store.Tx) error { _, err := tx.DeleteUser(u.ID, ""); return err },
+				"grant":  func(tx *store.Tx) error { return tx.Grant(u.ID, access.Admin, store.Manual) },
+				"members": func(tx *store.Tx) error {
+					_, err := tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{u.ID}})
+					return err
+				},
+			} {
+				if err := db.Write(ctx, admin, f); err == nil {
+					t.Errorf("%s succeeded without a record", what)
+				}
+			}
+			err = db.Read(ctx, admin, func(tx *store.Tx) error {
+				page, err := tx.People(store.PeopleQuery{})
+				if err != nil {
+					return err
+				}
+				if p := page.People[0]; page.Total != 1 || p.Version != 1 || p.Status != store.Active || len(p.Groups) != 0 || p.Grants[0].Role != store.DefaultRole {
+					t.Errorf("changed without a record: %+v", page)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func title(tx *store.Tx, id store.UserID, title string) error {
+	u, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return err
+	}
+	doc["title"] = title
+	_, err = tx.UpdateUser(u, store.UserChange{Doc: doc})
+	return err
+}
+
+// breakActivity makes the database refuse every activity row.
+func breakActivity(t *testing.T, driver, url string) {
+	t.Helper()
+	db, err := sql.Open(driver, strings.TrimPrefix(url, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	statement := "ALTER TABLE activity ADD CONSTRAINT broken CHECK (false) NOT VALID"
+	if driver == "sqlite" {
+		statement = "CREATE TRIGGER broken BEFORE INSERT ON activity BEGIN SELECT RAISE(ABORT, 'broken'); END"
+	}
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -34,6 +34,13 @@ func FuzzSAMLResponse(f *testing.F) {
 	for _, c := range hostileCases() {
 		add(c.login)
 	}
+	for _, r := range recordedResponses(f) {
+		doc, err := base64.StdEncoding.DecodeString(r.form)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(doc)
+	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		form := base64.StdEncoding.EncodeToString(doc)
 		profile, _, trace, err := checkResponse(p, samlForm{form}, expect)

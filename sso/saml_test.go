@@ -113,6 +113,10 @@ func goodCases() []goodCase {
 		{name: "sha512", login: func(l *ssotest.Login) { l.Hash = crypto.SHA512 }},
 		{name: "sha1 while allowed", login: func(l *ssotest.Login) { l.Hash = crypto.SHA1 }, party: func(p *samlParty) { p.AllowSHA1Until = now.Add(time.Hour) }},
 		{name: "no KeyInfo", login: func(l *ssotest.Login) { l.NoKeyInfo = true }},
+		{name: "KeyInfo with a name only, as Keycloak sends it", login: func(l *ssotest.Login) { l.Signed = keyInfo("<ds:KeyName>k1</ds:KeyName>") }},
+		{name: "KeyInfo with a key value only", login: func(l *ssotest.Login) {
+			l.Signed = keyInfo("<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>AQAB</ds:Modulus><ds:Exponent>AQAB</ds:Exponent></ds:RSAKeyValue></ds:KeyValue>")
+		}},
 		{name: "no KeyInfo, second certificate", crew: "needs the certificate in KeyInfo", login: func(l *ssotest.Login) { l.NoKeyInfo = true; l.Sign = ssotest.SignBoth },
 			party: func(p *samlParty) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
 		{name: "second certificate", party: func(p *samlParty) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
@@ -179,6 +183,19 @@ func wrapSignatureValue(response *etree.Element) {
 	value := response.FindElement("//SignatureValue")
 	text := value.Text()
 	value.SetText("\n    " + text[:64] + "\r\n\t" + text[64:] + "\n  ")
+}
+
+// keyInfo puts something else into the signature's KeyInfo.
+func keyInfo(text string) func(response *etree.Element) {
+	return func(response *etree.Element) {
+		doc := etree.NewDocument()
+		if err := doc.ReadFromString(text); err != nil {
+			panic(err)
+		}
+		info := response.FindElement("./Assertion/Signature/KeyInfo")
+		info.RemoveChild(info.ChildElements()[0])
+		info.AddChild(doc.Root())
+	}
 }
 
 // secondAudience puts another audience after ours.

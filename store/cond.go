@@ -1,6 +1,7 @@
 package store
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"unicode"
@@ -17,6 +18,7 @@ import (
 type Cond struct {
 	write func(*sentence)
 	scan  bool // no index narrows it down: documents must be read
+	few   bool // an index finds a handful
 }
 
 // sentence is a WHERE clause while it is written.
@@ -58,12 +60,12 @@ func Everything() Cond { return Cond{write: func(s *sentence) { s.add("1 = 1") }
 
 // And holds when both do. One of them with an index is enough for both.
 func And(a, b Cond) Cond {
-	return Cond{scan: a.scan && b.scan, write: func(s *sentence) { s.cond(a); s.add(" AND "); s.cond(b) }}
+	return Cond{scan: a.scan && b.scan, few: a.few || b.few, write: func(s *sentence) { s.cond(a); s.add(" AND "); s.cond(b) }}
 }
 
 // Or holds when one of the two does.
 func Or(a, b Cond) Cond {
-	return Cond{scan: a.scan || b.scan, write: func(s *sentence) { s.cond(a); s.add(" OR "); s.cond(b) }}
+	return Cond{scan: a.scan || b.scan, few: a.few && b.few, write: func(s *sentence) { s.cond(a); s.add(" OR "); s.cond(b) }}
 }
 
 // Not holds when c does not, also where c compares with something missing.
@@ -118,7 +120,8 @@ func GroupDoc(path ...string) Text { return inDoc("g.doc", path) }
 func Element(name string) Text { return inDoc("e.value", []string{name}) }
 
 // inDoc is the one place that reaches into JSON documents for a single value.
-// Both databases have -> and ->> with a name on the right.
+// Both databases have -> and ->> with a name on the right; SQLite takes one that
+// begins with $ for a path, so it gets a path each time.
 func inDoc(from string, path []string) Text {
 	return Text{write: func(s *sentence) {
 		s.add("(" + from)
@@ -126,6 +129,9 @@ func inDoc(from string, path []string) Text {
 			arrow := " -> "
 			if i == len(path)-1 {
 				arrow = " ->> "
+			}
+			if !s.postgres() {
+				name = `$."` + name + `"`
 			}
 			s.add(arrow + quoted(name))
 		}
@@ -171,9 +177,9 @@ func (t Text) Is(value string) Cond {
 		if !isID(value) {
 			return Nothing()
 		}
-		return Cond{write: func(s *sentence) { t.write(s); s.add(" = ?", value) }}
+		return Cond{few: true, write: func(s *sentence) { t.write(s); s.add(" = ?", value) }}
 	}
-	return Cond{scan: !t.ordered, write: func(s *sentence) { t.expr(s, value); s.add(" = ?", value) }}
+	return Cond{scan: !t.ordered, few: t.ordered, write: func(s *sentence) { t.expr(s, value); s.add(" = ?", value) }}
 }
 
 // Contains, StartsWith and EndsWith look for a part. They do without LIKE, which
@@ -336,7 +342,7 @@ func UserElement(within Cond, path ...string) Cond {
 // of this value; the value is compared as Fold does, which is coarser than
 // AnyCase. It is for narrowing down with an index what UserElement then looks at.
 func HasValue(attr, value string) Cond {
-	return Cond{write: func(s *sentence) {
+	return Cond{few: true, write: func(s *sentence) {
 		s.add("users.id IN (SELECT v.user_id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key = ?)", s.tx.Org(), attr, Fold(value))
 	}}
 }
@@ -363,7 +369,7 @@ func HasMember(within Cond, names bool) Cond {
 	if names {
 		from = "g.id IN (SELECT m.group_id FROM members m JOIN users ON users.org_id = m.org_id AND users.id = m.user_id WHERE m.org_id = ? AND "
 	}
-	return Cond{scan: within.scan, write: func(s *sentence) {
+	return Cond{scan: within.scan, few: within.few, write: func(s *sentence) {
 		s.add(from, s.tx.Org())
 		s.cond(within)
 		s.add(")")
@@ -383,12 +389,26 @@ func foldLetter(r rune) rune {
 		return r
 	}
 	least := r
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		if f >= utf8.RuneSelf && f < least {
-			least = f
-		}
+	for f := range others(r) {
+		least = min(least, f)
 	}
 	return least
+}
+
+// others are the non-ASCII letters that differ from r in case only. Cherokee is
+// left out: Fold gives its two cases different keys (golang.org/x/text/cases
+// swaps them), and this must never be coarser.
+func others(r rune) iter.Seq[rune] {
+	return func(yield func(rune) bool) {
+		if unicode.Is(unicode.Cherokee, r) {
+			return
+		}
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			if f >= utf8.RuneSelf && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // variants are the letters that fold to the non-ASCII letters of a value, each
@@ -400,10 +420,8 @@ func variants(folded string) (pairs [][2]string) {
 			continue
 		}
 		seen[r] = true
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			if f >= utf8.RuneSelf {
-				pairs = append(pairs, [2]string{string(f), string(r)})
-			}
+		for f := range others(r) {
+			pairs = append(pairs, [2]string{string(f), string(r)})
 		}
 	}
 	return pairs

@@ -37,10 +37,8 @@ func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return 0, err
 	}
-	seen, more := tx.visible()
-	l := listing{tx: tx, q: q, columns: userColumns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
 	var chunk []User
-	return l.run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
+	return tx.userList(q).run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
 		var u User
 		err := rows.StructScan(&u)
 		chunk = append(chunk, u)
@@ -55,6 +53,11 @@ func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 	})
 }
 
+func (tx *Tx) userList(q Query) listing {
+	seen, more := tx.visible()
+	return listing{tx: tx, q: q, columns: userColumns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
+}
+
 // groupRow is groupColumns without the members' epoch, which costs a query for
 // each page instead of a sum over all groups.
 const groupRow = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at, g.updated_at FROM groups g`
@@ -64,12 +67,8 @@ func (tx *Tx) EachGroup(q Query, each func(Group) error) (total int, err error) 
 	if err := tx.Require(access.ViewGroups); err != nil {
 		return 0, err
 	}
-	l := listing{tx: tx, q: q, columns: groupRow, table: " FROM groups g", where: " WHERE g.org_id = ?", id: "g.id", args: []any{tx.Org()}}
-	if tx.actor.Kind == access.Directory {
-		l.where, l.args = l.where+" AND g.directory_id = ?", append(l.args, tx.actor.ID)
-	}
 	var chunk []Group
-	return l.run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
+	return tx.groupList(q).run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
 		var g Group
 		err := rows.StructScan(&g)
 		chunk = append(chunk, g)
@@ -85,6 +84,14 @@ func (tx *Tx) EachGroup(q Query, each func(Group) error) (total int, err error) 
 		}
 		return nil
 	})
+}
+
+func (tx *Tx) groupList(q Query) listing {
+	l := listing{tx: tx, q: q, columns: groupRow, table: " FROM groups g", where: " WHERE g.org_id = ?", id: "g.id", args: []any{tx.Org()}}
+	if tx.actor.Kind == access.Directory {
+		l.where, l.args = l.where+" AND g.directory_id = ?", append(l.args, tx.actor.ID)
+	}
+	return l
 }
 
 // addEpochs completes groups that were read by groupRow.
@@ -167,12 +174,7 @@ type listing struct {
 // run reads chunk after chunk: clear, then scan for each row (it returns the id),
 // then flush.
 func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush func() error) (int, error) {
-	where := &sentence{tx: l.tx}
-	where.add(l.where, l.args...)
-	if l.q.Where.write != nil {
-		where.add(" AND ")
-		where.cond(l.q.Where)
-	}
+	where := l.sentence()
 	read, after := 0, ""
 	for read < l.q.Limit {
 		want := min(listChunk, l.q.Limit-read)
@@ -205,6 +207,16 @@ func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush 
 	return total, err
 }
 
+func (l listing) sentence() *sentence {
+	s := &sentence{tx: l.tx}
+	s.add(l.where, l.args...)
+	if l.q.Where.write != nil {
+		s.add(" AND ")
+		s.cond(l.q.Where)
+	}
+	return s
+}
+
 // page is the query for one chunk: from the offset, then behind the last row. The
 // offset is found by walking ids alone (5 times faster than over whole rows).
 func (l listing) page(where *sentence, after string, limit int) (string, []any) {
@@ -216,7 +228,13 @@ func (l listing) page(where *sentence, after string, limit int) (string, []any) 
 		query += " AND " + l.id + " >= (SELECT " + l.id + l.table + where.sql.String() + " ORDER BY " + l.id + " LIMIT 1 OFFSET ?)"
 		args = append(append(args, where.args...), l.q.Offset)
 	}
-	return query + " ORDER BY " + l.id + " LIMIT ?", append(args, limit)
+	order := l.id
+	if l.q.Where.few && l.tx.db.d != &postgres {
+		// The plus keeps SQLite, which has no statistics, from walking the whole
+		// organization in the order of its ids to spare itself sorting a handful.
+		order = "+" + l.id
+	}
+	return query + " ORDER BY " + order + " LIMIT ?", append(args, limit)
 }
 
 // search runs one statement within the budget. A statement that searches documents

@@ -151,11 +151,13 @@ func TestCostGrowsWithSizeOnly(t *testing.T) {
 				if (err == nil) == (l.Signer.Key != nil) {
 					t.Fatalf("%v\n%s", err, show(trace))
 				}
-				return float64(fastest(5, func() { checkResponse(p, samlForm{form}, expect) })) / float64(len(form))
+				return float64(fastest(7, func() { checkResponse(p, samlForm{form}, expect) })) / float64(len(form))
 			}
 			small, big := cost(c.big/10), cost(c.big)
 			t.Logf("%.0f ns per byte at a tenth, %.0f at the limit", small, big)
-			if big > 3*small {
+			// Quadratic cost would be ten times as much per byte; caches and the
+			// garbage collector of a busy machine are granted up to five.
+			if big > 5*small {
 				t.Errorf("%.0f ns per byte at the limit, %.0f at a tenth of it", big, small)
 			}
 		})

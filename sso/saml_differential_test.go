@@ -87,6 +87,9 @@ func TestSecondOpinions(t *testing.T) {
 			if signer.Key == nil {
 				signer = idp.Signer
 			}
+			if l.Sign == ssotest.SignNothing { // the case signs by itself
+				signer.Cert, l.Sign = ecdsaSigner().cert, ssotest.SignAssertion
+			}
 			if l.Sign == ssotest.SignResponse || l.Sign == ssotest.SignBoth {
 				if err := xmlsec(t, doc, "Response", signer.Cert); err != nil {
 					t.Errorf("response: %v", err)
@@ -137,7 +140,7 @@ func xmlsec(t testing.TB, doc []byte, element string, cert *x509.Certificate) er
 	if err != nil {
 		t.Fatalf("xmlsec1 is missing: apt-get install xmlsec1 (%v)", err)
 	}
-	args := []string{"--verify", "--pubkey-cert-der", der, "--enabled-key-data", "rsa", "--id-attr:ID", nsAssertion + ":Assertion",
+	args := []string{"--verify", "--pubkey-cert-der", der, "--enabled-key-data", "rsa,ecdsa", "--id-attr:ID", nsAssertion + ":Assertion",
 		"--id-attr:ID", nsProtocol + ":Response", "--id-attr:ID", nsProtocol + ":AuthnRequest",
 		"--node-xpath", "/descendant-or-self::*[local-name()='" + element + "']/*[local-name()='Signature']", file}
 	out, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()

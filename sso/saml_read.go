@@ -218,7 +218,9 @@ func (a *assertionFacts) readAttributes(statement *etree.Element) error {
 			if len(value.ChildElements()) > 0 {
 				continue // structured XML: nothing a profile could use
 			}
-			out.Values = append(out.Values, strings.TrimSpace(value.Text()))
+			if text := strings.TrimSpace(value.Text()); text != "" {
+				out.Values = append(out.Values, text)
+			}
 		}
 		a.Attributes = append(a.Attributes, out)
 	}

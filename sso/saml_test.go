@@ -2,15 +2,24 @@ package sso
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/beevik/etree"
 	"github.com/crewjam/saml"
+	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/sso/ssotest"
@@ -112,6 +121,9 @@ func goodCases() []goodCase {
 		{name: "sha384", login: func(l *ssotest.Login) { l.Hash = crypto.SHA384 }},
 		{name: "sha512", login: func(l *ssotest.Login) { l.Hash = crypto.SHA512 }},
 		{name: "sha1 while allowed", login: func(l *ssotest.Login) { l.Hash = crypto.SHA1 }, party: func(p *samlParty) { p.AllowSHA1Until = now.Add(time.Hour) }},
+		{name: "ECDSA", login: func(l *ssotest.Login) { l.Sign, l.Signed = ssotest.SignNothing, signECDSA },
+			party: func(p *samlParty) { p.Certificates = [][]byte{p.Certificates[0], ecdsaSigner().cert.Raw} },
+			crew:  "takes ASN.1 only"},
 		{name: "no KeyInfo", login: func(l *ssotest.Login) { l.NoKeyInfo = true }},
 		{name: "KeyInfo with a name only, as Keycloak sends it", login: func(l *ssotest.Login) { l.Signed = keyInfo("<ds:KeyName>k1</ds:KeyName>") }},
 		{name: "KeyInfo with a key value only", login: func(l *ssotest.Login) {
@@ -196,6 +208,53 @@ func keyInfo(text string) func(response *etree.Element) {
 		info.RemoveChild(info.ChildElements()[0])
 		info.AddChild(doc.Root())
 	}
+}
+
+// ecdsaSigner is a key on P-256 and its certificate.
+var ecdsaSigner = sync.OnceValue(func() (s struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}) {
+	var err error
+	if s.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, s.key.Public(), s.key)
+	if err != nil {
+		panic(err)
+	}
+	if s.cert, err = x509.ParseCertificate(der); err != nil {
+		panic(err)
+	}
+	return s
+})
+
+// signECDSA signs the assertion and writes the signature as XML Signature has
+// it, two plain numbers.
+func signECDSA(response *etree.Element) {
+	assertion := response.SelectElement("Assertion")
+	context, err := dsig.NewSigningContext(ecdsaSigner().key, [][]byte{ecdsaSigner().cert.Raw})
+	if err != nil {
+		panic(err)
+	}
+	context.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
+	sig, err := context.ConstructSignature(assertion.Copy(), true)
+	if err != nil {
+		panic(err)
+	}
+	value := sig.SelectElement("SignatureValue")
+	var numbers struct{ R, S *big.Int }
+	der, err := base64.StdEncoding.DecodeString(value.Text())
+	if err != nil {
+		panic(err)
+	}
+	if _, err := asn1.Unmarshal(der, &numbers); err != nil {
+		panic(err)
+	}
+	plain := append(numbers.R.FillBytes(make([]byte, 32)), numbers.S.FillBytes(make([]byte, 32))...)
+	value.SetText(base64.StdEncoding.EncodeToString(plain))
+	assertion.InsertChildAt(1, sig)
 }
 
 // secondAudience puts another audience after ours.

@@ -5,9 +5,11 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"strings"
+	"math/big"
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
@@ -88,6 +90,9 @@ func checkSignatureForm(sig *etree.Element, sha1 bool) error {
 	if len(info[0].ChildElements()) > 0 || len(transforms[0].ChildElements()) > 0 {
 		return fmt.Errorf("parameters are allowed on the last transform only")
 	}
+	if _, err := childrenOf(transforms[1], algExcC14N, "InclusiveNamespaces?"); err != nil {
+		return err
+	}
 	for _, m := range []*etree.Element{info[1], reference[1]} {
 		got := attr(m, "Algorithm")
 		switch {
@@ -105,22 +110,27 @@ func checkSignatureForm(sig *etree.Element, sha1 bool) error {
 // which keys to trust was decided when the connection was set up, and
 // identity providers sign for years with expired self-signed certificates.
 func verify(sig *etree.Element, certs []*x509.Certificate) (verified, error) {
-	parent := sig.Parent()
-	el := detach(parent)
+	el := detach(sig.Parent())
 	own := el.Child[sig.Index()].(*etree.Element)
 	// First place, so that goxmldsig finds this signature and not one deeper.
 	// The enveloped transform takes it out of what is digested wherever it stands.
 	el.InsertChildAt(0, own)
+	var value *etree.Element
 	for _, child := range own.ChildElements() {
 		switch child.Tag {
 		case "KeyInfo":
 			own.RemoveChild(child)
-		case "SignatureValue": // goxmldsig takes base64 without spaces only
-			child.SetText(strings.Join(strings.Fields(child.Text()), ""))
+		case "SignatureValue":
+			value = child
 		}
+	}
+	signature, err := decodeBase64(value.Text())
+	if err != nil {
+		return verified{}, fmt.Errorf("the SignatureValue is not base64")
 	}
 	var last error
 	for _, cert := range certs {
+		value.SetText(base64.StdEncoding.EncodeToString(forGo(signature, cert)))
 		context := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}})
 		context.Clock = dsig.NewFakeClockAt(cert.NotBefore)
 		out, err := context.Validate(el)
@@ -130,6 +140,25 @@ func verify(sig *etree.Element, certs []*x509.Certificate) (verified, error) {
 		last = err
 	}
 	return verified{}, fmt.Errorf("%d certificates tried: %w", len(certs), last)
+}
+
+// forGo turns an ECDSA signature from the two plain numbers of XML Signature
+// (RFC 4051 §3.4.1) into the ASN.1 that Go, and goxmldsig with it, expects.
+func forGo(signature []byte, cert *x509.Certificate) []byte {
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return signature
+	}
+	size := (key.Curve.Params().BitSize + 7) / 8
+	if len(signature) != 2*size {
+		return signature
+	}
+	r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
+	out, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
+	if err != nil {
+		return signature
+	}
+	return out
 }
 
 // parseCertificates reads the stored certificates and leaves out those whose

@@ -12,7 +12,14 @@ import (
 // checks the result as a whole. On an error doc is worthless. The plan itself is
 // not changed: a command that lost a race applies it again.
 func (p *plan) apply(doc map[string]any) error {
+	work := 0
 	for _, s := range p.steps {
+		if s.filter != nil {
+			list, _ := container(doc, s.t.attr, false)[s.t.attr.Name].([]any)
+			if work += len(list) * len(s.path); work > maxWork {
+				return invalidValue("The filters of this PATCH have too much to look at. Split it.")
+			}
+		}
 		s.value = fresh(s.value)
 		if err := p.step(doc, s); err != nil {
 			return err
@@ -222,11 +229,17 @@ func (p *plan) equalities(e filter.Expression, a *Attr, into map[string]any) boo
 // type is the same (RFC 7643 §2.4) and takes over what the new one says.
 func union(old, added []any) []any {
 	list := old
+	index := make(map[string]int, len(old)+len(added))
+	for i := len(old) - 1; i >= 0; i-- { // the first of equals counts
+		index[keyOf(old[i])] = i
+	}
 	for _, v := range added {
-		at := find(list, v)
-		if at < 0 {
+		key := keyOf(v)
+		at, there := index[key]
+		if !there {
 			list = append(list, v)
 			at = len(list) - 1
+			index[key] = at
 		} else if have, ok := list[at].(map[string]any); ok {
 			for k, x := range v.(map[string]any) {
 				have[k] = x
@@ -239,34 +252,34 @@ func union(old, added []any) []any {
 	return list
 }
 
-func find(list []any, v any) int {
-	m, isMap := v.(map[string]any)
-	for i, e := range list {
-		have, ok := e.(map[string]any)
-		switch {
-		case isMap && ok && m["value"] != nil:
-			if m["value"] == have["value"] && m["type"] == have["type"] {
-				return i
-			}
-		case reflect.DeepEqual(e, v):
-			return i
-		}
+// keyOf is what makes two elements the same: value and type, else all of it.
+func keyOf(e any) string {
+	m, ok := e.(map[string]any)
+	if !ok || m["value"] == nil {
+		return string(appendJSON(nil, e))
 	}
-	return -1
+	return string(appendJSON(nil, []any{m["value"], m["type"]}))
 }
 
-// without removes the elements that gone names, by value where they have one.
+func elementValue(element map[string]any) string {
+	v, _ := element["value"].(string)
+	return v
+}
+
+// without removes the elements that gone names; one without a type names all of
+// its value.
 func without(old, gone []any) []any {
+	keys, values := map[string]bool{}, map[string]bool{}
+	for _, g := range gone {
+		keys[keyOf(g)] = true
+		if m, _ := g.(map[string]any); m["type"] == nil {
+			values[elementValue(m)] = true
+		}
+	}
 	var list []any
 	for _, e := range old {
-		m, isMap := e.(map[string]any)
-		hit := false
-		for _, g := range gone {
-			x, ok := g.(map[string]any)
-			hit = hit || reflect.DeepEqual(e, g) || ok && isMap && x["value"] != nil && x["value"] == m["value"] &&
-				(x["type"] == nil || x["type"] == m["type"])
-		}
-		if !hit {
+		m, _ := e.(map[string]any)
+		if v := elementValue(m); !keys[keyOf(e)] && (v == "" || !values[v]) {
 			list = append(list, e)
 		}
 	}

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -14,6 +15,7 @@ const (
 	maxUserBody  = 4 << 20
 	maxGroupBody = 64 << 20 // a full push of 100,000 members is about 10 MB
 	maxDepth     = 64
+	maxNodes     = 1 << 20 // values in one body; a member is two to four of them
 )
 
 // decodeObject reads one JSON object and nothing after it. Numbers stay
@@ -25,24 +27,24 @@ const (
 // It is our own reader because a token reader on encoding/json, the only way to
 // see duplicate names, costs three times as much per request.
 func decodeObject(body io.Reader) (map[string]any, error) {
-	raw, err := io.ReadAll(body)
-	if err != nil {
-		if _, tooBig := err.(*http.MaxBytesError); tooBig {
+	var text strings.Builder // the strings of the result share this one copy
+	if _, err := io.Copy(&text, body); err != nil {
+		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 			return nil, err
 		}
 		return nil, invalidSyntax("The body could not be read to its end.")
 	}
-	return decodeBytes(raw)
+	return decodeText(text.String())
 }
 
-func decodeBytes(raw []byte) (map[string]any, error) {
-	if len(raw) == 0 {
+func decodeText(raw string) (map[string]any, error) {
+	if raw == "" {
 		return nil, invalidSyntax("The body is empty. Send one JSON object.")
 	}
-	if !utf8.Valid(raw) {
+	if !utf8.ValidString(raw) {
 		return nil, invalidSyntax("The body is not valid UTF-8.")
 	}
-	d := decoder{s: strings.TrimPrefix(string(raw), "\ufeff")} // strings of the result share this one copy
+	d := decoder{s: strings.TrimPrefix(raw, "\ufeff")}
 	d.blank()
 	if d.peek() != '{' {
 		return nil, invalidSyntax("The body is not a JSON object.")
@@ -58,8 +60,9 @@ func decodeBytes(raw []byte) (map[string]any, error) {
 }
 
 type decoder struct {
-	s string
-	i int
+	s     string
+	i     int
+	nodes int
 }
 
 // bad says what stood where something else was wanted.
@@ -90,6 +93,9 @@ func (d *decoder) blank() {
 }
 
 func (d *decoder) value(depth int) (any, error) {
+	if d.nodes++; d.nodes > maxNodes {
+		return nil, status(http.StatusRequestEntityTooLarge, "The body has more than %d values. Send fewer per request.", maxNodes)
+	}
 	switch c := d.peek(); {
 	case c == '{':
 		if depth >= maxDepth {

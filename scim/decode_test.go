@@ -79,6 +79,14 @@ func TestDecodeObject(t *testing.T) {
 	}
 }
 
+func TestTooManyValues(t *testing.T) {
+	t.Parallel()
+	_, err := decodeText(`{"a":[` + strings.Repeat("0,", maxNodes) + `0]}`)
+	if got := toScim(err); got.Status != 413 {
+		t.Errorf("%d values: %v, want 413", maxNodes+3, err)
+	}
+}
+
 func stdlib(t testing.TB, in string) map[string]any {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(strings.TrimPrefix(in, "\ufeff")))
@@ -96,12 +104,14 @@ func FuzzDecode(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		got, err := decodeBytes([]byte(in))
+		got, err := decodeText(in)
 		if err != nil {
 			return
 		}
 		if want := stdlib(t, in); !reflect.DeepEqual(got, want) {
-			t.Errorf("decodeBytes(%q)\n got %v\nwant %v", in, got, want)
+			t.Errorf("decodeText(%q)\n got %v\nwant %v", in, got, want)
 		}
 	})
 }
+
+func decodeBytes(raw []byte) (map[string]any, error) { return decodeText(string(raw)) }

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,6 +55,9 @@ func toScim(err error) scimerr.ScimError {
 	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return scimerr.ScimError{Status: http.StatusRequestEntityTooLarge,
 			Detail: fmt.Sprintf("The body is larger than %d bytes. Send fewer values per request.", tooBig.Limit)}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return scimerr.ScimError{Status: http.StatusServiceUnavailable, Detail: "The request took too long. Read the resource to see what was done, then send it again or ask for less at once."}
 	}
 	out := scimerr.ScimError{Detail: fault.Public(err)}
 	switch fault.Of(err) {

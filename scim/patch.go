@@ -15,6 +15,10 @@ const patchURN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 // by the body's size alone: they cost one row each.
 const maxSteps = 1000
 
+// maxWork bounds what filters in paths may cost, in elements looked at times
+// the length of the path: a body can hold hundreds of long filters.
+const maxWork = 1 << 24
+
 // plan is a compiled PATCH. All of it is read and checked before any of it is
 // applied (RFC 7644 §3.5.2: all or nothing), first to the document in memory;
 // member changes are a set difference that never looks at the group's members.

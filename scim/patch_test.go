@@ -182,7 +182,7 @@ func testPatches(t *testing.T, q Quirks, cases []patchCase) {
 
 func decoded(t testing.TB, s string) map[string]any {
 	t.Helper()
-	m, err := decodeBytes([]byte(s))
+	m, err := decodeText(s)
 	if err != nil {
 		t.Fatalf("%s: %v", s, err)
 	}
@@ -278,4 +278,34 @@ func memberText(ch store.GroupChange) string {
 		parts = append(parts, "+"+strings.TrimLeft(string(id), "0"))
 	}
 	return strings.Join(parts, " ")
+}
+
+// A body of the allowed size that asks for as much work as it can is answered in time.
+func TestPatchWork(t *testing.T) {
+	t.Parallel()
+	many := func(n int) string {
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = `{"value":"v` + itoa(i) + `"}`
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	add := `{"op":"add","path":"emails","value":` + many(maxValues-2) + `}`
+	long := `{"op":"replace","path":"emails[` + strings.Repeat(`value eq \"x\" or `, 250) + `type eq \"work\"].display","value":"x"}`
+	for _, c := range []struct{ name, ops, want string }{
+		{"adding again and again", strings.Repeat(add+",", 150) + add, ""},
+		{"long filters", add + strings.Repeat(","+long, 500), "too much to look at"},
+		{"too many steps", strings.Repeat(`{"op":"remove","path":"title"},`, maxSteps) + `{"op":"remove","path":"title"}`, "more than 1000"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			plan, err := normalizer{UserSchema(), compat}.compile(decoded(t, patchBody(c.ops)))
+			if err == nil {
+				err = plan.apply(decoded(t, jane))
+			}
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
 }

@@ -37,6 +37,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -54,8 +55,9 @@ type Options struct {
 }
 
 type handler struct {
-	db  *store.DB
-	opt Options
+	db    *store.DB
+	opt   Options
+	known sync.Map // store.DirectoryID -> settings; only of directories that have a token
 }
 
 // Mount adds the door to the routes, under /scim/v2/{directory}/.
@@ -217,6 +219,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (map[string]a
 // jsonType refuses bodies that do not call themselves JSON. Okta sends
 // application/json in places, others nothing at all.
 func jsonType(r *http.Request) error {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return status(http.StatusUnsupportedMediaType, "The Content-Encoding is %q. Send the body as it is.", coding)
+	}
 	sent := r.Header.Get("Content-Type")
 	if sent == "" {
 		return nil

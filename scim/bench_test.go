@@ -1,0 +1,288 @@
+package scim
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// Each benchmark runs the door (handler and database, no network) and, in turns
+// with it on the same PostgreSQL, a loop of prepared statements that do the same
+// work and nothing else. "x-raw" is our rate over the loop's: 1.0 would be free.
+// Set MUSTER_TEST_PG_DSN to measure a server with its own settings.
+
+const (
+	clients  = 8
+	rounds   = 5
+	benchAll = 100_000 // people in the organization, all in one group
+)
+
+// bench is a directory with many people, and prepared statements beside it.
+type bench struct {
+	*door
+	raw        *sql.DB
+	org        string
+	small, big string // groups of 10 and of benchAll
+}
+
+func openBench(b *testing.B) *bench {
+	b.Helper()
+	url := storetest.PostgresURL(b)
+	db, err := store.Open(context.Background(), store.Options{URL: url, MaxConns: clients})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	raw, err := sql.Open("postgres", url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { raw.Close() })
+	raw.SetMaxOpenConns(clients)
+	raw.SetMaxIdleConns(clients)
+	x := &bench{door: openDoor(b, db, NewDirectory{}), raw: raw}
+	x.org = x.admin.Org
+	x.small, x.big = x.group("Small"), x.group("Big")
+	x.exec(`INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id, email, email_key,
+		display_name, sort_key, search_key, doc, version, created_at, updated_at)
+		SELECT $1, CAST($3 || lpad(to_hex(i), 8, '0') AS uuid), $2, 'scim', 'active', false, 'user' || i || '@example.com', 'user' || i || '@example.com', 'e' || i,
+		'user' || i || '@example.com', 'user' || i || '@example.com', 'User ' || i, 'user ' || i, 'user ' || i, jsonb_build_object('userName', 'user' || i || '@example.com',
+		'externalId', 'e' || i, 'displayName', 'User ' || i, 'title', 'Engineer', 'locale', 'en-US', 'name', jsonb_build_object('givenName', 'User', 'familyName', 'No ' || i),
+		'emails', jsonb_build_array(jsonb_build_object('value', 'user' || i || '@example.com', 'type', 'work', 'primary', true)),
+		'`+enterpriseURN+`', jsonb_build_object('department', 'R&D', 'costCenter', '4711', 'employeeNumber', i::text)), 1, 0, 0
+		FROM generate_series(0, $4::int - 1) AS i`, x.org, string(x.directory.ID), benchID, benchAll)
+	for id, size := range map[string]int{x.small: 10, x.big: benchAll} {
+		x.exec(`INSERT INTO members (org_id, group_id, user_id, since) SELECT org_id, $2, id, 0 FROM users WHERE org_id = $1 ORDER BY id LIMIT $3`, x.org, id, size)
+	}
+	x.exec("ANALYZE")
+	return x
+}
+
+// benchID are the first 24 digits of the ids of the people.
+const benchID = "019000000000700080000000"
+
+func userID(i int) string { return fmt.Sprintf("%s%08x", benchID, i) }
+
+func (x *bench) exec(query string, args ...any) {
+	x.t.Helper()
+	if _, err := x.raw.Exec(query, args...); err != nil {
+		x.t.Fatalf("%.60s: %v", query, err)
+	}
+}
+
+func (x *bench) prepare(query string) *sql.Stmt {
+	x.t.Helper()
+	st, err := x.raw.Prepare(query)
+	if err != nil {
+		x.t.Fatalf("%.60s: %v", query, err)
+	}
+	x.t.Cleanup(func() { st.Close() })
+	return st
+}
+
+// versus runs ours and raw b.N times each, in turns, and reports both.
+func versus(b *testing.B, ours, raw func(i int)) {
+	b.Helper()
+	var next [2]atomic.Int64
+	var took [2]time.Duration
+	b.ResetTimer()
+	for round := range rounds {
+		n := b.N/rounds + min(1, b.N%rounds/(round+1))
+		for which, f := range []func(int){ours, raw} {
+			start := time.Now()
+			var left atomic.Int64
+			left.Store(int64(n))
+			var wg sync.WaitGroup
+			for range clients {
+				wg.Go(func() {
+					for left.Add(-1) >= 0 {
+						f(int(next[which].Add(1) - 1))
+					}
+				})
+			}
+			wg.Wait()
+			took[which] += time.Since(start)
+		}
+	}
+	b.StopTimer()
+	did := float64(max(next[0].Load(), 1))
+	b.ReportMetric(float64(took[0].Nanoseconds())/did, "ns/op")
+	b.ReportMetric(float64(took[1].Nanoseconds())/did, "raw-ns/op")
+	b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "x-raw")
+}
+
+// send is do without reading the answer twice.
+func (x *bench) send(want int, method, path, body string) {
+	r := httptest.NewRequest(method, BaseURL(testURL, x.directory.ID)+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+x.token)
+	w := httptest.NewRecorder()
+	x.mux.ServeHTTP(w, r)
+	if w.Code != want {
+		x.t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+	}
+}
+
+func (x *bench) check(err error) {
+	if err != nil {
+		x.t.Error(err)
+	}
+}
+
+const rawColumns = "id, directory_id, source, status, user_name, external_id, email, display_name, doc, version, created_at, updated_at"
+
+// scan reads rows as bytes, which is the least that any program does with them.
+func (x *bench) scan(rows *sql.Rows, err error) {
+	if err != nil {
+		x.t.Error(err)
+		return
+	}
+	defer rows.Close()
+	row := make([]sql.RawBytes, 12)
+	dest := make([]any, len(row))
+	for i := range row {
+		dest[i] = &row[i]
+	}
+	for rows.Next() {
+		x.check(rows.Scan(dest...))
+	}
+	x.check(rows.Err())
+}
+
+func BenchmarkDoor(b *testing.B) {
+	x := openBench(b)
+	dir := string(x.directory.ID)
+
+	b.Run("get", func(b *testing.B) {
+		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND id = $2 AND status <> 'deleted'")
+		versus(b, func(i int) { x.send(200, "GET", "/Users/"+userID(i*7919%benchAll), "") },
+			func(i int) { x.scan(st.Query(x.org, userID(i*7919%benchAll))) })
+	})
+	b.Run("userName-eq", func(b *testing.B) {
+		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND user_name_key = $2 AND status <> 'deleted'")
+		versus(b, func(i int) {
+			x.send(200, "GET", fmt.Sprintf("/Users?filter=userName+eq+%%22user%d@example.com%%22", i*7919%benchAll), "")
+		}, func(i int) { x.scan(st.Query(x.org, fmt.Sprintf("user%d@example.com", i*7919%benchAll))) })
+	})
+	b.Run("page-100", func(b *testing.B) {
+		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND status <> 'deleted' ORDER BY id LIMIT 100")
+		versus(b, func(int) { x.send(200, "GET", "/Users?startIndex=1&count=100&excludedAttributes=groups", "") },
+			func(int) { x.scan(st.Query(x.org, dir)) })
+	})
+	b.Run("create", func(b *testing.B) { x.create(b, dir) })
+	for _, g := range []struct{ size, id string }{{"10", x.small}, {"100000", x.big}} {
+		b.Run("patch-member-of-"+g.size, func(b *testing.B) { x.patchMember(b, g.id) })
+	}
+	b.Run("read-group-of-100000", x.readGroup)
+}
+
+var created atomic.Int64
+
+func (x *bench) create(b *testing.B, dir string) {
+	st := x.prepare(`WITH u AS (INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id, email, email_key,
+		display_name, sort_key, search_key, doc, version, created_at, updated_at) VALUES ($1, $2, $3, 'scim', 'active', false, $4, $4, $4, $4, $4, $4, $4, $4, CAST($5 AS jsonb), 1, 0, 0) RETURNING 1),
+		v AS (INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES ($1, 'emails', $4, 'work', $2))
+		INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
+		SELECT $1, $6, 0, 'directory', '', '', 'user.create', 'user', '', $4, CAST($5 AS jsonb) FROM u`)
+	body := func(name string) string {
+		return userBody(name, `"externalId":"`+name+`"`, `"name":{"givenName":"New","familyName":"User"}`, `"displayName":"New User"`, `"title":"Engineer"`,
+			`"emails":[{"value":"`+name+`","type":"work","primary":true}]`, `"`+ext+`":{"department":"R&D","employeeNumber":"7"}`)
+	}
+	versus(b, func(int) { x.send(201, "POST", "/Users", body(fmt.Sprintf("new%d@example.com", created.Add(1)))) },
+		func(int) {
+			name := fmt.Sprintf("raw%d@example.com", created.Add(1))
+			_, err := st.Exec(x.org, string(store.NewID[store.User]()), dir, name, body(name), string(store.NewID[store.Activity]()))
+			x.check(err)
+		})
+}
+
+// patchMember adds and removes people in turn, so the group keeps its size.
+func (x *bench) patchMember(b *testing.B, group string) {
+	activity := `, a AS (INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
+		VALUES ($1, $4, 0, 'directory', '', '', 'group.member.add', 'group', '', '', '{}'))
+		INSERT INTO group_epochs (org_id, group_id, slot, n, changed_at) VALUES ($1, $2, $5, 1, 0)
+		ON CONFLICT (org_id, group_id, slot) DO UPDATE SET n = group_epochs.n + 1`
+	add := x.prepare(`WITH m AS (INSERT INTO members (org_id, group_id, user_id, since) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING)` + activity)
+	remove := x.prepare(`WITH m AS (DELETE FROM members WHERE org_id = $1 AND group_id = $2 AND user_id = $3)` + activity)
+	pick := func(i int) string { return userID((benchAll/2 + i/2*31) % benchAll) }
+	versus(b, func(i int) {
+		ops := `{"op":"remove","path":"members[value eq \"` + pick(i) + `\"]"}`
+		if i%2 == 1 {
+			ops = `{"op":"add","path":"members","value":[{"value":"` + pick(i) + `"}]}`
+		}
+		x.send(204, "PATCH", "/Groups/"+group, patchBody(ops))
+	}, func(i int) {
+		st := remove
+		if i%2 == 1 {
+			st = add
+		}
+		_, err := st.Exec(x.org, group, pick(i), string(store.NewID[store.Activity]()), i%16)
+		x.check(err)
+	})
+}
+
+// gauge is a client that throws the answer away and looks at the heap meanwhile.
+type gauge struct {
+	header http.Header
+	bytes  int
+	peak   uint64
+}
+
+func (g *gauge) Header() http.Header { return g.header }
+func (g *gauge) WriteHeader(int)     {}
+func (g *gauge) Write(p []byte) (int, error) {
+	g.bytes += len(p)
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	g.peak = max(g.peak, m.HeapAlloc)
+	return len(p), nil
+}
+
+// readGroup reports the most heap that one reader of all members adds.
+func (x *bench) readGroup(b *testing.B) {
+	st := x.prepare("SELECT user_id, since FROM members WHERE org_id = $1 AND group_id = $2 ORDER BY user_id")
+	var took, raw time.Duration
+	var peak uint64
+	for range b.N {
+		runtime.GC()
+		var before runtime.MemStats
+		runtime.ReadMemStats(&before)
+		g := &gauge{header: http.Header{}}
+		r := httptest.NewRequest("GET", BaseURL(testURL, x.directory.ID)+"/Groups/"+x.big, nil)
+		r.Header.Set("Authorization", "Bearer "+x.token)
+		start := time.Now()
+		x.mux.ServeHTTP(g, r)
+		took += time.Since(start)
+		if g.bytes < 100*benchAll {
+			b.Fatalf("the answer has %d bytes", g.bytes)
+		}
+		peak = max(peak, g.peak-min(g.peak, before.HeapAlloc))
+
+		start = time.Now()
+		rows, err := st.Query(x.org, x.big)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var id, since sql.RawBytes
+		for rows.Next() {
+			x.check(rows.Scan(&id, &since))
+		}
+		x.check(rows.Close())
+		raw += time.Since(start)
+	}
+	n := float64(b.N)
+	b.ReportMetric(float64(took.Nanoseconds())/n, "ns/op")
+	b.ReportMetric(float64(raw.Nanoseconds())/n, "raw-ns/op")
+	b.ReportMetric(raw.Seconds()/took.Seconds(), "x-raw")
+	b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
+}

@@ -47,6 +47,12 @@ func signIn(tx *store.Tx, c Connection, a arrival) (store.User, error) {
 // known gives the user that this arrival is, bound.
 func known(tx *store.Tx, c Connection, a arrival) (store.User, error) {
 	old, err := identityOf(tx, c.ID, a.SubjectKind, a.Subject)
+	if fault.Is(err, fault.NotFound) {
+		if err := lockFirst(tx, c.ID); err != nil {
+			return store.User{}, err
+		}
+		old, err = identityOf(tx, c.ID, a.SubjectKind, a.Subject)
+	}
 	switch {
 	case err == nil:
 		u, err := tx.AnyUser(old)

@@ -13,18 +13,18 @@ import (
 )
 
 type connectionRow struct {
-	ID        ConnectionID    `db:"id"`
-	OrgID     store.OrgID     `db:"org_id"`
-	Protocol  string          `db:"protocol"`
-	Vendor    string          `db:"vendor"`
-	Name      string          `db:"name"`
-	Status    string          `db:"status"`
-	Accounts  string          `db:"accounts"`
-	Issuer    string          `db:"issuer"`
-	Config    json.RawMessage `db:"config"`
-	Secret    []byte          `db:"client_secret"`
-	CreatedAt store.Time      `db:"created_at"`
-	UpdatedAt store.Time      `db:"updated_at"`
+	ID        ConnectionID `db:"id"`
+	OrgID     store.OrgID  `db:"org_id"`
+	Protocol  string       `db:"protocol"`
+	Vendor    string       `db:"vendor"`
+	Name      string       `db:"name"`
+	Status    string       `db:"status"`
+	Accounts  string       `db:"accounts"`
+	Issuer    string       `db:"issuer"`
+	Config    []byte       `db:"config"`
+	Secret    []byte       `db:"client_secret"`
+	CreatedAt store.Time   `db:"created_at"`
+	UpdatedAt store.Time   `db:"updated_at"`
 }
 
 func (r connectionRow) connection() (Connection, error) {
@@ -150,6 +150,14 @@ func keysIn(tx *store.Tx, id ConnectionID) ([]keyRow, error) {
 func identityOf(tx *store.Tx, id ConnectionID, kind, subject string) (user store.UserID, err error) {
 	return user, tx.Get(&user, "SELECT user_id FROM identities WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
 		tx.Org(), id, kind, subject)
+}
+
+// lockFirst makes first sign-ins over a connection wait for one another. Else, on
+// PostgreSQL, one could miss the identity and then see the account that another
+// has just made for the same person.
+func lockFirst(tx *store.Tx, id ConnectionID) error {
+	var same ConnectionID
+	return tx.Get(&same, "SELECT id FROM connections WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), id)
 }
 
 // bound tells whether a user has an identity on the connection already.

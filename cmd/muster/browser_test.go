@@ -150,6 +150,14 @@ func (p *person) choose(selector, value string) {
 	p.do(chromedp.SetValue(chromedp.CSS(selector), value))
 }
 
+// js runs a statement in the page.
+func (p *person) js(statement string) {
+	p.t.Helper()
+	if _, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](statement+"; true")); err != nil {
+		p.t.Fatalf("%s at %s: %s: %v", p.name, p.where(), statement, err)
+	}
+}
+
 func (p *person) where() string {
 	at, _ := chromedp.Run(p.ctx, chromedp.Location())
 	return at

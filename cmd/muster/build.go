@@ -7,6 +7,7 @@ import (
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
@@ -77,6 +78,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
+	console.New(s.consoleOptions(log)).Mount(s.mux)
 	scim.Mount(s.mux, db, scim.Options{PublicURL: url, Log: log})
 
 	s.loops = map[string]func(context.Context) error{
@@ -100,8 +102,8 @@ func ways(list []sso.Choice, next, email string) []account.Way {
 
 // navigation is the console's, in the order of a working day.
 var navigation = []web.NavItem{
-	{Label: "People", Path: "/console/{org}/users", Need: access.ViewUsers},
-	{Label: "Invite", Path: "/console/{org}/invite", Need: access.InviteUsers},
+	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers},
+	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
 	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
@@ -113,4 +115,30 @@ func (s *system) banner() string {
 		return "No mail leaves this machine: it is kept at " + s.url + "/dev/mailbox."
 	}
 	return ""
+}
+
+// vendors of directories, as the console offers them.
+var vendors = []web.Option{
+	{Value: "okta", Label: "Okta"}, {Value: "entra", Label: "Microsoft Entra ID"}, {Value: "google", Label: "Google"},
+	{Value: "onelogin", Label: "OneLogin"}, {Value: "jumpcloud", Label: "JumpCloud"}, {Value: "ping", Label: "Ping Identity"},
+	{Value: "keycloak", Label: "Keycloak"}, {Value: "custom", Label: "Another one"},
+}
+
+// consoleOptions is what its pages know of the doors, which it may not import.
+func (s *system) consoleOptions(log *slog.Logger) console.Options {
+	return console.Options{
+		DB: s.db, Sessions: s.sessions, Log: log, Vendors: vendors,
+		DirectoryURL: func(id store.DirectoryID) string { return scim.BaseURL(s.url, id) },
+		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
+			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})
+		},
+		Invitations: func(tx *store.Tx, users []store.UserID) (map[store.UserID]console.Invitation, error) {
+			of, err := s.invites.Of(tx, users)
+			out := make(map[store.UserID]console.Invitation, len(of))
+			for id, i := range of {
+				out[id] = console.Invitation{State: string(i.State), InvitedBy: i.InvitedBy, Sent: i.Sent, SentAt: i.SentAt, ExpiresAt: i.ExpiresAt}
+			}
+			return out, err
+		},
+	}
 }

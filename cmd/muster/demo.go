@@ -113,6 +113,9 @@ func (d *demo) admin() error {
 		return err
 	}
 	return d.db.Write(d.ctx, d.actor, func(tx *store.Tx) error {
+		if err := d.sessions.EndAllOf(tx, made.UserID); err != nil { // nobody's browser
+			return err
+		}
 		return d.sessions.MakeOperator(tx, made.UserID)
 	})
 }

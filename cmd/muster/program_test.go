@@ -146,7 +146,16 @@ func (p *program) serve(args ...string) *server {
 		c.Wait()
 		close(s.ended)
 	}()
-	p.t.Cleanup(s.kill)
+	p.t.Cleanup(func() {
+		s.kill()
+		if p.t.Failed() {
+			for line := range strings.Lines(s.log.String()) {
+				if !strings.Contains(line, `"level":"INFO"`) {
+					p.t.Log(strings.TrimSpace(line))
+				}
+			}
+		}
+	})
 	if err := <-greeted; err != nil {
 		<-s.ended
 		p.t.Fatalf("muster serve did not start (%v), exit %d: %s", err, c.ProcessState.ExitCode(), s.log)

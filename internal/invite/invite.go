@@ -297,9 +297,13 @@ func (d *Door) Resend(tx *store.Tx, org store.Org, user store.UserID) (Made, err
 	return d.send(tx, org, u, "invitation.resend")
 }
 
-// waiting is a person who may still accept an invitation.
+// waiting is a person who may still accept an invitation, and cannot do so before
+// the caller is done.
 func waiting(tx *store.Tx, user store.UserID) (store.User, error) {
 	if err := tx.Require(access.InviteUsers); err != nil {
+		return store.User{}, err
+	}
+	if err := lock(tx, user); err != nil {
 		return store.User{}, err
 	}
 	u, err := tx.User(user)

@@ -409,7 +409,7 @@ func TestOnlyWhoMayInvites(t *testing.T) {
 func TestOfTwoAcceptsOneWins(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newStage(t, db)
-		for range 5 {
+		for range 8 {
 			made := s.invite(string(store.NewID[int]()) + "@example.com")
 			errs := make([]error, 4)
 			var wg sync.WaitGroup
@@ -448,7 +448,7 @@ func TestAcceptAgainstResendCancelAndDeactivate(t *testing.T) {
 			{"cancel", func(tx *store.Tx, made invite.Made) error { return s.door.Cancel(tx, made.UserID) }, store.Deleted},
 			{"deactivate", func(tx *store.Tx, made invite.Made) error { _, err := tx.Deactivate(made.UserID, ""); return err }, store.Deactivated},
 		} {
-			for range 5 {
+			for range 8 {
 				made := s.invite(string(store.NewID[int]()) + "@example.com")
 				var accepted, rival error
 				var wg sync.WaitGroup

@@ -40,6 +40,13 @@ func byLink(tx *store.Tx, hash string) (f found, err error) {
 	return f, tx.Get(&f, selectByLink, tx.Org(), hash)
 }
 
+// lock holds up accepting and cancelling until the caller is done. What is read
+// after it stays true.
+func lock(tx *store.Tx, user store.UserID) error {
+	var ids []ID
+	return tx.Select(&ids, "SELECT id FROM invitations WHERE org_id = ? AND user_id = ? ORDER BY id"+tx.ForUpdate(), tx.Org(), user)
+}
+
 // claim ends a pending invitation by its newest link, and tells whether it was
 // this call that did: of several at once one wins.
 func claim(tx *store.Tx, id ID, hash string) (bool, error) {

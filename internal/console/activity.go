@@ -1,0 +1,248 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// did says each action in words, after the name of who acted. An action that is
+// not here is shown by its own name.
+var did = map[string]string{
+	"user.create": "added", "user.update": "changed", "user.deactivate": "deactivated", "user.reactivate": "reactivated", "user.activate": "activated",
+	"user.delete": "deleted", "user.restore": "restored", "user.detach": "detached from its directory", "user.role.grant": "gave a role to", "user.role.revoke": "took a role from",
+	"user.signin": "signed in", "user.signin.refused": "was refused a sign-in", "session.end": "signed out", "password.set": "set a password for",
+	"invitation.create": "invited", "invitation.resend": "sent the invitation again to", "invitation.cancel": "cancelled the invitation of", "invitation.accept": "accepted the invitation of",
+	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
+	"group.member.add": "added people to", "group.member.remove": "removed people from", "group.member.replace": "replaced the members of",
+	"directory.create": "connected the directory", "directory.token.rotate": "rotated the token of", "org.create": "made the organization", "operator.add": "made an operator of",
+	"mail.fail": "could not send mail to",
+}
+
+// change is one attribute before and after.
+type change struct{ Name, Before, After string }
+
+// line is an activity row as people read it.
+type line struct {
+	At                   store.Time
+	Who, Did, Action     string
+	Target, Link         string
+	Why, From, Reference string
+	Summary              string
+	Changes              []change
+}
+
+func lines(acts []store.Activity, console string) []line {
+	list := make([]line, len(acts))
+	for i, a := range acts {
+		list[i] = lineOf(a, console)
+	}
+	return list
+}
+
+func lineOf(a store.Activity, console string) line {
+	l := line{At: a.At, Who: actorName(a), Did: did[a.Action], Action: a.Action, Target: a.TargetName,
+		Why: text(a.Detail, "why"), From: text(a.Detail, "ip"), Reference: text(a.Detail, "reference")}
+	if l.Did == "" {
+		l.Did = a.Action
+	}
+	self := a.ActorKind == access.Person && a.ActorID == a.TargetID
+	if self {
+		if l.Who = a.TargetName; l.Who == "" {
+			l.Who = a.ActorName
+		}
+		l.Target = ""
+		l.Did = map[string]string{"invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out"}[a.Action]
+		if l.Did == "" {
+			l.Did = did[a.Action]
+		}
+	}
+	switch {
+	case self || a.TargetID == "":
+	case a.TargetKind == "user":
+		l.Link = console + "/users/" + a.TargetID
+	case a.TargetKind == "group":
+		l.Link = console + "/teams/" + a.TargetID
+	}
+	if a.TargetKind == "group" && a.Action == "group.delete" {
+		l.Link = ""
+	}
+	l.Changes = changes(a.Detail)
+	l.Summary = count(len(l.Changes), "detail", "details")
+	return l
+}
+
+func actorName(a store.Activity) string {
+	if a.ActorName != "" {
+		return a.ActorName
+	}
+	if a.ActorKind == access.Anonymous {
+		return "Somebody unknown"
+	}
+	return string(a.ActorKind)
+}
+
+// shown elsewhere in the line.
+var notDetails = []string{"before", "after", "why", "ip", "reference", "request"}
+
+const maxChanges = 40
+
+// changes lists what differed, attribute by attribute.
+func changes(detail map[string]any) []change {
+	before, after := map[string]string{}, map[string]string{}
+	flatten(before, "", detail["before"])
+	flatten(after, "", detail["after"])
+	for k, v := range detail {
+		if !slices.Contains(notDetails, k) {
+			flatten(after, k, v)
+		}
+	}
+	names := maps.Clone(before)
+	maps.Copy(names, after)
+	var list []change
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if before[name] == after[name] {
+			continue
+		}
+		list = append(list, change{name, before[name], after[name]})
+		if len(list) == maxChanges {
+			break
+		}
+	}
+	return list
+}
+
+// flatten names every leaf by its path; long values are cut.
+func flatten(into map[string]string, path string, v any) {
+	under := func(k string) string {
+		if i := strings.LastIndexByte(k, ':'); i >= 0 { // a schema's URN: its last part is enough
+			k = k[i+1:]
+		}
+		if path == "" {
+			return k
+		}
+		return path + "." + k
+	}
+	switch v := v.(type) {
+	case nil:
+	case map[string]any:
+		for k, x := range v {
+			flatten(into, under(k), x)
+		}
+	case []any:
+		for i, x := range v {
+			if i == 20 {
+				into[under("more")] = fmt.Sprint(len(v) - i)
+				return
+			}
+			flatten(into, under(fmt.Sprint(i+1)), x)
+		}
+	default:
+		s, ok := v.(string)
+		if !ok {
+			b, _ := json.Marshal(v) // it came from JSON
+			s = string(b)
+		}
+		if runes := []rune(s); len(runes) > 200 {
+			s = string(runes[:200]) + "…"
+		}
+		into[path] = s
+	}
+}
+
+func text(detail map[string]any, key string) string {
+	s, _ := detail[key].(string)
+	return s
+}
+
+// activityPage is the organization's record, newest first.
+type activityPage struct {
+	Org      web.Org
+	Form     web.Form
+	Actions  []web.Option
+	Log      []line
+	Filtered bool
+	Person   string
+	Older    string
+	Newest   string
+}
+
+func (c *Console) activity(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p := activityPage{Org: web.OrgOf(r), Actions: actionOptions()}
+	query := store.ActivityQuery{Action: typed(q.Get("action")), Limit: pageSize + 1}
+	p.Form.Set("action", query.Action)
+	person := typed(q.Get("person"))
+	p.Form.Set("person", person)
+	p.Filtered = person != "" || query.Action != ""
+	if before := q.Get("before"); before != "" {
+		id, err := store.ParseID[store.Activity](before)
+		if err != nil {
+			return err
+		}
+		query.Before, p.Newest = id, activityLink(query.Action, person, "")
+	}
+	status := http.StatusOK
+	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		if person != "" {
+			u, err := aPerson(tx, person)
+			if err != nil {
+				return err
+			}
+			query.Target, p.Person = string(u.ID), fullName(u)
+			p.Form.Set("person", u.UserName)
+		}
+		acts, err := tx.Activities(query)
+		if err != nil {
+			return err
+		}
+		if len(acts) > pageSize {
+			acts = acts[:pageSize]
+			p.Older = activityLink(query.Action, person, string(acts[pageSize-1].ID))
+		}
+		p.Log = lines(acts, base(r))
+		return nil
+	})
+	if fault.Field(err) == "person" && p.Form.Take(err) {
+		status, err = web.Status(err), nil
+	}
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "activity", p)
+}
+
+// aPerson is named by id, also when deleted, or by what people know.
+func aPerson(tx *store.Tx, name string) (store.User, error) {
+	if id, err := store.ParseID[store.User](name); err == nil {
+		return tx.AnyUser(id)
+	}
+	return findPerson(tx, "person", name)
+}
+
+func activityLink(action, person, before string) string {
+	v := url.Values{}
+	for name, value := range map[string]string{"action": action, "person": person, "before": before} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return "?" + v.Encode()
+}
+
+func actionOptions() []web.Option {
+	list := choices("Everything")
+	for _, action := range slices.Sorted(maps.Keys(did)) {
+		list = append(list, web.Option{Value: action, Label: action})
+	}
+	return list
+}

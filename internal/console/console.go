@@ -1,0 +1,171 @@
+/*
+Package console is what an organization's admin looks at: the list of people, one
+person, teams, activity, directories.
+
+	/console                          the first organization that the visitor may see; operators choose
+	/console/{org}/users              users.go     list, search, filters
+	/console/{org}/users/{user}       person.go    one person; ending and giving back access
+	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
+	/console/{org}/activity           activity.go
+	/console/{org}/teams              teams.go
+	/console/{org}/directories        directories.go
+
+Each handler reads its input, calls one operation of store and chooses the answer;
+the rules are store's. It owns no table. What other doors know (invitations,
+identities, making a directory's token) is handed in as funcs, because doors do not
+import one another.
+*/
+package console
+
+import (
+	"embed"
+	"log/slog"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+//go:embed all:templates
+var files embed.FS
+
+var pages = web.MustPages(files, "templates/*.html")
+
+// Options of a Console. Funcs may be nil: what they tell is left out then.
+type Options struct {
+	DB       *store.DB
+	Sessions *session.Store
+	Log      *slog.Logger
+	// Invitations tells the newest invitation of each of these people, in one query.
+	Invitations func(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error)
+	// Identities tells with which accounts of identity providers a person signs in.
+	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
+	// CreateDirectory makes a directory and its first token. Faults: Invalid on "name", "vendor", "mode".
+	CreateDirectory func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error)
+	// DirectoryURL is the base URL that is entered at the directory.
+	DirectoryURL func(store.DirectoryID) string
+	Vendors      []web.Option // of directories
+}
+
+// Invitation is what the console shows of one.
+type Invitation struct {
+	State     string // pending, expired, accepted, cancelled
+	InvitedBy string
+	Sent      int // how many mails
+	SentAt    store.Time
+	ExpiresAt store.Time
+}
+
+// Identity is a person's account at an identity provider.
+type Identity struct {
+	Connection, Subject string
+	LastSeen            store.Time
+}
+
+// Console has the pages.
+type Console struct{ opt Options }
+
+// New fills in the defaults.
+func New(opt Options) *Console {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	return &Console{opt: opt}
+}
+
+// Mount adds the routes.
+func (c *Console) Mount(m *web.Mux) {
+	m.Member("GET /console", c.home)
+	m.Member("POST /console", c.createOrg)
+	m.Console(access.ViewUsers, "GET /console/{org}", c.orgHome)
+
+	m.Console(access.ViewUsers, "GET /console/{org}/users", c.users)
+	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}", c.person)
+	m.Console(access.EditUsers, "GET /console/{org}/users/{user}/edit", c.editForm)
+	m.Console(access.EditUsers, "POST /console/{org}/users/{user}/edit", c.edit)
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/deactivate", c.move((*store.Tx).Deactivate, "can no longer sign in"))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/reactivate", c.move((*store.Tx).Reactivate, "can sign in again"))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/delete", c.move((*store.Tx).DeleteUser, "is deleted, and can be restored for 30 days"))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/restore", c.move((*store.Tx).RestoreUser, "is back, deactivated"))
+	m.Console(access.Configure, "POST /console/{org}/users/{user}/detach", c.move((*store.Tx).Detach, "is managed here now"))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
+
+	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
+
+	m.Console(access.ViewGroups, "GET /console/{org}/teams", c.teams)
+	m.Console(access.EditGroups, "POST /console/{org}/teams", c.createTeam)
+	m.Console(access.ViewGroups, "GET /console/{org}/teams/{group}", c.team)
+	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/rename", c.renameTeam)
+	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/add", c.addMember)
+	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/remove", c.removeMember)
+	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/delete", c.deleteTeam)
+
+	m.Console(access.Configure, "GET /console/{org}/directories", c.directories)
+	m.Console(access.Configure, "POST /console/{org}/directories", c.createDirectory)
+}
+
+// homePage is the operator's list of organizations.
+type homePage struct {
+	Form web.Form
+	Orgs []store.Org
+}
+
+func (c *Console) home(w http.ResponseWriter, r *http.Request) error {
+	actor := web.Actor(r)
+	if actor.Operator {
+		return c.orgs(w, r, http.StatusOK, web.Form{})
+	}
+	if !actor.May(access.ViewUsers) {
+		return fault.Denied.Say("Your role has no pages in the console. Ask an admin of your organization if you should see them.")
+	}
+	org, err := c.opt.DB.OrgByID(r.Context(), store.OrgID(actor.Org))
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/console/"+org.Slug+"/users", http.StatusSeeOther)
+	return nil
+}
+
+func (c *Console) orgs(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	orgs, err := c.opt.DB.Orgs(r.Context())
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "orgs", homePage{Form: f, Orgs: orgs})
+}
+
+func (c *Console) createOrg(w http.ResponseWriter, r *http.Request) error {
+	actor := web.Actor(r)
+	if !actor.Operator {
+		return fault.Denied.Say("Only an operator of this server can make an organization.")
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	var org store.Org
+	err = c.opt.DB.Write(r.Context(), actor, func(tx *store.Tx) (err error) {
+		org, err = tx.CreateOrg(f.Get("slug"), f.Get("name"))
+		return err
+	})
+	if f.Take(err) {
+		return c.orgs(w, r, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, org.Name+" is there. Bring its people in.")
+	http.Redirect(w, r, "/console/"+org.Slug+"/users", http.StatusSeeOther)
+	return nil
+}
+
+func (c *Console) orgHome(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, base(r)+"/users", http.StatusSeeOther)
+	return nil
+}
+
+// base is the path of this organization's console.
+func base(r *http.Request) string { return "/console/" + web.OrgOf(r).Slug }

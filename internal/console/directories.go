@@ -1,0 +1,92 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+type directoryRow struct {
+	store.Directory
+	Vendor, URL string
+}
+
+// directoriesPage lists the directories; right after making one it shows the token.
+type directoriesPage struct {
+	Org     web.Org
+	Form    web.Form
+	Rows    []directoryRow
+	Vendors []web.Option
+	Modes   []web.Option
+	MayMake bool
+	New     *store.Directory
+	NewURL  string
+	Token   string // shown this once
+}
+
+var modeOptions = []web.Option{{Value: "compat", Label: "Compatible: takes what directories really send"}, {Value: "strict", Label: "Strict: what the standard says, nothing else"}}
+
+func (c *Console) directories(w http.ResponseWriter, r *http.Request) error {
+	var f web.Form
+	f.Set("mode", "compat")
+	return c.showDirectories(w, r, http.StatusOK, directoriesPage{Form: f})
+}
+
+func (c *Console) showDirectories(w http.ResponseWriter, r *http.Request, status int, p directoriesPage) error {
+	p.Org, p.Vendors, p.Modes, p.MayMake = web.OrgOf(r), c.opt.Vendors, modeOptions, c.opt.CreateDirectory != nil
+	vendors := map[string]string{}
+	for _, v := range p.Vendors {
+		vendors[v.Value] = v.Label
+	}
+	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		list, err := tx.Directories()
+		for _, d := range list {
+			row := directoryRow{Directory: d, Vendor: vendors[d.Vendor], URL: c.url(d.ID)}
+			if row.Vendor == "" {
+				row.Vendor = d.Vendor
+			}
+			p.Rows = append(p.Rows, row)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "directories", p)
+}
+
+func (c *Console) url(id store.DirectoryID) string {
+	if c.opt.DirectoryURL == nil {
+		return ""
+	}
+	return c.opt.DirectoryURL(id)
+}
+
+func (c *Console) createDirectory(w http.ResponseWriter, r *http.Request) error {
+	if c.opt.CreateDirectory == nil {
+		return fault.NotFound.Say("Directories cannot be made here.")
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	var d store.Directory
+	var token string
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		if err := checkText("name", f.Get("name")); err != nil {
+			return err
+		}
+		d, token, err = c.opt.CreateDirectory(tx, f.Get("name"), f.Get("vendor"), f.Get("mode"))
+		return err
+	})
+	if f.Take(err) {
+		return c.showDirectories(w, r, web.Status(err), directoriesPage{Form: f})
+	}
+	if err != nil {
+		return err
+	}
+	// Not a redirect: the token is in no place from which a next page could show it.
+	return c.showDirectories(w, r, http.StatusOK, directoriesPage{New: &d, NewURL: c.url(d.ID), Token: token})
+}

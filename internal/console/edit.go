@@ -1,0 +1,309 @@
+package console
+
+import (
+	"net/http"
+	netmail "net/mail"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// editPage is the form for one person.
+type editPage struct {
+	Org       web.Org
+	Form      web.Form
+	ID        store.UserID
+	Name      string
+	Directory string // who manages the attributes; empty: nobody
+	Other     []string
+	Roles     []web.Option
+	Teams     []web.Option
+}
+
+// profileFields are the attributes of the form, by field name.
+func profileFields(p *store.Profile) []struct {
+	name  string
+	value *string
+} {
+	return []struct {
+		name  string
+		value *string
+	}{
+		{"given_name", &p.GivenName}, {"family_name", &p.FamilyName}, {"display_name", &p.DisplayName}, {"email", &p.Email}, {"user_name", &p.UserName},
+		{"title", &p.Title}, {"department", &p.Department}, {"employee_number", &p.EmployeeNumber}, {"phone", &p.Phone},
+	}
+}
+
+func (c *Console) editForm(w http.ResponseWriter, r *http.Request) error {
+	return c.showEdit(w, r, http.StatusOK, nil)
+}
+
+// showEdit shows what is stored, or what was typed when posted is there.
+func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, posted *web.Form) error {
+	id, err := pathID[store.User](r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	p := editPage{Org: web.OrgOf(r), ID: id, Roles: append([]web.Option{{Value: "", Label: "None by hand"}}, roleOptions()...)}
+	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error { return c.fillEdit(tx, &p) })
+	if err != nil {
+		return err
+	}
+	if posted != nil {
+		p.Form.Errors = posted.Errors
+		for name, values := range posted.Values {
+			p.Form.Set(name, values...)
+		}
+		if posted.Values != nil {
+			p.Form.Set("teams", posted.All("teams")...)
+		}
+	}
+	return pages.Write(w, r, status, "edit", p)
+}
+
+func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
+	u, err := tx.User(p.ID)
+	if err != nil {
+		return err
+	}
+	p.Name = fullName(u)
+	if u.DirectoryID != "" {
+		d, err := tx.Directory(u.DirectoryID)
+		if err != nil {
+			return err
+		}
+		p.Directory = d.Name
+	}
+	profile := u.Profile()
+	for _, f := range profileFields(&profile) {
+		p.Form.Set(f.name, *f.value)
+	}
+	p.Form.Set("version", strconv.FormatInt(u.Version, 10))
+	if u.ManagerID != "" {
+		m, err := tx.User(u.ManagerID)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		p.Form.Set("manager", m.UserName)
+	}
+	roles, err := tx.RolesOf([]store.UserID{p.ID})
+	if err != nil {
+		return err
+	}
+	for _, g := range roles[p.ID] {
+		if g.Reason == store.Manual {
+			p.Form.Set("role", g.Role)
+		} else if g.Kind != "default" {
+			p.Other = append(p.Other, roleLabel(g.Role))
+		}
+	}
+	p.Teams, err = localTeams(tx)
+	if err != nil {
+		return err
+	}
+	groups, err := tx.GroupsOf([]store.UserID{p.ID})
+	var in []string
+	for _, g := range groups[p.ID] {
+		in = append(in, string(g.ID))
+	}
+	p.Form.Set("teams", in...)
+	return err
+}
+
+// localTeams are the groups in which people are put here.
+func localTeams(tx *store.Tx) ([]web.Option, error) {
+	groups, err := tx.Groups()
+	var list []web.Option
+	for _, g := range groups {
+		if g.DirectoryID == "" {
+			list = append(list, web.Option{Value: string(g.ID), Label: g.Name})
+		}
+	}
+	return list, err
+}
+
+func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID[store.User](r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	var u store.User
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		if u, err = tx.User(id); err != nil {
+			return err
+		}
+		if f.Get("version") != strconv.FormatInt(u.Version, 10) {
+			return fault.Conflict.On("version", "%s was changed meanwhile. This is how it is now: make your change again.", fullName(u))
+		}
+		if u, err = editProfile(tx, u, f); err != nil {
+			return err
+		}
+		if err := editRole(tx, id, f.Get("role")); err != nil {
+			return err
+		}
+		return editTeams(tx, id, f.All("teams"))
+	})
+	if f.Take(err) || refusedHere(err, &f) {
+		for i := range f.Errors {
+			switch f.Errors[i].Field {
+			case "userName":
+				f.Errors[i].Field = "user_name"
+			case "version":
+				f.Errors[i].Field, f.Values = "", nil // show what is stored
+			}
+		}
+		return c.showEdit(w, r, web.Status(err), &f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, "Saved.")
+	http.Redirect(w, r, base(r)+"/users/"+string(id), http.StatusSeeOther)
+	return nil
+}
+
+// editProfile writes the fields that were sent. The form of a managed person has
+// none; a request that sends them anyway is refused by store.
+func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
+	p, sent := u.Profile(), false
+	for _, field := range profileFields(&p) {
+		if _, ok := f.Values[field.name]; !ok {
+			continue
+		}
+		sent = true
+		value := f.Get(field.name)
+		if err := checkText(field.name, value); err != nil {
+			return u, err
+		}
+		*field.value = value
+	}
+	if _, ok := f.Values["manager"]; ok {
+		sent = true
+		p.ManagerID = ""
+		if name := f.Get("manager"); name != "" {
+			m, err := findPerson(tx, "manager", name)
+			if err != nil {
+				return u, err
+			}
+			if m.ID == u.ID {
+				return u, fault.Invalid.On("manager", "Nobody can be their own manager. Leave it empty.")
+			}
+			p.ManagerID = string(m.ID)
+		}
+	}
+	if !sent {
+		return u, nil
+	}
+	if p.Email != u.Email && p.Email != "" {
+		if err := freeAddress(tx, u.ID, p.Email); err != nil {
+			return u, err
+		}
+	}
+	if strings.TrimSpace(p.UserName) == "" {
+		return u, fault.Invalid.On("user_name", "A person needs a user name; the address is a good one.")
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return u, err
+	}
+	p.Apply(doc)
+	return tx.UpdateUser(u, store.UserChange{Doc: doc})
+}
+
+func checkText(field, value string) error {
+	if len(value) > 254 {
+		return fault.Invalid.On(field, "That is %d bytes long; at most 254 are possible.", len(value))
+	}
+	if strings.ContainsFunc(value, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
+		return fault.Invalid.On(field, "That holds a control character or broken text. Type it again.")
+	}
+	return nil
+}
+
+// freeAddress refuses what is no address and what somebody else here has.
+func freeAddress(tx *store.Tx, id store.UserID, address string) error {
+	if a, err := netmail.ParseAddress(address); err != nil || a.Address != address {
+		return fault.Invalid.On("email", "%.100q is not an e-mail address. Write it like ada@example.com.", address)
+	}
+	same, err := tx.UsersByEmail(address)
+	if err != nil {
+		return err
+	}
+	for _, other := range same {
+		if other.ID != id {
+			return fault.Conflict.On("email", "%s has that address already.", fullName(other))
+		}
+	}
+	return nil
+}
+
+// editRole makes role the only one given by hand; empty takes what was given.
+func editRole(tx *store.Tx, id store.UserID, role string) error {
+	roles, err := tx.RolesOf([]store.UserID{id})
+	if err != nil {
+		return err
+	}
+	var have []string
+	for _, g := range roles[id] {
+		if g.Reason == store.Manual {
+			have = append(have, g.Role)
+		}
+	}
+	if role != "" {
+		if len(have) == 1 && have[0] == role {
+			return nil
+		}
+		return tx.SetRole(id, role)
+	}
+	for _, r := range have {
+		if err := tx.Revoke(id, r, store.Manual); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// editTeams makes chosen the local groups of a person; directories' groups stay.
+func editTeams(tx *store.Tx, id store.UserID, chosen []string) error {
+	local, err := localTeams(tx)
+	if err != nil {
+		return err
+	}
+	for _, text := range chosen {
+		if !slices.ContainsFunc(local, func(o web.Option) bool { return o.Value == text }) {
+			return fault.Invalid.On("teams", "%.40q is not a team of this organization. Load the page again and choose once more.", text)
+		}
+	}
+	groups, err := tx.GroupsOf([]store.UserID{id})
+	if err != nil {
+		return err
+	}
+	for _, o := range local {
+		is := slices.ContainsFunc(groups[id], func(g store.GroupRef) bool { return string(g.ID) == o.Value })
+		should := slices.Contains(chosen, o.Value)
+		if is == should {
+			continue
+		}
+		g, err := tx.Group(store.GroupID(o.Value))
+		if err != nil {
+			return err
+		}
+		change := store.GroupChange{Add: []store.UserID{id}}
+		if is {
+			change = store.GroupChange{Remove: []store.UserID{id}}
+		}
+		if _, err := tx.UpdateGroup(g, change); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// grant is a role with its reason in words.
+type grant struct {
+	Role, Why string
+	Since     store.Time
+}
+
+// personPage is one person.
+type personPage struct {
+	Org         web.Org
+	Form        web.Form // what went wrong with an action
+	User        store.User
+	Profile     store.Profile
+	Name        string
+	Status      badge
+	Source      string
+	Directory   string // who manages the person; empty: nobody
+	Manager     string
+	ManagerLink store.UserID
+	SignInWith  string
+	Grants      []grant
+	Groups      []store.GroupRef
+	Invitation  *Invitation
+	Identities  []Identity
+	Sessions    []session.Session
+	Log         []line
+	Attributes  string // the document, for whoever looks for a mistake in a mapping
+	RestoreTill store.Time
+
+	MayEdit, MayEnd, MayInvite, MayConfigure, MayLog bool
+}
+
+func (c *Console) person(w http.ResponseWriter, r *http.Request) error {
+	return c.showPerson(w, r, http.StatusOK, web.Form{})
+}
+
+func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	id, err := pathID[store.User](r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	actor := web.Actor(r)
+	p := personPage{Org: web.OrgOf(r), Form: f, MayEdit: actor.May(access.EditUsers), MayEnd: actor.May(access.EndUsers),
+		MayInvite: actor.May(access.InviteUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity)}
+	err = c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
+		u, err := tx.AnyUser(id)
+		if err != nil {
+			return err
+		}
+		p.User, p.Profile, p.Name, p.Source = u, u.Profile(), fullName(u), sourceNames[u.Source]
+		return c.fillPerson(tx, &p)
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "person", p)
+}
+
+func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
+	u := p.User
+	directories, err := directoryNames(tx)
+	if err != nil {
+		return err
+	}
+	p.Directory, p.SignInWith = directories[u.DirectoryID], methodName(u.LastSignInMethod)
+	if u.DirectoryID != "" && p.Directory == "" {
+		p.Directory = "a directory"
+	}
+	if u.Status == store.Deleted {
+		p.RestoreTill = u.DeletedAt.Add(store.RestoreFor)
+	}
+	if u.ManagerID != "" {
+		names, err := tx.Named([]store.UserID{u.ManagerID})
+		if err != nil {
+			return err
+		}
+		p.Manager, p.ManagerLink = names[u.ManagerID], u.ManagerID
+	}
+	if p.Manager == "" {
+		p.Manager, p.ManagerLink = p.Profile.ManagerID, ""
+	}
+	groups, err := tx.GroupsOf([]store.UserID{u.ID})
+	if err != nil {
+		return err
+	}
+	p.Groups = groups[u.ID]
+	if err := c.fillRoles(tx, p, directories); err != nil {
+		return err
+	}
+	if err := c.fillAccess(tx, p); err != nil {
+		return err
+	}
+	var doc bytes.Buffer
+	if err := json.Indent(&doc, u.Doc, "", "  "); err != nil {
+		return err
+	}
+	p.Attributes = doc.String()
+	if !p.MayLog {
+		return nil
+	}
+	acts, err := tx.Activities(store.ActivityQuery{Target: string(u.ID), Limit: 10})
+	p.Log = lines(acts, "/console/"+p.Org.Slug)
+	return err
+}
+
+func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.DirectoryID]string) error {
+	roles, err := tx.RolesOf([]store.UserID{p.User.ID})
+	if err != nil {
+		return err
+	}
+	for _, g := range roles[p.User.ID] {
+		why := "given by hand"
+		switch g.Kind {
+		case "default":
+			why = "everybody without another role"
+		case "group":
+			why = "through a group"
+			for _, ref := range p.Groups {
+				if string(ref.ID) == g.Ref {
+					why = "through the group " + ref.Name
+				}
+			}
+		case "scim":
+			why = "sent by the directory " + directories[store.DirectoryID(g.Ref)]
+		case "sso":
+			why = "by the attributes of a sign-in"
+		}
+		p.Grants = append(p.Grants, grant{roleLabel(g.Role), why, g.Since})
+	}
+	return nil
+}
+
+// fillAccess is how the person gets in: invitation, identities, sessions.
+func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
+	id := p.User.ID
+	if c.opt.Invitations != nil {
+		of, err := c.opt.Invitations(tx, []store.UserID{id})
+		if err != nil {
+			return err
+		}
+		if i, ok := of[id]; ok {
+			p.Invitation = &i
+		}
+	}
+	p.Status = badge{}
+	if p.Invitation != nil {
+		p.Status = statusBadge(p.User, *p.Invitation)
+	} else {
+		p.Status = statusBadge(p.User, Invitation{})
+	}
+	if !p.MayEnd || p.User.Status == store.Deleted {
+		return nil
+	}
+	var err error
+	if c.opt.Identities != nil {
+		if p.Identities, err = c.opt.Identities(tx, id); err != nil {
+			return err
+		}
+	}
+	if c.opt.Sessions != nil && p.User.Status == store.Active {
+		p.Sessions, err = c.opt.Sessions.List(tx, id)
+	}
+	return err
+}
+
+// move is the handler of one change of state. done ends the sentence "Ada ...".
+func (c *Console) move(change func(*store.Tx, store.UserID, string) (store.User, error), done string) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := pathID[store.User](r.PathValue("user"))
+		if err != nil {
+			return err
+		}
+		f, err := web.ReadForm(r)
+		if err != nil {
+			return err
+		}
+		var u store.User
+		err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+			u, err = change(tx, id, typed(f.Get("why")))
+			return err
+		})
+		if f.Take(err) || refusedHere(err, &f) {
+			for i := range f.Errors {
+				f.Errors[i].Field = "" // about the action: there is no field to go to
+			}
+			return c.showPerson(w, r, web.Status(err), f)
+		}
+		if err != nil {
+			return err
+		}
+		web.Flash(w, fullName(u)+" "+done+".")
+		http.Redirect(w, r, base(r)+"/users/"+string(id), http.StatusSeeOther)
+		return nil
+	}
+}
+
+// refusedHere shows on the page itself that a directory decides about this person.
+func refusedHere(err error, f *web.Form) bool {
+	if fault.Is(err, fault.Denied) && fault.Field(err) == "directory" {
+		f.Fail("", web.Sentence(err))
+		return true
+	}
+	return false
+}
+
+// endSessions signs a person out of one browser, or of all.
+func (c *Console) endSessions(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID[store.User](r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if c.opt.Sessions == nil {
+		return fault.NotFound.Say("Sessions are not kept here.")
+	}
+	ended := 0
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		u, err := tx.User(id)
+		if err != nil {
+			return err
+		}
+		live, err := c.opt.Sessions.List(tx, id)
+		if err != nil {
+			return err
+		}
+		ended = 0
+		for _, s := range live {
+			if one := f.Get("session"); one != "" && one != string(s.ID) {
+				continue
+			}
+			if err := c.opt.Sessions.End(tx, s.ID); err != nil {
+				return err
+			}
+			ended++
+		}
+		if ended == 0 {
+			return nil
+		}
+		return tx.Record(store.Activity{Action: "session.end", TargetKind: "user", TargetID: string(id), TargetName: u.DisplayName, Detail: map[string]any{"sessions": ended}})
+	})
+	if err != nil {
+		return err
+	}
+	web.Flash(w, map[bool]string{true: "Signed out of " + count(ended, "browser", "browsers") + ".", false: "That session had ended already."}[ended > 0])
+	http.Redirect(w, r, base(r)+"/users/"+string(id), http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,235 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// Local groups are called teams here. A directory's groups are shown and not changed.
+
+// teamRow is a line of the list.
+type teamRow struct {
+	ID                store.GroupID
+	Name, Description string
+	Directory         string // whose it is; empty: ours
+	UpdatedAt         store.Time
+}
+
+type teamsPage struct {
+	Org     web.Org
+	Form    web.Form
+	Rows    []teamRow
+	MayEdit bool
+}
+
+func (c *Console) teams(w http.ResponseWriter, r *http.Request) error {
+	return c.showTeams(w, r, http.StatusOK, web.Form{})
+}
+
+func (c *Console) showTeams(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	p := teamsPage{Org: web.OrgOf(r), Form: f, MayEdit: web.Actor(r).May(access.EditGroups)}
+	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		groups, err := tx.Groups()
+		if err != nil {
+			return err
+		}
+		directories, err := directoryNames(tx)
+		for _, g := range groups {
+			p.Rows = append(p.Rows, teamRow{ID: g.ID, Name: g.Name, Directory: directories[g.DirectoryID], UpdatedAt: g.UpdatedAt})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "teams", p)
+}
+
+func (c *Console) createTeam(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	var g store.Group
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		if err := checkText("name", f.Get("name")); err != nil {
+			return err
+		}
+		g, err = tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": f.Get("name")}})
+		return err
+	})
+	if f.Take(err) {
+		nameField(&f)
+		return c.showTeams(w, r, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, base(r)+"/teams/"+string(g.ID), http.StatusSeeOther)
+	return nil
+}
+
+// nameField says displayName in the word of the form.
+func nameField(f *web.Form) {
+	for i := range f.Errors {
+		if f.Errors[i].Field == "displayName" {
+			f.Errors[i].Field = "name"
+		}
+	}
+}
+
+const membersShown = 500
+
+// teamPage is one team with its members.
+type teamPage struct {
+	Org       web.Org
+	Form      web.Form
+	Group     store.Group
+	Directory string
+	Members   []store.Member
+	Count     string
+	Cut       bool // there are more than are shown
+	MayEdit   bool
+}
+
+func (c *Console) team(w http.ResponseWriter, r *http.Request) error {
+	return c.showTeam(w, r, http.StatusOK, web.Form{})
+}
+
+func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	id, err := pathID[store.Group](r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	p := teamPage{Org: web.OrgOf(r), Form: f}
+	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		if p.Group, err = tx.Group(id); err != nil {
+			return err
+		}
+		directories, err := directoryNames(tx)
+		if err != nil {
+			return err
+		}
+		p.Directory = directories[p.Group.DirectoryID]
+		n, err := tx.MemberCount(id)
+		if err != nil {
+			return err
+		}
+		p.Count, p.Cut = count(n, "member", "members"), n > membersShown
+		p.Members, err = firstMembers(tx, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.MayEdit = p.Group.DirectoryID == "" && web.Actor(r).May(access.EditGroups)
+	if _, ok := f.Values["name"]; !ok {
+		p.Form.Set("name", p.Group.Name)
+	}
+	return pages.Write(w, r, status, "team", p)
+}
+
+func firstMembers(tx *store.Tx, id store.GroupID) (list []store.Member, err error) {
+	enough := errors.New("enough")
+	err = tx.Members(id, true, func(m store.Member) error {
+		if len(list) == membersShown {
+			return enough
+		}
+		list = append(list, m)
+		return nil
+	})
+	if errors.Is(err, enough) {
+		err = nil
+	}
+	return list, err
+}
+
+// changeTeam is the handler of one change; it shows what is wrong on the team's page.
+func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func(tx *store.Tx, g store.Group, f web.Form) (done string, err error)) error {
+	id, err := pathID[store.Group](r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	var done string
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		g, err := tx.Group(id)
+		if err != nil {
+			return err
+		}
+		done, err = change(tx, g, f)
+		return err
+	})
+	if f.Take(err) {
+		nameField(&f)
+		return c.showTeam(w, r, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, done)
+	http.Redirect(w, r, base(r)+"/teams/"+string(id), http.StatusSeeOther)
+	return nil
+}
+
+func (c *Console) renameTeam(w http.ResponseWriter, r *http.Request) error {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+		if err := checkText("name", f.Get("name")); err != nil {
+			return "", err
+		}
+		doc, err := g.Attributes()
+		if err != nil {
+			return "", err
+		}
+		doc["displayName"] = f.Get("name")
+		_, err = tx.UpdateGroup(g, store.GroupChange{Doc: doc})
+		return "Saved.", err
+	})
+}
+
+func (c *Console) addMember(w http.ResponseWriter, r *http.Request) error {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+		u, err := findPerson(tx, "who", f.Get("who"))
+		if err != nil {
+			return "", err
+		}
+		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{u.ID}})
+		return fullName(u) + " is in " + g.Name + ".", err
+	})
+}
+
+func (c *Console) removeMember(w http.ResponseWriter, r *http.Request) error {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+		id, err := pathID[store.User](f.Get("user"))
+		if err != nil {
+			return "", err
+		}
+		names, err := tx.Named([]store.UserID{id})
+		if err != nil {
+			return "", err
+		}
+		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}})
+		return names[id] + " is not in " + g.Name + " any more.", err
+	})
+}
+
+func (c *Console) deleteTeam(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID[store.Group](r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return tx.DeleteGroup(id) })
+	if err != nil {
+		return err
+	}
+	web.Flash(w, "The team is deleted. Its people stay.")
+	http.Redirect(w, r, base(r)+"/teams", http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,166 @@
+package console
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// badge is a word with a colour.
+type badge struct{ Class, Text string }
+
+func statusBadge(u store.User, i Invitation) badge {
+	switch u.Status {
+	case store.Invited:
+		if i.State == "expired" {
+			return badge{"expired", "Invite expired"}
+		}
+		return badge{"invited", "Invited"}
+	case store.Active:
+		return badge{"active", "Active"}
+	case store.Deactivated:
+		return badge{"deactivated", "Deactivated"}
+	}
+	return badge{"deleted", "Deleted"}
+}
+
+var sourceNames = map[store.Source]string{store.FromSCIM: "SCIM", store.FromJIT: "JIT", store.FromInvite: "Invite", store.FromCSV: "CSV", store.FromAPI: "API"}
+
+var methodNames = map[string]string{"password": "password", "saml": "SAML", "oidc": "OIDC", "invite": "invitation", "setup": "set-up link"}
+
+func methodName(m string) string {
+	if n, ok := methodNames[m]; ok {
+		return n
+	}
+	return m
+}
+
+var roleLabels = map[string]string{access.Admin: "Admin", access.Agent: "Agent", access.Viewer: "Viewer"}
+
+func roleLabel(role string) string {
+	if l, ok := roleLabels[role]; ok {
+		return l
+	}
+	return role
+}
+
+func roleLabelsOf(grants []store.Grant) []string {
+	var list []string
+	for _, role := range store.RoleNames(grants) {
+		list = append(list, roleLabel(role))
+	}
+	return list
+}
+
+// fullName never comes out empty.
+func fullName(u store.User) string {
+	for _, n := range []string{u.DisplayName, u.UserName} {
+		if strings.TrimSpace(n) != "" {
+			return n
+		}
+	}
+	return string(u.ID)
+}
+
+// initials are two letters for a name: of the first and the last word.
+func initials(name string) string {
+	words := strings.FieldsFunc(name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '\'' })
+	first := func(w string) string {
+		r, _ := utf8.DecodeRuneInString(w)
+		return string(unicode.ToUpper(r))
+	}
+	switch len(words) {
+	case 0:
+		return "?"
+	case 1:
+		return first(words[0])
+	}
+	return first(words[0]) + first(words[len(words)-1])
+}
+
+// number groups digits: 1 204.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + many
+}
+
+// typed is what came in a URL, fit for the database: no control characters, no
+// broken UTF-8, not too long.
+func typed(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))
+	if runes := []rune(s); len(runes) > 200 {
+		s = string(runes[:200])
+	}
+	return strings.TrimSpace(s)
+}
+
+// choices are options with an "any" in front.
+func choices(all string, options ...web.Option) []web.Option {
+	return append([]web.Option{{Value: "", Label: all}}, options...)
+}
+
+func roleOptions() []web.Option {
+	var list []web.Option
+	for _, role := range access.RoleNames() {
+		list = append(list, web.Option{Value: role, Label: roleLabel(role)})
+	}
+	return list
+}
+
+// pathID reads an id in the path.
+func pathID[noun any](value string) (store.ID[noun], error) { return store.ParseID[noun](value) }
+
+// findPerson takes what somebody typed for a person: a user name, or an address
+// that one person has. Faults: Invalid on field.
+func findPerson(tx *store.Tx, field, name string) (store.User, error) {
+	name = typed(name)
+	if name == "" {
+		return store.User{}, fault.Invalid.On(field, "Write an address or a user name.")
+	}
+	u, err := tx.UserByName(name)
+	if err == nil || !fault.Is(err, fault.NotFound) {
+		return u, err
+	}
+	list, err := tx.UsersByEmail(name)
+	if err != nil {
+		return u, err
+	}
+	switch len(list) {
+	case 0:
+		return u, fault.Invalid.On(field, "There is nobody with the address or user name %q here. Search for the person in the list of people.", name)
+	case 1:
+		return list[0], nil
+	}
+	return u, fault.Invalid.On(field, "%d people have the address %q. Write the user name instead.", len(list), name)
+}
+
+// directoryNames tells the directories of this organization by id.
+func directoryNames(tx *store.Tx) (map[store.DirectoryID]string, error) {
+	list, err := tx.Directories()
+	names := make(map[store.DirectoryID]string, len(list))
+	for _, d := range list {
+		names[d.ID] = d.Name
+	}
+	return names, err
+}

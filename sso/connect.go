@@ -70,7 +70,7 @@ func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) 
 			return "", err
 		}
 	}
-	_, err = d.issuers.get(ctx, c.Issuer)
+	_, err = d.issuers.discover(ctx, c.Issuer)
 	if fault.Is(err, fault.Unavailable) {
 		return fault.Public(err) + " The connection was made all the same; nobody can sign in before this works.", nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -40,8 +41,8 @@ func serve(t *testing.T, db *store.DB) *site {
 	s := &site{place: &place{t: t, db: db}, url: "http://" + server.Listener.Addr().String()}
 	s.org, s.admin = storetest.Org(t, db, "acme")
 	sessions := session.New(session.Options{DB: db, PublicURL: s.url})
-	s.door = New(Options{DB: db, Sessions: sessions, Key: secret.NewKey(), PublicURL: s.url, Egress: loopback})
-	m := web.NewMux(web.Options{PublicURL: s.url, Org: func(ctx context.Context, slug string) (string, string, error) {
+	s.door = New(Options{DB: db, Sessions: sessions, Key: secret.NewKey(), PublicURL: s.url, Egress: loopback, Log: slog.New(slog.DiscardHandler)})
+	m := web.NewMux(web.Options{PublicURL: s.url, Log: slog.New(slog.DiscardHandler), Org: func(ctx context.Context, slug string) (string, string, error) {
 		o, err := db.OrgBySlug(ctx, slug)
 		return string(o.ID), o.Name, err
 	}, Authenticate: func(r *http.Request) (access.Actor, error) {

@@ -29,7 +29,7 @@ var oidcAlgorithms = []jose.SignatureAlgorithm{
 // that clicking again does not hammer an issuer that is down.
 const (
 	discoveryAge   = 24 * time.Hour
-	discoveryRetry = 5 * time.Second
+	discoveryRetry = 2 * time.Second
 	discoveryMax   = 1000 // issuers kept in memory
 )
 

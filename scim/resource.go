@@ -15,7 +15,7 @@ import (
 
 // appendUser appends one user to buf.
 func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, p Projection) []byte {
-	r := resource{kind: "User", core: userURN, extensions: UserSchema().URNs()[1:], id: string(u.ID), base: base, doc: u.Doc,
+	r := resource{c: UserSchema(), id: string(u.ID), base: base, doc: u.Doc,
 		version: strconv.FormatInt(u.Version, 10), created: u.CreatedAt, changed: u.UpdatedAt}
 	active := u.Status != store.Deactivated
 	if p.All() {
@@ -35,7 +35,7 @@ func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, 
 // openGroup appends one group without its closing brace, which comes after the
 // members, if they are wanted.
 func openGroup(buf []byte, g store.Group, base string, p Projection) []byte {
-	r := resource{kind: "Group", core: groupURN, id: string(g.ID), base: base, doc: g.Doc,
+	r := resource{c: GroupSchema(), id: string(g.ID), base: base, doc: g.Doc,
 		version: g.ETagVersion(), created: g.CreatedAt, changed: g.UpdatedAt}
 	if p.All() {
 		return r.open(buf)
@@ -47,8 +47,7 @@ func openGroup(buf []byte, g store.Group, base string, p Projection) []byte {
 }
 
 type resource struct {
-	kind, core       string
-	extensions       []string
+	c                *Compiled
 	id, base         string
 	doc              []byte // an object
 	version          string
@@ -58,10 +57,11 @@ type resource struct {
 // schemas are the core schema and each extension that the document has something
 // of. A key in quotes with a colon behind it cannot stand inside a string value.
 func (r resource) schemas() []string {
-	list := []string{r.core}
-	for _, urn := range r.extensions {
-		if bytes.Contains(r.doc, []byte(`"`+urn+`":`)) {
-			list = append(list, urn)
+	list := make([]string, 1, 1+len(r.c.keys))
+	list[0] = r.c.URN
+	for i, key := range r.c.keys {
+		if bytes.Contains(r.doc, key) {
+			list = append(list, r.c.urns[i+1])
 		}
 	}
 	return list
@@ -80,14 +80,14 @@ func (r resource) open(buf []byte) []byte {
 	if inner := bytes.TrimSpace(r.doc[1 : len(r.doc)-1]); len(inner) > 0 {
 		buf = append(append(buf, ','), inner...)
 	}
-	buf = append(append(buf, `,"meta":{"resourceType":"`...), r.kind...)
+	buf = append(append(buf, `,"meta":{"resourceType":"`...), r.c.Name...)
 	buf = append(append(buf, `","created":"`...), r.created.RFC3339()...)
 	buf = append(append(buf, `","lastModified":"`...), r.changed.RFC3339()...)
 	buf = append(appendString(append(buf, `","location":`...), r.location()), `,"version":`...)
 	return append(appendString(buf, etag(r.version)), '}')
 }
 
-func (r resource) location() string { return r.base + "/" + r.kind + "s/" + r.id }
+func (r resource) location() string { return r.base + "/" + r.c.Name + "s/" + r.id }
 
 // decoded is the resource as a document.
 func (r resource) decoded() map[string]any {
@@ -98,7 +98,7 @@ func (r resource) decoded() map[string]any {
 		doc = map[string]any{}
 	}
 	doc["schemas"], doc["id"] = r.schemas(), r.id
-	doc["meta"] = map[string]any{"resourceType": r.kind, "created": r.created.RFC3339(), "lastModified": r.changed.RFC3339(),
+	doc["meta"] = map[string]any{"resourceType": r.c.Name, "created": r.created.RFC3339(), "lastModified": r.changed.RFC3339(),
 		"location": r.location(), "version": etag(r.version)}
 	return doc
 }

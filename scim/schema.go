@@ -92,6 +92,7 @@ type Compiled struct {
 
 	schemas  []schema.Schema
 	urns     []string
+	keys     [][]byte // of the extensions, as they stand in a stored document: "urn:...":
 	required []*Attr
 	index    map[string]map[string]*Attr // lower-case URN ("" is core) -> lower-case name
 }
@@ -120,6 +121,9 @@ func (c *Compiled) add(s schema.Schema, extension bool) {
 	s.Attributes = slices.Clip(s.Attributes) // the library appends to what it is given
 	c.schemas = append(c.schemas, s)
 	c.urns = append(c.urns, s.ID)
+	if extension {
+		c.keys = append(c.keys, []byte(`"`+s.ID+`":`))
+	}
 	c.index[strings.ToLower(s.ID)] = map[string]*Attr{}
 	for _, a := range s.Attributes {
 		c.put(s.ID, extension, a)

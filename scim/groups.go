@@ -228,7 +228,13 @@ func readGroup(w http.ResponseWriter, r *http.Request) (store.Doc, []store.UserI
 		return nil, nil, err
 	}
 	attrs, err := n.resource(body)
-	return store.Doc(attrs), members, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if attrs["members"] != nil { // spelled with the schema's URN
+		return nil, nil, invalidSyntax(`Send members under the name "members".`)
+	}
+	return store.Doc(attrs), members, nil
 }
 
 // showGroup answers with one group.

@@ -27,6 +27,7 @@ func TestGroupLife(t *testing.T) {
 		d.refused(409, "uniqueness", "displayName", "POST", "/Groups", groupBody("SALES"))
 		d.refused(409, "uniqueness", "externalId", "POST", "/Groups", groupBody("Other", `"externalId":"g1"`))
 		d.refused(400, "invalidValue", "displayName", "POST", "/Groups", `{"schemas":["`+groupURN+`"]}`)
+		d.refused(400, "invalidSyntax", "under the name", "POST", "/Groups", groupBody("Other", `"`+groupURN+`:members":`+memberJSON(a)))
 		d.refused(400, "invalidValue", "nobody", "POST", "/Groups", groupBody("Other", `"members":[{"value":"nobody"}]`))
 
 		want := func(what string, ids ...string) {

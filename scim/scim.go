@@ -7,7 +7,7 @@ rules.
 	request -> authenticate: token -> organization, directory, actor   token.go
 	        -> route, method, type and size                            scim.go
 	        -> decodeObject: bounded JSON                              decode.go
-	        -> normalizer: wire document -> canonical document         normalize.go
+	        -> normalizer: wire document -> canonical document         normalize.go, value.go
 	           or compile: PATCH -> plan                               patch.go, apply.go, members.go
 	        -> one store command                                       users.go, groups.go
 	        -> resource spliced from stored bytes, or a SCIM error     resource.go, fault.go

@@ -7,8 +7,7 @@ import "strings"
 type attributeMap struct {
 	// Subject lists alternatives for the immutable key; several names in one
 	// alternative are joined. When none is there the NameID is used, and instead
-	// of a transient one the attributes that the standard has for this purpose
-	// (saml-subject-id-attr-v1.0).
+	// of a transient one an attribute of lastingSubjects.
 	Subject     [][]string `json:"subject,omitempty"`
 	UserName    []string   `json:"user_name,omitempty"`
 	Email       []string   `json:"email,omitempty"`
@@ -16,6 +15,18 @@ type attributeMap struct {
 	FamilyName  []string   `json:"family_name,omitempty"`
 	DisplayName []string   `json:"display_name,omitempty"`
 	Groups      []string   `json:"groups,omitempty"`
+
+	// NameIDFormat is what our requests ask for unless the connection says
+	// otherwise; empty asks for none.
+	NameIDFormat string `json:"name_id_format,omitempty"`
+}
+
+// lastingSubjects are the attributes that may stand in for a transient NameID:
+// the two made for it (saml-subject-id-attr-v1.0), and eduPersonPrincipalName.
+var lastingSubjects = []string{
+	"urn:oasis:names:tc:SAML:attribute:subject-id",
+	"urn:oasis:names:tc:SAML:attribute:pairwise-id",
+	"urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
 }
 
 // Claim name prefixes of Microsoft's products.
@@ -47,6 +58,14 @@ func generic() attributeMap {
 func attributesFor(vendor string) attributeMap {
 	m := generic()
 	switch vendor {
+	case "okta", "entra", "google", "onelogin", "jumpcloud", "adfs", "auth0", "ping":
+		// Their administrator sets the format; asked for another one they refuse
+		// (AD FS: InvalidNameIDPolicy) or change the key.
+	default:
+		// Not asked, the others send a transient NameID mostly.
+		m.NameIDFormat = formatPersistent
+	}
+	switch vendor {
 	case "okta":
 		m.Subject = [][]string{{"userId"}}
 	case "entra":
@@ -58,7 +77,9 @@ func attributesFor(vendor string) attributeMap {
 	case "jumpcloud":
 		m.Subject = [][]string{{"_id"}}
 	case "shibboleth":
-		m.Subject = [][]string{{"urn:oasis:names:tc:SAML:attribute:subject-id"}, {"urn:oasis:names:tc:SAML:attribute:pairwise-id"}, {"urn:oid:1.3.6.1.4.1.5923.1.1.1.6"}}
+		for _, name := range lastingSubjects {
+			m.Subject = append(m.Subject, []string{name})
+		}
 	case "adfs":
 		m.Subject = [][]string{{claimsXMLSOAP + "objectguid"}}
 	}
@@ -66,25 +87,12 @@ func attributesFor(vendor string) attributeMap {
 }
 
 const (
-	formatPersistent  = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-	formatUnspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
-	formatEmail       = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	formatTransient   = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	formatPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	formatEmail      = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+	formatTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 	subjectNameID = "nameid"
 )
-
-// nameIDFormatFor is the NameID format to ask a vendor for; empty asks for
-// none. Without a wish many providers send a transient one, but these have
-// their own setting for it and refuse or change keys when asked (AD FS answers
-// InvalidNameIDPolicy until a rule exists).
-func nameIDFormatFor(vendor string) string {
-	switch vendor {
-	case "okta", "entra", "google", "onelogin", "jumpcloud", "adfs", "auth0", "ping":
-		return ""
-	}
-	return formatPersistent
-}
 
 // subject finds the immutable key and what kind of key it is.
 func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key, kind string) {
@@ -100,7 +108,7 @@ func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key
 		}
 	}
 	if a.NameID == "" || a.NameIDFormat == formatTransient {
-		for _, name := range []string{"urn:oasis:names:tc:SAML:attribute:subject-id", "urn:oasis:names:tc:SAML:attribute:pairwise-id"} {
+		for _, name := range lastingSubjects {
 			if v := first(values, []string{name}); v != "" {
 				return v, "attribute:" + name
 			}

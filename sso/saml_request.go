@@ -24,7 +24,7 @@ type authnRequest struct {
 	SSOURL       string
 	Binding      string // bindingRedirect or bindingPOST
 	RelayState   string // at most 80 bytes (saml-bindings-2.0 §3.4.3)
-	NameIDFormat string // empty: as the provider is set up
+	NameIDFormat string // empty: as the vendor's preset says
 	ForceAuthn   bool
 	Now          time.Time
 	SignKey      *rsa.PrivateKey // nil: not signed
@@ -58,9 +58,13 @@ func (r authnRequest) element(p samlParty) *etree.Element {
 		AssertionConsumerServiceURL: p.ACS,
 		ProtocolBinding:             bindingPOST,
 	}
-	if r.NameIDFormat != "" {
+	format := r.NameIDFormat
+	if format == "" {
+		format = p.Attributes.NameIDFormat
+	}
+	if format != "" {
 		yes := true
-		request.NameIDPolicy = &saml.NameIDPolicy{Format: &r.NameIDFormat, AllowCreate: &yes}
+		request.NameIDPolicy = &saml.NameIDPolicy{Format: &format, AllowCreate: &yes}
 	}
 	if r.ForceAuthn {
 		request.ForceAuthn = &r.ForceAuthn

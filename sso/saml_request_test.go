@@ -84,3 +84,17 @@ func TestPostRequest(t *testing.T) {
 		t.Errorf("the provider read ACS %q, RelayState %q, %v", acs, form.Get("RelayState"), err)
 	}
 }
+
+func TestAskedNameIDFormat(t *testing.T) {
+	t.Parallel()
+	for vendor, want := range map[string]bool{"custom": true, "keycloak": true, "shibboleth": true, "entra": false, "adfs": false, "google": false} {
+		p := party(ssotest.NewIDP())
+		p.Attributes = attributesFor(vendor)
+		r := request(bindingPOST)
+		r.NameIDFormat = ""
+		policy := r.element(p).FindElement("./NameIDPolicy[@Format='" + formatPersistent + "']")
+		if (policy != nil) != want {
+			t.Errorf("%s: asks for the persistent format: %v, want %v", vendor, policy != nil, want)
+		}
+	}
+}

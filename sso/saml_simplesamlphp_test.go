@@ -85,6 +85,7 @@ func TestSimpleSAMLphp(t *testing.T) {
 	}{
 		{"as it comes", nil},
 		{"our request's signature checked", map[string]string{"validate.authnrequest": "true"}},
+		{"transient NameIDs set there, we ask for persistent", map[string]string{"NameIDFormat": "'" + formatTransient + "'"}},
 		{"assertion signed only", map[string]string{"saml20.sign.response": "false"}},
 		{"response signed only", map[string]string{"saml20.sign.assertion": "false"}},
 		{"sha512", map[string]string{"signature.algorithm": "'http://www.w3.org/2001/04/xmldsig-more#rsa-sha512'"}},

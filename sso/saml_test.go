@@ -59,11 +59,6 @@ func login() ssotest.Login {
 	}
 }
 
-// check runs checkResponse on a document's base64.
-func check(p samlParty, form string) (Profile, samlResult, Trace, error) {
-	return checkResponse(p, samlForm{form}, samlExpect{RequestID: testRequest, Now: now})
-}
-
 // A good case must be accepted, by us and by the two other verifiers.
 type goodCase struct {
 	name  string

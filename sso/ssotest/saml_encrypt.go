@@ -76,7 +76,7 @@ func (e *Encryption) wrap(key []byte) *etree.Element {
 	var wrapped []byte
 	var err error
 	if strings.HasSuffix(algorithm, "rsa-1_5") {
-		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, e.To, key)
+		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, e.To, key) //lint:ignore SA1019 an attack to be refused
 	} else {
 		wrapped, err = rsa.EncryptOAEPWithOptions(rand.Reader, e.To, key, &rsa.OAEPOptions{Hash: hashOf(e.Digest), MGFHash: hashOf(e.Mask)})
 	}

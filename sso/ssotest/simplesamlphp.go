@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -169,13 +170,19 @@ func (s *SimpleSAMLphp) start(tb testing.TB, php string) error {
 	cmd.Env = append(os.Environ(), "SIMPLESAMLPHP_CONFIG_DIR="+s.dir+"/config")
 	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = &output, &output
-	// A group of its own, so that whatever it starts can be ended with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	// A group of its own, so that whatever it starts can be ended with it; and it
+	// ends with us, should the test be killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // Pdeathsig follows the thread that started the child
+		started <- cmd.Start()
+		cmd.Wait()
+		close(ended)
+	}()
+	if err := <-started; err != nil {
 		return fmt.Errorf("start php: %w", err)
 	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
 	stop := func() {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended

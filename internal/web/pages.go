@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,7 +24,8 @@ var own = MustPages(ownTemplates, "templates/fault.html")
 // Pages are a feature's templates inside the common layout.
 //
 // Each file is a page, named without ".html", and defines "title" and "main";
-// both get the page's data as dot. Files that start with "_" are shared parts.
+// both get the page's data as dot. Pages outside the console are narrow unless they
+// define "width" as "wide". Files that start with "_" are shared parts.
 type Pages struct{ byName map[string]*template.Template }
 
 // MustPages reads the files that match pattern. It panics on a bad template:
@@ -85,12 +87,33 @@ func when(v any) template.HTML {
 type view struct {
 	Page    any
 	Flash   string
-	Banner  string
+	Banner  []phrase
 	Actor   access.Actor
 	Signed  bool
 	Console bool // may open the console
 	Org     Org
 	Nav     []navLink
+}
+
+// phrase is a piece of a sentence: words, or an address to click.
+type phrase struct {
+	Text string
+	Link bool
+}
+
+var address = regexp.MustCompile(`https?://[^\s<>"]*[^\s<>".,;:)]`)
+
+// phrases finds the addresses in a sentence.
+func phrases(sentence string) (list []phrase) {
+	for sentence != "" {
+		at := address.FindStringIndex(sentence)
+		if at == nil {
+			return append(list, phrase{Text: sentence})
+		}
+		list = append(list, phrase{Text: sentence[:at[0]]}, phrase{sentence[at[0]:at[1]], true})
+		sentence = sentence[at[1]:]
+	}
+	return list
 }
 
 type navLink struct {
@@ -112,7 +135,7 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name s
 		v.Console = v.Signed && v.Actor.May(access.ViewUsers)
 		v.Nav = s.nav(r)
 		if s.mux.opts.Banner != nil {
-			v.Banner = s.mux.opts.Banner()
+			v.Banner = phrases(s.mux.opts.Banner())
 		}
 	}
 	var b bytes.Buffer

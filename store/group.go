@@ -37,9 +37,8 @@ type NewGroup struct {
 }
 
 const groupColumns = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at,
-	CASE WHEN COALESCE(e.changed_at, 0) > g.updated_at THEN e.changed_at ELSE g.updated_at END AS updated_at, COALESCE(e.n, 0) AS epoch
-	FROM groups g LEFT JOIN (SELECT org_id, group_id, CAST(SUM(n) AS {{int}}) AS n, MAX(changed_at) AS changed_at FROM group_epochs GROUP BY org_id, group_id) e
-	ON e.org_id = g.org_id AND e.group_id = g.id`
+	COALESCE((SELECT MAX(e.changed_at) FROM group_epochs e WHERE e.org_id = g.org_id AND e.group_id = g.id AND e.changed_at > g.updated_at), g.updated_at) AS updated_at,
+	(SELECT COALESCE(CAST(SUM(e.n) AS {{int}}), 0) FROM group_epochs e WHERE e.org_id = g.org_id AND e.group_id = g.id) AS epoch FROM groups g`
 
 // CreateGroup adds a group; a directory becomes its owner. One statement, so fit
 // for Command. Faults: Denied, Invalid (also unknown members), Conflict on

@@ -2,7 +2,6 @@ package store
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -62,13 +61,10 @@ func (tx *Tx) Members(id GroupID, names bool, each func(Member) error) error {
 	}
 }
 
-// countMembers says how many there are, for lists.
-func (tx *Tx) countMembers(id GroupID) (n int, err error) {
+// MemberCount is the number of members of a group.
+func (tx *Tx) MemberCount(id GroupID) (n int, err error) {
 	return n, tx.Get(&n, "SELECT COUNT(*) FROM members WHERE org_id = ? AND group_id = ?", tx.Org(), id)
 }
-
-// MemberCount is the number of members of a group.
-func (tx *Tx) MemberCount(id GroupID) (int, error) { return tx.countMembers(id) }
 
 const insertFirstMembers = `INSERT INTO members (org_id, group_id, user_id, since)
 	SELECT u.org_id, {{as_id}}, u.id, {{as_int}} FROM users u
@@ -162,9 +158,13 @@ func (tx *Tx) checkMembers(ids []UserID) error {
 	if len(known) == len(ids) {
 		return nil
 	}
+	there := make(map[UserID]bool, len(known))
+	for _, id := range known {
+		there[id] = true
+	}
 	var unknown []string
 	for _, id := range ids {
-		if !slices.Contains(known, id) {
+		if !there[id] {
 			unknown = append(unknown, string(id))
 		}
 		if len(unknown) == 5 {

@@ -119,6 +119,9 @@ func (d *Door) VerifyDomain(ctx context.Context, actor access.Actor, domain stri
 			Public: "There is no TXT record " + v.TXTName() + " with the value " + v.TXTValue() + ". A new record can take an hour to be seen."}
 	}
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
 		if v, err = domainIn(tx, name); err != nil || v.Verified() {
 			return err
 		}

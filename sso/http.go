@@ -131,6 +131,9 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	if err := d.write(r, c, work); err != nil {
 		return d.refused(w, r, c, &in.arrival, err, in.trace)
 	}
+	if err := d.opts.Sessions.Forget(r); err != nil { // the browser's former session; the new one stands
+		d.opts.Log.WarnContext(r.Context(), "former session not ended", "error", err)
+	}
 	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
 	d.opts.Sessions.SetCookie(w, token)
 	http.Redirect(w, r, web.Local(next), http.StatusSeeOther)

@@ -515,3 +515,67 @@ func TestConsolePages(t *testing.T) {
 		t.Errorf("metadata: %s", p.body)
 	}
 }
+
+// Over https the SAML cookie is the one kind that a foreign post brings along;
+// everything else stays as strict as it can be.
+func TestCookiesOfPendingSignIns(t *testing.T) {
+	t.Parallel()
+	db := storetest.SQLite(t)
+	for address, c := range map[string]struct {
+		crossSite bool
+		name      string
+		sameSite  http.SameSite
+		secure    bool
+	}{
+		"https://id.example":  {true, "__Host-mreq_", http.SameSiteNoneMode, true},
+		"https://id2.example": {false, "__Host-mreq_", http.SameSiteLaxMode, true},
+		"http://127.0.0.1":    {true, "mreq_", http.SameSiteLaxMode, false},
+	} {
+		d := New(Options{DB: db, PublicURL: address})
+		got := d.cookie("handle", "value", c.crossSite)
+		if !strings.HasPrefix(got.Name, c.name) || got.SameSite != c.sameSite || got.Secure != c.secure || !got.HttpOnly || got.Path != "/" || got.Domain != "" {
+			t.Errorf("%s: %s", address, got)
+		}
+	}
+	// A browser that starts many sign-ins keeps a bounded number of cookies.
+	d := New(Options{DB: db, PublicURL: "https://id.example"})
+	r := httptest.NewRequest("GET", "/", nil)
+	for i := range 12 {
+		r.AddCookie(d.cookie(fmt.Sprint("handle", i), "x", true))
+	}
+	w := httptest.NewRecorder()
+	d.trimCookies(w, r)
+	if n := len(w.Result().Cookies()); n != 12-pendingMax+1 {
+		t.Errorf("%d cookies removed, want %d", n, 12-pendingMax+1)
+	}
+}
+
+// Expired rows go; what is pending stays.
+func TestSweepRemovesWhatHasExpired(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		p := somewhere(t, db, "acme", "saml", "jit")
+		d := New(Options{DB: db, Key: secret.NewKey(), PublicURL: "http://muster.test"})
+		actor := actorOf(p.conn, access.Actor{})
+		old, fresh := ticket{"old", "b"}, ticket{"fresh", "b"}
+		if err := d.open(t.Context(), actor, p.conn, old, pending{ReturnTo: "/account"}, "verifier"); err != nil {
+			t.Fatal(err)
+		}
+		clock.Pass(pendingFor)
+		if err := d.open(t.Context(), actor, p.conn, fresh, pending{ReturnTo: "/account"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.find(t.Context(), actor, p.conn, old); err == nil {
+			t.Error("a sign-in after its time is still pending")
+		}
+		if err := d.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.find(t.Context(), actor, p.conn, fresh); err != nil {
+			t.Errorf("the sweep took a pending sign-in: %v", err)
+		}
+		if n, err := db.Sweep(t.Context(), "DELETE FROM sso_requests WHERE expires_at > ?", 0); err != nil || n != 1 {
+			t.Errorf("%d requests left, %v; want 1", n, err)
+		}
+	})
+}

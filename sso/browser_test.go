@@ -1,0 +1,90 @@
+package sso
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/muster-id/muster/sso/ssotest"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// A real browser keeps Lax cookies back when the provider, on another site, posts
+// its answer. The sign-in must work all the same, by redirect and by post.
+func TestChromiumSignsInAcrossSites(t *testing.T) {
+	t.Parallel()
+	s := serve(t, storetest.SQLite(t))
+	ctx := chromium(t)
+	for name, withoutRedirect := range map[string]bool{"redirect": false, "post": true} {
+		idp := ssotest.NewIDP()
+		idp.Serve(t)
+		// "localhost" and "127.0.0.1" are two sites.
+		idp.URL = strings.Replace(idp.URL, "127.0.0.1", "localhost", 1)
+		metadata := idp.Metadata()
+		if withoutRedirect {
+			metadata = bytes.Replace(metadata, []byte("bindings:HTTP-Redirect"), []byte("bindings:Unknown"), 1)
+		}
+		c := s.create(NewConnection{Protocol: "saml", Metadata: metadata})
+		idp.Next(ssotest.Login{NameID: name})
+
+		tab, closeTab := chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
+		err := chromedp.Do(tab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limited, cancel := context.WithTimeout(tab, time.Minute)
+		err = chromedp.Do(limited, chromedp.Navigate(c.URLs.Login), chromedp.WaitReady(chromedp.CSS("input[name=SAMLResponse]")))
+		if err != nil {
+			t.Fatalf("%s: at the provider: %v", name, err)
+		}
+		where, _ := chromedp.Run(limited, chromedp.Location())
+		if !strings.HasPrefix(where, idp.URL) {
+			t.Fatalf("%s: at %s, want the provider's page", name, where)
+		}
+		if _, err := chromedp.Run(limited, chromedp.Evaluate[bool]("document.forms[0].submit(); true")); err != nil {
+			t.Fatal(err)
+		}
+		// The account page of this test is plain text, which Chromium shows in a <pre>.
+		err = chromedp.Do(limited, chromedp.WaitVisible(chromedp.CSS("pre")))
+		text, _ := chromedp.Run(limited, chromedp.Evaluate[string]("location.pathname + ' ' + document.body.innerText"))
+		if err != nil || !strings.HasPrefix(text, "/account signed in as ") {
+			t.Errorf("%s: ended at %q (%v)", name, text, err)
+		}
+		cancel()
+		closeTab()
+	}
+}
+
+// chromium starts a browser without a window.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	program := ""
+	for _, name := range []string{os.Getenv("CHROME_BIN"), "chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			program = path
+			break
+		}
+	}
+	if program == "" {
+		t.Fatal("no Chromium on PATH; install it (Debian: apt-get install chromium) or name it in CHROME_BIN")
+	}
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))...)
+	ctx, closeTab := chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		chromedp.Cancel(ctx) // waits for the process, so that its folder can go
+		closeTab()
+		stop()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start %s: %v", program, err)
+	}
+	return ctx
+}

@@ -144,12 +144,6 @@ func (p *person) fill(selector, text string) {
 	p.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// choose sets a select.
-func (p *person) choose(selector, value string) {
-	p.t.Helper()
-	p.do(chromedp.SetValue(chromedp.CSS(selector), value))
-}
-
 // js runs a statement in the page.
 func (p *person) js(statement string) {
 	p.t.Helper()

@@ -1,7 +1,9 @@
 package scim
 
 import (
+	"errors"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -288,4 +291,36 @@ func TestFilterEncodings(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A search that takes too long is 400 tooMany, not a rate limit.
+func TestTooLongSearch(t *testing.T) {
+	t.Parallel()
+	l := &list{stream: stream{w: httptest.NewRecorder(), code: 200}}
+	got := toScim(l.finish(fault.TooMany.Say("The search looked at too many entries.")))
+	if got.Status != 400 || got.ScimType != "tooMany" || got.Detail != "The search looked at too many entries." {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// An answer that cannot be finished is not taken for a finished one: before
+// anything is sent there is an error, afterwards the connection breaks.
+func TestBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	w := httptest.NewRecorder()
+	s := &stream{w: w, code: 200, buf: []byte("{")}
+	if err := s.end(broken); err != broken || w.Body.Len() > 0 {
+		t.Errorf("before anything was sent: %v, %d bytes sent", err, w.Body.Len())
+	}
+	s.buf = make([]byte, flushAt)
+	if err := s.more(); err != nil || w.Body.Len() != flushAt {
+		t.Errorf("more: %v, %d bytes sent", err, w.Body.Len())
+	}
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("after something was sent: %v, want the connection to break", p)
+		}
+	}()
+	s.end(broken)
 }

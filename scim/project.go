@@ -88,6 +88,21 @@ func (p *Projection) add(name string) {
 // All tells that nothing is left out, so that stored bytes can go out as they are.
 func (p Projection) All() bool { return p.c == nil }
 
+// whole tells that the stored document is shown as it is: nothing is left out, or
+// nothing but what stands in other tables. Directories ask for
+// excludedAttributes=members all the time.
+func (p Projection) whole() bool {
+	if p.All() {
+		return true
+	}
+	for a := range p.named {
+		if a.Name != "members" && a.Name != "groups" {
+			return false
+		}
+	}
+	return !p.only && len(p.wholeURN) == 0
+}
+
 // Wants tells whether a core attribute is shown, so that what is not shown is not
 // read from the database either.
 func (p Projection) Wants(name string) bool {

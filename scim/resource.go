@@ -18,10 +18,13 @@ func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, 
 	r := resource{c: UserSchema(), id: string(u.ID), base: base, doc: u.Doc,
 		version: strconv.FormatInt(u.Version, 10), created: u.CreatedAt, changed: u.UpdatedAt}
 	active := u.Status != store.Deactivated
-	if p.All() {
+	if p.whole() {
 		buf = r.open(buf)
 		buf = append(append(buf, `,"active":`...), strconv.FormatBool(active)...)
-		return append(appendGroupRefs(append(buf, `,"groups":`...), groups, base), '}')
+		if p.Wants("groups") {
+			buf = appendGroupRefs(append(buf, `,"groups":`...), groups, base)
+		}
+		return append(buf, '}')
 	}
 	doc := r.decoded()
 	doc["active"] = active
@@ -37,7 +40,7 @@ func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, 
 func openGroup(buf []byte, g store.Group, base string, p Projection) []byte {
 	r := resource{c: GroupSchema(), id: string(g.ID), base: base, doc: g.Doc,
 		version: g.ETagVersion(), created: g.CreatedAt, changed: g.UpdatedAt}
-	if p.All() {
+	if p.whole() {
 		return r.open(buf)
 	}
 	doc := r.decoded()

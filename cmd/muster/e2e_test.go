@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/url"
+	"path"
 	"strings"
 	"testing"
 )
@@ -102,6 +103,11 @@ func TestInvitedSignedInAndOut(t *testing.T) {
 	admin.sees("Ivy Invited")
 	admin.quiet()
 	ivy.quiet()
+	for what, secret := range map[string]string{"set-up link": path.Base(setup), "invitation link": path.Base(link), "password": goodPassword} {
+		if strings.Contains(s.log.String(), secret) {
+			t.Errorf("the %s is in the log:\n%s", what, s.log)
+		}
+	}
 }
 
 // Every page of the demo fits a desk and a telephone.
@@ -122,7 +128,7 @@ func TestPagesFit(t *testing.T) {
 		p.shot("person")
 		edit := strings.TrimSuffix(p.where(), "/") + "/edit"
 		for _, page := range []string{"/account", "/console", "/console/acme/users", "/console/acme/users?status=invited", "/console/acme/users?q=nobody-at-all",
-			"/console/acme/invite", "/console/acme/teams", "/console/acme/activity", "/console/acme/directories",
+			"/console/acme/invite", "/console/acme/import", "/console/acme/teams", "/console/acme/activity", "/console/acme/directories",
 			"/console/acme/connections", "/dev/mailbox", "/password/forgot"} {
 			if status := p.open(s.url + page); status != 200 {
 				t.Errorf("%s: %d, want 200", page, status)

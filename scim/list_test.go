@@ -324,3 +324,28 @@ func TestBrokenAnswers(t *testing.T) {
 	}()
 	s.end(broken)
 }
+
+// The longest and deepest filters that are read can also be searched by.
+func TestFiltersAtTheBoundsAreFound(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		d.user("jane", `"title":"x"`)
+		for name, filter := range map[string]string{
+			"or":       `title pr` + strings.Repeat(` or title pr`, maxFilterTerms-1),
+			"and":      `title pr` + strings.Repeat(` and title pr`, maxFilterTerms-1),
+			"equal":    `title eq "x"` + strings.Repeat(` or userName eq "y"`, maxFilterTerms-1),
+			"elements": `title pr` + strings.Repeat(` or emails[type eq "work"].value pr`, 100),
+			"mail":     `title pr` + strings.Repeat(` or emails eq "a@b.example"`, 250),
+			"not":      strings.Repeat(`not (`, maxFilterDepth) + `title pr` + strings.Repeat(`)`, maxFilterDepth),
+			"mixed":    strings.Repeat(`title pr and not (name.givenName pr or `, maxFilterDepth-1) + `active eq false` + strings.Repeat(`)`, maxFilterDepth-1),
+			"presence": `title pr` + strings.Repeat(` or addresses pr`, 200),
+			"letters":  `title pr or title co "` + strings.Repeat("éÉßäöüñ", 12) + `АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩ"`,
+		} {
+			got := d.get("/Users", "filter", filter)
+			if names := d.names(got); len(names) != 1 {
+				t.Errorf("%s: %v", name, names)
+			}
+		}
+	})
+}

@@ -20,6 +20,7 @@ type editPage struct {
 	ID        store.UserID
 	Name      string
 	Directory string // who manages the attributes; empty: nobody
+	Rows      [][]web.Field
 	Other     []string
 	Roles     []web.Option
 	Teams     []web.Option
@@ -63,7 +64,22 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 			p.Form.Set("teams", posted.All("teams")...)
 		}
 	}
+	p.Rows = attributeRows(p.Form)
 	return pages.Write(w, r, status, "edit", p)
+}
+
+// attributeRows are the fields of the document, two side by side.
+func attributeRows(f web.Form) [][]web.Field {
+	plain := func(name, label string, attrs ...string) web.Field {
+		return f.Input(name, label, append([]string{"autocomplete=off", "maxlength=254"}, attrs...)...)
+	}
+	return [][]web.Field{
+		{plain("given_name", "First name"), plain("family_name", "Last name")},
+		{plain("display_name", "Shown as", "help=Empty: first and last name."), plain("user_name", "User name", "required", "help=Unique here. What directories match by.")},
+		{plain("email", "E-mail address", "type=email"), plain("phone", "Phone", "type=tel")},
+		{plain("title", "Title"), plain("department", "Department")},
+		{plain("manager", "Manager", "help=Address or user name of somebody here."), plain("employee_number", "Employee number", "help=As in your own records.")},
+	}
 }
 
 func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {

@@ -125,7 +125,7 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 		why := "given by hand"
 		switch g.Kind {
 		case "default":
-			why = "everybody without another role"
+			why = "the default, as no other role was given"
 		case "group":
 			why = "through a group"
 			for _, ref := range p.Groups {
@@ -172,6 +172,9 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 	}
 	if c.opt.Sessions != nil && p.User.Status == store.Active {
 		p.Sessions, err = c.opt.Sessions.List(tx, id)
+		for i := range p.Sessions {
+			p.Sessions[i].Method = methodName(p.Sessions[i].Method)
+		}
 	}
 	return err
 }

@@ -127,7 +127,11 @@ func (d *Door) Accept(ctx context.Context, from access.Actor, token, password st
 		if !won || now.Status != store.Invited {
 			return errLost
 		}
-		if w.User, err = tx.ActivateUser(o.UserID, "invitation accepted"); err != nil {
+		w.User, err = tx.ActivateUser(o.UserID, "invitation accepted")
+		if fault.Is(err, fault.Denied) { // deactivated at this very moment
+			return errLost
+		}
+		if err != nil {
 			return err
 		}
 		if w.User.Version != now.Version+1 || w.User.DirectoryID != now.DirectoryID {

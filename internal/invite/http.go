@@ -24,6 +24,11 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.InviteUsers, "POST /console/{org}/invite", d.create)
 	m.Console(access.InviteUsers, "POST /console/{org}/users/{user}/invitation/resend", d.resend)
 	m.Console(access.InviteUsers, "POST /console/{org}/users/{user}/invitation/cancel", d.withdraw)
+	m.Console(access.CreateUsers, "GET /console/{org}/import", d.importForm)
+	m.Console(access.CreateUsers, "POST /console/{org}/import", d.upload)
+	m.Console(access.CreateUsers, "GET /console/{org}/import/template.csv", d.sample)
+	m.Console(access.CreateUsers, "GET /console/{org}/import/{import}", d.preview)
+	m.Console(access.CreateUsers, "POST /console/{org}/import/{import}", d.confirm)
 }
 
 // acceptPage is what the invited person sees.

@@ -7,7 +7,7 @@ mail, or many from a CSV file.
 	Cancel   ends the invitation and deletes the person who never accepted; the name is free
 	Accept   checks the password, hashes it, then in one transaction: claims the
 	         invitation, activates the person, sets the password, starts the session
-	Import   see csv.go (reading a file), plan.go (what a row would do) and apply.go (doing it)
+	Import   a sheet from ReadCSV (csv.go): what each line would do (plan.go), and doing it (import.go)
 
 A link is a secret of 256 random bits behind the organization's id, so that its
 look-up leads with org_id like every other; only its hash is stored. Opening a

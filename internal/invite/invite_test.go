@@ -3,6 +3,7 @@ package invite_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ func newStage(t *testing.T, db *store.DB) *stage {
 		t.Fatal(err)
 	}
 	s.door = invite.New(invite.Options{
-		DB: db, PublicURL: "http://127.0.0.1:8080",
+		DB: db, PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
 		Sessions:  session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
 		Passwords: password.New(password.Options{DB: db, Params: password.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}}),
 		Queue: func(tx *store.Tx, m mail.Message) error {

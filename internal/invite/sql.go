@@ -81,3 +81,30 @@ func newest(tx *store.Tx, users []store.UserID) (rows []Invitation, err error) {
 	}
 	return rows, tx.Select(&rows, newestInvitations, tx.Org(), string(list))
 }
+
+// upload is a CSV file between upload and confirmation.
+type upload struct {
+	Name   string `db:"name"`
+	Invite bool   `db:"invite"`
+	Data   []byte `db:"data"`
+}
+
+// keepUpload stores a file, and drops those that nobody confirmed.
+func keepUpload(tx *store.Tx, id uploadID, u upload) error {
+	if _, err := tx.Exec("DELETE FROM imports WHERE org_id = ? AND created_at < ?", tx.Org(), tx.Now().Add(-uploadTTL)); err != nil {
+		return err
+	}
+	_, err := tx.Exec("INSERT INTO imports (org_id, id, name, invite, data, created_at) VALUES (?, ?, ?, ?, ?, ?)", tx.Org(), id, u.Name, u.Invite, u.Data, tx.Now())
+	return err
+}
+
+func findUpload(tx *store.Tx, id uploadID) (u upload, err error) {
+	return u, tx.Get(&u, "SELECT name, invite, data FROM imports WHERE org_id = ? AND id = ? AND created_at >= ?", tx.Org(), id, tx.Now().Add(-uploadTTL))
+}
+
+// takeUpload tells whether it was this call that removed the file: of two
+// confirmations at once one goes on.
+func takeUpload(tx *store.Tx, id uploadID) (bool, error) {
+	n, err := tx.Exec("DELETE FROM imports WHERE org_id = ? AND id = ?", tx.Org(), id)
+	return n > 0, err
+}

@@ -29,7 +29,8 @@ CREATE TABLE invitation_links (
   PRIMARY KEY (org_id, token_hash)
 ){{strict}};
 
--- CSV files between upload and confirmation; kept for an hour.
+-- CSV files between upload and confirmation: good for an hour, removed by the import
+-- or by the next upload after that.
 CREATE TABLE imports (
   org_id     {{id}} NOT NULL,
   id         {{id}} NOT NULL,

@@ -75,7 +75,7 @@ func (s *Store) Verify(ctx context.Context, try Try) ([]Account, error) {
 }
 
 func noMatch() error {
-	return fault.Invalid.On("password", "This address and password do not match. Check both, or set a new password below.")
+	return fault.Invalid.Say("This address and password do not match. Check both, or set a new password below.")
 }
 
 func (s *Store) candidates(ctx context.Context, try Try) (found []candidate, err error) {

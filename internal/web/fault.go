@@ -94,7 +94,11 @@ func (m *Mux) show(w *response, r *http.Request, status int, p problem) {
 		json.NewEncoder(w).Encode(p)
 		return
 	}
-	if err := own.Write(w, r, status, "fault", p); err != nil {
+	page := struct {
+		problem
+		Signed bool
+	}{p, Actor(r).Signed()}
+	if err := own.Write(w, r, status, "fault", page); err != nil {
 		m.log.ErrorContext(r.Context(), "error page", "request_id", p.RequestID, "error", err)
 		http.Error(w, p.Title+". Reference: "+p.RequestID, status)
 	}

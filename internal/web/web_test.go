@@ -427,7 +427,7 @@ func TestLocalStaysHere(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "account", "https://evil.example", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil", "/\\/evil",
+		"", "account", "https://evil.example", "//evil.example", "///evil.example", "//", "//?x", "//#x", "/\\evil.example", "\\\\evil", "/\\/evil",
 		"/%2f/evil.example", "/%5cevil.example", "/./" + "/evil.example", "/../x", "/a/../b", "/a//evil", "javascript:alert(1)", "/\t/evil.example", "/\n/evil", "\t//evil",
 		" //evil", "/ /evil", "/x\r\nSet-Cookie: a=b", "/%00\x00", "/\u0085x", "http:/evil", "/%zz", "/%09/evil", strings.Repeat("/a", 2000),
 	} {

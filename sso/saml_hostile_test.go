@@ -169,6 +169,7 @@ func syntaxCases() []hostileCase {
 			}
 			return []byte(b.String())
 		})},
+		{name: "too many namespaces in scope", stop: "xml", login: replace("<saml:Subject>", "<a"+manyNamespaces(40)+"><b"+manyNamespaces(40)+"/></a><saml:Subject>")},
 		{name: "sibling flood", stop: "xml", login: replace("<saml:Subject>", strings.Repeat("<a/>", 30_000)+"<saml:Subject>")},
 		{name: "attribute flood", stop: "xml", login: replace("<saml:Subject>", "<saml:Subject "+manyAttributes(2000)+">")},
 	}
@@ -292,16 +293,22 @@ func decryptionCases() []hostileCase {
 				}
 			}
 		}},
-		{name: "many keys to unwrap", stop: "decryption", login: func(l *ssotest.Login) {
-			l.Encrypt = &ssotest.Encryption{To: &ssotest.OtherSigner().Key.PublicKey}
+		{name: "the right key after many wrong ones", stop: "decryption", login: func(l *ssotest.Login) {
+			sealed(ssotest.SignAssertion, ssotest.Encryption{})(l)
 			l.Signed = func(response *etree.Element) {
 				info := response.FindElement(".//KeyInfo")
-				for i := range 300 {
+				for i := range 20 {
 					key := info.SelectElement("EncryptedKey").Copy()
 					key.CreateAttr("Id", fmt.Sprint("_k", i))
-					info.AddChild(key)
+					key.FindElement(".//CipherValue").SetText("AAAA")
+					info.InsertChildAt(0, key)
 				}
 			}
+		}},
+		{name: "one ID inside and outside", stop: "decryption.content", login: func(l *ssotest.Login) {
+			sealed(ssotest.SignAssertion, ssotest.Encryption{})(l)
+			l.Assertion = func(a *saml.Assertion) { a.ID = "_same" }
+			l.Response = func(r *saml.Response) { r.ID = "_same" }
 		}},
 	}
 	for _, n := range []int{0, 1, 11, 12, 15, 16, 17, 27, 28, 31, 33} {

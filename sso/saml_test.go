@@ -136,6 +136,11 @@ func goodCases() []goodCase {
 		}, want: groups(1500)},
 		{name: "inherited namespaces", login: func(l *ssotest.Login) { l.Signed = inheritNamespaces }},
 		{name: "pretty-printed signature", crew: "goxmldsig wants base64 without spaces", login: func(l *ssotest.Login) { l.Signed = wrapSignatureValue }},
+		{name: "signatures at the end", login: func(l *ssotest.Login) { l.Sign, l.Signed = ssotest.SignResponse, signatureLast }},
+		{name: "signatures at the end, both", login: func(l *ssotest.Login) {
+			l.Sign, l.Signed = ssotest.SignBoth, signatureLast
+			l.Attributes["groups"] = many(1500)
+		}, crew: "panics past 1,000 elements"},
 		{name: "byte order mark and XML declaration", login: func(l *ssotest.Login) {
 			l.Bytes = func(b []byte) []byte {
 				return append([]byte("\ufeff<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), b...)
@@ -190,6 +195,12 @@ func wrapSignatureValue(response *etree.Element) {
 	value := response.FindElement("//SignatureValue")
 	text := value.Text()
 	value.SetText("\n    " + text[:64] + "\r\n\t" + text[64:] + "\n  ")
+}
+
+// signatureLast moves the response's signature behind the assertion, where the
+// schema does not want it but some providers put it.
+func signatureLast(response *etree.Element) {
+	response.AddChild(response.SelectElement("Signature"))
 }
 
 // keyInfo puts something else into the signature's KeyInfo.

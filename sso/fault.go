@@ -55,6 +55,9 @@ func refusalOf(err error, trace Trace) *refusal {
 	kind := fault.Of(err)
 	a := answers[kind]
 	r := &refusal{status: a.status, check: kind.String(), sentence: orElse(fault.Public(err), a.plain), trace: trace}
+	if kind == fault.Unavailable || fault.Field(err) != "" { // about settings, which are the administrator's
+		r.sentence, r.hint = a.plain, fault.Public(err)
+	}
 	if c, failed := trace.Failed(); failed {
 		r.check, r.hint = c.Name, c.Hint
 	}

@@ -13,11 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/crewjam/saml"
 	"golang.org/x/net/html"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -337,7 +339,22 @@ func TestAnswersWorkOnce(t *testing.T) {
 	})
 }
 
-// The replay record stops an answer even where its request is pending again.
+// The replay record stops an assertion that was used, even where each of two
+// pending sign-ins gets a response of its own around it.
+func TestAssertionsWorkOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.saml("jit")
+		idp.Next(ssotest.Login{NameID: "ada-id", Assertion: func(a *saml.Assertion) { a.ID = "_one" }})
+		if p := newBrowser(t).samlSignIn(c.URLs.Login); !p.signedIn() {
+			t.Fatalf("status %d: %s", p.status, p.body)
+		}
+		s.refused(newBrowser(t).samlSignIn(c.URLs.Login), "replay")
+	})
+}
+
+// Used answers are known by connection: providers number as they like.
 func TestUsedAnswersAreRemembered(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -548,6 +565,52 @@ func TestCookiesOfPendingSignIns(t *testing.T) {
 	if n := len(w.Result().Cookies()); n != 12-pendingMax+1 {
 		t.Errorf("%d cookies removed, want %d", n, 12-pendingMax+1)
 	}
+}
+
+// Using a pending sign-in up asks for everything again that finding it asked for.
+func TestTicketsAreHeldToBrowserConnectionAndTime(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		p := somewhere(t, db, "acme", "saml", "jit")
+		other, stranger := p.connection("other", "saml", "jit"), somewhere(t, db, "b", "saml", "jit")
+		d := New(Options{DB: db, Key: secret.NewKey(), PublicURL: "http://muster.test"})
+		good := ticket{"handle", "browser"}
+		if err := d.open(t.Context(), actorOf(p.conn, access.Actor{}), p.conn, good, pending{RequestID: "r", ReturnTo: "/account"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		try := func(c Connection, k ticket) (got pending, err error) {
+			err = db.Write(t.Context(), actorOf(c, access.Actor{}), func(tx *store.Tx) (err error) {
+				got, err = take(tx, c, k)
+				return err
+			})
+			return got, err
+		}
+		for name, c := range map[string]struct {
+			conn Connection
+			t    ticket
+		}{
+			"another browser":      {p.conn, ticket{"handle", "else"}},
+			"no cookie":            {p.conn, ticket{"handle", ""}},
+			"another handle":       {p.conn, ticket{"else", "browser"}},
+			"another connection":   {other, good},
+			"another organization": {stranger.conn, good},
+		} {
+			if got, err := try(c.conn, c.t); !fault.Is(err, fault.Expired) {
+				t.Errorf("%s: took %+v, %v", name, got, err)
+			}
+		}
+		clock.Pass(pendingFor)
+		if got, err := try(p.conn, good); !fault.Is(err, fault.Expired) {
+			t.Errorf("too late: took %+v, %v", got, err)
+		}
+		clock.Pass(-time.Second)
+		if got, err := try(p.conn, good); err != nil || got.RequestID != "r" {
+			t.Errorf("in time: %+v, %v", got, err)
+		}
+		if got, err := try(p.conn, good); !fault.Is(err, fault.Expired) {
+			t.Errorf("a second time: took %+v, %v", got, err)
+		}
+	})
 }
 
 // Expired rows go; what is pending stays.

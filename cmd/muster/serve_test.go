@@ -60,16 +60,22 @@ func TestCrashLeavesNoHalfChange(t *testing.T) {
 					}
 					mu.Lock()
 					created[name] = true
-					if len(created) == 100 {
+					if len(created) == 60 {
 						close(enough)
 					}
 					mu.Unlock()
 				}
 			})
 		}
-		<-enough
+		stopped := make(chan struct{})
+		go func() { writers.Wait(); close(stopped) }()
+		select {
+		case <-enough:
+		case <-stopped:
+			t.Fatalf("only %d people were written", len(created))
+		}
 		s.kill()
-		writers.Wait()
+		<-stopped
 
 		s = p.serve() // it comes up again by itself
 		people, creations := p.truth()

@@ -228,19 +228,17 @@ func freePort() (int, error) {
 }
 
 // removeLeftovers deletes the folders of test servers that no longer run: a
-// process that is killed cannot clean up after itself.
+// process that is killed cannot clean up after itself. Only old ones: a server
+// that is being made looks like an abandoned one for a moment.
 func removeLeftovers() {
 	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), "muster-postgres-*"))
 	for _, dir := range folders {
-		pid, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
-		if err != nil {
-			if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
-				os.RemoveAll(dir)
-			}
+		if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < 10*time.Minute {
 			continue
 		}
+		pid, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
 		line, _, _ := strings.Cut(string(pid), "\n")
-		if n, err := strconv.Atoi(line); err == nil && syscall.Kill(n, 0) == syscall.ESRCH {
+		if n, bad := strconv.Atoi(line); err != nil || bad != nil || syscall.Kill(n, 0) == syscall.ESRCH {
 			os.RemoveAll(dir)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -68,9 +69,17 @@ func (h *handler) schemas(w http.ResponseWriter, r *http.Request, id string) err
 		if m["description"] == "" {
 			delete(m, "description")
 		}
+		if s.ID == userURN && from(r.Context()).quirks.PasswordHandling == rejectIt {
+			withoutPassword(m) // what is refused is not offered
+		}
 		all = append(all, m)
 	}
 	return discover(w, r, "Schema", id, all)
+}
+
+func withoutPassword(user map[string]any) {
+	list, _ := user["attributes"].([]map[string]any)
+	user["attributes"] = slices.DeleteFunc(slices.Clone(list), func(a map[string]any) bool { return a["name"] == "password" })
 }
 
 // servedSchemas are the schemas of the resources, and of the discovery resources.

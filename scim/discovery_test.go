@@ -17,6 +17,17 @@ import (
 	"github.com/muster-id/muster/store/storetest"
 )
 
+// What a directory's mode refuses, its schema does not offer.
+func TestStrictOffersNoPassword(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]bool{"compat": true, "strict": false} {
+		d := openDoor(t, storetest.SQLite(t), NewDirectory{Name: mode, Mode: mode})
+		if got := strings.Contains(d.must(200, "GET", "/Schemas/"+userURN, "").raw, `"password"`); got != want {
+			t.Errorf("%s: the schema has a password: %v, want %v", mode, got, want)
+		}
+	}
+}
+
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
 	d := openDoor(t, storetest.SQLite(t), NewDirectory{})

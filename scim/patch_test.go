@@ -237,7 +237,7 @@ func TestPatchMembers(t *testing.T) {
 		{"nested group by $ref", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","$ref":"https://x/scim/v2/d/Groups/1"}]}`, "invalidValue: a group cannot be a member"},
 		{"no value", compat, `{"op":"add","path":"members","value":[{"display":"x"}]}`, `invalidValue: has no \"value\"`},
 		{"filter on the name", compat, `{"op":"remove","path":"members[display eq \"x\"]"}`, "invalidFilter: members are chosen by value"},
-		{"a member's name", compat, `{"op":"replace","path":"members[value eq \"` + a + `\"].display","value":"x"}`, "mutability: cannot be changed"},
+		{"a member's name", compat, `{"op":"replace","path":"members[value eq \"` + a + `\"].display","value":"x"}`, "mutability: read-only"},
 		{"add with a filter", compat, `{"op":"add","path":"members[value eq \"` + a + `\"]","value":{}}`, "invalidPath: without a filter"},
 		{"strict: remove with a value", strict, `{"op":"remove","path":"members","value":[` + one(a) + `]}`, "invalidSyntax: remove takes no value"},
 	} {

@@ -180,7 +180,7 @@ func has(t *testing.T, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
 		if !strings.Contains(text, w) {
-			t.Errorf("no %q in: %s", w, text)
+			t.Errorf("no %q in: %.1500s", w, text)
 		}
 	}
 }
@@ -189,7 +189,7 @@ func hasNot(t *testing.T, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
 		if strings.Contains(text, w) {
-			t.Errorf("%q in: %s", w, text)
+			t.Errorf("%q in: %.1500s", w, text)
 		}
 	}
 }

@@ -1,0 +1,158 @@
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+func TestTheActivityPage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.post("boss", s.path("/users/{agent}/deactivate"), 303, url.Values{"why": {"left <b>us</b>"}})
+		text := s.page("viewer", "/console/acme/activity")
+		has(t, text, "boss deactivated Agent Person : “left <b>us</b>”", "from 192.0.2.1", "status", "active → deactivated", "made the group", "connected the directory Okta Prod")
+		has(t, s.page("viewer", "/console/acme/activity?action=user.deactivate"), "Agent Person", "Clear")
+		hasNot(t, s.page("viewer", "/console/acme/activity?action=user.deactivate"), "added")
+		for _, person := range []string{"agent@acme.example", string(s.people["agent"])} {
+			text := s.page("viewer", "/console/acme/activity?person="+person)
+			has(t, text, "Activity of Agent Person", "deactivated")
+			hasNot(t, text, "Scott")
+		}
+		has(t, s.page("viewer", "/console/acme/activity?action=nothing.like.it"), "Nothing of this kind has happened")
+		w := s.do("viewer", "GET", "/console/acme/activity?person=nobody", nil)
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("an unknown person: %d", w.Code)
+		}
+		has(t, webtest.Text(webtest.Page(t, w.Body.String())), "There is nobody with the address or user name")
+		if w := s.do("viewer", "GET", "/console/acme/activity?before=x", nil); w.Code != http.StatusNotFound {
+			t.Errorf("an odd cursor: %d", w.Code)
+		}
+	})
+}
+
+func TestActivityGoesBackPageByPage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			for i := range 130 {
+				if err := tx.Record(store.Activity{Action: "test.step", TargetKind: "thing", TargetID: "x", TargetName: fmt.Sprintf("step-%03d.", i)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		seen := map[string]bool{}
+		next := "?action=test.step"
+		for pages := 0; next != ""; pages++ {
+			if pages == 5 {
+				t.Fatal("it never ends")
+			}
+			doc := webtest.Page(t, s.do("boss", "GET", "/console/acme/activity"+next, nil).Body.String())
+			text := webtest.Text(doc)
+			for i := range 130 {
+				if name := fmt.Sprintf("step-%03d.", i); strings.Contains(text, name) {
+					if seen[name] {
+						t.Errorf("%s twice", name)
+					}
+					seen[name] = true
+				}
+			}
+			next = ""
+			for _, a := range webtest.All(doc, "a") {
+				if webtest.Attr(a, "rel") == "next" {
+					next = webtest.Attr(a, "href")
+				}
+			}
+		}
+		if len(seen) != 130 {
+			t.Errorf("%d of 130 rows seen", len(seen))
+		}
+	})
+}
+
+func TestTeams(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		has(t, s.page("viewer", "/console/acme/teams"), "Support", "Everyone", "Okta Prod")
+		hasNot(t, s.page("viewer", "/console/acme/teams"), "New team")
+		s.post("boss", "/console/acme/teams", 303, url.Values{"name": {"Sales"}})
+		has(t, s.post("boss", "/console/acme/teams", 409, url.Values{"name": {"SALES"}}), `href="#f-name"`)
+
+		at := s.path("/teams/{Support}")
+		has(t, s.page("boss", at), "2 members", "Agent Person", "Remove", "Delete Support")
+		s.post("boss", at+"/add", 303, url.Values{"who": {"dora@acme.example"}})
+		s.post("boss", at+"/add", 303, url.Values{"who": {"dora@acme.example"}})
+		has(t, s.post("boss", at+"/add", 400, url.Values{"who": {"nobody"}}), `href="#f-who"`)
+		has(t, s.page("boss", at), "3 members")
+		s.post("boss", at+"/remove", 303, url.Values{"user": {string(s.people["dora"])}})
+		has(t, s.page("viewer", at), "2 members")
+		s.post("boss", at+"/rename", 303, url.Values{"name": {"Help"}})
+		has(t, s.page("viewer", at), "Help")
+		has(t, s.post("boss", at+"/rename", 409, url.Values{"name": {"sales"}}), "displayName")
+		s.post("boss", at+"/delete", 303, nil)
+		if w := s.do("boss", "GET", at, nil); w.Code != http.StatusNotFound {
+			t.Errorf("a deleted team: %d", w.Code)
+		}
+		managed := s.path("/teams/{Everyone}")
+		text := s.page("boss", managed)
+		has(t, text, "managed by the directory Okta Prod")
+		hasNot(t, text, "Rename", "Remove")
+		for _, change := range []string{"/rename", "/add", "/remove", "/delete"} {
+			s.post("boss", managed+change, 403, url.Values{"name": {"x"}, "who": {"dora@acme.example"}, "user": {string(s.people["scott"])}})
+		}
+		has(t, s.page("viewer", managed), "1 member", "Scott Person")
+	})
+}
+
+func TestDirectories(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		text := s.page("boss", "/console/acme/directories")
+		has(t, text, "Okta Prod", "Waiting for the first request", "/scim/v2/"+string(s.okta.ID))
+		body := s.post("boss", "/console/acme/directories", 200, url.Values{"name": {"Entra"}, "vendor": {"entra"}, "mode": {"strict"}})
+		has(t, body, "the-token", "Entra is ready")
+		text = s.page("boss", "/console/acme/directories")
+		has(t, text, "Entra ID", "strict")
+		hasNot(t, text, "the-token")
+		has(t, s.post("boss", "/console/acme/directories", 400, url.Values{"name": {" "}, "vendor": {"okta"}}), `href="#f-name"`)
+	})
+}
+
+func TestTwoThousandPeople(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		var wg sync.WaitGroup
+		for part := range 8 {
+			wg.Go(func() {
+				for i := range 250 {
+					name := fmt.Sprintf("p%d.%d@many.example", part, i)
+					err := db.Command(ctx, s.muster, func(tx *store.Tx) error {
+						_, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: name, Email: name, GivenName: "Many", FamilyName: fmt.Sprintf("People %d", i)}.Doc(), Source: store.FromCSV, Roles: []string{access.Agent}, Reason: store.Manual})
+						return err
+					})
+					if err != nil {
+						t.Errorf("%s: %v", name, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		has(t, s.page("viewer", "/console/acme/users"), "2 006 people", "Page 1 of 41")
+		text := s.page("viewer", "/console/acme/users?q=many+p3&source=csv&page=5")
+		has(t, text, "250 of 2 006", "Page 5 of 5", "Previous")
+		doc := webtest.Page(t, s.do("viewer", "GET", "/console/acme/users?sort=-created&page=41", nil).Body.String())
+		if n := len(webtest.All(doc, "tr")) - 1; n != 6 {
+			t.Errorf("the last page has %d people, want 6", n)
+		}
+	})
+}

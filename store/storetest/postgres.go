@@ -128,7 +128,7 @@ func RunPostgres() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "muster-postgres-")
+	dir, err := os.MkdirTemp("", "muster-testpg-")
 	if err != nil {
 		return "", err
 	}
@@ -231,7 +231,7 @@ func freePort() (int, error) {
 // process that is killed cannot clean up after itself. Only old ones: a server
 // that is being made looks like an abandoned one for a moment.
 func removeLeftovers() {
-	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), "muster-postgres-*"))
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), "muster-testpg-*"))
 	for _, dir := range folders {
 		if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < 10*time.Minute {
 			continue

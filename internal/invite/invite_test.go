@@ -373,7 +373,11 @@ func TestTheLinkFollowsThePerson(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		wantFault(t, "adopted by a directory", s.accept(made.Link), fault.Expired)
+		err := s.accept(made.Link)
+		wantFault(t, "adopted by a directory", err, fault.Expired)
+		if !strings.Contains(fault.Public(err), "Sign in") {
+			t.Errorf("adopted: %s", fault.Public(err))
+		}
 	})
 }
 

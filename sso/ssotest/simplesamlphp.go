@@ -236,9 +236,14 @@ func (s *SimpleSAMLphp) log() string {
 	return string(b[max(0, len(b)-8000):])
 }
 
+// write puts a file in place whole: PHP may be reading the old one.
 func (s *SimpleSAMLphp) write(tb testing.TB, name, text string) {
 	tb.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+	file := filepath.Join(s.dir, name)
+	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -67,7 +67,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 			return u, err
 		}
 	}
-	n, err := tx.change(head, steps, act)
+	n, err := tx.change(head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
 	if err != nil {
 		return u, taken(err, next.UserName, next.ExternalID)
 	}

@@ -60,8 +60,12 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 		if err := tx.checkMembers(members); err != nil {
 			return Group{}, err
 		}
-		steps = append(tx.adoptSteps(members), step{insertFirstMembers, []any{g.ID, g.CreatedAt, tx.Org(), jsonList(members)}})
+		if _, err := tx.adopt(members); err != nil {
+			return Group{}, err
+		}
+		steps = append(steps, step{insertFirstMembers, []any{g.ID, g.CreatedAt, tx.Org(), jsonList(members)}})
 	}
+	steps = append(steps, tx.countStep(countGroups, g.DirectoryID, 1))
 	_, err := tx.change(step{`INSERT INTO groups (org_id, id, directory_id, name, name_key, unique_name, external_id, doc, version, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)`,
 		[]any{tx.Org(), g.ID, g.DirectoryID, g.Name, Fold(g.Name), !in.SharedName, orNull(g.ExternalID), string(g.Doc), g.CreatedAt, g.CreatedAt}}, steps,
@@ -305,11 +309,12 @@ func (tx *Tx) DeleteGroup(id GroupID) error {
 	for _, query := range []string{
 		"DELETE FROM members WHERE org_id = ? AND group_id = ?",
 		"DELETE FROM group_epochs WHERE org_id = ? AND group_id = ?",
-		"DELETE FROM groups WHERE org_id = ? AND id = ?",
 	} {
 		if _, err := tx.Exec(query, tx.Org(), id); err != nil {
 			return err
 		}
 	}
-	return tx.Record(Activity{Action: "group.delete", TargetKind: "group", TargetID: string(id), TargetName: g.Name})
+	_, err = tx.change(step{"DELETE FROM groups WHERE org_id = ? AND id = ?", []any{tx.Org(), id}}, []step{tx.countStep(countGroups, g.DirectoryID, -1)},
+		Activity{Action: "group.delete", TargetKind: "group", TargetID: string(id), TargetName: g.Name})
+	return err
 }

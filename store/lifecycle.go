@@ -47,7 +47,7 @@ func (tx *Tx) ActivateUser(id UserID, why string) (User, error) {
 	}
 	next := u
 	next.Status, next.Version, next.UpdatedAt = Active, u.Version+1, tx.Now()
-	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, "", next.UpdatedAt, tx.Org(), id, u.Version}}, "user.activate", why)
+	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, "", next.UpdatedAt, tx.Org(), id, u.Version}}, nil, "user.activate", why)
 }
 
 // DeleteUser takes a person out of sight: gone from every list and group, the
@@ -70,7 +70,7 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 	next.Status, next.EndedBy, next.Version, next.UpdatedAt, next.DeletedAt = Deleted, tx.actor.Kind, u.Version+1, tx.Now(), tx.Now()
 	_, err = tx.moved(u, next, step{`UPDATE users SET status = 'deleted', ended_by = ?, version = version + 1, updated_at = ?, deleted_at = ?
 		WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`,
-		[]any{next.EndedBy, next.UpdatedAt, next.DeletedAt, tx.Org(), id, u.Version}}, "user.delete", why)
+		[]any{next.EndedBy, next.UpdatedAt, next.DeletedAt, tx.Org(), id, u.Version}}, []step{tx.countStep(countUsers, u.DirectoryID, -1)}, "user.delete", why)
 	if err != nil {
 		return u, err
 	}
@@ -119,7 +119,7 @@ func (tx *Tx) RestoreUser(id UserID, why string) (User, error) {
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
 	next, err = tx.moved(u, next, step{`UPDATE users SET status = 'deactivated', ended_by = ?, directory_id = NULL, version = version + 1, updated_at = ?, deleted_at = 0
 		WHERE org_id = ? AND id = ? AND version = ? AND status = 'deleted'`,
-		[]any{next.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}}, "user.restore", why)
+		[]any{next.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}}, []step{tx.countStep(countUsers, "", 1)}, "user.restore", why)
 	if err != nil {
 		return u, err
 	}
@@ -148,11 +148,12 @@ func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	}
 	next := u
 	next.DirectoryID, next.Version, next.UpdatedAt = "", u.Version+1, tx.Now()
-	return tx.moved(u, next, step{updateUserStatus, []any{next.DirectoryID, u.Status, u.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}}, "user.detach", why)
+	return tx.moved(u, next, step{updateUserStatus, []any{next.DirectoryID, u.Status, u.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}},
+		tx.moveSteps(u.DirectoryID, ""), "user.detach", why)
 }
 
 // moved writes a change of state with its activity row.
-func (tx *Tx) moved(u, next User, head step, action, why string) (User, error) {
+func (tx *Tx) moved(u, next User, head step, counts []step, action, why string) (User, error) {
 	before, after := map[string]any{"status": u.Status}, map[string]any{"status": next.Status}
 	if u.DirectoryID != next.DirectoryID {
 		before["directory"], after["directory"] = u.DirectoryID, next.DirectoryID
@@ -161,7 +162,10 @@ func (tx *Tx) moved(u, next User, head step, action, why string) (User, error) {
 	if why != "" {
 		act.Detail["why"] = why
 	}
-	n, err := tx.change(head, nil, act)
+	if u.BreakGlass {
+		counts = nil
+	}
+	n, err := tx.change(head, counts, act)
 	if err != nil {
 		return u, taken(err, u.UserName, u.ExternalID)
 	}

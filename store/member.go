@@ -84,31 +84,25 @@ func (tx *Tx) epochStep(id GroupID) step {
 // addMembers is all or nothing: the insert happens only when every person is there
 // and the actor may put them in.
 func (tx *Tx) addMembers(g Group, ids []UserID) (int64, error) {
-	n, err := tx.insertMembers(g, ids, nil)
+	n, err := tx.insertMembers(g, ids)
 	if err != nil || n > 0 {
 		return n, err
 	}
-	// Nothing was inserted: all are members already, or somebody is unknown or
-	// not yet managed by the directory.
+	// Nothing was inserted: all are members already, or somebody is unknown or not
+	// yet managed by the directory.
 	if err := tx.checkMembers(ids); err != nil {
 		return 0, err
 	}
-	adopt := tx.adoptSteps(ids)
-	if len(adopt) == 0 {
-		return 0, nil
-	}
-	var unmanaged int
-	if err := tx.Get(&unmanaged, "SELECT COUNT(*) FROM users WHERE org_id = ? AND id {{in_ids}} AND directory_id IS NULL AND status <> 'deleted'", tx.Org(), jsonList(ids)); err != nil || unmanaged == 0 {
+	if adopted, err := tx.adopt(ids); err != nil || !adopted {
 		return 0, err
 	}
-	tx.changes-- // the first attempt changed nothing
-	return tx.insertMembers(g, ids, adopt)
+	return tx.insertMembers(g, ids)
 }
 
-func (tx *Tx) insertMembers(g Group, ids []UserID, adopt []step) (int64, error) {
+func (tx *Tx) insertMembers(g Group, ids []UserID) (int64, error) {
 	list := jsonList(ids)
 	owned, args := "", []any{}
-	if tx.actor.Kind == access.Directory && adopt == nil {
+	if tx.actor.Kind == access.Directory {
 		owned, args = " AND c.directory_id = ?", []any{tx.actor.ID}
 	}
 	head := step{`INSERT INTO members (org_id, group_id, user_id, since)
@@ -117,7 +111,7 @@ func (tx *Tx) insertMembers(g Group, ids []UserID, adopt []step) (int64, error) 
 		AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id {{in_ids}} AND c.status <> 'deleted'` + owned + `) = {{as_int}}{{lock_member}}
 		ON CONFLICT (org_id, group_id, user_id) DO NOTHING`,
 		append(append([]any{tx.Now(), g.ID, tx.Org(), list, tx.Org(), list}, args...), len(ids))}
-	return tx.change(head, append(adopt, tx.epochStep(g.ID)),
+	return tx.change(head, []step{tx.epochStep(g.ID)},
 		Activity{Action: "group.member.add", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name, Detail: map[string]any{"users": someOf(ids), "count": len(ids)}})
 }
 
@@ -172,18 +166,6 @@ func (tx *Tx) checkMembers(ids []UserID) error {
 		}
 	}
 	return fault.Invalid.On("members", "There are no users with these ids: %s. Create them first, or leave them out.", strings.Join(unknown, ", "))
-}
-
-// adoptSteps make the directory the manager of the people it puts into its group
-// and whom nobody manages yet.
-func (tx *Tx) adoptSteps(ids []UserID) []step {
-	if tx.actor.Kind != access.Directory {
-		return nil
-	}
-	return []step{{`UPDATE users SET directory_id = {{as_id}}, status = CASE WHEN status = 'invited' THEN 'active' ELSE status END,
-		version = version + 1, updated_at = {{as_int}}
-		WHERE org_id = ? AND id {{in_ids}} AND directory_id IS NULL AND status <> 'deleted' AND {{gate}}`,
-		[]any{tx.actor.ID, tx.Now(), tx.Org(), jsonList(ids)}}}
 }
 
 // distinct drops repeats and keeps the order.

@@ -55,7 +55,11 @@ func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 
 func (tx *Tx) userList(q Query) listing {
 	seen, more := tx.visible()
-	return listing{tx: tx, q: q, columns: userColumns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
+	l := listing{tx: tx, q: q, columns: userColumns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
+	if tx.actor.Kind == access.Directory {
+		l.count = countUsers
+	}
+	return l
 }
 
 // groupRow is groupColumns without the members' epoch, which costs a query for
@@ -89,7 +93,7 @@ func (tx *Tx) EachGroup(q Query, each func(Group) error) (total int, err error) 
 func (tx *Tx) groupList(q Query) listing {
 	l := listing{tx: tx, q: q, columns: groupRow, table: " FROM groups g", where: " WHERE g.org_id = ?", id: "g.id", args: []any{tx.Org()}}
 	if tx.actor.Kind == access.Directory {
-		l.where, l.args = l.where+" AND g.directory_id = ?", append(l.args, tx.actor.ID)
+		l.where, l.args, l.count = l.where+" AND g.directory_id = ?", append(l.args, tx.actor.ID), countGroups
 	}
 	return l
 }
@@ -169,6 +173,7 @@ type listing struct {
 	where   string // what the actor may see
 	args    []any  // of where
 	id      string
+	count   string // the counter that holds the number of all rows, for directories
 }
 
 // run reads chunk after chunk: clear, then scan for each row (it returns the id),
@@ -201,6 +206,9 @@ func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush 
 		return 0, nil
 	case read < l.q.Limit && (read > 0 || l.q.Offset == 0):
 		return l.q.Offset + read, nil
+	}
+	if l.count != "" && l.q.Where.write == nil {
+		return l.tx.counted(l.count)
 	}
 	total := 0
 	err := l.search("SELECT COUNT(*)"+l.table+where.sql.String(), where.args, func(rows *sqlx.Rows) error { return rows.Scan(&total) })

@@ -66,10 +66,16 @@ func (db *DB) Command(ctx context.Context, actor access.Actor, fn func(tx *Tx) e
 	return db.again(ctx, func() error {
 		tx := db.newTx(ctx, actor, modeCommand)
 		err := fn(tx)
+		if errors.Is(err, errTransaction) {
+			return db.transact(ctx, actor, fn)
+		}
 		tx.done(err)
 		return err
 	})
 }
+
+// errTransaction says that a rare case needs more than one statement after all.
+var errTransaction = errors.New("this change needs a transaction")
 
 // again repeats a command that lost against another writer. The bound is high
 // because a hot row with many writers lets only one win each time.

@@ -145,6 +145,9 @@ func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {
 	if len(hot.values) > 0 {
 		steps = append(steps, step{insertValues, []any{tx.Org(), u.ID, valueList(hot.values)}})
 	}
+	if !u.BreakGlass {
+		steps = append(steps, tx.countStep(countUsers, u.DirectoryID, 1))
+	}
 	for _, role := range in.Roles {
 		if err := checkRole(role); err != nil {
 			return nil, err

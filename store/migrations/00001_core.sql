@@ -121,6 +121,16 @@ CREATE TABLE members (
 ){{strict_narrow}};
 CREATE INDEX members_user ON members (org_id, user_id);
 
+-- How many users and groups each directory manages (the zero id: nobody), spread over slots; see count.go.
+CREATE TABLE counts (
+  org_id       {{id}} NOT NULL,
+  directory_id {{id}} NOT NULL,
+  kind         {{key}} NOT NULL,
+  slot         {{int}} NOT NULL,
+  n            {{int}} NOT NULL,
+  PRIMARY KEY (org_id, directory_id, kind, slot)
+){{strict_narrow}};
+
 CREATE TABLE activity (
   org_id      {{id}} NOT NULL,
   id          {{id}} NOT NULL,

@@ -163,6 +163,18 @@ func (b browser) send(action string, fields url.Values) page {
 	return b.read(b.PostForm(action, fields))
 }
 
+// sendAcross is send as a browser does it from another site.
+func (b browser) sendAcross(action string, fields url.Values) page {
+	b.t.Helper()
+	r, err := http.NewRequest("POST", action, strings.NewReader(fields.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	return b.read(b.Do(r))
+}
+
 // signIn goes through a SAML login.
 func (b browser) samlSignIn(login string) page {
 	b.t.Helper()
@@ -237,7 +249,7 @@ func TestBrowsersWithoutTheCookiePostTwice(t *testing.T) {
 		b := newBrowser(t)
 		acs, fields := b.form(b.open(c.URLs.Login))
 		strict := newBrowser(t) // as if SameSite had kept the cookie back
-		interstitial := strict.send(acs, fields)
+		interstitial := strict.sendAcross(acs, fields)
 		if interstitial.status != http.StatusOK || interstitial.signedIn() {
 			t.Fatalf("status %d: %s", interstitial.status, interstitial.body)
 		}
@@ -247,8 +259,10 @@ func TestBrowsersWithoutTheCookiePostTwice(t *testing.T) {
 		}
 		// A stranger's browser, into which somebody pushes an answer, stays outside.
 		acs, fields = b.form(b.open(c.URLs.Login))
-		action, again = strict.form(strict.send(acs, fields))
+		action, again = strict.form(strict.sendAcross(acs, fields))
 		s.refused(strict.send(action, again), "expired")
+		// A program that says nothing about sites is refused at once.
+		s.refused(newBrowser(t).send(acs, fields), "expired")
 	})
 }
 

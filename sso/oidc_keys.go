@@ -41,7 +41,7 @@ type oidcKeys struct {
 // VerifySignature gives the payload of a token that a current key of the issuer
 // signed. An unknown or failing key leads to one fetch in keysRetry.
 func (k *oidcKeys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	jws, err := jose.ParseSigned(token, oidcAlgorithms)
+	jws, err := jose.ParseSignedCompact(token, oidcAlgorithms)
 	if err != nil {
 		return nil, err
 	}

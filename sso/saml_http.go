@@ -80,7 +80,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 		return d.refused(w, r, c, nil, err, nil)
 	}
 	t := d.ticketOf(r, form.Get("RelayState"))
-	if t.handle != "" && t.browser == "" && form.Get("resent") == "" {
+	if t.handle != "" && t.browser == "" && form.Get("resent") == "" && fromElsewhere(r) {
 		return d.samlAgain(w, r, form)
 	}
 	actor := actorOf(c, web.Actor(r))
@@ -97,6 +97,13 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 		return d.refused(w, r, c, nil, err, trace)
 	}
 	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace})
+}
+
+// fromElsewhere tells that a browser says it comes from another site, so that its
+// cookies may have stayed behind. Programs say nothing and get their refusal at once.
+func fromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
 }
 
 // samlAgain has the browser post the answer once more, from our own page: then the

@@ -108,7 +108,7 @@ func TestSimpleSAMLphp(t *testing.T) {
 				}
 				s.knows(store.UserID(id), "alice@acme.example", "Alice Ångström")
 				// The same answer again: the pending request is used up.
-				s.refused(b.send(b.form(b.send(acs, fields))), "expired")
+				s.refused(b.send(acs, fields), "expired")
 			})
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
@@ -19,9 +20,31 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// Migrate brings the database to this version's tables. Replicas that start at
-// once wait for one another (PostgreSQL's advisory lock, SQLite's writer).
+// Migrate brings the database to this version's tables, if it is not there yet.
+// Several that start at once end well: on PostgreSQL they wait for one another
+// (advisory lock); on SQLite one of two that begin the same migration fails with
+// nothing changed, looks again, and finds it done.
 func (db *DB) Migrate(ctx context.Context) error {
+	var err error
+	for try := range 50 {
+		if db.migrated(ctx) == nil {
+			return nil
+		}
+		if err = db.up(ctx); err == nil || db.write == nil {
+			return err
+		}
+		pause := time.NewTimer(time.Duration(try) * 5 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+func (db *DB) up(ctx context.Context) error {
 	pool := db.sql
 	if db.write != nil {
 		// The writer holds its connection; migrations get one of their own.

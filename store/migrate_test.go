@@ -116,9 +116,14 @@ func TestTenantTablesLeadWithTheOrganization(t *testing.T) {
 
 func TestReplicasMigrateTogether(t *testing.T) {
 	t.Parallel()
-	url := storetest.EmptyPostgresURL(t)
+	for name, url := range map[string]string{"sqlite": "sqlite:" + t.TempDir() + "/new.db", "postgres": storetest.EmptyPostgresURL(t)} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); migrateTogether(t, url) })
+	}
+}
+
+func migrateTogether(t *testing.T, url string) {
 	var wg sync.WaitGroup
-	for range 3 {
+	for range 4 {
 		wg.Go(func() {
 			db, err := store.Open(context.Background(), store.Options{URL: url, MaxConns: 3})
 			if err != nil {

@@ -338,7 +338,7 @@ func TestSearchesHaveABudget(t *testing.T) {
 		slow := store.UserDoc("title").AnyCase().Contains("no such title")
 		for range 3 {
 			err := db.Read(ctx, admin, func(tx *store.Tx) error {
-				_, err := tx.EachUser(store.Query{Where: slow, Limit: 10, Budget: time.Microsecond}, func(store.User) error { return nil })
+				_, err := tx.EachUser(store.Query{Where: slow, Limit: 10, Budget: time.Nanosecond}, func(store.User) error { return nil })
 				return err
 			})
 			if !fault.Is(err, fault.TooMany) {

@@ -42,6 +42,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -193,51 +194,68 @@ func (db *DB) Ready(ctx context.Context) error {
 // clients choose the shape of filters; what does not fit runs unprepared.
 type statements struct {
 	db *DB
-	mu sync.RWMutex // guards m
-	m  map[string]*sqlx.Stmt
+	mu sync.Mutex // guards m
+	m  map[string]*statement
+}
+
+// statement is prepared by the first who asks; the others wait for that.
+type statement struct {
+	once sync.Once
+	st   atomic.Pointer[sqlx.Stmt] // nil until it is prepared
+	err  error
 }
 
 const maxStatements = 400
 
+// cached gives what is prepared already.
 func (s *statements) cached(query string) *sqlx.Stmt {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.m[query]
-}
-
-// get prepares on the pool. Never while a transaction holds a connection: with
-// all connections held, everybody would wait for one more.
-func (s *statements) get(ctx context.Context, query string) (*sqlx.Stmt, error) {
-	if st := s.cached(query); st != nil {
-		return st, nil
-	}
-	s.mu.RLock()
-	full := len(s.m) >= maxStatements
-	s.mu.RUnlock()
-	if full {
-		return nil, nil
-	}
-	st, err := s.db.sql.PreparexContext(ctx, s.db.d.text(query))
-	if err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if other := s.m[query]; other != nil {
-		return other, st.Close()
+	if e := s.m[query]; e != nil {
+		return e.st.Load()
 	}
-	if s.m == nil {
-		s.m = map[string]*sqlx.Stmt{}
+	return nil
+}
+
+// get prepares on the pool; nil means to run the query unprepared. Never while a
+// transaction holds a connection: with all connections held, everybody would wait
+// for one more. Nor is anything closed here: closing waits for connections too.
+func (s *statements) get(ctx context.Context, query string) (*sqlx.Stmt, error) {
+	s.mu.Lock()
+	e := s.m[query]
+	if e == nil && len(s.m) >= maxStatements {
+		s.mu.Unlock()
+		return nil, nil
 	}
-	s.m[query] = st
-	return st, nil
+	if e == nil {
+		if s.m == nil {
+			s.m = map[string]*statement{}
+		}
+		e = &statement{}
+		s.m[query] = e
+	}
+	s.mu.Unlock()
+	e.once.Do(func() {
+		var st *sqlx.Stmt
+		// One caller's cancellation is not the others'.
+		if st, e.err = s.db.sql.PreparexContext(context.WithoutCancel(ctx), s.db.d.text(query)); e.err == nil {
+			e.st.Store(st)
+			return
+		}
+		s.mu.Lock()
+		delete(s.m, query)
+		s.mu.Unlock()
+	})
+	return e.st.Load(), e.err
 }
 
 func (s *statements) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, st := range s.m {
-		st.Close()
+	for _, e := range s.m {
+		if st := e.st.Load(); st != nil {
+			st.Close()
+		}
 	}
 	s.m = nil
 }

@@ -76,7 +76,7 @@ func (a *app) open() (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(a.ctx, db); err != nil {
+	if err := db.Migrate(a.ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("prepare the tables: %w", err)
 	}
@@ -87,27 +87,6 @@ func (a *app) open() (*system, error) {
 	}
 	a.opened = s
 	return s, nil
-}
-
-// prepare brings the tables up to date, if they are not. PostgreSQL lets one
-// process after the other do it. On SQLite two that start at once may begin the
-// same migration: one of them fails with nothing changed, and soon finds it done.
-func prepare(ctx context.Context, db *store.DB) error {
-	var err error
-	for try := range 50 {
-		if db.Ready(ctx) == nil {
-			return nil
-		}
-		if err = db.Migrate(ctx); err == nil || db.Dialect() != "sqlite" {
-			return err
-		}
-		select {
-		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return err
 }
 
 func (a *app) close() {
@@ -135,7 +114,7 @@ func (a *app) in(slug string) (access.Actor, store.Org, error) {
 // shell is whoever has a shell on this machine: they own the database anyway.
 func shell(org string) access.Actor {
 	a := access.Muster(org)
-	a.Name = "command line"
+	a.Name = "The command line"
 	return a
 }
 

@@ -61,4 +61,3 @@ func TestOnlyOperatorsAndMusterMoveBetweenOrganizations(t *testing.T) {
 		}
 	}
 }
-

@@ -31,12 +31,21 @@ var did = map[string]string{
 // change is one attribute before and after.
 type change struct{ Name, Before, After string }
 
+// check is one step of a sign-in's verification, as package sso traced it.
+type check struct {
+	Name, Expected, Got string
+	OK                  bool
+}
+
 // line is an activity row as people read it.
 type line struct {
 	At                   store.Time
 	Who, Did, Action     string
 	Target, Link         string
 	Why, From, Reference string
+	Hint                 string // what to change, and where
+	Failed               *check // the one of Checks that decided a refusal
+	Checks               []check
 	Summary              string
 	Changes              []change
 }
@@ -51,7 +60,8 @@ func lines(acts []store.Activity, console string) []line {
 
 func lineOf(a store.Activity, console string) line {
 	l := line{At: a.At, Who: actorName(a), Did: did[a.Action], Action: a.Action, Target: a.TargetName,
-		Why: text(a.Detail, "why"), From: text(a.Detail, "ip"), Reference: text(a.Detail, "reference")}
+		Why: text(a.Detail, "why"), From: text(a.Detail, "ip"), Reference: text(a.Detail, "reference"), Hint: text(a.Detail, "hint")}
+	l.Failed, l.Checks = checks(a.Detail)
 	if l.Did == "" {
 		l.Did = a.Action
 	}
@@ -92,7 +102,7 @@ func actorName(a store.Activity) string {
 }
 
 // shown elsewhere in the line.
-var notDetails = []string{"before", "after", "why", "ip", "reference", "request"}
+var notDetails = []string{"before", "after", "why", "ip", "reference", "request", "check", "hint", "trace"}
 
 const maxChanges = 40
 
@@ -119,6 +129,26 @@ func changes(detail map[string]any) []change {
 		}
 	}
 	return list
+}
+
+// checks reads the trace of a sign-in, in its order. Without a trace the name of the
+// check is all there is.
+func checks(detail map[string]any) (failed *check, all []check) {
+	trace, _ := detail["trace"].([]any)
+	for _, step := range trace {
+		m, _ := step.(map[string]any)
+		ok, _ := m["ok"].(bool)
+		all = append(all, check{Name: text(m, "name"), Expected: text(m, "expected"), Got: text(m, "got"), OK: ok})
+	}
+	for i := range all {
+		if !all[i].OK {
+			return &all[i], all
+		}
+	}
+	if name := text(detail, "check"); name != "" {
+		failed = &check{Name: name}
+	}
+	return failed, all
 }
 
 // flatten names every leaf by its path; long values are cut.

@@ -354,7 +354,7 @@ func TestFlashIsShownOnce(t *testing.T) {
 	m := newMux(t, nil)
 	m.Public("POST /do", func(w http.ResponseWriter, r *http.Request) error {
 		web.Flash(w, "Grüße <done>")
-		http.Redirect(w, r, "/see", 303)
+		http.Redirect(w, r, "/see", http.StatusSeeOther)
 		return nil
 	})
 	m.Public("GET /see", func(w http.ResponseWriter, r *http.Request) error { return pages.Write(w, r, 200, "form", web.Form{}) })

@@ -110,7 +110,7 @@ func matchManaged(tx *store.Tx, c Connection, a arrival) (store.User, error) {
 		}
 	}
 	if len(found) == 0 {
-		for _, name := range a.names() {
+		for _, name := range a.names(c.Protocol) {
 			u, err := tx.UserByName(name)
 			if err == nil {
 				found = append(found, managed([]store.User{u})...)
@@ -269,9 +269,11 @@ func refresh(tx *store.Tx, u store.User, a arrival) (store.User, error) {
 }
 
 // names are what a directory may have sent as userName.
-func (a arrival) names() []string {
+func (a arrival) names(protocol string) []string {
 	list := []string{a.UserName, a.Subject}
-	if a.email != saidNo {
+	// Some OIDC providers let people set the address themselves and do not say
+	// whether it was verified; in SAML the organization's own provider vouches.
+	if a.email == saidYes || a.email == unsaid && protocol == protocolSAML {
 		list = append(list, a.Email)
 	}
 	var out []string

@@ -224,7 +224,9 @@ func TestAccountResolution(t *testing.T) {
 		}, come: who("s1", mail, saidYes), refused: "account", people: 2},
 
 		{name: "scim by externalId", accounts: "scim", before: func(p *place) { p.managed("ada", mail, "s1") }, come: who("s1", "", unsaid), status: store.Active, people: 1},
-		{name: "scim by user name", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, unsaid), status: store.Active, people: 1},
+		{name: "scim by user name", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, saidYes), status: store.Active, people: 1},
+		{name: "scim by user name over SAML", protocol: "saml", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, unsaid), status: store.Active, people: 1},
+		{name: "scim by an address that nobody vouches for", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, unsaid), refused: "not provisioned", people: 1},
 		{name: "scim by address, domain proved", accounts: "scim", before: func(p *place) { own(p); p.managed("ada", mail, "x") }, come: who("s1", mail, saidYes), status: store.Active, people: 1},
 		{name: "scim by address, domain not proved", accounts: "scim", before: func(p *place) { p.managed("ada", mail, "x") }, come: who("s1", mail, saidYes), refused: "not provisioned", people: 1},
 		{name: "scim by a denied address", accounts: "scim", before: func(p *place) { own(p); p.managed(mail, mail, "x") }, come: who("s1", mail, saidNo), refused: "not provisioned", people: 1},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 )
@@ -150,6 +151,25 @@ func keysIn(tx *store.Tx, id ConnectionID) ([]keyRow, error) {
 func identityOf(tx *store.Tx, id ConnectionID, kind, subject string) (user store.UserID, err error) {
 	return user, tx.Get(&user, "SELECT user_id FROM identities WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
 		tx.Org(), id, kind, subject)
+}
+
+// Identity is an account at an identity provider that a person signs in with.
+type Identity struct {
+	Connection string     `db:"connection"` // its name
+	Subject    string     `db:"subject"`
+	LastSeen   store.Time `db:"last_seen_at"`
+}
+
+// Identities tells with which accounts of identity providers a person signs in.
+// Faults: Denied.
+func Identities(tx *store.Tx, user store.UserID) ([]Identity, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	list := []Identity{}
+	return list, tx.Select(&list, `SELECT c.name AS connection, i.subject, i.last_seen_at FROM identities i
+		JOIN connections c ON c.org_id = i.org_id AND c.id = i.connection_id
+		WHERE i.org_id = ? AND i.user_id = ? ORDER BY i.first_seen_at LIMIT 50`, tx.Org(), user)
 }
 
 // lockFirst makes first sign-ins over a connection wait for one another. Else, on

@@ -140,5 +140,13 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			}
 			return out, err
 		},
+		Identities: func(tx *store.Tx, user store.UserID) ([]console.Identity, error) {
+			of, err := sso.Identities(tx, user)
+			out := make([]console.Identity, len(of))
+			for i, x := range of {
+				out[i] = console.Identity{Connection: x.Connection, Subject: x.Subject, LastSeen: x.LastSeen}
+			}
+			return out, err
+		},
 	}
 }

@@ -211,8 +211,10 @@ func TestPromise3TenantsAreSealed(t *testing.T) {
 		_, token3 := h.newDirectory("acme", "Second")
 		id := h.provision("ann@example.com")
 
-		if status, _ := h.do("GET", h.base+"/Users/"+id, token2, ""); status != http.StatusNotFound {
-			t.Errorf("another organization's token at the base URL: %d", status)
+		for _, path := range []string{"/Users/" + id, "/Users", "/ServiceProviderConfig"} {
+			if status, _ := h.do("GET", h.base+path, token2, ""); status != http.StatusNotFound {
+				t.Errorf("another organization's token at the base URL: %d for %s", status, path)
+			}
 		}
 		if status, _ := h.do("GET", h.base+"/Users/"+id, token3, ""); status != http.StatusNotFound {
 			t.Errorf("a token of the organization's other directory: %d", status)

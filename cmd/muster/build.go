@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/mail"
@@ -34,6 +36,7 @@ type system struct {
 	invites   *invite.Door
 	account   *account.Account
 	sso       *sso.Door
+	api       *api.Door
 	loops     map[string]func(context.Context) error // run until their context ends
 }
 
@@ -51,6 +54,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	}
 	s.invites = invite.New(invite.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Queue: s.mail.Queue, PublicURL: url,
 		TTL: cfg.Invite.TTL, Log: log})
+	s.api = api.New(api.Options{DB: db, Log: log})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log})
 
 	s.account = account.New(account.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
@@ -65,7 +69,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	})
 
 	s.mux = web.NewMux(web.Options{
-		PublicURL: url, Authenticate: s.sessions.Authenticate, TrustedProxies: cfg.HTTP.TrustedProxies, Log: log, Metrics: s.metrics.observe,
+		PublicURL: url, Authenticate: s.authenticate, TrustedProxies: cfg.HTTP.TrustedProxies, Log: log, Metrics: s.metrics.observe,
 		Org: func(ctx context.Context, slug string) (string, string, error) {
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
@@ -89,6 +93,14 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"sso":      s.sso.Run,
 	}
 	return s, nil
+}
+
+// authenticate finds who asks: by key under /api, else by session cookie.
+func (s *system) authenticate(r *http.Request) (access.Actor, error) {
+	if api.Sent(r) {
+		return s.api.Authenticate(r)
+	}
+	return s.sessions.Authenticate(r)
 }
 
 // ways are the connections as a sign-in page offers them.

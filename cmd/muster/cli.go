@@ -31,6 +31,7 @@ type cli struct {
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`
 	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
+	Key        keyCmd        `cmd:"" help:"Keys for the REST API."`
 }
 
 // settingFlags makes a struct with one hidden string flag per setting, so that

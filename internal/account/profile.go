@@ -81,6 +81,12 @@ func (a *Account) self(r *http.Request) (self, error) {
 }
 
 func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
+	if actor := web.Actor(r); actor.Kind == access.Key {
+		return a.keyMe(w, r, actor)
+	}
+	if r.Header.Get("Authorization") != "" {
+		return fault.SignIn.Say("The key is not valid (any more). Send it as Authorization: Bearer KEY.")
+	}
 	s, err := a.self(r)
 	if err != nil {
 		return err
@@ -89,6 +95,27 @@ func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
 		Org: s.Org.Slug, UserID: string(s.User.ID), UserName: s.User.UserName, Email: s.User.Email, Status: string(s.User.Status), Source: string(s.User.Source),
 		Roles: s.Roles, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection},
 	})
+}
+
+// keyMe is me for a program: the key stands where a person's id would.
+func (a *Account) keyMe(w http.ResponseWriter, r *http.Request, actor access.Actor) error {
+	k := keyMe{KeyID: actor.ID, Name: actor.Name, Roles: []string{}, Operator: actor.Operator}
+	if actor.Org != "" {
+		org, err := a.opts.DB.OrgByID(r.Context(), store.OrgID(actor.Org))
+		if err != nil {
+			return err
+		}
+		k.Org, k.Roles = org.Slug, actor.Roles
+	}
+	return web.JSON(w, http.StatusOK, k)
+}
+
+type keyMe struct {
+	Org      string   `json:"org"`
+	KeyID    string   `json:"key_id"`
+	Name     string   `json:"name"`
+	Roles    []string `json:"roles"`
+	Operator bool     `json:"operator"`
 }
 
 type accountPage struct {

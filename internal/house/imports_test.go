@@ -24,6 +24,7 @@ var may = map[string][]string{
 	"config":            {},
 	"scim":              {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"sso":               {"store", "internal/session", "internal/web", "internal/access", "internal/fault", "internal/secret"},
+	"internal/api":      {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/invite":   {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":  {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/console":  {"store", "internal/session", "internal/web", "internal/access", "internal/fault"},

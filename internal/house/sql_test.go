@@ -21,7 +21,7 @@ func migrationOwner(number int) string {
 		return "store"
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
-		15: "internal/invite", 16: "internal/account"}[number]
+		15: "internal/invite", 16: "internal/account", 19: "internal/api"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -38,6 +38,7 @@ var reads = map[string]string{
 // because expiry is the same for all. Each goes through db.Lookup, LookupAll or Sweep.
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
+	"internal/api.Door.Authenticate":     "the key is all that a program sends",
 	"scim.handler.authenticate":          "the token is all that a directory sends",
 	"sso.Door.connectionByID":            "the connection's id stands in the URL",
 	"sso.Door.Discover":                  "the mail domain says which organization it is",

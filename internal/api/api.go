@@ -1,0 +1,177 @@
+// Package api is the REST door: so far its keys, with which programs ask.
+//
+// A key belongs to an organization and holds one role there, or to the server's
+// operator. It comes as "Authorization: Bearer KEY" on paths under /api alone, is
+// shown once, and stored as its hash. The actor that it makes is checked by the same
+// table as people are (package access).
+//
+// It owns the table api_keys and relies on store.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// KeyID names a key.
+type KeyID = store.ID[Key]
+
+// Key is what is known of a key; the key itself is not kept.
+type Key struct {
+	ID         KeyID       `db:"id"`
+	OrgID      store.OrgID `db:"org_id"`
+	Name       string      `db:"name"`
+	Role       string      `db:"role"` // empty for an operator's
+	Operator   bool        `db:"operator"`
+	CreatedAt  store.Time  `db:"created_at"`
+	LastUsedAt store.Time  `db:"last_used_at"` // to the minute
+}
+
+// server stands for the organization of an operator's key.
+const server = "00000000000000000000000000000000"
+
+// Options is what the door must be told.
+type Options struct {
+	DB  *store.DB
+	Log *slog.Logger
+}
+
+// Door has the operations on keys.
+type Door struct{ opt Options }
+
+// New makes the door.
+func New(opt Options) *Door {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	return &Door{opt}
+}
+
+// NewKey is what Create needs: a role of the actor's organization, or Operator.
+type NewKey struct {
+	Name     string
+	Role     string
+	Operator bool
+}
+
+// Create makes a key and gives its text, which is shown this once. Faults: Denied,
+// Invalid on "role".
+func (d *Door) Create(ctx context.Context, actor access.Actor, in NewKey) (Key, string, error) {
+	k := Key{ID: store.NewID[Key](), Name: strings.TrimSpace(in.Name), Role: in.Role, Operator: in.Operator}
+	text := secret.NewToken()
+	if in.Operator {
+		actor = actor.In(server)
+		k.Role = ""
+	}
+	err := d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		switch {
+		case in.Operator && !actor.May(access.Operate):
+			return fault.Denied.Say("Only an operator of this server can make an operator's key.")
+		case in.Operator && in.Role != "":
+			return fault.Invalid.On("role", "An operator's key has no role: leave %q out.", in.Role)
+		case !in.Operator && !slices.Contains(access.RoleNames(), in.Role):
+			return fault.Invalid.On("role", "There is no role %.40q. Choose one of %s.", in.Role, strings.Join(access.RoleNames(), ", "))
+		}
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		k.OrgID, k.CreatedAt = tx.Org(), tx.Now()
+		if _, err := tx.Exec("INSERT INTO api_keys (org_id, id, key_hash, name, role, operator, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			tx.Org(), k.ID, secret.Hash(text), k.Name, k.Role, k.Operator, k.CreatedAt); err != nil {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "key.create", TargetKind: "key", TargetID: string(k.ID), TargetName: k.Name,
+			Detail: map[string]any{"after": map[string]any{"role": k.Role, "operator": k.Operator}}})
+	})
+	return k, text, err
+}
+
+// Keys lists the keys of the actor's organization; an operator's without one.
+func (d *Door) Keys(ctx context.Context, actor access.Actor) ([]Key, error) {
+	list := []Key{}
+	actor = inServer(actor)
+	return list, d.opt.DB.Read(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		return tx.Select(&list, "SELECT id, org_id, name, role, operator, created_at, last_used_at FROM api_keys WHERE org_id = ? ORDER BY id LIMIT 500", tx.Org())
+	})
+}
+
+// Revoke ends a key at once. Faults: Denied, NotFound.
+func (d *Door) Revoke(ctx context.Context, actor access.Actor, id KeyID) error {
+	return d.opt.DB.Write(ctx, inServer(actor), func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		n, err := tx.Exec("DELETE FROM api_keys WHERE org_id = ? AND id = ?", tx.Org(), id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fault.NotFound.On("key", "There is no key %.64q here.", id)
+		}
+		return tx.Record(store.Activity{Action: "key.revoke", TargetKind: "key", TargetID: string(id)})
+	})
+}
+
+func inServer(actor access.Actor) access.Actor {
+	if actor.Org == "" {
+		return actor.In(server)
+	}
+	return actor
+}
+
+// Sent tells whether a request comes with a key, on a path where keys count.
+func Sent(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/api/") && r.Header.Get("Authorization") != ""
+}
+
+// Authenticate finds who asks by the key that was sent. Faults: SignIn.
+func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if text = strings.TrimSpace(text); !strings.EqualFold(scheme, "Bearer") || text == "" {
+		return access.Actor{}, fault.SignIn.Say("Send the key as Authorization: Bearer KEY.")
+	}
+	hash := secret.Hash(text)
+	var k Key
+	err := d.opt.DB.Lookup(r.Context(), &k, "SELECT id, org_id, name, role, operator, created_at, last_used_at FROM api_keys WHERE key_hash = ?", hash)
+	if fault.Is(err, fault.NotFound) {
+		return access.Actor{}, fault.SignIn.Say("The key is not valid (any more). Make a new one with: muster key create.")
+	}
+	if err != nil {
+		return access.Actor{}, err
+	}
+	actor := access.Actor{Kind: access.Key, Org: string(k.OrgID), ID: string(k.ID), Name: k.Name, Operator: k.Operator,
+		IP: web.ClientIP(r).String(), Request: web.RequestID(r.Context())}
+	if k.Operator {
+		actor.Org = ""
+	} else {
+		actor.Roles = []string{k.Role}
+	}
+	if store.TimeOf(d.opt.DB.Now()) > k.LastUsedAt.Add(time.Minute) {
+		d.used(r.Context(), k)
+	}
+	return actor, nil
+}
+
+// used notes that the key works; a failure is no reason to refuse the request.
+func (d *Door) used(ctx context.Context, k Key) {
+	err := d.opt.DB.Write(ctx, access.Muster(string(k.OrgID)), func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE api_keys SET last_used_at = ? WHERE org_id = ? AND id = ?", tx.Now(), tx.Org(), k.ID)
+		return err
+	})
+	if err != nil {
+		d.opt.Log.WarnContext(ctx, "note key use", "key", k.ID, "error", err)
+	}
+}

@@ -3,7 +3,10 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -153,6 +156,21 @@ func TestAnUnmigratedDatabaseIsNotReady(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		db.Close()
+	}
+}
+
+func TestAnyFileNameWillDo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "50% of #1?", "mustér 1.db")
+	db, err := store.Open(context.Background(), store.Options{URL: "sqlite:" + file, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Migrate(context.Background()), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		t.Errorf("the database is not in %s: %v", file, err)
 	}
 }
 

@@ -127,7 +127,7 @@ func (db *DB) openPostgres(ctx context.Context, address string, conns int) error
 
 func (db *DB) openSQLite(ctx context.Context, path string, noSync bool) error {
 	db.d = &sqliteDialect
-	if path == "" || strings.ContainsAny(path, "?#\x00") {
+	if path == "" || strings.ContainsRune(path, 0) {
 		return fault.Invalid.On("database_url", "%q is not a file for the database. Write sqlite:PATH.", path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -142,7 +142,8 @@ func (db *DB) openSQLite(ctx context.Context, path string, noSync bool) error {
 	if noSync {
 		sync = "OFF"
 	}
-	dsn := "file:" + path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync +
+	// SQLite reads the name as a URI.
+	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync +
 		")&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)"
 	writing, err := sqlx.Open("sqlite", dsn)
 	if err != nil {

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// axeSource is axe-core, as the lock file in testdata/axe says.
+var axeSource = sync.OnceValues(func() (string, error) {
+	text, err := os.ReadFile("testdata/axe/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		return "", fmt.Errorf("axe-core is missing; run: make provide (%w)", err)
+	}
+	return string(text), nil
+})
+
+// runAxe gives what breaks WCAG 2.0, 2.1 and 2.2, levels A and AA.
+const runAxe = `axe.run(document, {
+	runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+	resultTypes: ["violations"], iframes: false, // a letter's frame runs no scripts; it is looked at alone
+}).then(r => JSON.stringify(r.violations.map(v => ({
+	rule: v.id, help: v.help,
+	places: v.nodes.map(n => n.target.join(" ") + ": " + n.any.concat(n.all, n.none).map(c => c.message).join("; ")),
+}))))`
+
+type violation struct {
+	Rule, Help string
+	Places     []string
+}
+
+// looks is every way in which people see a page.
+var looks = []struct {
+	name          string
+	width, height int64
+	scheme        string
+}{
+	{"desk-light", 1280, 800, "light"}, {"desk-dark", 1280, 800, "dark"},
+	{"telephone-light", 390, 844, "light"}, {"telephone-dark", 390, 844, "dark"},
+}
+
+// usable fails the test for whatever in the page that is open shuts people out, in
+// every look. The script comes in through the debugger: the page's own policy
+// allows none.
+func (p *person) usable(page string) {
+	p.t.Helper()
+	source, err := axeSource()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Minute)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](source+"; true")); err != nil {
+		p.t.Fatalf("%s: load axe: %v", page, err)
+	}
+	for _, look := range looks {
+		p.do(chromedp.EmulateViewport(look.width, look.height), scheme(look.scheme))
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[string](runAxe, chromedp.EvalAwaitPromise))
+		if err != nil {
+			p.t.Fatalf("%s, %s: run axe: %v", page, look.name, err)
+		}
+		var list []violation
+		if err := json.Unmarshal([]byte(found), &list); err != nil {
+			p.t.Fatal(err)
+		}
+		for _, v := range list {
+			p.t.Errorf("%s (%s), %s: %s (%s)\n  %s", page, p.where(), look.name, v.Rule, v.Help, strings.Join(v.Places, "\n  "))
+		}
+		p.fits()
+		p.shot(page + "-" + look.name)
+	}
+}
+
+// scheme makes the browser prefer light or dark, without transitions: halfway
+// between two colours nobody can read.
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		return err
+	})
+}
+
+// The test can fail: axe sees a picture without words and grey on grey.
+func TestAxeSeesFaults(t *testing.T) {
+	t.Parallel()
+	source, err := axeSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newBrowser(t).visit("planted", 800, 600)
+	p.open("data:text/html,<html lang=en><title>x</title><img src=x><p style='color:%23999;background:%23888'>words</p>")
+	p.js(source)
+	found, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](runAxe, chromedp.EvalAwaitPromise))
+	if err != nil || !strings.Contains(found, `"image-alt"`) || !strings.Contains(found, `"color-contrast"`) {
+		t.Errorf("planted faults: %s, %v", found, err)
+	}
+}
+
+// Everybody can use every page that an invited person sees, from the set-up of a
+// server to the link that no longer works.
+func TestPeoplesPagesAreUsable(t *testing.T) {
+	t.Parallel()
+	s := newProgram(t).serve()
+	b := newBrowser(t)
+	admin := b.visit("setup", 1280, 800)
+	admin.open(s.hello["setup_link"].(string))
+	admin.usable("setup")
+	admin.lax()
+	admin.press("main form button[type=submit]")
+	admin.usable("setup-refused")
+	admin.open(s.hello["setup_link"].(string))
+	admin.fill("input[name=organization]", "Acme Inc")
+	admin.fill("input[name=given_name]", "Alex")
+	admin.fill("input[name=email]", "alex@acme.example")
+	admin.fill("input[name=password]", goodPassword)
+	admin.press("main form button[type=submit]")
+	admin.open(s.hello["setup_link"].(string))
+	admin.usable("setup-used")
+	admin.open(s.url + "/console/acme-inc/users")
+	admin.usable("nobody-yet")
+	admin.open(s.url + "/console/acme-inc/connections")
+	admin.usable("connections-none")
+	admin.open(s.url + "/console/acme-inc/invite")
+	admin.fill("input[name=email]", "ivy@acme.example")
+	admin.fill("input[name=given_name]", "Ivy")
+	admin.press("main form button[type=submit]")
+	admin.usable("invited")
+
+	ivy := b.visit("ivy", 390, 844)
+	ivy.open(s.url + "/dev/mailbox")
+	ivy.usable("mailbox")
+	ivy.press("main td a")
+	ivy.usable("message")
+	_, letter := s.do("GET", ivy.where()+"/html", "", "")
+	ivy.open("data:text/html;charset=utf-8," + url.PathEscape(letter))
+	ivy.usable("letter")
+	ivy.open(s.url + "/dev/mailbox")
+	ivy.press("main td a")
+	ivy.press("main .links a")
+	link := ivy.where()
+	ivy.usable("join")
+	ivy.lax()
+	ivy.fill("input[name=password]", "short")
+	ivy.press("main form button[type=submit]")
+	ivy.usable("join-refused")
+	ivy.fill("input[name=password]", goodPassword)
+	ivy.press("main form button[type=submit]")
+	ivy.usable("account")
+	ivy.open(link)
+	ivy.usable("invitation-closed")
+	ivy.open(s.url + "/console")
+	ivy.usable("denied")
+	ivy.press(".who button")
+	ivy.usable("login")
+	signIn(ivy, s)
+
+	ivy.open(s.url + "/password/forgot")
+	ivy.usable("forgot")
+	ivy.fill("input[name=email]", "ivy@acme.example")
+	ivy.press("main form button[type=submit]")
+	ivy.usable("forgot-sent")
+	s.waitMail("Set a new password")
+	ivy.open(s.url + "/dev/mailbox")
+	ivy.press("main td a")
+	ivy.press("main .links a")
+	ivy.usable("reset")
+	ivy.open(strings.TrimRight(ivy.where(), "abcdefghijklmnopqrstuvwxyz") + "x")
+	ivy.usable("reset-gone")
+	ivy.open(s.url + "/no/such/page")
+	ivy.usable("not-found")
+	admin.quiet()
+	ivy.quiet()
+}
+
+// signIn goes through the sign-in's steps, with mistakes.
+func signIn(ivy *person, s *server) {
+	ivy.t.Helper()
+	ivy.lax()
+	ivy.press("main form button[type=submit]")
+	ivy.usable("login-refused")
+	ivy.fill("input[name=email]", "ivy@acme.example")
+	ivy.press("main form button[type=submit]")
+	ivy.usable("password")
+	ivy.fill("input[name=password]", "not this one")
+	ivy.press("main form button[type=submit]")
+	ivy.usable("password-refused")
+	ivy.open(s.url + "/login?with=password")
+	ivy.usable("login-both")
+	ivy.open(s.url + "/o/acme-inc/login")
+	ivy.usable("organization-login")
+}
+
+// Everybody can use every page of the console.
+func TestConsoleIsUsable(t *testing.T) {
+	t.Parallel()
+	s := newProgram(t).serve("--demo")
+	demo, _ := s.hello["demo"].(map[string]any)
+	password, _ := demo["password"].(string)
+	p := newBrowser(t).visit("console", 1280, 800)
+	p.open(s.url + "/login?with=password&next=/console/acme/users")
+	p.fill("input[name=email]", demoAdmin)
+	p.fill("input[name=password]", password)
+	p.press("main form button[type=submit]")
+	console := s.url + "/console/acme"
+	for name, query := range map[string]string{"from-directory": "ada", "invited": "edith", "expired": "emmy", "through-sso": "joan", "deactivated": "evelyn"} {
+		p.open(console + "/users?q=" + query)
+		p.press("main tbody th a")
+		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+		p.usable("person-" + name)
+	}
+	edit := func(q string) {
+		p.open(console + "/users?q=" + q)
+		p.press("main tbody th a")
+		p.open(p.where() + "/edit")
+	}
+	edit("ada")
+	p.usable("edit-managed")
+	edit("edith")
+	p.usable("edit")
+	p.open(console + "/teams")
+	p.press("main tbody th a")
+	p.usable("team-of-directory")
+	p.open(console + "/teams")
+	p.press("main tbody tr:last-child th a")
+	p.usable("team")
+	p.open(console + "/connections")
+	p.press("main table a")
+	p.usable("connection")
+	p.leads(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post";
+			f.action = "/sso/saml/" + location.pathname.split("/").pop() + "/acs"; document.body.append(f); f.submit(); true }`))
+		return err
+	}))
+	p.usable("sign-in-refused")
+	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import",
+		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections"} {
+		p.open(console + path)
+		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+		p.usable(name)
+	}
+	for name, path := range map[string]string{"organizations": "/console", "my-account": "/account"} {
+		p.open(s.url + path)
+		p.usable(name)
+	}
+	sheet := t.TempDir() + "/people.csv"
+	text := "email,given_name,family_name,role\nnew@acme.example,Nova,New,agent\nada@acme.example,Ada,Changed,agent\nwrong,Wim,Wrong,king\n"
+	if err := os.WriteFile(sheet, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.open(console + "/import")
+	p.do(chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{sheet}))
+	p.press("main form button[type=submit]")
+	p.usable("import-preview")
+	p.press("main form button[type=submit]")
+	p.usable("import-done")
+	p.quiet()
+}
+
+// lax lets forms go that the browser would hold back: the server's own words are
+// looked at.
+func (p *person) lax() {
+	p.t.Helper()
+	p.js(`document.querySelectorAll("form").forEach(f => f.noValidate = true)`)
+}
+
+// waitMail asks the mailbox until a message with this subject is there: a forgotten
+// password is answered before its mail is written.
+func (s *server) waitMail(subject string) {
+	s.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		if _, page := s.do("GET", "/dev/mailbox", "", ""); strings.Contains(page, subject) {
+			return
+		}
+	}
+	s.t.Fatalf("no mail %q", subject)
+}

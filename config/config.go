@@ -31,6 +31,7 @@ type Settings struct {
 	Database  Database  `key:"database" doc:"Where everything is stored."`
 	Mail      Mail      `key:"mail" doc:"Outgoing mail."`
 	Egress    Egress    `key:"egress" doc:"Requests that this server makes to addresses given by its users (metadata, issuers)."`
+	SCIM      SCIM      `key:"scim" doc:"Directories."`
 	Invite    Invite    `key:"invite" doc:"Invitations."`
 	Session   Session   `key:"session" doc:"Signed-in browsers."`
 	Metrics   Metrics   `key:"metrics" doc:"Prometheus metrics at /metrics. With neither address nor token they are served to callers on loopback only."`
@@ -58,6 +59,11 @@ type Mail struct {
 // Egress is about requests to addresses given by users.
 type Egress struct {
 	Allow Prefixes `key:"allow" example:"10.1.0.0/16,127.0.0.1/32" doc:"Private or loopback networks that such requests may reach, also over plain http. The public internet over https is always allowed, the rest never."`
+}
+
+// SCIM is about directories.
+type SCIM struct {
+	Rate int `key:"rate" default:"50" min:"25" max:"100000" example:"200" doc:"Requests a second that each replica takes from one directory, and twice as many at once; more get 429 with Retry-After. A directory can have a rate of its own."`
 }
 
 // Invite is about invitations.

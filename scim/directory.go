@@ -1,6 +1,8 @@
 package scim
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -41,4 +43,30 @@ func Create(tx *store.Tx, in NewDirectory) (store.Directory, string, error) {
 	}
 	token, err := issue(tx, d.ID)
 	return d, token, err
+}
+
+// SetRate gives a directory a rate of its own, in requests a second on each replica;
+// 0 is the server's again. Other replicas follow within seconds. Needs Write.
+// Faults: Denied, NotFound, Invalid on "quirks".
+func SetRate(tx *store.Tx, id store.DirectoryID, perSecond int) error {
+	d, err := tx.Directory(id)
+	if err != nil {
+		return err
+	}
+	own := map[string]any{}
+	if err := json.Unmarshal(d.Quirks, &own); err != nil {
+		return fmt.Errorf("switches of directory %s: %w", id, err)
+	}
+	own["requestsPerSecond"] = perSecond
+	if perSecond == 0 {
+		delete(own, "requestsPerSecond")
+	}
+	quirks, err := json.Marshal(own)
+	if err != nil {
+		return err
+	}
+	if _, err := QuirksOf(d.Vendor, d.Mode, quirks); err != nil {
+		return err
+	}
+	return tx.SetDirectoryQuirks(id, quirks)
 }

@@ -99,7 +99,9 @@ func writeError(w http.ResponseWriter, e scimerr.ScimError) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="scim"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h.Set("Retry-After", "5")
+		if h.Get("Retry-After") == "" {
+			h.Set("Retry-After", "5")
+		}
 	}
 	body, err := json.Marshal(e)
 	if err != nil { // two strings and a number

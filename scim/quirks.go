@@ -55,6 +55,10 @@ type Quirks struct {
 	// GroupDisplayNameUnique refuses a second group of the same name: Entra ID
 	// matches groups by it, IPSIE says SHOULD.
 	GroupDisplayNameUnique bool `json:"groupDisplayNameUnique"`
+	// RequestsPerSecond is the directory's own rate on each replica, at least 25; 0
+	// is the server's. SailPoint sends each membership in a request of its own, in
+	// parallel, and does not repeat what was refused (Teleport #61511).
+	RequestsPerSecond int `json:"requestsPerSecond"`
 }
 
 // Values of the switches that are words.
@@ -128,6 +132,9 @@ func QuirksOf(vendor, mode string, own []byte) (Quirks, error) {
 		if !slices.Contains(c.allowed, c.value) {
 			return q, fault.Invalid.On("quirks", "%s is %q; it can be %s.", c.name, c.value, strings.Join(c.allowed, ", "))
 		}
+	}
+	if n := q.RequestsPerSecond; n != 0 && (n < minRate || n > maxRate) {
+		return q, fault.Invalid.On("quirks", "requestsPerSecond is %d; it can be %d to %d, or 0 for the server's.", n, minRate, maxRate)
 	}
 	if q.Strict {
 		q.DeleteMeans = deleteDeletes

@@ -4,7 +4,7 @@ Package scim is the directory door: a SCIM 2.0 service provider (RFC 7643, RFC
 between the wire and package store, which has the people, the groups and their
 rules.
 
-	request -> authenticate: token -> organization, directory, actor   token.go
+	request -> authenticate: token -> organization, directory, actor   token.go, limit.go
 	        -> route, method, type and size                            scim.go
 	        -> decodeObject: bounded JSON                              decode.go
 	        -> normalizer: wire document -> canonical document         normalize.go, value.go
@@ -51,13 +51,15 @@ const contentType = "application/scim+json"
 // Options are the door's settings.
 type Options struct {
 	PublicURL string // scheme and host by which directories reach us
+	Rate      int    // requests a second of one directory on this replica, twice as many at once; 0: any number
 	Log       *slog.Logger
 }
 
 type handler struct {
-	db    *store.DB
-	opt   Options
-	known sync.Map // store.DirectoryID -> settings; only of directories that have a token
+	db     *store.DB
+	opt    Options
+	limits *limits
+	known  sync.Map // store.DirectoryID -> settings; only of directories that have a token
 }
 
 // Mount adds the door to the routes, under /scim/v2/{directory}/.
@@ -65,7 +67,7 @@ func Mount(m *web.Mux, db *store.DB, opt Options) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	h := &handler{db: db, opt: opt}
+	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate)}
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 }
@@ -115,7 +117,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	d, err := h.authenticate(ctx, r)
+	d, err := h.authenticate(ctx, w, r)
 	if err != nil {
 		return err
 	}

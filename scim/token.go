@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -76,16 +77,36 @@ type tokenRow struct {
 	Token
 }
 
-// authenticate finds the directory behind the bearer token. A token of another
-// directory than the URL's gets 404: whether that directory exists is not its
-// business. Faults: SignIn, NotFound.
-func (h *handler) authenticate(ctx context.Context, r *http.Request) (dirctx, error) {
+// authenticate finds the directory behind the bearer token and counts the request.
+// Faults: SignIn, NotFound, TooMany.
+func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *http.Request) (dirctx, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return dirctx{}, fault.SignIn.Say("This is a SCIM endpoint. Send the directory's token as Authorization: Bearer TOKEN.")
 	}
-	hash := secret.Hash(token)
+	entry, err := h.limits.enter(secret.Hash(token), web.ClientIP(r))
+	var d dirctx
+	if err == nil {
+		d, err = h.open(ctx, r, entry.hash)
+		switch fault.Of(err) {
+		case fault.SignIn, fault.NotFound, fault.Denied:
+			h.limits.bad(entry)
+		}
+	}
+	if err == nil {
+		err = h.limits.good(entry, d.directory.ID, d.quirks.RequestsPerSecond)
+	}
+	if t, ok := errors.AsType[tooMany](err); ok {
+		retryAfter(w, t)
+	}
+	return d, err
+}
+
+// open looks the token up, each time: a token that is gone opens nothing from then
+// on. One of another directory than the URL's gets 404: whether that directory
+// exists is not its business.
+func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirctx, error) {
 	var row tokenRow
 	err := h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, created_at, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
 	now := store.TimeOf(h.db.Now())
@@ -97,7 +118,7 @@ func (h *handler) authenticate(ctx context.Context, r *http.Request) (dirctx, er
 	case row.ExpiresAt != 0 && row.ExpiresAt <= now:
 		return dirctx{}, fault.SignIn.Say("The token was replaced and ended at %s. Enter the new one at the directory.", row.ExpiresAt.RFC3339())
 	case r.PathValue("directory") != string(row.DirectoryID):
-		return dirctx{}, status(http.StatusNotFound, "There is no directory %.64q for this token. Check the base URL.", r.PathValue("directory"))
+		return dirctx{}, fault.NotFound.Say("There is no directory %.64q for this token. Check the base URL.", r.PathValue("directory"))
 	}
 	s, err := h.settingsOf(ctx, row.DirectoryID)
 	if err != nil {

@@ -117,6 +117,23 @@ func (tx *Tx) Directory(id DirectoryID) (Directory, error) {
 	return d, tx.Get(&d, directoryColumns+" WHERE org_id = ? AND id = ?", tx.Org(), id)
 }
 
+// SetDirectoryQuirks replaces a directory's own switches, which package scim has
+// checked. Faults: Denied, NotFound.
+func (tx *Tx) SetDirectoryQuirks(id DirectoryID, quirks JSON) error {
+	if err := tx.Require(access.Configure); err != nil {
+		return err
+	}
+	d, err := tx.Directory(id)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE directories SET quirks = {{as_json}} WHERE org_id = ? AND id = ?", string(quirks), tx.Org(), id); err != nil {
+		return err
+	}
+	return tx.Record(Activity{Action: "directory.update", TargetKind: "directory", TargetID: string(id), TargetName: d.Name,
+		Detail: map[string]any{"before": map[string]any{"quirks": string(d.Quirks)}, "after": map[string]any{"quirks": string(quirks)}}})
+}
+
 // Directories lists the directories of this organization.
 func (tx *Tx) Directories() ([]Directory, error) {
 	list := []Directory{}

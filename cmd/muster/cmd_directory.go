@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/scim"
 	"github.com/muster-id/muster/store"
@@ -11,6 +12,7 @@ import (
 
 type directoryCmd struct {
 	Create directoryCreateCmd `cmd:"" help:"Make a directory and its first token."`
+	Rate   directoryRateCmd   `cmd:"" help:"Give a directory a rate limit of its own."`
 	Token  directoryTokenCmd  `cmd:"" help:"Tokens of a directory."`
 }
 
@@ -56,27 +58,53 @@ type directoryRotateCmd struct {
 	Grace     time.Duration `default:"24h" help:"How long the old tokens go on."`
 }
 
-func (c directoryRotateCmd) Run(a *app) error {
+// directory finds a directory by the id that somebody typed, and gives the shell's
+// actor in its organization.
+func (a *app) directory(typed string) (access.Actor, store.Directory, error) {
 	h, err := a.open()
 	if err != nil {
-		return err
+		return access.Actor{}, store.Directory{}, err
 	}
-	missing := fault.NotFound.Say("There is no directory %q. Its id is what `muster directory create` printed, and the last part of its base URL.", c.Directory)
-	id, err := store.ParseID[store.Directory](c.Directory)
+	missing := fault.NotFound.Say("There is no directory %q. Its id is what `muster directory create` printed, and the last part of its base URL.", typed)
+	id, err := store.ParseID[store.Directory](typed)
 	if err != nil {
-		return missing
+		return access.Actor{}, store.Directory{}, missing
 	}
 	d, err := h.db.DirectoryByID(a.ctx, id)
 	if fault.Is(err, fault.NotFound) {
-		return missing
+		err = missing
 	}
+	return shell(string(d.OrgID)), d, err
+}
+
+type directoryRateCmd struct {
+	Directory string `required:"" placeholder:"ID" help:"The directory's id."`
+	PerSecond int    `required:"" help:"Requests a second on each replica, 25 or more; 0 is the server's scim.rate again."`
+}
+
+func (c directoryRateCmd) Run(a *app) error {
+	actor, d, err := a.directory(c.Directory)
+	if err != nil {
+		return err
+	}
+	if err := a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) error { return scim.SetRate(tx, d.ID, c.PerSecond) }); err != nil {
+		return err
+	}
+	return a.answer(struct {
+		ID        store.DirectoryID `json:"id"`
+		PerSecond int               `json:"per_second"`
+	}{d.ID, c.PerSecond}, fmt.Sprintf("%s has its new rate; running servers follow within seconds.", d.Name))
+}
+
+func (c directoryRotateCmd) Run(a *app) error {
+	actor, d, err := a.directory(c.Directory)
 	if err != nil {
 		return err
 	}
 	var token string
 	var ends store.Time
-	err = h.db.Write(a.ctx, shell(string(d.OrgID)), func(tx *store.Tx) (err error) {
-		token, ends, err = scim.Rotate(tx, id, c.Grace)
+	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) (err error) {
+		token, ends, err = scim.Rotate(tx, d.ID, c.Grace)
 		return err
 	})
 	if err != nil {

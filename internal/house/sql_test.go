@@ -39,7 +39,7 @@ var reads = map[string]string{
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
 	"internal/api.Door.Authenticate":     "the key is all that a program sends",
-	"scim.handler.authenticate":          "the token is all that a directory sends",
+	"scim.handler.open":                  "the token is all that a directory sends",
 	"sso.Door.connectionByID":            "the connection's id stands in the URL",
 	"sso.Door.Discover":                  "the mail domain says which organization it is",
 	"sso.Door.Sweep":                     "expiry is the same for all",

@@ -11,8 +11,9 @@ import (
 
 // BindOptions say how a filter is bound to the database.
 type BindOptions struct {
-	Lenient bool   // take "True" for a boolean and a bare number for a text
-	Base    string // the directory's base URL, for filters on $ref and meta.location
+	Lenient bool      // take "True" for a boolean and a bare number for a text
+	Base    string    // the directory's base URL, for filters on $ref and meta.location
+	Beside  *Compiled // the other resource type, whose attributes are taken for missing here; nil: they are unknown
 }
 
 // BindUsers turns a filter on users into a condition of the store that means what
@@ -33,7 +34,7 @@ type binder struct {
 }
 
 func (b binder) filter(e filter.Expression) (store.Cond, error) {
-	n, err := resolver{c: b.c, lenient: b.opt.Lenient}.node(e)
+	n, err := resolver{c: b.c, beside: b.opt.Beside, lenient: b.opt.Lenient}.node(e)
 	if err != nil {
 		return store.Cond{}, err
 	}
@@ -49,6 +50,8 @@ func (b binder) node(n node) (store.Cond, error) {
 	case negated:
 		c, err := b.node(n.of)
 		return store.Not(c), err
+	case never:
+		return store.Nothing(), nil
 	case some:
 		return b.some(n)
 	case present:

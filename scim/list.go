@@ -25,17 +25,114 @@ const listURN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 // chunk is how many resources are completed with one query for their groups or members.
 const chunk = 200
 
-// listUsers is GET /Users.
-func (h *handler) listUsers(w http.ResponseWriter, r *http.Request) error {
+// list is one answer to a query: of one resource type, or of both from the root.
+type list struct {
+	stream
+	base  string
+	parts []part
+	start int
+	limit int
+	count int // resources written
+	total int
+}
+
+// part is what a query asks of one resource type.
+type part struct {
+	c     *Compiled
+	p     Projection
+	where store.Cond
+}
+
+// list answers GET /Users, GET /Groups, GET / and the searches, which differ in
+// where their parameters come from.
+func (h *handler) list(w http.ResponseWriter, r *http.Request, params map[string]string, kinds ...*Compiled) error {
 	d := from(r.Context())
-	l, err := newList(w, r, UserSchema(), BindUsers)
+	l, err := newList(w, d, params, kinds)
 	if err != nil {
 		return err
 	}
+	return l.finish(h.db.Read(r.Context(), d.actor, l.run))
+}
+
+// listing is list for a GET.
+func (h *handler) listing(kinds ...*Compiled) call {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		params, err := queryOf(r)
+		if err != nil {
+			return err
+		}
+		return h.list(w, r, params, kinds...)
+	}
+}
+
+func newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
+	for _, name := range []string{"sortBy", "cursor"} {
+		if params[strings.ToLower(name)] != "" {
+			return nil, status(http.StatusNotImplemented, "%s is not supported; see /ServiceProviderConfig. Lists are in the order of creation, in pages by startIndex and count.", name)
+		}
+	}
+	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base}
+	var err error
+	if l.start, err = number(params, "startIndex", 1); err != nil {
+		return nil, err
+	}
+	if l.limit, err = number(params, "count", defaultCount); err != nil {
+		return nil, err
+	}
+	l.start, l.limit = max(l.start, 1), min(max(l.limit, 0), maxCount)
+	var e filter.Expression
+	if text := strings.TrimSpace(params["filter"]); text != "" {
+		if e, err = ParseFilter(text, ParseOptions{UnquotedValues: d.quirks.UnquotedFilterValues}); err != nil {
+			return nil, err
+		}
+	}
+	for i, c := range kinds {
+		p := part{c: c}
+		if p.p, err = ParseProjection(params["attributes"], params["excludedattributes"], c); err != nil {
+			return nil, err
+		}
+		opt := BindOptions{Lenient: d.quirks.StringBooleans, Base: d.base}
+		if len(kinds) == 2 {
+			opt.Beside = kinds[1-i]
+		}
+		if e != nil {
+			bind := BindUsers
+			if c == GroupSchema() {
+				bind = BindGroups
+			}
+			if p.where, err = bind(e, opt); err != nil {
+				return nil, err
+			}
+		}
+		l.parts = append(l.parts, p)
+	}
+	l.buf = append(l.buf, `{"schemas":["`+listURN+`"],"Resources":[`...)
+	return l, nil
+}
+
+// run writes the resources. A list from the root has all users before all groups.
+func (l *list) run(tx *store.Tx) error {
+	for _, p := range l.parts {
+		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: true}
+		read := l.users
+		if p.c == GroupSchema() {
+			read = l.groups
+		}
+		total, err := read(tx, p, q)
+		if err != nil {
+			return err
+		}
+		l.total += total
+	}
+	return nil
+}
+
+// users writes users with their groups.
+func (l *list) users(tx *store.Tx, p part, q store.Query) (int, error) {
 	var users []store.User
-	flush := func(tx *store.Tx) error {
+	flush := func() (err error) {
 		var groups map[store.UserID][]store.GroupRef
-		if len(users) > 0 && l.p.Wants("groups") {
+		if len(users) > 0 && p.p.Wants("groups") {
 			ids := make([]store.UserID, len(users))
 			for i, u := range users {
 				ids[i] = u.ID
@@ -46,7 +143,7 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 		}
 		for _, u := range users {
 			l.next()
-			l.buf = appendUser(l.buf, u, groups[u.ID], d.base, l.p)
+			l.buf = appendUser(l.buf, u, groups[u.ID], l.base, p.p)
 			if err := l.more(); err != nil {
 				return err
 			}
@@ -54,88 +151,36 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 		users = users[:0]
 		return nil
 	}
-	err = h.db.Read(r.Context(), d.actor, func(tx *store.Tx) (err error) {
-		l.total, err = tx.EachUser(l.q, func(u store.User) error {
-			if users = append(users, u); len(users) < chunk {
-				return nil
-			}
-			return flush(tx)
-		})
-		if err != nil {
-			return err
+	total, err := tx.EachUser(q, func(u store.User) error {
+		if users = append(users, u); len(users) < chunk {
+			return nil
 		}
-		return flush(tx)
+		return flush()
 	})
-	return l.finish(err)
+	if err != nil {
+		return 0, err
+	}
+	return total, flush()
 }
 
-// listGroups is GET /Groups.
-func (h *handler) listGroups(w http.ResponseWriter, r *http.Request) error {
-	d := from(r.Context())
-	l, err := newList(w, r, GroupSchema(), BindGroups)
-	if err != nil {
-		return err
-	}
+// groups writes groups with their members.
+func (l *list) groups(tx *store.Tx, p part, q store.Query) (int, error) {
 	var groups []store.Group
-	flush := func(tx *store.Tx) error {
-		err := l.groups(tx, groups, d.base)
+	flush := func() error {
+		err := l.withMembers(tx, groups, p.p)
 		groups = groups[:0]
 		return err
 	}
-	err = h.db.Read(r.Context(), d.actor, func(tx *store.Tx) (err error) {
-		l.total, err = tx.EachGroup(l.q, func(g store.Group) error {
-			if groups = append(groups, g); len(groups) < chunk {
-				return nil
-			}
-			return flush(tx)
-		})
-		if err != nil {
-			return err
+	total, err := tx.EachGroup(q, func(g store.Group) error {
+		if groups = append(groups, g); len(groups) < chunk {
+			return nil
 		}
-		return flush(tx)
+		return flush()
 	})
-	return l.finish(err)
-}
-
-// list is one answer to a query.
-type list struct {
-	stream
-	p     Projection
-	q     store.Query
-	start int
-	count int // resources written
-	total int
-}
-
-func newList(w http.ResponseWriter, r *http.Request, c *Compiled, bind func(filter.Expression, BindOptions) (store.Cond, error)) (*list, error) {
-	params, err := queryOf(r)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	l := &list{stream: stream{w: w, code: http.StatusOK}}
-	if l.p, err = ParseProjection(params["attributes"], params["excludedattributes"], c); err != nil {
-		return nil, err
-	}
-	if l.start, err = number(params, "startIndex", 1); err != nil {
-		return nil, err
-	}
-	if l.q.Limit, err = number(params, "count", defaultCount); err != nil {
-		return nil, err
-	}
-	l.start, l.q.Limit = max(l.start, 1), min(max(l.q.Limit, 0), maxCount)
-	l.q.Offset, l.q.Count = l.start-1, true
-	if text := strings.TrimSpace(params["filter"]); text != "" {
-		q := from(r.Context()).quirks
-		e, err := ParseFilter(text, ParseOptions{UnquotedValues: q.UnquotedFilterValues})
-		if err != nil {
-			return nil, err
-		}
-		if l.q.Where, err = bind(e, BindOptions{Lenient: q.StringBooleans, Base: from(r.Context()).base}); err != nil {
-			return nil, err
-		}
-	}
-	l.buf = append(l.buf, `{"schemas":["`+listURN+`"],"Resources":[`...)
-	return l, nil
+	return total, flush()
 }
 
 // queryOf reads the query parameters, their names in lower case (Entra ID sends
@@ -153,11 +198,6 @@ func queryOf(r *http.Request) (map[string]string, error) {
 			return nil, invalidValue("The query has %q more than once.", name)
 		}
 		params[lower] = v[0]
-	}
-	for _, name := range []string{"sortBy", "cursor"} {
-		if params[strings.ToLower(name)] != "" {
-			return nil, status(http.StatusNotImplemented, "%s is not supported; see /ServiceProviderConfig. Lists are in the order of creation, in pages by startIndex and count.", name)
-		}
 	}
 	return params, nil
 }
@@ -180,16 +220,16 @@ func (l *list) next() {
 	}
 }
 
-// groups writes groups with their members, which come sorted by group.
-func (l *list) groups(tx *store.Tx, groups []store.Group, base string) error {
-	if len(groups) == 0 || !l.p.Wants("members") {
+// withMembers writes groups and their members, who come sorted by group.
+func (l *list) withMembers(tx *store.Tx, groups []store.Group, p Projection) error {
+	if len(groups) == 0 || !p.Wants("members") {
 		for _, g := range groups {
 			l.next()
-			l.buf = append(openGroup(l.buf, g, base, l.p), '}')
+			l.buf = append(openGroup(l.buf, g, l.base, p), '}')
 		}
 		return l.more()
 	}
-	form := newMemberForm(base, l.p)
+	form := newMemberForm(l.base, p)
 	ids := make([]store.GroupID, len(groups))
 	for i, g := range groups {
 		ids[i] = g.ID
@@ -200,7 +240,7 @@ func (l *list) groups(tx *store.Tx, groups []store.Group, base string) error {
 			l.buf = append(l.buf, `]}`...)
 		}
 		l.next()
-		l.buf = append(openGroup(l.buf, groups[opened], base, l.p), `,"members":[`...)
+		l.buf = append(openGroup(l.buf, groups[opened], l.base, p), `,"members":[`...)
 		opened, members = opened+1, 0
 	}
 	err := tx.MembersOf(ids, form.display, func(id store.GroupID, m store.Member) error {

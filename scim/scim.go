@@ -180,19 +180,22 @@ func (h *handler) route(r *http.Request) (map[string]call, error) {
 		}
 		return map[string]call{"GET": refuse, "POST": refuse, "PUT": refuse, "PATCH": refuse, "DELETE": refuse}
 	}
-	if len(s) > 0 && s[len(s)-1] == ".search" {
-		return later("/.search"), nil
+	if kinds := searched(s); kinds != nil {
+		return map[string]call{http.MethodPost: h.search(kinds...)}, nil
+	}
+	if len(s) == 0 {
+		return get(h.listing(UserSchema(), GroupSchema())), nil
 	}
 	if len(s) == 1 || len(s) == 2 && s[0] != "ServiceProviderConfig" {
 		switch s[0] {
 		case "Users":
 			if id == "" {
-				return map[string]call{"GET": h.listUsers, "POST": h.createUser}, nil
+				return map[string]call{"GET": h.listing(UserSchema()), "POST": h.createUser}, nil
 			}
 			return map[string]call{"GET": with(h.getUser), "PUT": with(h.putUser), "PATCH": with(h.patchUser), "DELETE": with(h.deleteUser)}, nil
 		case "Groups":
 			if id == "" {
-				return map[string]call{"GET": h.listGroups, "POST": h.createGroup}, nil
+				return map[string]call{"GET": h.listing(GroupSchema()), "POST": h.createGroup}, nil
 			}
 			return map[string]call{"GET": with(h.getGroup), "PUT": with(h.putGroup), "PATCH": with(h.patchGroup), "DELETE": with(h.deleteGroup)}, nil
 		case "ServiceProviderConfig":

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,6 +33,8 @@ type (
 		list   *Attr
 		within node
 	}
+	// never holds: an attribute that only the other resource type has.
+	never struct{}
 	// present: the attribute (never complex) has a value that is not empty.
 	present struct{ attr *Attr }
 	// comparison of a simple attribute with a value of its type. Never ne.
@@ -47,6 +50,7 @@ type (
 
 type resolver struct {
 	c       *Compiled // nil inside brackets
+	beside  *Compiled // the other resource type of a search over both; nil otherwise
 	parent  *Attr     // the attribute before the brackets
 	lenient bool      // "True" for a boolean, a bare number for a text
 }
@@ -78,8 +82,14 @@ func (r resolver) node(e filter.Expression) (node, error) {
 	return nil, fmt.Errorf("a filter node of type %T", e)
 }
 
+// errElsewhere says that only the other resource type has the attribute.
+var errElsewhere = errors.New("an attribute of the other resource type")
+
 func (r resolver) brackets(e *filter.ValuePath) (node, error) {
 	list, err := r.find(e.AttributePath)
+	if err == errElsewhere {
+		return never{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +104,11 @@ func (r resolver) brackets(e *filter.ValuePath) (node, error) {
 func (r resolver) find(p filter.AttributePath) (*Attr, error) {
 	if r.parent == nil {
 		a, ok := r.c.Find(p.URI(), p.AttributeName, p.SubAttributeName())
+		if !ok && r.beside != nil {
+			if _, there := r.beside.Find(p.URI(), p.AttributeName, p.SubAttributeName()); there {
+				return nil, errElsewhere
+			}
+		}
 		if !ok {
 			return nil, invalidFilter("%q is not an attribute of %s; see /Schemas. An attribute of an extension needs its schema's URN in front.", p.String(), r.c.Name)
 		}
@@ -115,6 +130,13 @@ func (r resolver) find(p filter.AttributePath) (*Attr, error) {
 
 func (r resolver) term(e *filter.AttributeExpression) (node, error) {
 	a, err := r.find(e.AttributePath)
+	if err == errElsewhere {
+		// As if it had no value (RFC 7644 §3.4.2.1): ne and eq null hold.
+		if null := e.CompareValue == nil; e.Operator == filter.NE && !null || e.Operator == filter.EQ && null {
+			return negated{never{}}, nil
+		}
+		return never{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,7 @@ func (b binder) compare(n comparison) (store.Cond, error) {
 	return textCond(n, b.text(n.attr))
 }
 
-func choose(first bool, a, b store.Cond) store.Cond {
+func choose[T any](first bool, a, b T) T {
 	if first {
 		return a
 	}

@@ -33,7 +33,7 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 		"bulk":           map[string]any{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
 		"filter":         map[string]any{"supported": true, "maxResults": maxCount},
 		"changePassword": no,
-		"sort":           no,
+		"sort":           map[string]any{"supported": true},
 		"etag":           map[string]any{"supported": true},
 		"pagination": map[string]any{"cursor": false, "index": true, "defaultPaginationMethod": "index",
 			"defaultPageSize": defaultCount, "maxPageSize": maxCount}, // RFC 9865 §4

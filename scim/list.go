@@ -30,6 +30,7 @@ type list struct {
 	stream
 	base  string
 	parts []part
+	by    *store.Sort // nil: in the order of creation
 	start int
 	limit int
 	count int // resources written
@@ -66,10 +67,8 @@ func (h *handler) listing(kinds ...*Compiled) call {
 }
 
 func newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
-	for _, name := range []string{"sortBy", "cursor"} {
-		if params[strings.ToLower(name)] != "" {
-			return nil, status(http.StatusNotImplemented, "%s is not supported; see /ServiceProviderConfig. Lists are in the order of creation, in pages by startIndex and count.", name)
-		}
+	if params["cursor"] != "" {
+		return nil, status(http.StatusNotImplemented, "cursor is not supported; see /ServiceProviderConfig. Lists come in pages by startIndex and count.")
 	}
 	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base}
 	var err error
@@ -80,6 +79,9 @@ func newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []
 		return nil, err
 	}
 	l.start, l.limit = max(l.start, 1), min(max(l.limit, 0), maxCount)
+	if l.by, err = sortOf(params, kinds); err != nil {
+		return nil, err
+	}
 	var e filter.Expression
 	if text := strings.TrimSpace(params["filter"]); text != "" {
 		if e, err = ParseFilter(text, ParseOptions{UnquotedValues: d.quirks.UnquotedFilterValues}); err != nil {
@@ -151,12 +153,19 @@ func (l *list) users(tx *store.Tx, p part, q store.Query) (int, error) {
 		users = users[:0]
 		return nil
 	}
-	total, err := tx.EachUser(q, func(u store.User) error {
+	each := func(u store.User) error {
 		if users = append(users, u); len(users) < chunk {
 			return nil
 		}
 		return flush()
-	})
+	}
+	var total int
+	var err error
+	if l.by == nil {
+		total, err = tx.EachUser(q, each)
+	} else {
+		total, err = tx.SortedUsers(q, *l.by, func(u store.User, _ store.Place) error { return each(u) })
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -171,12 +180,19 @@ func (l *list) groups(tx *store.Tx, p part, q store.Query) (int, error) {
 		groups = groups[:0]
 		return err
 	}
-	total, err := tx.EachGroup(q, func(g store.Group) error {
+	each := func(g store.Group) error {
 		if groups = append(groups, g); len(groups) < chunk {
 			return nil
 		}
 		return flush()
-	})
+	}
+	var total int
+	var err error
+	if l.by == nil {
+		total, err = tx.EachGroup(q, each)
+	} else {
+		total, err = tx.SortedGroups(q, *l.by, func(g store.Group, _ store.Place) error { return each(g) })
+	}
 	if err != nil {
 		return 0, err
 	}

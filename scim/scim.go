@@ -13,7 +13,8 @@ rules.
 	        -> resource spliced from stored bytes, or a SCIM error     resource.go, fault.go
 
 Lists: filter.go and path.go read filters into the library's syntax tree, bind.go
-turns that into SQL, match.go evaluates it in memory, list.go pages.
+turns that into SQL, match.go evaluates it in memory, sort.go finds the order,
+list.go pages, search.go reads the same from a body.
 
 Two modes. compat takes what Okta and Entra ID really send; strict follows the
 SCIM interoperability profile. Each single deviation is a switch in quirks.go

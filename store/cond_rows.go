@@ -1,9 +1,6 @@
 package store
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Conditions about more than one value: times, elements of documents, and rows of
 // other tables.
@@ -41,10 +38,7 @@ func HasUserDoc(path ...string) Cond { return UserDoc(path...).exists() }
 // of the user's document. Taking documents apart needs different functions on the
 // two databases; this is the one place for it.
 func UserElement(within Cond, path ...string) Cond {
-	where := "$"
-	for _, name := range path {
-		where += `."` + strings.ReplaceAll(name, "'", "''") + `"`
-	}
+	where := jsonPath(path)
 	return Cond{scan: true, write: func(s *sentence) {
 		if s.postgres() {
 			s.add("EXISTS (SELECT 1 FROM jsonb_path_query(users.doc, '" + where + "[*]') AS e(value) WHERE ")

@@ -13,9 +13,10 @@ import (
 )
 
 // Query chooses a page of users or groups, in the order of their creation, which
-// stays the same while others are added.
+// stays the same while others are added, unless they are sorted: see SortedUsers.
 type Query struct {
 	Where  Cond
+	After  Place // behind this row; not with an Offset
 	Offset int
 	Limit  int           // 0: count only
 	Count  bool          // tell how many there are in all
@@ -180,7 +181,7 @@ type listing struct {
 // then flush.
 func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush func() error) (int, error) {
 	where := l.sentence()
-	read, after := 0, ""
+	read, after := 0, l.q.After.ID
 	for read < l.q.Limit {
 		want := min(listChunk, l.q.Limit-read)
 		clear()
@@ -201,10 +202,16 @@ func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush 
 			break
 		}
 	}
+	return l.total(where, read)
+}
+
+// total is how many rows match in all, when that is asked for, after read of them
+// were read. It is known when the last page was read.
+func (l listing) total(where *sentence, read int) (int, error) {
 	switch {
 	case !l.q.Count:
 		return 0, nil
-	case read < l.q.Limit && (read > 0 || l.q.Offset == 0):
+	case read < l.q.Limit && (read > 0 || l.q.Offset == 0) && l.q.After == Place{}:
 		return l.q.Offset + read, nil
 	}
 	if l.count != "" && l.q.Where.write == nil {
@@ -258,7 +265,7 @@ func (l listing) search(query string, args []any, scan func(*sqlx.Rows) error) e
 	tx.ctx = ctx
 	err := tx.rows(query, args, l.q.Where.scan, scan)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && l.tx.ctx.Err() == nil {
-		return fault.TooMany.Wrap(err, "The search looked at too many entries. Filter by userName, externalId, id, emails.value or a group's displayName or members, alone or joined by and.")
+		return fault.TooMany.Wrap(err, "The search looked at too many entries. Filter by userName, externalId, id, emails.value or a group's displayName or members, alone or joined by and; sort by id, userName, externalId or a group's displayName.")
 	}
 	return err
 }

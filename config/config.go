@@ -63,7 +63,7 @@ type Egress struct {
 
 // SCIM is about directories.
 type SCIM struct {
-	Rate int `key:"rate" default:"50" min:"25" max:"100000" example:"200" doc:"Requests a second that each replica takes from one directory, and twice as many at once; more get 429 with Retry-After. A directory can have a rate of its own."`
+	Rate int `key:"rate" default:"1000" min:"25" max:"100000" example:"200" doc:"Requests a second that each replica takes from one directory, and twice as many at once; more get 429 with Retry-After. A directory can have a rate of its own."`
 }
 
 // Invite is about invitations.

@@ -27,8 +27,8 @@ const (
 	minRate = 25 // a second: what directories may rely on
 	maxRate = 100_000
 
-	guessRate  = 5  // a second, from one address
-	guessBurst = 50 // at once: all directories of an address after a start
+	guessRate  = 5   // a second, from one address
+	guessBurst = 200 // at once: the first requests of all directories of an address after a start
 	// limitKeys bounds each map. Beyond it some entry is forgotten, which errs
 	// towards letting a request through.
 	limitKeys = 10_000

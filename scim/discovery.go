@@ -30,7 +30,7 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 	return answerDiscovery(w, r, map[string]any{
 		"schemas":        []string{configURN},
 		"patch":          map[string]any{"supported": true},
-		"bulk":           map[string]any{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+		"bulk":           map[string]any{"supported": true, "maxOperations": maxOperations, "maxPayloadSize": maxPayload},
 		"filter":         map[string]any{"supported": true, "maxResults": maxCount},
 		"changePassword": no,
 		"sort":           map[string]any{"supported": true},

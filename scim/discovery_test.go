@@ -33,7 +33,7 @@ func TestDiscovery(t *testing.T) {
 	d := openDoor(t, storetest.SQLite(t), NewDirectory{})
 	base := BaseURL(testURL, d.directory.ID)
 	config := d.must(200, "GET", "/ServiceProviderConfig", "")
-	for _, want := range []string{`"maxResults":1000`, `"defaultPageSize":100`, `"maxPageSize":1000`, `"maxOperations":0`, `"etag":{"supported":true}`, `"patch":{"supported":true}`, `"sort":{"supported":true}`,
+	for _, want := range []string{`"maxResults":1000`, `"defaultPageSize":100`, `"maxPageSize":1000`, `"bulk":{"maxOperations":1000,"maxPayloadSize":4194304,"supported":true}`, `"etag":{"supported":true}`, `"patch":{"supported":true}`, `"sort":{"supported":true}`,
 		`"location":"` + base + `/ServiceProviderConfig"`, `"oauthbearertoken"`} {
 		if !strings.Contains(config.raw, want) {
 			t.Errorf("ServiceProviderConfig has no %s: %s", want, config.raw)

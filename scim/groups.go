@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -13,24 +14,41 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	doc, members, err := readGroup(w, r)
+	body, err := readBody(w, r, maxGroupBody)
 	if err != nil {
 		return err
 	}
-	d := from(r.Context())
-	in := store.NewGroup{Doc: doc, SharedName: !d.quirks.GroupDisplayNameUnique}
-	var g store.Group
-	err = h.db.Command(r.Context(), d.actor, func(tx *store.Tx) error {
-		if in.Members, err = known(tx, d.quirks, members); err != nil {
-			return err
-		}
-		g, err = tx.CreateGroup(in)
-		return err
-	})
+	g, err := h.newGroup(r.Context(), body)
 	if err != nil {
 		return err
 	}
 	return h.showGroup(w, r, http.StatusCreated, g, p)
+}
+
+func (h *handler) newGroup(ctx context.Context, body map[string]any) (g store.Group, err error) {
+	d := from(ctx)
+	in, err := d.newGroup(body)
+	if err != nil {
+		return g, err
+	}
+	err = h.db.Command(ctx, d.actor, func(tx *store.Tx) error {
+		g, err = d.makeGroup(tx, in)
+		return err
+	})
+	return g, err
+}
+
+// newGroup reads the body of a POST.
+func (d dirctx) newGroup(body map[string]any) (store.NewGroup, error) {
+	doc, members, err := d.readGroup(body)
+	return store.NewGroup{Doc: doc, Members: members, SharedName: !d.quirks.GroupDisplayNameUnique}, err
+}
+
+func (d dirctx) makeGroup(tx *store.Tx, in store.NewGroup) (g store.Group, err error) {
+	if in.Members, err = known(tx, d.quirks, in.Members); err != nil {
+		return g, err
+	}
+	return tx.CreateGroup(in)
 }
 
 // getGroup is GET /Groups/{id} (RFC 7644 §3.4.1). The members are streamed.
@@ -50,25 +68,35 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, id string) er
 	return h.showGroup(w, r, http.StatusOK, g, p)
 }
 
-// putGroup is PUT /Groups/{id}: without members the group is empty afterwards
-// (RFC 7644 §3.5.1), which takes a set difference and no look at the members.
+// putGroup is PUT /Groups/{id} (RFC 7644 §3.5.1).
 func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, id string) error {
 	p, err := projectionOf(r, GroupSchema())
 	if err != nil {
 		return err
 	}
-	doc, members, err := readGroup(w, r)
+	body, err := readBody(w, r, maxGroupBody)
 	if err != nil {
 		return err
 	}
-	g, err := h.changeGroup(r, id, false, func(tx *store.Tx, _ store.Group) (store.GroupChange, error) {
-		ids, err := known(tx, from(r.Context()).quirks, members)
-		return store.GroupChange{Doc: doc, Replace: &ids}, err
-	})
+	g, err := h.replaceGroup(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}, body)
 	if err != nil {
 		return err
 	}
 	return h.showGroup(w, r, http.StatusOK, g, p)
+}
+
+// replaceGroup takes the body for all that there is: without members the group is
+// empty afterwards, which takes a set difference and no look at the members.
+func (h *handler) replaceGroup(ctx context.Context, t wanted, body map[string]any) (store.Group, error) {
+	d := from(ctx)
+	doc, members, err := d.readGroup(body)
+	if err != nil {
+		return store.Group{}, err
+	}
+	return h.changeGroup(ctx, t, false, func(tx *store.Tx, _ store.Group) (store.GroupChange, error) {
+		ids, err := known(tx, d.quirks, members)
+		return store.GroupChange{Doc: doc, Replace: &ids}, err
+	})
 }
 
 // patchGroup is PATCH /Groups/{id} (RFC 7644 §3.5.2). It answers 204, which Entra
@@ -82,26 +110,30 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 	if err != nil {
 		return err
 	}
-	d := from(r.Context())
-	plan, err := normalizer{GroupSchema(), d.quirks}.compile(body)
+	g, err := h.alterGroup(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}, body)
 	if err != nil {
 		return err
+	}
+	if from(r.Context()).quirks.PatchResponse == answerWith {
+		return h.showGroup(w, r, http.StatusOK, g, p)
+	}
+	return showNothing(w, etag(g.ETagVersion()))
+}
+
+func (h *handler) alterGroup(ctx context.Context, t wanted, body map[string]any) (store.Group, error) {
+	d := from(ctx)
+	plan, err := normalizer{GroupSchema(), d.quirks}.compile(body)
+	if err != nil {
+		return store.Group{}, err
 	}
 	var single store.GroupChange
 	plan.members.into(&single)
 	if len(plan.steps) > 0 {
 		single.Doc = store.Doc{}
 	}
-	g, err := h.changeGroup(r, id, single.Single(), func(tx *store.Tx, old store.Group) (store.GroupChange, error) {
+	return h.changeGroup(ctx, t, single.Single(), func(tx *store.Tx, old store.Group) (store.GroupChange, error) {
 		return plan.group(tx, old, d.quirks)
 	})
-	if err != nil {
-		return err
-	}
-	if d.quirks.PatchResponse == answerWith {
-		return h.showGroup(w, r, http.StatusOK, g, p)
-	}
-	return showNothing(w, etag(g.ETagVersion()))
 }
 
 // group applies a plan to a group.
@@ -125,31 +157,33 @@ func (p *plan) group(tx *store.Tx, old store.Group, q Quirks) (ch store.GroupCha
 
 // deleteGroup is DELETE /Groups/{id} (RFC 7644 §3.6).
 func (h *handler) deleteGroup(w http.ResponseWriter, r *http.Request, id string) error {
-	err := h.db.Write(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
-		g, err := lockGroup(tx, r, id)
-		if err != nil {
-			return err
-		}
-		return tx.DeleteGroup(g.ID)
-	})
-	if err != nil {
+	if err := h.endGroup(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
+func (h *handler) endGroup(ctx context.Context, t wanted) error {
+	return h.db.Write(ctx, from(ctx).actor, func(tx *store.Tx) error {
+		g, err := lockGroup(tx, t)
+		if err != nil {
+			return err
+		}
+		return tx.DeleteGroup(g.ID)
+	})
+}
+
 // changeGroup makes one change. What is a single statement, and asks for no
 // certain version, runs as one; everything else in a transaction.
-func (h *handler) changeGroup(r *http.Request, id string, single bool, plan func(*store.Tx, store.Group) (store.GroupChange, error)) (store.Group, error) {
-	run, find := h.db.Write, lockGroup
-	if single && r.Header.Get("If-Match") == "" {
+func (h *handler) changeGroup(ctx context.Context, t wanted, single bool, plan func(*store.Tx, store.Group) (store.GroupChange, error)) (store.Group, error) {
+	run := h.db.Write
+	if single && t.match == "" {
 		run = h.db.Command
-		find = func(tx *store.Tx, _ *http.Request, id string) (store.Group, error) { return findGroup(tx, id) }
 	}
 	var g store.Group
-	err := run(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
-		old, err := find(tx, r, id)
+	err := run(ctx, from(ctx).actor, func(tx *store.Tx) error {
+		old, err := lockGroup(tx, t)
 		if err != nil {
 			return err
 		}
@@ -165,22 +199,22 @@ func (h *handler) changeGroup(r *http.Request, id string, single bool, plan func
 
 // lockGroup reads a group and keeps its members still when the client asks for a
 // certain version: the version counts member changes too.
-func lockGroup(tx *store.Tx, r *http.Request, id string) (store.Group, error) {
-	if r.Header.Get("If-Match") == "" {
-		return findGroup(tx, id)
+func lockGroup(tx *store.Tx, t wanted) (store.Group, error) {
+	if t.match == "" {
+		return findGroup(tx, t.id)
 	}
-	gid, err := store.ParseID[store.Group](id)
+	gid, err := store.ParseID[store.Group](t.id)
 	if err != nil {
-		return store.Group{}, notFound("Group", id)
+		return store.Group{}, notFound("Group", t.id)
 	}
 	g, err := tx.LockGroup(gid)
 	if fault.Is(err, fault.NotFound) {
-		return g, notFound("Group", id)
+		return g, notFound("Group", t.id)
 	}
 	if err != nil {
 		return g, err
 	}
-	return g, ifMatch(r, etag(g.ETagVersion()))
+	return g, ifMatch(t.match, etag(g.ETagVersion()))
 }
 
 func findGroup(tx *store.Tx, id string) (store.Group, error) {
@@ -215,12 +249,8 @@ func known(tx *store.Tx, q Quirks, ids []store.UserID) ([]store.UserID, error) {
 
 // readGroup reads a whole group: the document as store keeps it, and the members
 // apart, which are rows and may be a hundred thousand.
-func readGroup(w http.ResponseWriter, r *http.Request) (store.Doc, []store.UserID, error) {
-	body, err := readBody(w, r, maxGroupBody)
-	if err != nil {
-		return nil, nil, err
-	}
-	n := normalizer{GroupSchema(), from(r.Context()).quirks}
+func (d dirctx) readGroup(body map[string]any) (store.Doc, []store.UserID, error) {
+	n := normalizer{GroupSchema(), d.quirks}
 	name, raw := anyCase(body, "members")
 	delete(body, name)
 	members, err := memberIDs(n, raw)

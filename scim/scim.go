@@ -10,6 +10,8 @@ rules.
 	        -> normalizer: wire document -> canonical document         normalize.go, value.go
 	           or compile: PATCH -> plan                               patch.go, apply.go, members.go
 	        -> one store command                                       users.go, groups.go
+	           (Bulk: for each of its operations, in an order that has
+	           every referenced resource made first)                    bulk.go, bulkitem.go, bulkref.go
 	        -> resource spliced from stored bytes, or a SCIM error     resource.go, fault.go
 
 Lists: filter.go and path.go read filters into the library's syntax tree, bind.go
@@ -208,7 +210,9 @@ func (h *handler) route(r *http.Request) (map[string]call, error) {
 		case "Me":
 			return later("/Me"), nil
 		case "Bulk":
-			return later("/Bulk"), nil
+			if id == "" {
+				return map[string]call{"POST": h.bulk}, nil
+			}
 		}
 	}
 	return nil, status(http.StatusNotFound, "There is no endpoint %q here. Try Users, Groups, Schemas, ResourceTypes or ServiceProviderConfig.", "/"+strings.Join(s, "/"))
@@ -258,9 +262,16 @@ func matches(header, tag string) bool {
 	return false
 }
 
+// wanted is the resource that an operation is about.
+type wanted struct {
+	id     string
+	match  string // If-Match; empty: any version
+	groups bool   // the answer shows a user's groups
+}
+
 // ifMatch refuses a change to a version that the client has not seen (RFC 7644 §3.14).
-func ifMatch(r *http.Request, tag string) error {
-	if want := r.Header.Get("If-Match"); want != "" && !matches(want, tag) {
+func ifMatch(want, tag string) error {
+	if want != "" && !matches(want, tag) {
 		return status(http.StatusPreconditionFailed, "The resource has changed: it is at version %s. Read it again and repeat the change.", tag)
 	}
 	return nil

@@ -113,7 +113,7 @@ func TestRouting(t *testing.T) {
 			t.Errorf("%s %s: Allow is %q, want %q", c.method, c.path, got.header.Get("Allow"), c.allow)
 		}
 	}
-	for _, c := range []struct{ method, path string }{{"GET", "/Me"}, {"PATCH", "/Me"}, {"POST", "/Bulk"}} {
+	for _, c := range []struct{ method, path string }{{"GET", "/Me"}, {"PATCH", "/Me"}} {
 		d.refused(501, "", "not supported", c.method, c.path, "{}")
 	}
 	if got := d.must(200, "HEAD", "/Users/"+id, ""); got.header.Get("ETag") != `W/"1"` {

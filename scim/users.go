@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -14,20 +15,34 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	doc, active, err := readUser(w, r)
+	body, err := readBody(w, r, maxUserBody)
 	if err != nil {
 		return err
 	}
-	in := store.NewUser{Doc: doc, Source: store.FromSCIM, Status: statusOf(active, store.Active)}
-	var u store.User
-	err = h.db.Command(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
-		u, err = tx.CreateUser(in)
-		return err
-	})
+	u, err := h.newUser(r.Context(), body)
 	if err != nil {
 		return err
 	}
 	return showUser(w, r, http.StatusCreated, u, nil, p)
+}
+
+func (h *handler) newUser(ctx context.Context, body map[string]any) (u store.User, err error) {
+	d := from(ctx)
+	in, err := d.newUser(body)
+	if err != nil {
+		return u, err
+	}
+	err = h.db.Command(ctx, d.actor, func(tx *store.Tx) error {
+		u, err = tx.CreateUser(in)
+		return err
+	})
+	return u, err
+}
+
+// newUser reads the body of a POST.
+func (d dirctx) newUser(body map[string]any) (store.NewUser, error) {
+	doc, active, err := d.readUser(body)
+	return store.NewUser{Doc: doc, Source: store.FromSCIM, Status: statusOf(active, store.Active)}, err
 }
 
 // getUser is GET /Users/{id} (RFC 7644 §3.4.1).
@@ -42,7 +57,7 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, id string) err
 		if u, err = findUser(tx, id); err != nil {
 			return err
 		}
-		groups, err = groupsOf(tx, u, p)
+		groups, err = groupsOf(tx, u, p.Wants("groups"))
 		return err
 	})
 	if err != nil {
@@ -51,26 +66,34 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, id string) err
 	return showUser(w, r, http.StatusOK, u, groups, p)
 }
 
-// putUser is PUT /Users/{id}: the body is all that there is (RFC 7644 §3.5.1).
-// active alone stays as it is when it is not sent: forgetting it must not let
-// anybody in.
+// putUser is PUT /Users/{id} (RFC 7644 §3.5.1).
 func (h *handler) putUser(w http.ResponseWriter, r *http.Request, id string) error {
 	p, err := projectionOf(r, UserSchema())
 	if err != nil {
 		return err
 	}
-	doc, active, err := readUser(w, r)
+	body, err := readBody(w, r, maxUserBody)
 	if err != nil {
 		return err
 	}
-	u, groups, err := h.changeUser(r, id, p, func(old store.User) (store.UserChange, error) {
-		to := statusOf(active, old.Status)
-		return store.UserChange{Doc: doc, Status: statusChange(old, to)}, nil
-	})
+	u, groups, err := h.replaceUser(r.Context(), wanted{id: id, match: r.Header.Get("If-Match"), groups: p.Wants("groups")}, body)
 	if err != nil {
 		return err
 	}
 	return showUser(w, r, http.StatusOK, u, groups, p)
+}
+
+// replaceUser takes the body for all that there is. active alone stays as it is
+// when it is not sent: forgetting it must not let anybody in.
+func (h *handler) replaceUser(ctx context.Context, t wanted, body map[string]any) (store.User, []store.GroupRef, error) {
+	doc, active, err := from(ctx).readUser(body)
+	if err != nil {
+		return store.User{}, nil, err
+	}
+	return h.changeUser(ctx, t, func(old store.User) (store.UserChange, error) {
+		to := statusOf(active, old.Status)
+		return store.UserChange{Doc: doc, Status: statusChange(old, to)}, nil
+	})
 }
 
 // patchUser is PATCH /Users/{id} (RFC 7644 §3.5.2).
@@ -83,12 +106,22 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 	if err != nil {
 		return err
 	}
-	d := from(r.Context())
-	plan, err := normalizer{UserSchema(), d.quirks}.compile(body)
+	u, groups, err := h.alterUser(r.Context(), wanted{id: id, match: r.Header.Get("If-Match"), groups: p.Wants("groups")}, body)
 	if err != nil {
 		return err
 	}
-	u, groups, err := h.changeUser(r, id, p, func(old store.User) (store.UserChange, error) {
+	if from(r.Context()).quirks.PatchResponse == answerEmpty {
+		return showNothing(w, userTag(u))
+	}
+	return showUser(w, r, http.StatusOK, u, groups, p)
+}
+
+func (h *handler) alterUser(ctx context.Context, t wanted, body map[string]any) (store.User, []store.GroupRef, error) {
+	plan, err := normalizer{UserSchema(), from(ctx).quirks}.compile(body)
+	if err != nil {
+		return store.User{}, nil, err
+	}
+	return h.changeUser(ctx, t, func(old store.User) (store.UserChange, error) {
 		doc, err := old.Attributes()
 		if err != nil {
 			return store.UserChange{}, err
@@ -99,24 +132,25 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 		doc, active := splitActive(doc)
 		return store.UserChange{Doc: doc, Status: statusChange(old, statusOf(active, old.Status))}, nil
 	})
-	if err != nil {
-		return err
-	}
-	if d.quirks.PatchResponse == answerEmpty {
-		return showNothing(w, etag(strconv.FormatInt(u.Version, 10)))
-	}
-	return showUser(w, r, http.StatusOK, u, groups, p)
 }
 
 // deleteUser is DELETE /Users/{id} (RFC 7644 §3.6): gone at once, the name free.
 func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, id string) error {
-	d := from(r.Context())
-	err := h.db.Write(r.Context(), d.actor, func(tx *store.Tx) error {
-		u, err := findUser(tx, id)
+	if err := h.endUser(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (h *handler) endUser(ctx context.Context, t wanted) error {
+	d := from(ctx)
+	return h.db.Write(ctx, d.actor, func(tx *store.Tx) error {
+		u, err := findUser(tx, t.id)
 		if err != nil {
 			return err
 		}
-		if err := ifMatch(r, userTag(u)); err != nil {
+		if err := ifMatch(t.match, userTag(u)); err != nil {
 			return err
 		}
 		if d.quirks.DeleteMeans == deleteDeactivates {
@@ -127,25 +161,20 @@ func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, id string) 
 		_, err = tx.DeleteUser(u.ID, "")
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 // changeUser reads the user, checks If-Match and makes one change; when somebody
 // else was faster it starts again with what they left. The groups are read for
 // the answer.
-func (h *handler) changeUser(r *http.Request, id string, p Projection, plan func(store.User) (store.UserChange, error)) (store.User, []store.GroupRef, error) {
+func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User) (store.UserChange, error)) (store.User, []store.GroupRef, error) {
 	var u store.User
 	var groups []store.GroupRef
-	err := h.db.Command(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
-		old, err := findUser(tx, id)
+	err := h.db.Command(ctx, from(ctx).actor, func(tx *store.Tx) error {
+		old, err := findUser(tx, t.id)
 		if err != nil {
 			return err
 		}
-		if err := ifMatch(r, userTag(old)); err != nil {
+		if err := ifMatch(t.match, userTag(old)); err != nil {
 			return err
 		}
 		change, err := plan(old)
@@ -155,7 +184,7 @@ func (h *handler) changeUser(r *http.Request, id string, p Projection, plan func
 		if u, err = tx.UpdateUser(old, change); err != nil {
 			return err
 		}
-		groups, err = groupsOf(tx, u, p)
+		groups, err = groupsOf(tx, u, t.groups)
 		return err
 	})
 	return u, groups, err
@@ -173,8 +202,8 @@ func findUser(tx *store.Tx, id string) (store.User, error) {
 	return u, err
 }
 
-func groupsOf(tx *store.Tx, u store.User, p Projection) ([]store.GroupRef, error) {
-	if !p.Wants("groups") {
+func groupsOf(tx *store.Tx, u store.User, asked bool) ([]store.GroupRef, error) {
+	if !asked {
 		return nil, nil
 	}
 	all, err := tx.GroupsOf([]store.UserID{u.ID})
@@ -182,12 +211,8 @@ func groupsOf(tx *store.Tx, u store.User, p Projection) ([]store.GroupRef, error
 }
 
 // readUser reads a whole user: the document as store keeps it, and active apart.
-func readUser(w http.ResponseWriter, r *http.Request) (store.Doc, *bool, error) {
-	body, err := readBody(w, r, maxUserBody)
-	if err != nil {
-		return nil, nil, err
-	}
-	attrs, err := normalizer{UserSchema(), from(r.Context()).quirks}.resource(body)
+func (d dirctx) readUser(body map[string]any) (store.Doc, *bool, error) {
+	attrs, err := normalizer{UserSchema(), d.quirks}.resource(body)
 	if err != nil {
 		return nil, nil, err
 	}

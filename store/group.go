@@ -31,7 +31,8 @@ func (g Group) Attributes() (Doc, error) { return decodeDoc(g.Doc) }
 
 // NewGroup is what CreateGroup needs.
 type NewGroup struct {
-	Doc        Doc // displayName is required
+	ID         GroupID // a new one when empty; set where others must name the group before
+	Doc        Doc     // displayName is required
 	Members    []UserID
 	SharedName bool // the directory may have another group of this name
 }
@@ -48,6 +49,9 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 		return Group{}, err
 	}
 	g := Group{ID: NewID[Group](), Version: 1, CreatedAt: tx.Now(), UpdatedAt: tx.Now()}
+	if in.ID != "" {
+		g.ID = in.ID
+	}
 	if tx.actor.Kind == access.Directory {
 		g.DirectoryID = DirectoryID(tx.actor.ID)
 	}

@@ -78,6 +78,7 @@ func decodeDoc(raw JSON) (Doc, error) {
 
 // NewUser is what CreateUser needs.
 type NewUser struct {
+	ID         UserID // a new one when empty; set where others must name the person before
 	Doc        Doc
 	Source     Source
 	Status     Status   // Active when empty
@@ -120,6 +121,9 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	now := tx.Now()
 	u := User{ID: NewID[User](), Source: in.Source, Status: in.Status, BreakGlass: in.BreakGlass, UserName: hot.userName, ExternalID: hot.externalID,
 		Email: hot.email, DisplayName: hot.displayName, ManagerID: hot.managerID, Doc: doc, Version: 1, CreatedAt: now, UpdatedAt: now}
+	if in.ID != "" {
+		u.ID = in.ID
+	}
 	if u.Status == "" {
 		u.Status = Active
 	}

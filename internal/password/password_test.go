@@ -205,6 +205,15 @@ func TestLockOut(t *testing.T) {
 		if got := try("ada@example.com", good, "192.0.2.2"); got != -1 {
 			t.Errorf("from another network address: %v", got)
 		}
+		for i := range 50 { // one customer's IPv6 network has 2^64 addresses
+			try(fmt.Sprintf("m%d@example.com", i), "wrong", fmt.Sprintf("2001:db8::%x", i))
+		}
+		if got := try("ada@example.com", good, "2001:db8::ffff:1"); got != fault.TooMany {
+			t.Errorf("from a guessing IPv6 network: %v", got)
+		}
+		if got := try("ada@example.com", good, "2001:db8:0:1::1"); got != -1 {
+			t.Errorf("from another IPv6 network: %v", got)
+		}
 	})
 }
 

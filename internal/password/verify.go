@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -137,7 +138,16 @@ func addressKey(address string) string {
 func accountKey(org store.OrgID, user store.UserID) string {
 	return "account:" + string(org) + string(user)
 }
-func ipKey(ip string) string { return "ip:" + ip }
+
+// ipKey is one customer of a network: an IPv6 one has 2^64 addresses to guess from.
+func ipKey(ip string) string {
+	if a, err := netip.ParseAddr(ip); err == nil && a.Is6() && !a.Is4In6() {
+		if network, err := a.WithZone("").Prefix(64); err == nil {
+			ip = network.String()
+		}
+	}
+	return "ip:" + ip
+}
 
 // count notes an attempt for the address, for the network address and for each
 // account, and gives back the accounts that are not locked. A locked address is

@@ -43,23 +43,27 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 	if err != nil {
 		return o, err
 	}
-	o.state = standing(o.found, o.user.Status, store.TimeOf(d.opt.DB.Now()))
+	o.state = standing(o.found, o.user, store.TimeOf(d.opt.DB.Now()))
 	o.org, err = d.opt.DB.OrgByID(ctx, org)
 	return o, err
 }
 
 // standing joins what the row says with what the person is now.
-func standing(f found, status store.Status, now store.Time) State {
+func standing(f found, u store.User, now store.Time) State {
 	switch {
-	case f.State == Accepted || status == store.Active:
+	case f.State == Accepted || u.Status == store.Active:
 		return Accepted
-	case f.State == Cancelled || status != store.Invited:
+	case f.State == Cancelled || u.Status != store.Invited:
 		return Cancelled
-	case f.ExpiresAt <= now || !f.Current:
+	case f.ExpiresAt <= now || !f.Current || moved(f, u):
 		return Expired
 	}
 	return Pending
 }
+
+// moved tells that the person's address has changed since the link was sent:
+// whoever reads the old mailbox may be somebody else.
+func moved(f found, u store.User) bool { return store.Fold(f.Email) != store.Fold(u.Email) }
 
 // refusal is why an offer cannot be accepted, with the way out; nil when it can.
 func (o offer) refusal() error {
@@ -70,6 +74,8 @@ func (o offer) refusal() error {
 		return fault.Expired.Say("This invitation was withdrawn. If you think you should have access, ask %s.", o.host())
 	case o.state == Expired && !o.Current:
 		return fault.Expired.Say("A newer invitation was sent to %s after this one. Use the link in the newest mail.", o.Email)
+	case o.state == Expired && moved(o.found, o.user):
+		return fault.Expired.Say("The address of this invitation was changed after the mail was sent. Ask %s to send it again.", o.host())
 	case o.state == Expired:
 		return fault.Expired.Say("This invitation expired on %s. Ask %s to send it again.", day(o.ExpiresAt), o.host())
 	}
@@ -124,7 +130,7 @@ func (d *Door) Accept(ctx context.Context, from access.Actor, token, password st
 		if err != nil {
 			return err
 		}
-		if !won || now.Status != store.Invited {
+		if !won || now.Status != store.Invited || moved(o.found, now) {
 			return errLost
 		}
 		w.User, err = tx.ActivateUser(o.UserID, "invitation accepted")

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -52,7 +54,7 @@ func (d *Door) sample(w http.ResponseWriter, r *http.Request) error {
 	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		groups, err := tx.Groups()
 		for _, g := range groups {
-			if g.DirectoryID == "" {
+			if g.DirectoryID == "" && plainCell(g.Name) {
 				team = g.Name
 				break
 			}
@@ -72,6 +74,13 @@ func (d *Door) sample(w http.ResponseWriter, r *http.Request) error {
 	c.Write([]string{"ada@example.com", "Ada", "Lovelace", access.Agent, "Analyst", "Engines", "", "+44 20 1234", team})
 	c.Flush()
 	return c.Error()
+}
+
+// plainCell tells that a name can stand in the sample: spreadsheets run what begins
+// like a formula, and | separates teams.
+func plainCell(name string) bool {
+	first, _ := utf8.DecodeRuneInString(name)
+	return (unicode.IsLetter(first) || unicode.IsDigit(first)) && !strings.Contains(name, "|")
 }
 
 func (d *Door) upload(w http.ResponseWriter, r *http.Request) error {

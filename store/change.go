@@ -18,12 +18,16 @@ type UserChange struct {
 	Why    string  // for the activity log
 }
 
-const updateUser = `UPDATE users SET directory_id = ?, status = ?, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
+const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
 	display_name = ?, sort_key = ?, search_key = ?, manager_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
 	WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`
 
+// When access begins or comes back; package session refuses what is older. The new
+// status, and the time of the change.
+const activeFrom = `active_from = CASE WHEN status = 'active' OR {{as_text}} <> 'active' THEN active_from ELSE {{as_int}} END`
+
 // The document stays as it is: only its columns are rewritten.
-const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ended_by = ?, version = version + 1, updated_at = ?
+const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
 	WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`
 
 // UpdateUser changes the person u, which is what the caller read in this Tx. When
@@ -58,10 +62,10 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	}
 	act.Detail["before"], act.Detail["after"] = before, after
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
-	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 	var steps []step
 	if !docSame {
-		head = step{updateUser, []any{next.DirectoryID, next.Status, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
+		head = step{updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
 			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		if steps, err = tx.valueSteps(u, hot); err != nil {
 			return u, err
@@ -135,6 +139,9 @@ func changeName(u, next User, docSame bool) string {
 
 // mayChange holds the rules of who may change whom.
 func (tx *Tx) mayChange(u, next User, doc bool) error {
+	if err := tx.mayTouch(u); err != nil {
+		return err
+	}
 	if doc || next.DirectoryID != u.DirectoryID {
 		if err := tx.Require(access.EditUsers); err != nil {
 			return err
@@ -162,6 +169,16 @@ func (tx *Tx) mayChange(u, next User, doc bool) error {
 		return tx.keepAdmin(u.ID)
 	}
 	return nil
+}
+
+// mayTouch keeps a break-glass account out of an admin's hands: whoever gave it
+// another address could set its password by mail, and it may run the server.
+// Faults: Denied.
+func (tx *Tx) mayTouch(u User) error {
+	if !u.BreakGlass || tx.actor.Operator || tx.actor.Kind == access.System {
+		return nil
+	}
+	return fault.Denied.Say("%s is the account of an operator of this server. Only an operator can change it.", u.DisplayName)
 }
 
 func (tx *Tx) managed(u User, wayOut string) error {

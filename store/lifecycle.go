@@ -47,7 +47,7 @@ func (tx *Tx) ActivateUser(id UserID, why string) (User, error) {
 	}
 	next := u
 	next.Status, next.Version, next.UpdatedAt = Active, u.Version+1, tx.Now()
-	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, "", next.UpdatedAt, tx.Org(), id, u.Version}}, nil, "user.activate", why)
+	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, next.Status, next.UpdatedAt, "", next.UpdatedAt, tx.Org(), id, u.Version}}, nil, "user.activate", why)
 }
 
 // DeleteUser takes a person out of sight: gone from every list and group, the
@@ -59,6 +59,9 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 	}
 	u, err := tx.User(id)
 	if err != nil {
+		return u, err
+	}
+	if err := tx.mayTouch(u); err != nil {
 		return u, err
 	}
 	if u.Status == Active {
@@ -99,10 +102,12 @@ func (tx *Tx) RestoreUser(id UserID, why string) (User, error) {
 	switch {
 	case err != nil:
 		return u, err
-	case u.Status != Deleted:
-		return u, fault.Conflict.On("status", "%s is not deleted.", u.DisplayName)
 	case tx.actor.Kind == access.Directory:
 		return u, fault.NotFound.Say("There is no such user.")
+	case tx.mayTouch(u) != nil:
+		return u, tx.mayTouch(u)
+	case u.Status != Deleted:
+		return u, fault.Conflict.On("status", "%s is not deleted.", u.DisplayName)
 	case tx.Now() > u.DeletedAt.Add(RestoreFor):
 		return u, fault.Expired.Say("%s was deleted more than 30 days ago and cannot be restored. Create the person again.", u.DisplayName)
 	}
@@ -148,7 +153,7 @@ func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	}
 	next := u
 	next.DirectoryID, next.Version, next.UpdatedAt = "", u.Version+1, tx.Now()
-	return tx.moved(u, next, step{updateUserStatus, []any{next.DirectoryID, u.Status, u.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}},
+	return tx.moved(u, next, step{updateUserStatus, []any{next.DirectoryID, u.Status, u.Status, next.UpdatedAt, u.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}},
 		tx.moveSteps(u.DirectoryID, ""), "user.detach", why)
 }
 

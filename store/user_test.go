@@ -251,3 +251,48 @@ func TestDirectoriesSeeTheirOwnAndTheUnmanaged(t *testing.T) {
 		}
 	})
 }
+
+// Who could give the operator's account another address, could set its password
+// by mail and would own the server.
+func TestAdminsCannotTakeTheOperatorsAccount(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, muster := storetest.Org(t, db, "acme")
+		var root store.User
+		write(t, db, muster, func(tx *store.Tx) (err error) {
+			root, err = tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: "root@example.com", Email: "root@example.com"}.Doc(), Source: store.FromInvite,
+				Roles: []string{access.Admin}, Reason: store.Manual, BreakGlass: true})
+			return err
+		})
+		other := newUser(t, db, muster, "other@example.com")
+		write(t, db, muster, func(tx *store.Tx) error { return tx.Grant(other.ID, access.Admin, store.Manual) })
+		admin := access.Actor{Kind: access.Person, Org: string(org), ID: string(other.ID), Name: "Other", Roles: []string{access.Admin}}
+		operator := access.Actor{Kind: access.Person, Org: string(org), ID: string(root.ID), Name: "Root", Operator: true}
+		steps := []struct {
+			name string
+			do   func(tx *store.Tx) error
+		}{
+			{"address", func(tx *store.Tx) error {
+				u, err := tx.User(root.ID)
+				if err != nil {
+					return err
+				}
+				p := u.Profile()
+				p.Email = "new@example.com"
+				_, err = tx.UpdateUser(u, store.UserChange{Doc: p.Doc()})
+				return err
+			}},
+			{"deactivate", func(tx *store.Tx) error { _, err := tx.Deactivate(root.ID, ""); return err }},
+			{"reactivate", func(tx *store.Tx) error { _, err := tx.Reactivate(root.ID, ""); return err }},
+			{"delete", func(tx *store.Tx) error { _, err := tx.DeleteUser(root.ID, ""); return err }},
+			{"restore", func(tx *store.Tx) error { _, err := tx.RestoreUser(root.ID, ""); return err }},
+		}
+		for _, step := range steps {
+			if err := db.Write(ctx, admin, step.do); !fault.Is(err, fault.Denied) {
+				t.Errorf("%s by an admin: %v", step.name, err)
+			}
+			if err := db.Write(ctx, operator, step.do); err != nil {
+				t.Errorf("%s by the operator: %v", step.name, err)
+			}
+		}
+	})
+}

@@ -5,6 +5,7 @@
 // looks the row up together with the person's status, roles and operator mark in
 // one query, so whoever is deactivated, deleted or demoted by any door is out (or
 // has less) with the next request, and no door needs to call this package for it.
+// Access that is given back begins anew: sessions from before stay dead.
 //
 // A session ends when it is idle too long, at its absolute end, by End, or with
 // the person's status. The package owns the tables sessions and operators, and

@@ -133,8 +133,33 @@ func TestOutMeansOut(t *testing.T) {
 				if !fault.Is(err, fault.Denied) {
 					t.Errorf("a new session: %v", err)
 				}
+				back(t, db, admin, user)
+				if live(t, s, token) {
+					t.Error("the old session came back with the person")
+				}
+				if again, _ := start(t, db, s, admin, user, time.Time{}); !live(t, s, again) {
+					t.Error("no new session for a person who is back")
+				}
 			})
 		})
+	}
+}
+
+// back gives a person who was deactivated or deleted access again.
+func back(t *testing.T, db *store.DB, admin access.Actor, user store.UserID) {
+	t.Helper()
+	err := db.Write(context.Background(), admin, func(tx *store.Tx) error {
+		u, err := tx.AnyUser(user)
+		if err == nil && u.Status == store.Deleted {
+			_, err = tx.RestoreUser(user, "")
+		}
+		if err == nil {
+			_, err = tx.Reactivate(user, "")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -36,9 +36,9 @@ const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_nam
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id), '') AS roles,
 	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator
 	FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.id = s.user_id
-	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active' AND s.expires_at > ? AND s.seen_at > ?`
+	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active' AND s.created_at >= u.active_from AND s.expires_at > ? AND s.seen_at > ?`
 
-const listSessions = `SELECT ` + sessionColumns + ` FROM sessions s
-	WHERE s.org_id = ? AND s.user_id = ? AND s.expires_at > ? AND s.seen_at > ? ORDER BY s.id DESC LIMIT 100`
+const listSessions = `SELECT ` + sessionColumns + ` FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.id = s.user_id
+	WHERE s.created_at >= u.active_from AND s.org_id = ? AND s.user_id = ? AND s.expires_at > ? AND s.seen_at > ? ORDER BY s.id DESC LIMIT 100`
 
 const countOperators = `SELECT count(*) FROM operators o JOIN users u ON u.org_id = o.org_id AND u.id = o.user_id WHERE u.status = 'active'`

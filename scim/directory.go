@@ -41,7 +41,7 @@ func Create(tx *store.Tx, in NewDirectory) (store.Directory, string, error) {
 	if err != nil {
 		return d, "", err
 	}
-	token, err := issue(tx, d.ID)
+	token, err := issue(tx, d.ID, &Token{Name: "First token", CreatedAt: tx.Now()})
 	return d, token, err
 }
 

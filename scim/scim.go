@@ -4,7 +4,7 @@ Package scim is the directory door: a SCIM 2.0 service provider (RFC 7643, RFC
 between the wire and package store, which has the people, the groups and their
 rules.
 
-	request -> authenticate: token -> organization, directory, actor   token.go, limit.go
+	request -> authenticate: token -> organization, directory, actor   token.go, limit.go, issue.go
 	        -> route, method, type and size                            scim.go
 	        -> decodeObject: bounded JSON                              decode.go
 	        -> normalizer: wire document -> canonical document         normalize.go, value.go

@@ -14,71 +14,17 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// Token is what is known of a bearer token; the token itself is not kept.
-type Token struct {
-	CreatedAt  store.Time `db:"created_at"`
-	ExpiresAt  store.Time `db:"expires_at"`   // 0: when it is rotated
-	LastUsedAt store.Time `db:"last_used_at"` // to the minute
-}
-
-// Tokens lists a directory's tokens, newest first. Faults: Denied.
-func Tokens(tx *store.Tx, id store.DirectoryID) ([]Token, error) {
-	if err := tx.Require(access.Configure); err != nil {
-		return nil, err
-	}
-	list := []Token{}
-	return list, tx.Select(&list, `SELECT created_at, expires_at, last_used_at FROM directory_tokens
-		WHERE org_id = ? AND directory_id = ? ORDER BY created_at DESC LIMIT 100`, tx.Org(), id)
-}
-
-// Rotate makes a new token for a directory and lets the others work for grace
-// longer, so that an administrator can enter the new one without a gap. It gives
-// the token, which is shown this once, and when the others end. Needs Write.
-// Faults: Denied, NotFound, Invalid on "grace".
-func Rotate(tx *store.Tx, id store.DirectoryID, grace time.Duration) (token string, previousEnds store.Time, err error) {
-	if err := tx.Require(access.Configure); err != nil {
-		return "", 0, err
-	}
-	if grace < 0 || grace > 90*24*time.Hour {
-		return "", 0, fault.Invalid.On("grace", "The old token can go on for 0 to 90 days, not %s.", grace)
-	}
-	d, err := tx.Directory(id)
-	if err != nil {
-		return "", 0, err
-	}
-	ends := tx.Now().Add(grace)
-	if _, err := tx.Exec(`UPDATE directory_tokens SET expires_at = ? WHERE org_id = ? AND directory_id = ? AND (expires_at = 0 OR expires_at > ?)`,
-		ends, tx.Org(), id, ends); err != nil {
-		return "", 0, err
-	}
-	if _, err := tx.Exec(`DELETE FROM directory_tokens WHERE org_id = ? AND directory_id = ? AND expires_at > 0 AND expires_at <= ?`,
-		tx.Org(), id, tx.Now()); err != nil {
-		return "", 0, err
-	}
-	token, err = issue(tx, id)
-	if err != nil {
-		return "", 0, err
-	}
-	return token, ends, tx.Record(store.Activity{Action: "directory.token.rotate", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name,
-		Detail: map[string]any{"previous_expires_at": ends.RFC3339()}})
-}
-
-func issue(tx *store.Tx, id store.DirectoryID) (string, error) {
-	token := secret.NewToken()
-	_, err := tx.Exec(`INSERT INTO directory_tokens (org_id, directory_id, token_hash, created_at) VALUES (?, ?, ?, ?)`,
-		tx.Org(), id, secret.Hash(token), tx.Now())
-	return token, err
-}
-
 // tokenRow is found by the hash alone: the organization follows from it.
 type tokenRow struct {
 	OrgID       store.OrgID       `db:"org_id"`
 	DirectoryID store.DirectoryID `db:"directory_id"`
-	Token
+	Allow       string            `db:"allow"`
+	ExpiresAt   store.Time        `db:"expires_at"`
+	LastUsedAt  store.Time        `db:"last_used_at"`
 }
 
 // authenticate finds the directory behind the bearer token and counts the request.
-// Faults: SignIn, NotFound, TooMany.
+// Faults: SignIn, NotFound, Denied, TooMany.
 func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *http.Request) (dirctx, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
@@ -108,17 +54,19 @@ func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *ht
 // exists is not its business.
 func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirctx, error) {
 	var row tokenRow
-	err := h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, created_at, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
+	err := h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
 	now := store.TimeOf(h.db.Now())
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return dirctx{}, fault.SignIn.Say("The token is not valid. Rotate the directory's token and enter the new one at the directory.")
+		return dirctx{}, fault.SignIn.Say("The token is not valid: mistyped, or revoked. Make a new token and enter it at the directory.")
 	case err != nil:
 		return dirctx{}, err
 	case row.ExpiresAt != 0 && row.ExpiresAt <= now:
-		return dirctx{}, fault.SignIn.Say("The token was replaced and ended at %s. Enter the new one at the directory.", row.ExpiresAt.RFC3339())
+		return dirctx{}, fault.SignIn.Say("The token was replaced, or made to expire, and ended at %s. Enter the new one at the directory.", row.ExpiresAt.RFC3339())
 	case r.PathValue("directory") != string(row.DirectoryID):
 		return dirctx{}, fault.NotFound.Say("There is no directory %.64q for this token. Check the base URL.", r.PathValue("directory"))
+	case !allowed(row.Allow, web.ClientIP(r)):
+		return dirctx{}, fault.Denied.Say("The token may not be used from the address %s. Its allow-list is on the directory's page in the console.", web.ClientIP(r))
 	}
 	s, err := h.settingsOf(ctx, row.DirectoryID)
 	if err != nil {
@@ -166,8 +114,8 @@ func (h *handler) settingsOf(ctx context.Context, id store.DirectoryID) (setting
 // failure is no reason to refuse the request.
 func (h *handler) used(ctx context.Context, actor access.Actor, hash string) {
 	err := h.db.Write(ctx, actor, func(tx *store.Tx) error {
-		n, err := tx.Exec(`UPDATE directory_tokens SET last_used_at = ? WHERE org_id = ? AND directory_id = ? AND token_hash = ? AND last_used_at < ?`,
-			tx.Now(), tx.Org(), actor.ID, hash, tx.Now().Add(-time.Minute))
+		n, err := tx.Exec(`UPDATE directory_tokens SET last_used_at = ?, last_used_ip = ? WHERE org_id = ? AND directory_id = ? AND token_hash = ? AND last_used_at < ?`,
+			tx.Now(), actor.IP, tx.Org(), actor.ID, hash, tx.Now().Add(-time.Minute))
 		if err != nil || n == 0 {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
@@ -144,6 +145,7 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})
 		},
+		Tokens: directoryTokens,
 		Invitations: func(tx *store.Tx, users []store.UserID) (map[store.UserID]console.Invitation, error) {
 			of, err := s.invites.Of(tx, users)
 			out := make(map[store.UserID]console.Invitation, len(of))
@@ -161,4 +163,26 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			return out, err
 		},
 	}
+}
+
+// directoryTokens is package scim as the console's page of a directory needs it.
+var directoryTokens = console.DirectoryTokens{
+	List: func(tx *store.Tx, id store.DirectoryID) ([]console.Token, error) {
+		list, err := scim.Tokens(tx, id)
+		out := make([]console.Token, len(list))
+		for i, t := range list {
+			out[i] = console.Token{ID: t.ID, Name: t.Name, Allow: t.Allow, LastUsedIP: t.LastUsedIP, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt,
+				LastUsedAt: t.LastUsedAt, Ended: t.ExpiresAt != 0 && t.ExpiresAt <= tx.Now()}
+		}
+		return out, err
+	},
+	Create: func(tx *store.Tx, id store.DirectoryID, in console.NewToken) (string, error) {
+		token, _, err := scim.CreateToken(tx, id, scim.NewToken{Name: in.Name, Expires: in.Expires, Allow: in.Allow})
+		return token, err
+	},
+	Rotate: func(tx *store.Tx, id store.DirectoryID, grace time.Duration) (string, error) {
+		token, _, err := scim.Rotate(tx, id, grace)
+		return token, err
+	},
+	Revoke: scim.RevokeToken,
 }

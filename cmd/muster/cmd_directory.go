@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -49,15 +48,6 @@ func (c directoryCreateCmd) Run(a *app) error {
 		"  Directory  "+string(d.ID))
 }
 
-type directoryTokenCmd struct {
-	Rotate directoryRotateCmd `cmd:"" help:"Make a new token; the old ones work for the grace time."`
-}
-
-type directoryRotateCmd struct {
-	Directory string        `required:"" placeholder:"ID" help:"The directory's id."`
-	Grace     time.Duration `default:"24h" help:"How long the old tokens go on."`
-}
-
 // directory finds a directory by the id that somebody typed, and gives the shell's
 // actor in its organization.
 func (a *app) directory(typed string) (access.Actor, store.Directory, error) {
@@ -94,27 +84,4 @@ func (c directoryRateCmd) Run(a *app) error {
 		ID        store.DirectoryID `json:"id"`
 		PerSecond int               `json:"per_second"`
 	}{d.ID, c.PerSecond}, fmt.Sprintf("%s has its new rate; running servers follow within seconds.", d.Name))
-}
-
-func (c directoryRotateCmd) Run(a *app) error {
-	actor, d, err := a.directory(c.Directory)
-	if err != nil {
-		return err
-	}
-	var token string
-	var ends store.Time
-	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) (err error) {
-		token, ends, err = scim.Rotate(tx, d.ID, c.Grace)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return a.answer(struct {
-		Token             string `json:"token"`
-		PreviousExpiresAt string `json:"previous_expires_at"`
-	}{token, ends.RFC3339()},
-		"Enter the new token at the directory. It is shown this once.",
-		"  Token  "+token,
-		fmt.Sprintf("The old one works until %s.", ends.RFC3339()))
 }

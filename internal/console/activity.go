@@ -24,7 +24,7 @@ var did = map[string]string{
 	"invitation.create": "invited", "invitation.resend": "sent the invitation again to", "invitation.cancel": "cancelled the invitation of", "invitation.accept": "accepted the invitation of",
 	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
 	"group.member.add": "added people to", "group.member.remove": "removed people from", "group.member.replace": "replaced the members of",
-	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of", "org.create": "made the organization", "operator.add": "made an operator of",
+	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of", "directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of", "org.create": "made the organization", "operator.add": "made an operator of",
 	"mail.fail": "could not send mail to",
 }
 

@@ -8,7 +8,7 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
-	/console/{org}/directories        directories.go
+	/console/{org}/directories        directories.go, directory.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
 the rules are store's. It owns no table. What other doors know (invitations,
@@ -47,7 +47,9 @@ type Options struct {
 	CreateDirectory func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error)
 	// DirectoryURL is the base URL that is entered at the directory.
 	DirectoryURL func(store.DirectoryID) string
-	Vendors      []web.Option // of directories
+	// Tokens are all there, or none: then directories have no page of their own.
+	Tokens  DirectoryTokens
+	Vendors []web.Option // of directories
 }
 
 // Invitation is what the console shows of one.
@@ -105,6 +107,12 @@ func (c *Console) Mount(m *web.Mux) {
 
 	m.Console(access.Configure, "GET /console/{org}/directories", c.directories)
 	m.Console(access.Configure, "POST /console/{org}/directories", c.createDirectory)
+	if c.opt.Tokens.List != nil {
+		m.Console(access.Configure, "GET /console/{org}/directories/{directory}", c.directory)
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens", c.makeToken(c.createToken))
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/rotate", c.makeToken(c.rotateToken))
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/revoke", c.revokeToken)
+	}
 }
 
 // homePage is the operator's list of organizations.

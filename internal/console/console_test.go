@@ -71,6 +71,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 			return d, "the-token", err
 		},
 		DirectoryURL: func(id store.DirectoryID) string { return "http://127.0.0.1:8080/scim/v2/" + string(id) },
+		Tokens:       s.tokens(),
 		Vendors:      []web.Option{{Value: "okta", Label: "Okta"}, {Value: "entra", Label: "Entra ID"}},
 	}).Mount(s.mux)
 	s.fill()
@@ -83,6 +84,7 @@ func (s *site) fill() {
 		s.okta, err = tx.CreateDirectory(store.Directory{Name: "Okta Prod", Vendor: "okta", Mode: "compat"})
 		return err
 	})
+	s.people["okta"] = store.UserID(s.okta.ID)
 	dir := access.Actor{Kind: access.Directory, Org: string(s.org), ID: string(s.okta.ID), Name: "Okta Prod"}
 	s.add(s.muster, "boss", store.FromAPI, store.Active, access.Admin)
 	s.add(s.muster, "viewer", store.FromCSV, store.Active, access.Viewer)
@@ -198,26 +200,31 @@ func TestWhoReachesWhichRoute(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
 		for route, want := range map[string]string{ // boss, viewer, agent, stranger, nobody, operator
-			"GET /users":                            "200 200 403 404 303 200",
-			"GET /users/{ivy}":                      "200 200 403 404 303 200",
-			"GET /users/{ivy}/edit":                 "200 403 403 404 303 200",
-			"POST /users/{ivy}/edit":                "409 403 403 404 303 409",
-			"POST /users/{dora}/restore":            "409 403 403 404 303 409",
-			"POST /users/{agent}/detach":            "409 403 403 404 303 409",
-			"POST /users/{agent}/sessions/end":      "303 403 403 404 303 303",
-			"GET /activity":                         "200 200 403 404 303 200",
-			"GET /teams":                            "200 200 403 404 303 200",
-			"POST /teams":                           "400 403 403 404 303 400",
-			"GET /teams/{Support}":                  "200 200 403 404 303 200",
-			"POST /teams/{Support}/rename":          "400 403 403 404 303 400",
-			"POST /teams/{Support}/add":             "400 403 403 404 303 400",
-			"POST /teams/{Support}/remove":          "404 403 403 404 303 404",
-			"POST /teams/{Everyone}/delete":         "403 403 403 404 303 403",
-			"GET /directories":                      "200 403 403 404 303 200",
-			"POST /directories":                     "400 403 403 404 303 400",
-			"GET /users/nothex":                     "404 404 403 404 303 404",
-			"GET /users/" + strings.Repeat("0", 32): "404 404 403 404 303 404",
-			"GET /teams/" + strings.Repeat("f", 32): "404 404 403 404 303 404",
+			"GET /users":                                  "200 200 403 404 303 200",
+			"GET /users/{ivy}":                            "200 200 403 404 303 200",
+			"GET /users/{ivy}/edit":                       "200 403 403 404 303 200",
+			"POST /users/{ivy}/edit":                      "409 403 403 404 303 409",
+			"POST /users/{dora}/restore":                  "409 403 403 404 303 409",
+			"POST /users/{agent}/detach":                  "409 403 403 404 303 409",
+			"POST /users/{agent}/sessions/end":            "303 403 403 404 303 303",
+			"GET /activity":                               "200 200 403 404 303 200",
+			"GET /teams":                                  "200 200 403 404 303 200",
+			"POST /teams":                                 "400 403 403 404 303 400",
+			"GET /teams/{Support}":                        "200 200 403 404 303 200",
+			"POST /teams/{Support}/rename":                "400 403 403 404 303 400",
+			"POST /teams/{Support}/add":                   "400 403 403 404 303 400",
+			"POST /teams/{Support}/remove":                "404 403 403 404 303 404",
+			"POST /teams/{Everyone}/delete":               "403 403 403 404 303 403",
+			"GET /directories":                            "200 403 403 404 303 200",
+			"POST /directories":                           "400 403 403 404 303 400",
+			"GET /directories/{okta}":                     "200 403 403 404 303 200",
+			"POST /directories/{okta}/tokens":             "400 403 403 404 303 400",
+			"POST /directories/{okta}/tokens/rotate":      "400 403 403 404 303 400",
+			"POST /directories/{okta}/tokens/revoke":      "404 403 403 404 303 404",
+			"GET /directories/" + strings.Repeat("0", 32): "404 403 403 404 303 404",
+			"GET /users/nothex":                           "404 404 403 404 303 404",
+			"GET /users/" + strings.Repeat("0", 32):       "404 404 403 404 303 404",
+			"GET /teams/" + strings.Repeat("f", 32):       "404 404 403 404 303 404",
 		} {
 			method, path, _ := strings.Cut(route, " ")
 			var got []string

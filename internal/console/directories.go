@@ -21,6 +21,7 @@ type directoriesPage struct {
 	Vendors []web.Option
 	Modes   []web.Option
 	MayMake bool
+	HasPage bool // each directory has a page of its own
 	New     *store.Directory
 	NewURL  string
 	Token   string // shown this once
@@ -36,6 +37,7 @@ func (c *Console) directories(w http.ResponseWriter, r *http.Request) error {
 
 func (c *Console) showDirectories(w http.ResponseWriter, r *http.Request, status int, p directoriesPage) error {
 	p.Org, p.Vendors, p.Modes, p.MayMake = web.OrgOf(r), c.opt.Vendors, modeOptions, c.opt.CreateDirectory != nil
+	p.HasPage = c.opt.Tokens.List != nil
 	vendors := map[string]string{}
 	for _, v := range p.Vendors {
 		vendors[v.Value] = v.Label

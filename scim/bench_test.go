@@ -1,9 +1,11 @@
 package scim
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -13,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -179,11 +183,46 @@ func BenchmarkDoor(b *testing.B) {
 		versus(b, func(int) { x.send(200, "GET", "/Users?startIndex=1&count=100&excludedAttributes=groups", "") },
 			func(int) { x.scan(st.Query(x.org, dir)) })
 	})
+	b.Run("page-100-by-cursor", x.pagesByCursor)
 	b.Run("create", func(b *testing.B) { x.create(b, dir) })
 	for _, g := range []struct{ size, id string }{{"10", x.small}, {"100000", x.big}} {
 		b.Run("patch-member-of-"+g.size, func(b *testing.B) { x.patchMember(b, g.id) })
 	}
 	b.Run("read-group-of-100000", x.readGroup)
+}
+
+// pagesByCursor reads one page at several depths, in the order of creation and of
+// an index, beside the statement that reads the rows behind the same place.
+func (x *bench) pagesByCursor(b *testing.B) {
+	const seen = "SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND status <> 'deleted' AND "
+	byID := x.prepare(seen + "id > $3 ORDER BY id LIMIT 100")
+	byName := x.prepare(seen + "user_name_key > $3 ORDER BY user_name_key LIMIT 100")
+	h := &handler{db: x.db, opt: Options{Key: secret.NewKey()}}
+	m := web.NewMux(web.Options{PublicURL: testURL, Log: slog.New(slog.DiscardHandler)})
+	Mount(m, x.db, h.opt)
+	beside := *x.door
+	beside.mux = m
+	y := &bench{door: &beside}
+	for _, depth := range []int{0, benchAll / 2, benchAll - 200} {
+		for _, by := range []string{"", "userName"} {
+			name, place := fmt.Sprintf("user%d@example.com", depth), store.Place{ID: userID(depth)}
+			st, behind := byID, userID(depth)
+			if by != "" {
+				place.Key, st, behind = name, byName, name
+			}
+			params := map[string]string{"cursor": "", "count": "100", "sortby": by}
+			c, err := h.newCursor(dirctx{directory: x.directory}, params, []*Compiled{UserSchema()})
+			x.check(err)
+			c.last = position{Place: place}
+			text, err := c.next(time.Now())
+			x.check(err)
+			b.Run(fmt.Sprintf("%s-%d", cmp.Or(by, "created"), depth), func(b *testing.B) {
+				versus(b, func(int) {
+					y.send(200, "GET", "/Users?count=100&excludedAttributes=groups&sortBy="+by+"&cursor="+text, "")
+				}, func(int) { x.scan(st.Query(x.org, string(x.directory.ID), behind)) })
+			})
+		}
+	}
 }
 
 var created atomic.Int64

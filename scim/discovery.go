@@ -35,8 +35,8 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 		"changePassword": no,
 		"sort":           map[string]any{"supported": true},
 		"etag":           map[string]any{"supported": true},
-		"pagination": map[string]any{"cursor": false, "index": true, "defaultPaginationMethod": "index",
-			"defaultPageSize": defaultCount, "maxPageSize": maxCount}, // RFC 9865 §4
+		"pagination": map[string]any{"cursor": true, "index": true, "defaultPaginationMethod": "index",
+			"defaultPageSize": defaultCount, "maxPageSize": maxCount, "cursorTimeout": int(cursorTimeout.Seconds())}, // RFC 9865 §4
 		"authenticationSchemes": []any{map[string]any{
 			"type": "oauthbearertoken", "name": "Bearer token", "description": "The token of the directory, in the header Authorization: Bearer.",
 			"specUri": "https://www.rfc-editor.org/rfc/rfc6750", "primary": true,

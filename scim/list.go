@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	scimerr "github.com/elimity-com/scim/errors"
 	"github.com/scim2/filter-parser/v2"
@@ -28,13 +29,15 @@ const chunk = 200
 // list is one answer to a query: of one resource type, or of both from the root.
 type list struct {
 	stream
-	base  string
-	parts []part
-	by    *store.Sort // nil: in the order of creation
-	start int
-	limit int
-	count int // resources written
-	total int
+	base   string
+	parts  []part
+	by     *store.Sort // nil: in the order of creation
+	pages  *cursor     // nil: start says where the page begins
+	start  int
+	limit  int
+	count  int // resources written
+	total  int
+	silent bool // total is not told
 }
 
 // part is what a query asks of one resource type.
@@ -48,11 +51,12 @@ type part struct {
 // where their parameters come from.
 func (h *handler) list(w http.ResponseWriter, r *http.Request, params map[string]string, kinds ...*Compiled) error {
 	d := from(r.Context())
-	l, err := newList(w, d, params, kinds)
+	l, err := h.newList(w, d, params, kinds)
 	if err != nil {
 		return err
 	}
-	return l.finish(h.db.Read(r.Context(), d.actor, l.run))
+	err = h.db.Read(r.Context(), d.actor, l.run)
+	return l.finish(h.db.Now(), err)
 }
 
 // listing is list for a GET.
@@ -66,12 +70,12 @@ func (h *handler) listing(kinds ...*Compiled) call {
 	}
 }
 
-func newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
-	if params["cursor"] != "" {
-		return nil, status(http.StatusNotImplemented, "cursor is not supported; see /ServiceProviderConfig. Lists come in pages by startIndex and count.")
-	}
+func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
 	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base}
 	var err error
+	if l.pages, err = h.newCursor(d, params, kinds); err != nil {
+		return nil, err
+	}
 	if l.start, err = number(params, "startIndex", 1); err != nil {
 		return nil, err
 	}
@@ -108,19 +112,23 @@ func newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []
 		}
 		l.parts = append(l.parts, p)
 	}
+	// How many match a filter is counted once for a walk (RFC 9865 §2: totalResults
+	// may be left out); how many there are in all is known without counting.
+	l.silent = l.pages != nil && !l.pages.first() && e != nil
 	l.buf = append(l.buf, `{"schemas":["`+listURN+`"],"Resources":[`...)
 	return l, nil
 }
 
 // run writes the resources. A list from the root has all users before all groups.
 func (l *list) run(tx *store.Tx) error {
-	for _, p := range l.parts {
-		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: true}
+	for i, p := range l.parts {
+		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: !l.silent}
+		q = l.pages.narrow(q, i)
 		read := l.users
 		if p.c == GroupSchema() {
 			read = l.groups
 		}
-		total, err := read(tx, p, q)
+		total, err := read(tx, i, q)
 		if err != nil {
 			return err
 		}
@@ -130,7 +138,8 @@ func (l *list) run(tx *store.Tx) error {
 }
 
 // users writes users with their groups.
-func (l *list) users(tx *store.Tx, p part, q store.Query) (int, error) {
+func (l *list) users(tx *store.Tx, part int, q store.Query) (int, error) {
+	p := l.parts[part]
 	var users []store.User
 	flush := func() (err error) {
 		var groups map[store.UserID][]store.GroupRef
@@ -153,7 +162,10 @@ func (l *list) users(tx *store.Tx, p part, q store.Query) (int, error) {
 		users = users[:0]
 		return nil
 	}
-	each := func(u store.User) error {
+	each := func(u store.User, at store.Place) error {
+		if !l.pages.take(part, at) {
+			return nil
+		}
 		if users = append(users, u); len(users) < chunk {
 			return nil
 		}
@@ -162,9 +174,9 @@ func (l *list) users(tx *store.Tx, p part, q store.Query) (int, error) {
 	var total int
 	var err error
 	if l.by == nil {
-		total, err = tx.EachUser(q, each)
+		total, err = tx.EachUser(q, func(u store.User) error { return each(u, store.Place{ID: string(u.ID)}) })
 	} else {
-		total, err = tx.SortedUsers(q, *l.by, func(u store.User, _ store.Place) error { return each(u) })
+		total, err = tx.SortedUsers(q, *l.by, each)
 	}
 	if err != nil {
 		return 0, err
@@ -173,14 +185,18 @@ func (l *list) users(tx *store.Tx, p part, q store.Query) (int, error) {
 }
 
 // groups writes groups with their members.
-func (l *list) groups(tx *store.Tx, p part, q store.Query) (int, error) {
+func (l *list) groups(tx *store.Tx, part int, q store.Query) (int, error) {
+	p := l.parts[part]
 	var groups []store.Group
 	flush := func() error {
 		err := l.withMembers(tx, groups, p.p)
 		groups = groups[:0]
 		return err
 	}
-	each := func(g store.Group) error {
+	each := func(g store.Group, at store.Place) error {
+		if !l.pages.take(part, at) {
+			return nil
+		}
 		if groups = append(groups, g); len(groups) < chunk {
 			return nil
 		}
@@ -189,9 +205,9 @@ func (l *list) groups(tx *store.Tx, p part, q store.Query) (int, error) {
 	var total int
 	var err error
 	if l.by == nil {
-		total, err = tx.EachGroup(q, each)
+		total, err = tx.EachGroup(q, func(g store.Group) error { return each(g, store.Place{ID: string(g.ID)}) })
 	} else {
-		total, err = tx.SortedGroups(q, *l.by, func(g store.Group, _ store.Place) error { return each(g) })
+		total, err = tx.SortedGroups(q, *l.by, each)
 	}
 	if err != nil {
 		return 0, err
@@ -281,14 +297,24 @@ func (l *list) withMembers(tx *store.Tx, groups []store.Group, p Projection) err
 
 // finish closes the list. A search that took too long is 400 tooMany (RFC 7644
 // §3.12), not a rate limit.
-func (l *list) finish(err error) error {
+func (l *list) finish(now time.Time, err error) error {
 	if fault.Is(err, fault.TooMany) {
 		err = refuse(scimerr.ScimTypeTooMany, "%s", fault.Public(err))
 	}
-	l.buf = append(l.buf, `],"totalResults":`...)
-	l.buf = strconv.AppendInt(l.buf, int64(l.total), 10)
-	l.buf = strconv.AppendInt(append(l.buf, `,"itemsPerPage":`...), int64(l.count), 10)
-	l.buf = strconv.AppendInt(append(l.buf, `,"startIndex":`...), int64(l.start), 10)
+	l.buf = append(l.buf, `],`...)
+	if !l.silent {
+		l.buf = strconv.AppendInt(append(l.buf, `"totalResults":`...), int64(l.total), 10)
+		l.buf = append(l.buf, ',')
+	}
+	l.buf = strconv.AppendInt(append(l.buf, `"itemsPerPage":`...), int64(l.count), 10)
+	switch {
+	case l.pages == nil:
+		l.buf = strconv.AppendInt(append(l.buf, `,"startIndex":`...), int64(l.start), 10)
+	case l.pages.more && err == nil:
+		var next string
+		next, err = l.pages.next(now)
+		l.buf = append(append(append(l.buf, `,"nextCursor":"`...), next...), '"')
+	}
 	l.buf = append(l.buf, '}')
 	return l.end(err)
 }

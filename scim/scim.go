@@ -16,7 +16,8 @@ rules.
 
 Lists: filter.go and path.go read filters into the library's syntax tree, bind.go
 turns that into SQL, match.go evaluates it in memory, sort.go finds the order,
-list.go pages, search.go reads the same from a body.
+list.go pages, cursor.go says where the next page begins, search.go reads the same
+from a body.
 
 Two modes. compat takes what Okta and Entra ID really send; strict follows the
 SCIM interoperability profile. Each single deviation is a switch in quirks.go
@@ -45,6 +46,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -53,8 +55,9 @@ const contentType = "application/scim+json"
 
 // Options are the door's settings.
 type Options struct {
-	PublicURL string // scheme and host by which directories reach us
-	Rate      int    // requests a second of one directory on this replica, twice as many at once; 0: any number
+	PublicURL string     // scheme and host by which directories reach us
+	Key       secret.Key // for cursors; without one they die with the process
+	Rate      int        // requests a second of one directory on this replica, twice as many at once; 0: any number
 	Log       *slog.Logger
 }
 
@@ -69,6 +72,9 @@ type handler struct {
 func Mount(m *web.Mux, db *store.DB, opt Options) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
+	}
+	if opt.Key == nil {
+		opt.Key = secret.NewKey()
 	}
 	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate)}
 	m.Machine("/scim/v2/{directory}", h.serve)

@@ -98,25 +98,18 @@ func (tx *Tx) SortedUsers(q Query, by Sort, each func(User, Place) error) (total
 		return 0, err
 	}
 	l := tx.userList(q)
-	return l.sorted(by, func(where *sentence, places []Place) error {
-		found := make(map[UserID]User, len(places))
-		err := l.fetch(where, "id", places, func(rows *sqlx.Rows) error {
+	return l.sorted(by, func(where *sentence, places []Place) (int, error) {
+		found := make(map[string]User, len(places))
+		err := l.fetch(where, places, func(rows *sqlx.Rows) error {
 			var u User
 			err := rows.StructScan(&u)
-			found[u.ID] = u
+			found[string(u.ID)] = u
 			return err
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
-		for _, p := range places {
-			if u, ok := found[UserID(p.ID)]; ok {
-				if err := each(u, p); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return handOver(places, found, each)
 	})
 }
 
@@ -126,47 +119,57 @@ func (tx *Tx) SortedGroups(q Query, by Sort, each func(Group, Place) error) (tot
 		return 0, err
 	}
 	l := tx.groupList(q)
-	return l.sorted(by, func(where *sentence, places []Place) error {
+	return l.sorted(by, func(where *sentence, places []Place) (int, error) {
 		var list []Group
-		err := l.fetch(where, "g.id", places, func(rows *sqlx.Rows) error {
+		err := l.fetch(where, places, func(rows *sqlx.Rows) error {
 			var g Group
 			err := rows.StructScan(&g)
 			list = append(list, g)
 			return err
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := tx.addEpochs(list); err != nil {
-			return err
+			return 0, err
 		}
-		found := make(map[GroupID]Group, len(list))
+		found := make(map[string]Group, len(list))
 		for _, g := range list {
-			found[g.ID] = g
+			found[string(g.ID)] = g
 		}
-		for _, p := range places {
-			if g, ok := found[GroupID(p.ID)]; ok {
-				if err := each(g, p); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return handOver(places, found, each)
 	})
 }
 
+// handOver calls each in the order of places, and counts. What was deleted between
+// the two statements is passed over.
+func handOver[row any](places []Place, found map[string]row, each func(row, Place) error) (n int, _ error) {
+	for _, p := range places {
+		r, ok := found[p.ID]
+		if !ok {
+			continue
+		}
+		n++
+		if err := each(r, p); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // fetch reads the rows of some places, if they still match.
-func (l listing) fetch(where *sentence, id string, places []Place, scan func(*sqlx.Rows) error) error {
+func (l listing) fetch(where *sentence, places []Place, scan func(*sqlx.Rows) error) error {
 	ids := make([]string, len(places))
 	for i, p := range places {
 		ids[i] = p.ID
 	}
-	return l.search(l.columns+where.sql.String()+" AND "+id+" {{in_ids}}", append(append([]any{}, where.args...), jsonList(ids)), scan)
+	return l.search(l.columns+where.sql.String()+" AND "+l.id+" {{in_ids}}", append(append([]any{}, where.args...), jsonList(ids)), scan)
 }
 
 // sorted is run for a Sort: it reads the places of a chunk, then hands them to
-// flush. Places are narrow, so the databases sort little.
-func (l listing) sorted(by Sort, flush func(*sentence, []Place) error) (int, error) {
+// flush, which tells how many it could hand on. Places are narrow, so the databases
+// sort little.
+func (l listing) sorted(by Sort, flush func(*sentence, []Place) (int, error)) (int, error) {
 	where := l.sentence()
 	if by.scan && !l.q.Where.scan {
 		l.q.Where.scan = true // see search
@@ -180,11 +183,12 @@ func (l listing) sorted(by Sort, flush func(*sentence, []Place) error) (int, err
 			return 0, err
 		}
 		if len(w.chunk) > 0 {
-			if err := flush(where, w.chunk); err != nil {
+			n, err := flush(where, w.chunk)
+			if err != nil {
 				return 0, err
 			}
+			read += n
 		}
-		read += len(w.chunk)
 		if !w.turn(len(w.chunk) < want) {
 			break
 		}

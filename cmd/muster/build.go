@@ -84,7 +84,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
 	console.New(s.consoleOptions(log)).Mount(s.mux)
-	scim.Mount(s.mux, db, scim.Options{PublicURL: url, Rate: cfg.SCIM.Rate, Log: log})
+	scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log})
 
 	s.loops = map[string]func(context.Context) error{
 		"account":  s.account.Run,

@@ -8,6 +8,7 @@ package secret
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -56,6 +57,14 @@ func ParseKey(s string) (Key, error) {
 
 // String is the text form that ParseKey reads.
 func (k Key) String() string { return hex.EncodeToString(k) }
+
+// Derive is a key for one purpose; nothing can be learnt from it about k or about
+// the key for another purpose.
+func (k Key) Derive(purpose string) Key {
+	mac := hmac.New(sha256.New, k)
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
+}
 
 // Seal encrypts with AES-256-GCM under a random nonce. what names the place the
 // value is stored in ("connection/ID/client-secret"); Open needs the same name,

@@ -53,3 +53,18 @@ func TestTokensDiffer(t *testing.T) {
 		t.Fatalf("tokens %q and %q", a, b)
 	}
 }
+
+func TestDerivedKeysAreApart(t *testing.T) {
+	key := secret.NewKey()
+	a, b := key.Derive("a"), key.Derive("b")
+	if !bytes.Equal(a, key.Derive("a")) || bytes.Equal(a, b) || bytes.Equal(a, key) || bytes.Equal(a, secret.NewKey().Derive("a")) {
+		t.Fatalf("derived %x for a and %x for b", a, b)
+	}
+	sealed, err := a.Seal("x", []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Open("x", sealed); err == nil {
+		t.Error("the key for b opens what the key for a has sealed")
+	}
+}

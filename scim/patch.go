@@ -88,11 +88,11 @@ func (p *plan) operation(fields map[string]any) error {
 	switch {
 	case rawPath != nil && !isText:
 		return invalidPath("path must be text.")
+	case path == "" && op.Op == scim.PatchOperationRemove:
+		return noTarget("remove must have a path (RFC 7644 §3.5.2.2).")
 	case path == "" && p.n.q.Strict:
 		// draft-zollner-scim-interop-profile §6.5.1.1
 		return invalidSyntax("Every operation must have a path.")
-	case path == "" && op.Op == scim.PatchOperationRemove:
-		return noTarget("remove must have a path (RFC 7644 §3.5.2.2).")
 	case !sent && op.Op != scim.PatchOperationRemove:
 		return invalidValue("%s %s has no value.", op.Op, path)
 	case path == "":

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/muster-id/muster/config"
+	"github.com/muster-id/muster/internal/conform"
 	"github.com/muster-id/muster/sso"
 )
 
@@ -28,6 +29,7 @@ type cli struct {
 	SetupLink  setupLinkCmd  `cmd:"" help:"Make a new one-time link for the first operator."`
 	Org        orgCmd        `cmd:"" help:"Organizations."`
 	Directory  directoryCmd  `cmd:"" help:"SCIM clients of an organization."`
+	SCIM       scimCmd       `cmd:"" name:"scim" help:"SCIM servers."`
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`
 	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
@@ -76,7 +78,7 @@ func command(ctx context.Context, args, env []string, stdout, stderr io.Writer) 
 	grammar := &cli{Plugins: kong.Plugins{flags}}
 	helped := false
 	parser, err := kong.New(grammar, kong.Name("muster"), kong.Description(about), kong.Writers(stdout, stderr),
-		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", ")},
+		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", "), "conform_vendors": strings.Join(conform.Vendors(), ", ")},
 		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		return fmt.Errorf("command line: %w", err)

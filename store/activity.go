@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -35,8 +36,26 @@ func (tx *Tx) Record(a Activity) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(recordActivity, args...)
-	return err
+	if _, err = tx.Exec(recordActivity, args...); err != nil {
+		return err
+	}
+	tx.tell(a)
+	return nil
+}
+
+type watchKey struct{}
+
+// Watch has told called with each activity row that is committed under the
+// context that it gives: so a door can say what one request of its own changed.
+// told runs after the commit, in the goroutine of Write or Command.
+func Watch(ctx context.Context, told func(Activity)) context.Context {
+	return context.WithValue(ctx, watchKey{}, told)
+}
+
+func (tx *Tx) tell(a Activity) {
+	if told, ok := tx.ctx.Value(watchKey{}).(func(Activity)); ok {
+		tx.AfterCommit(func() { told(a) })
+	}
 }
 
 func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
@@ -53,16 +72,18 @@ func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("activity %s: %w", a.Action, err)
 	}
-	return []any{tx.Org(), NewID[Activity](), tx.Now(), string(tx.actor.Kind), tx.actor.ID, tx.actor.Name,
+	a.ID, a.At = NewID[Activity](), tx.Now()
+	return []any{tx.Org(), a.ID, a.At, string(tx.actor.Kind), tx.actor.ID, tx.actor.Name,
 		a.Action, a.TargetKind, a.TargetID, a.TargetName, string(detail)}, nil
 }
 
 // ActivityQuery chooses rows, newest first.
 type ActivityQuery struct {
-	Target string     // one user, group, ... by id; everything when empty
-	Action string     // one action; every action when empty
-	Before ActivityID // older than this row; from the newest when empty
-	Limit  int        // 50 when 0, 200 at most
+	Target string       // one user, group, ... by id; everything when empty
+	Action string       // one action; every action when empty
+	Before ActivityID   // older than this row; from the newest when empty
+	IDs    []ActivityID // these rows; all when nil
+	Limit  int          // 50 when 0, 200 at most; as many as IDs with IDs
 }
 
 // Activities reads the record. Faults: Denied.
@@ -84,6 +105,11 @@ func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
+	limit := min(q.Limit, 200)
+	if q.IDs != nil {
+		query, args = query+" AND id {{in_ids}}", append(args, jsonList(q.IDs))
+		limit = len(q.IDs)
+	}
 	var rows []struct {
 		ID         ActivityID  `db:"id"`
 		At         Time        `db:"at"`
@@ -96,7 +122,7 @@ func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
 		TargetName string      `db:"target_name"`
 		Detail     []byte      `db:"detail"`
 	}
-	if err := tx.Select(&rows, query+" ORDER BY id DESC LIMIT ?", append(args, min(q.Limit, 200))...); err != nil {
+	if err := tx.Select(&rows, query+" ORDER BY id DESC LIMIT ?", append(args, limit)...); err != nil {
 		return nil, err
 	}
 	list := make([]Activity, 0, len(rows))

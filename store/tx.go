@@ -327,7 +327,11 @@ func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
 		return 0, err
 	}
 	if !tx.db.d.oneStmt {
-		return tx.changeInSteps(head, append(steps, step{insertActivity, row}))
+		n, err := tx.changeInSteps(head, append(steps, step{insertActivity, row}))
+		if n > 0 && err == nil {
+			tx.tell(act)
+		}
+		return n, err
 	}
 	var text strings.Builder
 	text.WriteString("WITH head AS (" + head.sql + " RETURNING 1)")
@@ -340,6 +344,9 @@ func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
 	var n int64
 	if err := tx.Get(&n, text.String(), args...); err != nil {
 		return 0, err
+	}
+	if n > 0 {
+		tx.tell(act)
 	}
 	return n, nil
 }

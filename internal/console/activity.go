@@ -1,13 +1,10 @@
 package console
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -28,9 +25,6 @@ var did = map[string]string{
 	"mail.fail": "could not send mail to",
 }
 
-// change is one attribute before and after.
-type change struct{ Name, Before, After string }
-
 // check is one step of a sign-in's verification, as package sso traced it.
 type check struct {
 	Name, Expected, Got string
@@ -47,7 +41,7 @@ type line struct {
 	Failed               *check // the one of Checks that decided a refusal
 	Checks               []check
 	Summary              string
-	Changes              []change
+	Changes              []store.AttributeChange
 }
 
 func lines(acts []store.Activity, console string) []line {
@@ -86,7 +80,7 @@ func lineOf(a store.Activity, console string) line {
 	if a.TargetKind == "group" && a.Action == "group.delete" {
 		l.Link = ""
 	}
-	l.Changes = changes(a.Detail)
+	l.Changes = a.Changes()
 	l.Summary = count(len(l.Changes), "detail", "details")
 	return l
 }
@@ -99,36 +93,6 @@ func actorName(a store.Activity) string {
 		return "Somebody unknown"
 	}
 	return string(a.ActorKind)
-}
-
-// shown elsewhere in the line.
-var notDetails = []string{"before", "after", "why", "ip", "reference", "request", "check", "hint", "trace"}
-
-const maxChanges = 40
-
-// changes lists what differed, attribute by attribute.
-func changes(detail map[string]any) []change {
-	before, after := map[string]string{}, map[string]string{}
-	flatten(before, "", detail["before"])
-	flatten(after, "", detail["after"])
-	for k, v := range detail {
-		if !slices.Contains(notDetails, k) {
-			flatten(after, k, v)
-		}
-	}
-	names := maps.Clone(before)
-	maps.Copy(names, after)
-	var list []change
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if before[name] == after[name] {
-			continue
-		}
-		list = append(list, change{name, before[name], after[name]})
-		if len(list) == maxChanges {
-			break
-		}
-	}
-	return list
 }
 
 // checks reads the trace of a sign-in, in its order. Without a trace the name of the
@@ -149,44 +113,6 @@ func checks(detail map[string]any) (failed *check, all []check) {
 		failed = &check{Name: name}
 	}
 	return failed, all
-}
-
-// flatten names every leaf by its path; long values are cut.
-func flatten(into map[string]string, path string, v any) {
-	under := func(k string) string {
-		if i := strings.LastIndexByte(k, ':'); i >= 0 { // a schema's URN: its last part is enough
-			k = k[i+1:]
-		}
-		if path == "" {
-			return k
-		}
-		return path + "." + k
-	}
-	switch v := v.(type) {
-	case nil:
-	case map[string]any:
-		for k, x := range v {
-			flatten(into, under(k), x)
-		}
-	case []any:
-		for i, x := range v {
-			if i == 20 {
-				into[under("more")] = fmt.Sprint(len(v) - i)
-				return
-			}
-			flatten(into, under(fmt.Sprint(i+1)), x)
-		}
-	default:
-		s, ok := v.(string)
-		if !ok {
-			b, _ := json.Marshal(v) // it came from JSON
-			s = string(b)
-		}
-		if runes := []rune(s); len(runes) > 200 {
-			s = string(runes[:200]) + "…"
-		}
-		into[path] = s
-	}
 }
 
 func text(detail map[string]any, key string) string {

@@ -64,6 +64,9 @@ type Egress struct {
 // SCIM is about directories.
 type SCIM struct {
 	Rate int `key:"rate" default:"1000" min:"25" max:"100000" example:"200" doc:"Requests a second that each replica takes from one directory, and twice as many at once; more get 429 with Retry-After. A directory can have a rate of its own."`
+
+	LogAge  time.Duration `key:"log_age" default:"720h" min:"1h" max:"87600h" example:"2160h" doc:"How long the provisioning log keeps a directory's requests. What they changed stays in the activity log."`
+	LogRows int           `key:"log_rows" default:"100000" min:"100" max:"10000000" example:"500000" doc:"How many of its newest requests the provisioning log keeps for each directory."`
 }
 
 // Invite is about invitations.

@@ -26,6 +26,7 @@ type door struct {
 	admin     access.Actor
 	directory store.Directory
 	token     string
+	log       *Log
 }
 
 // openDoor makes an organization with a directory and mounts the door.
@@ -34,8 +35,8 @@ func openDoor(t testing.TB, db *store.DB, in NewDirectory) *door {
 	_, admin := storetest.Org(t, db, "acme")
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	m := web.NewMux(web.Options{PublicURL: testURL, Log: log})
-	Mount(m, db, Options{PublicURL: testURL, Log: log})
-	d := &door{t: t, db: db, mux: m, admin: admin}
+	requests := Mount(m, db, Options{PublicURL: testURL, Log: log})
+	d := &door{log: requests, t: t, db: db, mux: m, admin: admin}
 	return d.another(in)
 }
 

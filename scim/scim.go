@@ -28,7 +28,11 @@ resource and error types; the HTTP layer and the parsers are our own, because th
 library's parser can be made to kill the process and its server does not know
 preconditions, projections or tenants.
 
-It owns the table directory_tokens. It relies on package store for everything
+Each request leaves a row in the provisioning log, which the console shows, with
+what to change at the vendor when it was refused (log.go says what is guaranteed;
+redact.go, remedy.go, logpage.go).
+
+It owns the tables directory_tokens and scim_log. It relies on package store for everything
 else that is kept, on package web for routes, and on nobody for cookies: a
 request is its bearer token.
 */
@@ -59,26 +63,32 @@ type Options struct {
 	Key       secret.Key // for cursors; without one they die with the process
 	Rate      int        // requests a second of one directory on this replica, twice as many at once; 0: any number
 	Log       *slog.Logger
+	LogAge    time.Duration // how long the provisioning log keeps a request; 30 days when 0
+	LogRows   int           // how many requests of a directory it keeps; 100,000 when 0
 }
 
 type handler struct {
 	db     *store.DB
 	opt    Options
 	limits *limits
+	log    *Log
 	known  sync.Map // store.DirectoryID -> settings; only of directories that have a token
 }
 
-// Mount adds the door to the routes, under /scim/v2/{directory}/.
-func Mount(m *web.Mux, db *store.DB, opt Options) {
+// Mount adds the door to the routes, under /scim/v2/{directory}/, and the page of
+// its log to the console. The log that comes back must Run.
+func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
 	if opt.Key == nil {
 		opt.Key = secret.NewKey()
 	}
-	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate)}
+	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt)}
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
+	h.log.mount(m)
+	return h.log
 }
 
 // BaseURL is what an administrator enters at the directory.
@@ -111,12 +121,15 @@ const timeout = 55 * time.Second
 // serve answers everything under a base URL. Errors of the door are answered
 // here, as SCIM errors; only internal ones go on, to be logged by the kit.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
-	err := h.answer(w, r)
+	logged, r := h.log.begin(w, r)
+	defer h.log.end(logged)
+	err := h.answer(logged, r)
 	if err == nil {
 		return nil
 	}
 	e := toScim(err)
-	writeError(w, e)
+	logged.refused(err, e)
+	writeError(logged, e)
 	if e.Status == http.StatusInternalServerError {
 		return err
 	}
@@ -127,6 +140,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	d, err := h.authenticate(ctx, w, r)
+	logAs(ctx, d.actor)
 	if err != nil {
 		return err
 	}

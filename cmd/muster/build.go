@@ -24,21 +24,22 @@ import (
 
 // system is every package, built over one database.
 type system struct {
-	key       secret.Key
-	db        *store.DB
-	url       string // public URL
-	loopback  bool   // nobody else reaches the listener
-	mux       *web.Mux
-	health    *health
-	metrics   *metrics
-	sessions  *session.Store
-	passwords *password.Store
-	mail      *mail.Outbox
-	invites   *invite.Door
-	account   *account.Account
-	sso       *sso.Door
-	api       *api.Door
-	loops     map[string]func(context.Context) error // run until their context ends
+	key          secret.Key
+	db           *store.DB
+	url          string // public URL
+	loopback     bool   // nobody else reaches the listener
+	mux          *web.Mux
+	health       *health
+	metrics      *metrics
+	sessions     *session.Store
+	passwords    *password.Store
+	mail         *mail.Outbox
+	invites      *invite.Door
+	account      *account.Account
+	sso          *sso.Door
+	provisioning *scim.Log
+	api          *api.Door
+	loops        map[string]func(context.Context) error // run until their context ends
 }
 
 // build makes the packages in the order of their dependence and mounts their routes.
@@ -83,13 +84,15 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
+	s.provisioning = scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log, LogAge: cfg.SCIM.LogAge, LogRows: cfg.SCIM.LogRows})
+	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
 	console.New(s.consoleOptions(log)).Mount(s.mux)
-	scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log})
 
 	s.loops = map[string]func(context.Context) error{
 		"account":  s.account.Run,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
+		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
 	}
@@ -146,6 +149,14 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})
 		},
 		Tokens: directoryTokens,
+		Requests: func(tx *store.Tx, ids []store.DirectoryID) (map[store.DirectoryID]console.Requests, error) {
+			list, err := s.provisioning.States(tx, ids)
+			out := make(map[store.DirectoryID]console.Requests, len(list))
+			for _, d := range list {
+				out[d.Directory] = console.Requests{Last: d.Last, Failing: d.Failing}
+			}
+			return out, err
+		},
 		Invitations: func(tx *store.Tx, users []store.UserID) (map[store.UserID]console.Invitation, error) {
 			of, err := s.invites.Of(tx, users)
 			out := make(map[store.UserID]console.Invitation, len(of))

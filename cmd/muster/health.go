@@ -93,6 +93,11 @@ func newMetrics() *metrics {
 	return m
 }
 
+// count adds a counter that a package keeps itself.
+func (m *metrics) count(name, help string, n func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(n()) }))
+}
+
 // observe is web.Options.Metrics. Methods that we have no route for are one
 // label value, else a stranger could make as many as they like.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {

@@ -48,8 +48,17 @@ type Options struct {
 	// DirectoryURL is the base URL that is entered at the directory.
 	DirectoryURL func(store.DirectoryID) string
 	// Tokens are all there, or none: then directories have no page of their own.
-	Tokens  DirectoryTokens
-	Vendors []web.Option // of directories
+	Tokens DirectoryTokens
+	// Requests tells how the connections of these directories do. With it, each has a
+	// page .../directories/{directory}/log of another package.
+	Requests func(tx *store.Tx, directories []store.DirectoryID) (map[store.DirectoryID]Requests, error)
+	Vendors  []web.Option // of directories
+}
+
+// Requests is how a directory's connection does.
+type Requests struct {
+	Last    store.Time // newest request; 0: none is on record
+	Failing store.Time // since when every request is refused; 0: they are not
 }
 
 // Invitation is what the console shows of one.

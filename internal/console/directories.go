@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
@@ -11,6 +12,9 @@ import (
 type directoryRow struct {
 	store.Directory
 	Vendor, URL string
+	Requests    Requests
+	Ago         string // of the last request, "2 minutes ago"
+	Log         string // page with its requests; empty when there is none
 }
 
 // directoriesPage lists the directories; right after making one it shows the token.
@@ -51,12 +55,56 @@ func (c *Console) showDirectories(w http.ResponseWriter, r *http.Request, status
 			}
 			p.Rows = append(p.Rows, row)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return c.addRequests(tx, p)
 	})
 	if err != nil {
 		return err
 	}
 	return pages.Write(w, r, status, "directories", p)
+}
+
+// addRequests says of each directory when it was heard of last. Its own note of
+// that is a minute late, and lives longer than the log.
+func (c *Console) addRequests(tx *store.Tx, p directoriesPage) error {
+	of := map[store.DirectoryID]Requests{}
+	if c.opt.Requests != nil && len(p.Rows) > 0 {
+		ids := make([]store.DirectoryID, len(p.Rows))
+		for i, row := range p.Rows {
+			ids[i] = row.ID
+		}
+		var err error
+		if of, err = c.opt.Requests(tx, ids); err != nil {
+			return err
+		}
+	}
+	for i := range p.Rows {
+		row := &p.Rows[i]
+		row.Requests = of[row.ID]
+		row.Requests.Last = max(row.Requests.Last, row.LastSeenAt)
+		row.Ago = ago(tx.Now(), row.Requests.Last)
+		if c.opt.Requests != nil {
+			row.Log = "/console/" + p.Org.Slug + "/directories/" + string(row.ID) + "/log"
+		}
+	}
+	return nil
+}
+
+// ago is how long before now something was, in words; empty after a day or more,
+// where the date says it better.
+func ago(now, then store.Time) string {
+	d := now.Time().Sub(then.Time())
+	switch {
+	case d < time.Minute:
+		return "less than a minute ago"
+	case d < time.Hour:
+		return count(int(d.Minutes()), "minute ago", "minutes ago")
+	case d < 24*time.Hour:
+		return count(int(d.Hours()), "hour ago", "hours ago")
+	}
+	return ""
 }
 
 func (c *Console) url(id store.DirectoryID) string {

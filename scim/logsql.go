@@ -1,0 +1,221 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+)
+
+// logRow is one request as it is kept. The json names are those of insertLog.
+type logRow struct {
+	Org        store.OrgID        `json:"org" db:"-"`
+	Directory  store.DirectoryID  `json:"directory" db:"-"`
+	At         store.Time         `json:"at" db:"at"`
+	ID         store.ID[logRow]   `json:"id" db:"id"`
+	Request    string             `json:"request" db:"request_id"`
+	Method     string             `json:"method" db:"method"`
+	Resource   string             `json:"resource" db:"resource"` // "" is no endpoint of ours
+	Path       string             `json:"path" db:"path"`
+	TargetID   string             `json:"target_id" db:"target_id"`
+	Target     string             `json:"target" db:"target_name"`
+	TargetKey  string             `json:"target_key" db:"-"`
+	Status     int                `json:"status" db:"status"`
+	ScimType   string             `json:"scim_type" db:"scim_type"`
+	Refusal    string             `json:"refusal" db:"refusal"`
+	Reason     string             `json:"reason" db:"reason"`
+	Took       int64              `json:"took" db:"took"` // microseconds
+	IP         string             `json:"ip" db:"ip"`
+	Agent      string             `json:"agent" db:"agent"`
+	Body       string             `json:"body" db:"body"`
+	Changes    int                `json:"changes" db:"changes"`
+	Activities []store.ActivityID `json:"activities" db:"-"`
+	Links      store.JSON         `json:"-" db:"activities"`
+}
+
+const insertLog = `INSERT INTO scim_log (org_id, directory_id, at, id, request_id, method, resource, path, target_id, target_name, target_key,
+	status, scim_type, refusal, reason, took, ip, agent, body, changes, activities)
+	SELECT CAST(e.value ->> 'org' AS {{id}}), CAST(e.value ->> 'directory' AS {{id}}), CAST(e.value ->> 'at' AS {{int}}), CAST(e.value ->> 'id' AS {{id}}),
+	e.value ->> 'request', e.value ->> 'method', e.value ->> 'resource', e.value ->> 'path', e.value ->> 'target_id', e.value ->> 'target', e.value ->> 'target_key',
+	CAST(e.value ->> 'status' AS {{int}}), e.value ->> 'scim_type', e.value ->> 'refusal', e.value ->> 'reason', CAST(e.value ->> 'took' AS {{int}}),
+	e.value ->> 'ip', e.value ->> 'agent', e.value ->> 'body', CAST(e.value ->> 'changes' AS {{int}}), CAST(e.value ->> 'activities' AS {{json}})
+	FROM {{each}} WHERE 1 = 1 ON CONFLICT (org_id, directory_id, at, id) DO NOTHING`
+
+func (l *Log) insert(ctx context.Context, rows []logRow) error {
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return l.db.Command(ctx, access.Muster(""), func(tx *store.Tx) error {
+		_, err := tx.Exec(insertLog, string(list))
+		return err
+	})
+}
+
+// logQuery chooses rows, newest first. Empty fields choose all.
+type logQuery struct {
+	directory        store.DirectoryID
+	refused          bool
+	method, resource string
+	target           string     // the id or userName of a user, or the start of a name
+	from, to         store.Time // to is not included
+	before           logCursor
+	limit            int
+}
+
+// logCursor is the last row of the page before.
+type logCursor struct {
+	at store.Time
+	id store.ID[logRow]
+}
+
+func (c logCursor) String() string { return fmt.Sprintf("%d-%s", int64(c.at), c.id) }
+
+func parseLogCursor(s string) (c logCursor, err error) {
+	var id string
+	if _, err := fmt.Sscanf(s, "%d-%s", &c.at, &id); err != nil {
+		return c, fault.NotFound.Say("There is no page %.64q.", s)
+	}
+	c.id, err = store.ParseID[logRow](id)
+	return c, err
+}
+
+// logRows reads the log. Faults: Denied.
+func logRows(tx *store.Tx, q logQuery) ([]logRow, error) {
+	if err := tx.Require(access.Configure); err != nil {
+		return nil, err
+	}
+	query := `SELECT at, id, request_id, method, resource, path, target_id, target_name, status, scim_type, refusal, reason, took, ip, agent, body, changes, activities
+		FROM scim_log WHERE org_id = ? AND directory_id = ?`
+	args := []any{tx.Org(), q.directory}
+	and := func(condition string, values ...any) {
+		query, args = query+" AND "+condition, append(args, values...)
+	}
+	if q.refused {
+		and("status >= 400")
+	}
+	if q.method != "" {
+		and("method = ?", q.method)
+	}
+	if q.resource != "" {
+		and("resource = ?", q.resource)
+	}
+	if q.target != "" {
+		id, err := targetOf(tx, q.target)
+		if err != nil {
+			return nil, err
+		}
+		key := store.Fold(q.target)
+		if id == "" {
+			and("target_key >= ? AND target_key < ?", key, key+"\U0010ffff")
+		} else {
+			and("(target_id = ? OR target_key = ?)", id, key)
+		}
+	}
+	if q.from != 0 {
+		and("at >= ?", q.from)
+	}
+	if q.to != 0 {
+		and("at < ?", q.to)
+	}
+	if q.before.id != "" {
+		and("(at, id) < (?, ?)", q.before.at, q.before.id)
+	}
+	rows := []logRow{}
+	if err := tx.Select(&rows, query+" ORDER BY at DESC, id DESC LIMIT ?", append(args, q.limit)...); err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if err := json.Unmarshal(rows[i].Links, &rows[i].Activities); err != nil {
+			return nil, fmt.Errorf("log row %s: %w", rows[i].ID, err)
+		}
+	}
+	return rows, nil
+}
+
+// targetOf is the id that somebody means: an id, or the userName of a person. Rows
+// of a person carry the name that the request had, which may be another one.
+func targetOf(tx *store.Tx, typed string) (string, error) {
+	if id, err := store.ParseID[store.User](typed); err == nil {
+		return string(id), nil
+	}
+	u, err := tx.UserByName(typed)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		return "", nil
+	}
+	return string(u.ID), err
+}
+
+// State is how a directory's connection does.
+type State struct {
+	Directory store.DirectoryID `db:"id"`
+	Last      store.Time        `db:"last_at"`    // newest request, 0: none is on record
+	Good      store.Time        `db:"good_at"`    // newest request that was not refused
+	Failing   store.Time        `db:"failing_at"` // since when everything is refused; 0: it is not
+}
+
+// What a connection fails by: one refusal that does not hang on the person (token,
+// address, server), or three of any kind with nothing good between. "Not found" is an
+// answer, not a failure: directories look after people who are gone.
+const connectionStates = `WITH d (id) AS ({{ids}}), last AS (SELECT d.id,
+	(SELECT l.at FROM scim_log l WHERE l.org_id = ? AND l.directory_id = d.id ORDER BY l.at DESC, l.id DESC LIMIT 1) AS last_at,
+	COALESCE((SELECT l.at FROM scim_log l WHERE l.org_id = ? AND l.directory_id = d.id AND l.status < 400 ORDER BY l.at DESC, l.id DESC LIMIT 1), 0) AS good_at FROM d),
+	bad AS (SELECT last.id, MIN(l.at) AS since, COUNT(*) AS refused, MAX(CASE WHEN l.status IN (401, 403) OR l.status >= 500 OR l.refusal = 'url' THEN 1 ELSE 0 END) AS hard
+	FROM last JOIN scim_log l ON l.org_id = ? AND l.directory_id = last.id AND l.at > last.good_at AND l.status >= 400 AND (l.status <> 404 OR l.refusal = 'url')
+	GROUP BY last.id)
+	SELECT last.id, COALESCE(last.last_at, 0) AS last_at, last.good_at, CASE WHEN bad.hard = 1 OR bad.refused >= 3 THEN bad.since ELSE 0 END AS failing_at
+	FROM last LEFT JOIN bad ON bad.id = last.id`
+
+// States tells how the connections of these directories do. Faults: Denied.
+func (l *Log) States(tx *store.Tx, ids []store.DirectoryID) ([]State, error) {
+	if err := tx.Require(access.Configure); err != nil {
+		return nil, err
+	}
+	if ids == nil {
+		ids = []store.DirectoryID{}
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	states := []State{}
+	return states, tx.Select(&states, connectionStates, string(list), tx.Org(), tx.Org(), tx.Org())
+}
+
+// Sweep removes rows that are too old, and the oldest of directories with too many.
+func (l *Log) Sweep(ctx context.Context) error {
+	_, err := l.db.Sweep(ctx, "DELETE FROM scim_log WHERE at < ?", store.TimeOf(l.db.Now()).Add(-l.opt.LogAge))
+	errs := []error{err}
+	l.mu.Lock()
+	touched := l.touched
+	l.touched = map[logOf]bool{}
+	l.mu.Unlock()
+	for of := range touched {
+		errs = append(errs, l.trim(ctx, of))
+	}
+	return errors.Join(errs...)
+}
+
+// trim keeps a directory's newest LogRows rows.
+func (l *Log) trim(ctx context.Context, of logOf) error {
+	return l.db.Write(ctx, access.Muster(string(of.org)), func(tx *store.Tx) error {
+		var cut struct {
+			At store.Time       `db:"at"`
+			ID store.ID[logRow] `db:"id"`
+		}
+		err := tx.Get(&cut, `SELECT at, id FROM scim_log WHERE org_id = ? AND directory_id = ? ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?`,
+			tx.Org(), of.directory, l.opt.LogRows)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`DELETE FROM scim_log WHERE org_id = ? AND directory_id = ? AND (at, id) <= (?, ?)`, tx.Org(), of.directory, cut.At, cut.ID)
+		return err
+	})
+}

@@ -102,11 +102,10 @@ func (h *handler) readBulk(body map[string]any) (*batch, error) {
 // another share the database's commits by running at once. With failOnErrors none
 // is begun that the failures of those still running would have prevented.
 func (b *batch) run(ctx context.Context) {
-	lanes := b.h.db.Lanes()
 	for _, unit := range b.order() {
 		op := unit[0]
 		aside := len(unit) == 1 && op.method == http.MethodPost && op.err == nil
-		for b.running > 0 && (!aside || b.running == lanes || b.meets(op) || b.limit > 0 && b.failed+b.running >= b.limit) {
+		for b.running > 0 && (!aside || b.running == cap(b.h.lanes) || b.meets(op) || b.limit > 0 && b.failed+b.running >= b.limit) {
 			b.wait()
 		}
 		if b.limit > 0 && b.failed >= b.limit {
@@ -169,6 +168,17 @@ func (h *handler) perform(ctx context.Context, unit []*bulkOp) {
 			}
 		}
 	}()
+	select {
+	case h.lanes <- struct{}{}:
+		defer func() { <-h.lanes }()
+	case <-ctx.Done():
+		for _, op := range unit {
+			if op.err == nil {
+				op.err = ctx.Err()
+			}
+		}
+		return
+	}
 	if len(unit) > 1 || slices.Contains(unit[0].needs, unit[0]) {
 		h.circle(ctx, unit)
 		return

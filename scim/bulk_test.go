@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -371,4 +372,21 @@ func TestBulkAtOnce(t *testing.T) {
 			t.Errorf("%d members and %d users made, want 30", len(m), len(won))
 		}
 	})
+}
+
+// All Bulks together have a bounded number of operations running. One that gets no
+// turn in its time says so for each operation, and does nothing.
+func TestBulkNoTurn(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t, storetest.SQLite(t), NewDirectory{})
+	h := &handler{db: d.db, lanes: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	op := readBulkOp(0, map[string]any{"method": "POST", "path": "/Users", "bulkId": "1", "data": map[string]any{"userName": "x"}})
+	wrong := readBulkOp(1, nil)
+	h.perform(ctx, []*bulkOp{op})
+	h.perform(ctx, []*bulkOp{wrong})
+	if a, b := op.answer(""), wrong.answer(""); a.Status != "503" || b.Status != "400" {
+		t.Errorf("got %+v and %+v, want 503 and 400", a, b)
+	}
 }

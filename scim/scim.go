@@ -72,7 +72,8 @@ type handler struct {
 	opt    Options
 	limits *limits
 	log    *Log
-	known  sync.Map // store.DirectoryID -> settings; only of directories that have a token
+	known  sync.Map      // store.DirectoryID -> settings; only of directories that have a token
+	lanes  chan struct{} // held by each operation that a Bulk has running
 }
 
 // Mount adds the door to the routes, under /scim/v2/{directory}/, and the page of
@@ -84,7 +85,7 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	if opt.Key == nil {
 		opt.Key = secret.NewKey()
 	}
-	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt)}
+	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt), lanes: make(chan struct{}, db.Lanes())}
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 	h.log.mount(m)

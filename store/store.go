@@ -172,13 +172,13 @@ func (db *DB) Now() time.Time { return db.now() }
 // Dialect is "sqlite" or "postgres", for logs and for the doctor.
 func (db *DB) Dialect() string { return db.d.name }
 
-// Lanes is how many commands one caller may run at once to its own profit and
-// without being in others' way: half of a batch, or half of the connections.
+// Lanes is how many commands a bulk of them may run at once to its own profit and
+// without shutting others out: half of a batch, or three quarters of the connections.
 func (db *DB) Lanes() int {
 	if db.write != nil {
 		return batchLimit / 2
 	}
-	return max(1, db.sql.Stats().MaxOpenConnections/2)
+	return max(1, db.sql.Stats().MaxOpenConnections*3/4)
 }
 
 // Close waits for running writes, then closes.

@@ -17,12 +17,31 @@ import (
 var did = map[string]string{
 	"user.create": "added", "user.update": "changed", "user.deactivate": "deactivated", "user.reactivate": "reactivated", "user.activate": "activated",
 	"user.delete": "deleted", "user.restore": "restored", "user.detach": "detached from its directory", "user.role.grant": "gave a role to", "user.role.revoke": "took a role from",
-	"user.signin": "signed in", "user.signin.refused": "was refused a sign-in", "session.end": "signed out", "password.set": "set a password for",
+	"user.signin": "signed in", "user.signin.refused": "was refused a sign-in", "user.signout": "signed out", "session.end": "signed out", "user.access.request": "asked for access through",
+	"password.set": "set a password for", "password.reset.ask": "mailed a link for a new password to",
 	"invitation.create": "invited", "invitation.resend": "sent the invitation again to", "invitation.cancel": "cancelled the invitation of", "invitation.accept": "accepted the invitation of",
 	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
 	"group.member.add": "added people to", "group.member.remove": "removed people from", "group.member.replace": "replaced the members of",
-	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of", "directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of", "org.create": "made the organization", "operator.add": "made an operator of",
+	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of",
+	"directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of",
+	"connection.create": "made the connection", "connection.update": "changed the connection",
+	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",
+	"key.create": "made the API key", "key.revoke": "revoked an API key",
+	"org.create": "made the organization", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"mail.fail": "could not send mail to",
+}
+
+// refusedHow says who refused whom: a connection refuses, somebody unknown is refused.
+func refusedHow(a store.Activity) (words, target string) {
+	switch {
+	case a.ActorKind == access.Connection && a.TargetKind == "user":
+		return "refused a sign-in of", a.TargetName
+	case a.ActorKind == access.Connection: // the target is the connection itself
+		return "refused a sign-in", ""
+	case a.TargetKind == "user":
+		return "was refused signing in as", a.TargetName
+	}
+	return did[a.Action], a.TargetName
 }
 
 // check is one step of a sign-in's verification, as package sso traced it.
@@ -56,7 +75,10 @@ func lineOf(a store.Activity, console string) line {
 	l := line{At: a.At, Who: actorName(a), Did: did[a.Action], Action: a.Action, Target: a.TargetName,
 		Why: text(a.Detail, "why"), From: text(a.Detail, "ip"), Reference: text(a.Detail, "reference"), Hint: text(a.Detail, "hint")}
 	l.Failed, l.Checks = checks(a.Detail)
-	if l.Did == "" {
+	switch {
+	case a.Action == "user.signin.refused":
+		l.Did, l.Target = refusedHow(a)
+	case l.Did == "":
 		l.Did = a.Action
 	}
 	self := a.ActorKind == access.Person && a.ActorID == a.TargetID

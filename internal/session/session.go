@@ -188,11 +188,15 @@ func (s *Store) MakeOperator(tx *store.Tx, user store.UserID) error {
 	if err := tx.Require(access.Operate); err != nil {
 		return err
 	}
+	u, err := tx.User(user)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec("INSERT INTO operators (org_id, user_id, created_at) VALUES (?, ?, ?) ON CONFLICT (org_id, user_id) DO NOTHING", tx.Org(), user, tx.Now())
 	if err != nil || n == 0 {
 		return err
 	}
-	return tx.Record(store.Activity{Action: "operator.add", TargetKind: "user", TargetID: string(user)})
+	return tx.Record(store.Activity{Action: "operator.add", TargetKind: "user", TargetID: string(user), TargetName: u.DisplayName})
 }
 
 // Operators counts the active ones, over all organizations.

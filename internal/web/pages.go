@@ -61,26 +61,45 @@ var funcs = template.FuncMap{
 		return "", fmt.Errorf("no static file %q", name)
 	},
 	"when": when,
+	"day":  day,
 	"join": strings.Join,
 }
 
-// when shows a time (time.Time, or anything with a Time method) for people and
-// machines; "never" when it is unset.
-func when(v any) template.HTML {
-	var t time.Time
+// moment reads a time.Time, or anything with a Time method; ok is false for others.
+func moment(v any) (t time.Time, ok bool) {
 	switch v := v.(type) {
 	case time.Time:
-		t = v
+		return v.UTC(), true
 	case interface{ Time() time.Time }:
-		t = v.Time()
-	default:
+		return v.Time().UTC(), true
+	}
+	return t, false
+}
+
+const (
+	fullTime = "2 Jan 2006, 15:04 UTC"
+	dayOnly  = "2 Jan 2006"
+)
+
+// when shows a time for people and machines; "never" when it is unset.
+func when(v any) template.HTML { return timeTag(v, fullTime) }
+
+// day is when for a narrow column: the date, and the whole time on pointing at it.
+func day(v any) template.HTML { return timeTag(v, dayOnly) }
+
+func timeTag(v any, layout string) template.HTML {
+	t, ok := moment(v)
+	if !ok {
 		return template.HTML(template.HTMLEscapeString(fmt.Sprint(v)))
 	}
 	if t.IsZero() || t.UnixMicro() == 0 {
 		return "never"
 	}
-	t = t.UTC()
-	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `">` + t.Format("2 Jan 2006, 15:04") + ` UTC</time>`)
+	title := ""
+	if layout != fullTime {
+		title = ` title="` + t.Format(fullTime) + `"`
+	}
+	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `"` + title + `>` + t.Format(layout) + `</time>`)
 }
 
 // view is what the layout sees.

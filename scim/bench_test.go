@@ -56,6 +56,10 @@ func openBench(b *testing.B) *bench {
 	raw.SetMaxOpenConns(clients)
 	raw.SetMaxIdleConns(clients)
 	x := &bench{door: openDoor(b, db, NewDirectory{}), raw: raw}
+	ctx, stop := context.WithCancel(context.Background())
+	var logging sync.WaitGroup
+	logging.Go(func() { x.log.Run(ctx) })
+	b.Cleanup(func() { stop(); logging.Wait() })
 	x.org = x.admin.Org
 	x.small, x.big = x.group("Small"), x.group("Big")
 	x.exec(`INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id, email, email_key,

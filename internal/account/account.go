@@ -6,7 +6,7 @@
 //	POST /login       a domain with single sign-on: to its connection;
 //	                  else the password step, for known and unknown addresses alike
 //	POST /login       with a password: password.Verify -> session, or a choice, or "no match"
-//	POST /password/forgot -> mail -> GET, POST /password/reset/{token} -> session
+//	POST /password/forgot -> Run -> mail -> GET, POST /password/reset/{token} -> session
 //	GET, POST /setup/{token} -> organization, first operator, session
 //
 // Opening a link consumes nothing; the post that uses it does, in the transaction
@@ -55,7 +55,13 @@ type Options struct {
 }
 
 // Account is the door.
-type Account struct{ opts Options }
+type Account struct {
+	opts  Options
+	asked chan string // addresses of people who forgot their password
+}
+
+// maxAsked is how many of them may wait; each takes a few milliseconds.
+const maxAsked = 1000
 
 // New fills in the defaults.
 func New(opts Options) *Account {
@@ -68,7 +74,7 @@ func New(opts Options) *Account {
 	if opts.Connections == nil {
 		opts.Connections = func(context.Context, store.OrgID, string) ([]Way, error) { return nil, nil }
 	}
-	return &Account{opts: opts}
+	return &Account{opts: opts, asked: make(chan string, maxAsked)}
 }
 
 // Mount adds the routes.
@@ -129,14 +135,19 @@ func (a *Account) admit(w http.ResponseWriter, r *http.Request, token, next stri
 	return see(w, r, web.Local(next))
 }
 
-// Run removes used-up links until ctx is done.
+// Run mails the links that people ask for, and removes used-up ones, until ctx is
+// done; whoever was told to look into their mail gets it also then.
 func (a *Account) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return a.SendAsked(context.WithoutCancel(ctx))
+		case address := <-a.asked:
+			if err := a.remind(context.WithoutCancel(ctx), address); err != nil {
+				a.opts.Log.ErrorContext(ctx, "mail a link for a new password", "error", err)
+			}
 		case <-tick.C:
 			if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 				a.opts.Log.ErrorContext(ctx, "sweep links", "error", err)

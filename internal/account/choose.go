@@ -18,8 +18,9 @@ const choiceTTL = 10 * time.Minute
 
 // chosen is one account of a stored choice.
 type chosen struct {
-	Org  store.OrgID  `json:"org"`
-	User store.UserID `json:"user"`
+	Org   store.OrgID  `json:"org"`
+	User  store.UserID `json:"user"`
+	SetAt store.Time   `json:"set_at"` // of the password that was right
 }
 
 type choosePage struct {
@@ -32,7 +33,7 @@ type choosePage struct {
 func (a *Account) offer(w http.ResponseWriter, r *http.Request, found []password.Account, next string) error {
 	list := make([]chosen, len(found))
 	for i, f := range found {
-		list[i] = chosen{f.Org, f.User}
+		list[i] = chosen{f.Org, f.User, f.SetAt}
 	}
 	accounts, err := json.Marshal(list)
 	if err != nil {
@@ -74,7 +75,7 @@ func (a *Account) choose(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, c := range list {
 		if string(c.Org) == f.Get("org") {
-			return a.enter(w, r, c.Org, c.User, row.Next)
+			return a.enter(w, r, c, row.Next)
 		}
 	}
 	return fault.Invalid.On("org", "Choose one of your organizations. Sign in again.")

@@ -119,14 +119,14 @@ func (a *Account) withPassword(w http.ResponseWriter, r *http.Request, org store
 	case len(found) > 1:
 		return a.offer(w, r, found, p.Next)
 	}
-	return a.enter(w, r, found[0].Org, found[0].User, p.Next)
+	return a.enter(w, r, chosen{found[0].Org, found[0].User, found[0].SetAt}, p.Next)
 }
 
-// enter signs a person in whose password has been checked.
-func (a *Account) enter(w http.ResponseWriter, r *http.Request, org store.OrgID, user store.UserID, next string) error {
+// enter signs a person in whose password has been checked, if it is the password still.
+func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next string) error {
 	var u store.User
-	err := a.opts.DB.Read(r.Context(), access.Muster(string(org)), func(tx *store.Tx) (err error) {
-		u, err = tx.User(user)
+	err := a.opts.DB.Read(r.Context(), access.Muster(string(who.Org)), func(tx *store.Tx) (err error) {
+		u, err = tx.User(who.User)
 		return err
 	})
 	if fault.Is(err, fault.NotFound) { // deleted while we looked at the password
@@ -136,8 +136,15 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, org store.OrgID,
 		return err
 	}
 	var token string
-	err = a.opts.DB.Write(r.Context(), person(r, org, user, u.DisplayName), func(tx *store.Tx) error {
-		token, err = a.signIn(tx, user, u.DisplayName, "password")
+	err = a.opts.DB.Write(r.Context(), person(r, who.Org, who.User, u.DisplayName), func(tx *store.Tx) error {
+		same, err := a.opts.Passwords.Unchanged(tx, who.User, who.SetAt)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fault.Expired.Say("The password was changed meanwhile. Sign in with the new one.")
+		}
+		token, err = a.signIn(tx, who.User, u.DisplayName, "password")
 		return err
 	})
 	if err != nil {

@@ -30,8 +30,9 @@ func (a *Account) showForgot(w http.ResponseWriter, r *http.Request) error {
 	return pages.Write(w, r, http.StatusOK, "forgot", p)
 }
 
-// forgot mails a link to whomever the address belongs to. The answer is the same
-// for every address, also when there were too many requests for it.
+// forgot has a link mailed to whomever the address belongs to. The answer is the
+// same for every address, also when there were too many requests for it, and it is
+// given before anybody is looked for: so its time tells nothing either.
 func (a *Account) forgot(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
@@ -47,22 +48,46 @@ func (a *Account) forgot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if may {
-		people, err := a.opts.Passwords.Known(r.Context(), f.Get("email"))
-		if err != nil {
-			return err
-		}
-		for _, k := range people {
-			if err := a.sendReset(r, k); err != nil {
-				return err
-			}
+		select {
+		case a.asked <- f.Get("email"):
+		default:
+			return fault.Unavailable.Say("Many people ask for a new password right now. Try again in a minute.")
 		}
 	}
 	p.Sent = true
 	return pages.Write(w, r, http.StatusOK, "forgot", p)
 }
 
+// SendAsked writes the letters that were asked for until now. Run does so all the time.
+func (a *Account) SendAsked(ctx context.Context) error {
+	for {
+		select {
+		case address := <-a.asked:
+			if err := a.remind(ctx, address); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// remind writes to everybody whom the address means.
+func (a *Account) remind(ctx context.Context, address string) error {
+	people, err := a.opts.Passwords.Known(ctx, address)
+	if err != nil {
+		return err
+	}
+	for _, k := range people {
+		if err := a.sendReset(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sendReset queues one letter: a link, or how else to sign in.
-func (a *Account) sendReset(r *http.Request, k password.Known) error {
+func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 	if mail.CheckAddress(k.Email) != nil {
 		return nil // nobody can be reached there
 	}
@@ -71,7 +96,7 @@ func (a *Account) sendReset(r *http.Request, k password.Known) error {
 		greeting = "Hello " + k.Name + ","
 	}
 	letter := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting}
-	return a.opts.DB.Write(r.Context(), access.Muster(string(k.Org)), func(tx *store.Tx) error {
+	return a.opts.DB.Write(ctx, access.Muster(string(k.Org)), func(tx *store.Tx) error {
 		l := letter
 		if !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
 			l.Lines = []string{

@@ -167,8 +167,17 @@ func (b *browser) want(got answer, status int, to string) {
 	}
 }
 
-// mails are the texts in the mailbox, newest first.
+// mails are the texts in the mailbox, newest first, when all that was asked for is written.
 func (s *site) mails() []string {
+	s.t.Helper()
+	if err := s.account.SendAsked(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.written()
+}
+
+// written are the texts that are in the mailbox now.
+func (s *site) written() []string {
 	s.t.Helper()
 	var list []struct {
 		To   string `db:"recipient"`

@@ -139,6 +139,13 @@ func (s *Store) Set(tx *store.Tx, user store.UserID, h Hashed) error {
 	return tx.Record(store.Activity{Action: "password.set", TargetKind: "user", TargetID: string(user)})
 }
 
+// Unchanged tells whether the password that Verify looked at is still the person's.
+func (s *Store) Unchanged(tx *store.Tx, user store.UserID, setAt store.Time) (bool, error) {
+	var n int
+	err := tx.Get(&n, "SELECT count(*) FROM credentials WHERE org_id = ? AND user_id = ? AND updated_at = ?", tx.Org(), user, setAt)
+	return n > 0, err
+}
+
 // Has tells whether a person has a password.
 func (s *Store) Has(tx *store.Tx, user store.UserID) (bool, error) {
 	var n int

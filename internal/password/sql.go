@@ -10,14 +10,15 @@ type candidate struct {
 	User    store.UserID `db:"user_id"`
 	Name    string       `db:"display_name"`
 	Hash    string       `db:"hash"`
+	SetAt   store.Time   `db:"updated_at"`
 }
 
 // Account is the candidate without its hash.
 func (c candidate) Account() Account {
-	return Account{Org: c.Org, Slug: c.Slug, OrgName: c.OrgName, User: c.User, Name: c.Name}
+	return Account{Org: c.Org, Slug: c.Slug, OrgName: c.OrgName, User: c.User, Name: c.Name, SetAt: c.SetAt}
 }
 
-const candidateColumns = `SELECT c.org_id, o.slug, o.name AS org_name, c.user_id, u.display_name, c.hash
+const candidateColumns = `SELECT c.org_id, o.slug, o.name AS org_name, c.user_id, u.display_name, c.hash, c.updated_at
 	FROM users u JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id JOIN orgs o ON o.id = u.org_id`
 
 const candidatesInOrg = candidateColumns + `

@@ -28,6 +28,7 @@ type Account struct {
 	OrgName string
 	User    store.UserID
 	Name    string
+	SetAt   store.Time // since when this is the password; see Unchanged
 }
 
 // The lock-out. Each further attempt doubles the wait.
@@ -121,7 +122,7 @@ func (s *Store) renew(ctx context.Context, c candidate, password string) {
 	h, err := s.Hash(ctx, password)
 	if err == nil {
 		err = s.opts.DB.Write(ctx, access.Muster(string(c.Org)), func(tx *store.Tx) error {
-			_, err := tx.Exec("UPDATE credentials SET hash = ?, updated_at = ? WHERE org_id = ? AND user_id = ? AND hash = ?", string(h), tx.Now(), tx.Org(), c.User, c.Hash)
+			_, err := tx.Exec("UPDATE credentials SET hash = ? WHERE org_id = ? AND user_id = ? AND hash = ?", string(h), tx.Org(), c.User, c.Hash)
 			return err
 		})
 	}

@@ -39,6 +39,9 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b.run(r.Context())
+	if b.failed > 0 {
+		explain(r.Context(), b.refusals())
+	}
 	d := from(r.Context())
 	answers := make([]bulkAnswer, 0, len(b.ops))
 	for _, op := range b.ops {
@@ -51,6 +54,22 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("answer of a Bulk: %w", err)
 	}
 	return send(w, http.StatusOK, out)
+}
+
+// refusals is for the provisioning log: how many, and why for the first few.
+func (b *batch) refusals() string {
+	const some = 5
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d operations were refused.", b.failed, len(b.ops))
+	named := 0
+	for _, op := range b.ops {
+		if op.err != nil && op.done && named < some {
+			named++
+			e := toScim(op.err)
+			fmt.Fprintf(&text, " Operation %d, %.10s /%s: %d, %s", op.at+1, op.method, op.kind, e.Status, e.Detail)
+		}
+	}
+	return text.String()
 }
 
 // batch is the operations of one Bulk and how far they have come.

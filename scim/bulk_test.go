@@ -374,6 +374,42 @@ func TestBulkAtOnce(t *testing.T) {
 	})
 }
 
+// The log tells what was refused inside a Bulk that was answered with 200.
+func TestBulkInTheLog(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		d.bulk(bulkBody(bulkPost("/Users", "1", userBody("jane")), bulkPost("/Groups", "2", groupBody("Sales"))), "201", "201")
+		row := d.firstBulk()
+		if row.Changes != 2 || row.Reason != "" || row.Body != "" {
+			t.Errorf("nothing was refused: %+v", row)
+		}
+		ops := []string{bulkPost("/Users", "1", userBody("joe", `"password":"s3cret-of-joe"`))}
+		for range 7 {
+			ops = append(ops, bulkPost("/Users", "x", userBody("JANE")))
+		}
+		ops[1] = bulkPost("/Users", "taken", userBody("JANE"))
+		d.bulk(bulkBody(ops...), "201", "409", "400", "400", "400", "400", "400", "400")
+		row = d.firstBulk()
+		if row.Status != 200 || row.Changes != 1 || !strings.HasPrefix(row.Reason, "7 of 8 operations were refused. Operation 2, POST /Users: 409, userName: ") ||
+			strings.Contains(row.Reason, "Operation 7,") || !strings.Contains(row.Body, "joe") || strings.Contains(row.Body, "s3cret") {
+			t.Errorf("got %+v", row)
+		}
+	})
+}
+
+// firstBulk is the newest row of a Bulk.
+func (d *door) firstBulk() logRow {
+	d.t.Helper()
+	for _, row := range d.logged(logQuery{}) {
+		if row.Resource == "Bulk" {
+			return row
+		}
+	}
+	d.t.Fatal("no Bulk in the log")
+	return logRow{}
+}
+
 // All Bulks together have a bounded number of operations running. One that gets no
 // turn in its time says so for each operation, and does nothing.
 func TestBulkNoTurn(t *testing.T) {

@@ -177,6 +177,14 @@ func (e *logged) refused(err error, s scimerr.ScimError) {
 	e.refusal = refusalOf(e.actor.Signed(), err, s)
 }
 
+// explain gives a reason to a request that is answered with 200 although parts of
+// it are refused.
+func explain(ctx context.Context, reason string) {
+	if e, ok := ctx.Value(loggedKey{}).(*logged); ok {
+		e.reason = reason
+	}
+}
+
 // end makes the row and queues it. A request of nobody belongs to the directory in
 // its URL, if there is one: its administrator looks for the reason there.
 func (l *Log) end(e *logged) {
@@ -262,7 +270,7 @@ func (e *logged) row(of logOf) logRow {
 		row.Path += "?" + query
 	}
 	row.Path = cutText(redactText(row.Path), 500)
-	if row.Status >= 400 {
+	if row.Status >= 400 || e.reason != "" {
 		var x redactor
 		var name string
 		row.Body, name = x.body(e.body, e.cut)

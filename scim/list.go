@@ -115,14 +115,18 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 	// How many match a filter is counted once for a walk (RFC 9865 §2: totalResults
 	// may be left out); how many there are in all is known without counting.
 	l.silent = l.pages != nil && !l.pages.first() && e != nil
-	l.buf = append(l.buf, `{"schemas":["`+listURN+`"],"Resources":[`...)
+	room := 2048
+	if e == nil { // a filter mostly finds one resource or none
+		room = min(1024*(l.limit+1), flushAt+flushAt/4)
+	}
+	l.buf = append(make([]byte, 0, room), `{"schemas":["`+listURN+`"],"Resources":[`...)
 	return l, nil
 }
 
 // run writes the resources. A list from the root has all users before all groups.
 func (l *list) run(tx *store.Tx) error {
 	for i, p := range l.parts {
-		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: !l.silent}
+		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: !l.silent, Brief: true}
 		q = l.pages.narrow(q, i)
 		read := l.users
 		if p.c == GroupSchema() {

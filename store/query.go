@@ -20,6 +20,7 @@ type Query struct {
 	Offset int
 	Limit  int           // 0: count only
 	Count  bool          // tell how many there are in all
+	Brief  bool          // of a user only what a directory shows: id, status, document, version and times
 	Budget time.Duration // how long a condition may search; searchBudget when 0
 }
 
@@ -38,10 +39,9 @@ func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return 0, err
 	}
-	var chunk []User
+	chunk := make([]User, 0, q.likely())
 	return tx.userList(q).run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
-		var u User
-		err := rows.StructScan(&u)
+		u, err := q.scanUser(rows)
 		chunk = append(chunk, u)
 		return string(u.ID), err
 	}, func() error {
@@ -54,9 +54,33 @@ func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 	})
 }
 
+// likely is room for a chunk; a filter mostly finds one row or none.
+func (q Query) likely() int {
+	if q.Where.write != nil {
+		return 1
+	}
+	return max(0, min(listChunk, q.Limit))
+}
+
+// briefUser is userColumns for Brief: half of a page's cost is in the columns.
+const briefUser = `SELECT id, status, doc, version, created_at, updated_at FROM users`
+
+func (q Query) scanUser(rows *sqlx.Rows) (u User, err error) {
+	if q.Brief {
+		err = rows.Scan(&u.ID, &u.Status, &u.Doc, &u.Version, &u.CreatedAt, &u.UpdatedAt)
+		return u, err
+	}
+	err = rows.StructScan(&u)
+	return u, err
+}
+
 func (tx *Tx) userList(q Query) listing {
 	seen, more := tx.visible()
-	l := listing{tx: tx, q: q, columns: userColumns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
+	columns := userColumns
+	if q.Brief {
+		columns = briefUser
+	}
+	l := listing{tx: tx, q: q, columns: columns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
 	if tx.actor.Kind == access.Directory {
 		l.count = countUsers
 	}
@@ -72,7 +96,7 @@ func (tx *Tx) EachGroup(q Query, each func(Group) error) (total int, err error) 
 	if err := tx.Require(access.ViewGroups); err != nil {
 		return 0, err
 	}
-	var chunk []Group
+	chunk := make([]Group, 0, q.likely())
 	return tx.groupList(q).run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
 		var g Group
 		err := rows.StructScan(&g)

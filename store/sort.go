@@ -101,8 +101,7 @@ func (tx *Tx) SortedUsers(q Query, by Sort, each func(User, Place) error) (total
 	return l.sorted(by, func(where *sentence, places []Place) (int, error) {
 		found := make(map[string]User, len(places))
 		err := l.fetch(where, places, func(rows *sqlx.Rows) error {
-			var u User
-			err := rows.StructScan(&u)
+			u, err := q.scanUser(rows)
 			found[string(u.ID)] = u
 			return err
 		})

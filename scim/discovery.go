@@ -40,6 +40,9 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 		"authenticationSchemes": []any{map[string]any{
 			"type": "oauthbearertoken", "name": "Bearer token", "description": "The token of the directory, in the header Authorization: Bearer.",
 			"specUri": "https://www.rfc-editor.org/rfc/rfc6750", "primary": true,
+		}, map[string]any{
+			"type": "oauth2", "name": "OAuth 2.0 client credentials", "description": "Access tokens from " + TokenURL(h.opt.PublicURL) + ", scope " + Scope + ", then as a bearer token.",
+			"specUri": "https://www.rfc-editor.org/rfc/rfc6749", "primary": false,
 		}},
 		"meta": discoveryMeta(r, "ServiceProviderConfig", ""),
 	})

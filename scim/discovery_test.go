@@ -35,7 +35,7 @@ func TestDiscovery(t *testing.T) {
 	config := d.must(200, "GET", "/ServiceProviderConfig", "")
 	for _, want := range []string{`"maxResults":1000`, `"defaultPageSize":100`, `"maxPageSize":1000`, `"bulk":{"maxOperations":1000,"maxPayloadSize":4194304,"supported":true}`, `"etag":{"supported":true}`, `"patch":{"supported":true}`, `"sort":{"supported":true}`,
 		`"cursor":true`, `"index":true`, `"defaultPaginationMethod":"index"`, `"cursorTimeout":3600`,
-		`"location":"` + base + `/ServiceProviderConfig"`, `"oauthbearertoken"`} {
+		`"location":"` + base + `/ServiceProviderConfig"`, `"oauthbearertoken"`, `"oauth2"`} {
 		if !strings.Contains(config.raw, want) {
 			t.Errorf("ServiceProviderConfig has no %s: %s", want, config.raw)
 		}

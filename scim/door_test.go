@@ -33,11 +33,16 @@ type door struct {
 func openDoor(t testing.TB, db *store.DB, in NewDirectory) *door {
 	t.Helper()
 	_, admin := storetest.Org(t, db, "acme")
+	mux, requests := mounted(t, db)
+	d := &door{log: requests, t: t, db: db, mux: mux, admin: admin}
+	return d.another(in)
+}
+
+// mounted is a server, one replica of those on this database.
+func mounted(t testing.TB, db *store.DB) (http.Handler, *Log) {
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	m := web.NewMux(web.Options{PublicURL: testURL, Log: log})
-	requests := Mount(m, db, Options{PublicURL: testURL, Log: log})
-	d := &door{log: requests, t: t, db: db, mux: m, admin: admin}
-	return d.another(in)
+	return m, Mount(m, db, Options{PublicURL: testURL, Log: log})
 }
 
 // another is a second directory of the same organization.

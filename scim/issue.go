@@ -26,6 +26,8 @@ type Token struct {
 	ExpiresAt  store.Time `db:"expires_at"`   // 0: when it is rotated or revoked
 	LastUsedAt store.Time `db:"last_used_at"` // to the minute
 	LastUsedIP string     `db:"last_used_ip"`
+
+	client store.ID[Client] // whose access token it is; empty: an administrator made it
 }
 
 // NewToken is what CreateToken needs.
@@ -41,14 +43,15 @@ const (
 	maxNetworks = 50
 )
 
-// Tokens lists a directory's tokens, newest first. Faults: Denied.
+// Tokens lists a directory's tokens, newest first, without its clients' access
+// tokens. Faults: Denied.
 func Tokens(tx *store.Tx, id store.DirectoryID) ([]Token, error) {
 	if err := tx.Require(access.Configure); err != nil {
 		return nil, err
 	}
 	list := []Token{}
 	return list, tx.Select(&list, `SELECT substr(token_hash, 1, 32) AS id, name, allow, created_at, expires_at, last_used_at, last_used_ip FROM directory_tokens
-		WHERE org_id = ? AND directory_id = ? ORDER BY created_at DESC, token_hash LIMIT 100`, tx.Org(), id)
+		WHERE org_id = ? AND directory_id = ? AND client_id = '' ORDER BY created_at DESC, token_hash LIMIT 100`, tx.Org(), id)
 }
 
 // CreateToken makes one more token for a directory. It gives the token, which is
@@ -97,8 +100,8 @@ func CreateToken(tx *store.Tx, id store.DirectoryID, in NewToken) (string, Token
 		Detail: map[string]any{"after": after}})
 }
 
-// Rotate makes a new token for a directory and lets the others work for grace
-// longer, so that an administrator can enter the new one without a gap. It gives
+// Rotate makes a new token for a directory and lets the others, access tokens too,
+// work for grace longer, so that an administrator can enter the new one without a gap. It gives
 // the token, which is shown this once, and when the others end. The new one works
 // from any address. Needs Write. Faults: Denied, NotFound, Invalid on "grace".
 func Rotate(tx *store.Tx, id store.DirectoryID, grace time.Duration) (token string, previousEnds store.Time, err error) {
@@ -153,8 +156,8 @@ func issue(tx *store.Tx, id store.DirectoryID, t *Token) (string, error) {
 	token := secret.NewToken()
 	hash := secret.Hash(token)
 	t.ID = hash[:32]
-	_, err := tx.Exec(`INSERT INTO directory_tokens (org_id, directory_id, token_hash, name, allow, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		tx.Org(), id, hash, t.Name, t.Allow, t.CreatedAt, t.ExpiresAt)
+	_, err := tx.Exec(`INSERT INTO directory_tokens (org_id, directory_id, token_hash, name, allow, created_at, expires_at, client_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		tx.Org(), id, hash, t.Name, t.Allow, t.CreatedAt, t.ExpiresAt, string(t.client))
 	return token, err
 }
 

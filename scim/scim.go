@@ -32,7 +32,11 @@ Each request leaves a row in the provisioning log, which the console shows, with
 what to change at the vendor when it was refused (log.go says what is guaranteed;
 redact.go, remedy.go, logpage.go).
 
-It owns the tables directory_tokens and scim_log. It relies on package store for everything
+A directory may fetch its tokens by itself, as an OAuth client: oauth.go, client.go,
+assertion.go.
+
+It owns the tables directory_tokens, directory_clients, directory_assertions and
+scim_log. It relies on package store for everything
 else that is kept, on package web for routes, and on nobody for cookies: a
 request is its bearer token.
 */
@@ -86,6 +90,8 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 		opt.Key = secret.NewKey()
 	}
 	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt), lanes: make(chan struct{}, db.Lanes())}
+	m.Machine("POST /oauth/token", h.accessToken)
+	m.Machine("GET /.well-known/oauth-authorization-server", h.metadata)
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 	h.log.mount(m)

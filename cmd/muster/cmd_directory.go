@@ -13,6 +13,7 @@ type directoryCmd struct {
 	Create directoryCreateCmd `cmd:"" help:"Make a directory and its first token."`
 	Rate   directoryRateCmd   `cmd:"" help:"Give a directory a rate limit of its own."`
 	Token  directoryTokenCmd  `cmd:"" help:"Tokens of a directory."`
+	Client directoryClientCmd `cmd:"" help:"OAuth clients of a directory, which fetch their tokens themselves."`
 }
 
 type directoryCreateCmd struct {

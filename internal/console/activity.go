@@ -24,6 +24,7 @@ var did = map[string]string{
 	"group.member.add": "added people to", "group.member.remove": "removed people from", "group.member.replace": "replaced the members of",
 	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of",
 	"directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of",
+	"directory.client.create": "made an OAuth client of", "directory.client.revoke": "revoked an OAuth client of",
 	"connection.create": "made the connection", "connection.update": "changed the connection",
 	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",

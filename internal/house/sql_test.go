@@ -21,7 +21,7 @@ func migrationOwner(number int) string {
 		return "store"
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
-		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api"}[number]
+		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -39,6 +39,7 @@ var reads = map[string]string{
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
 	"internal/api.Door.Authenticate":     "the key is all that a program sends",
+	"scim.handler.client":                "a token request starts from its client's id",
 	"scim.handler.open":                  "the token is all that a directory sends",
 	"scim.Log.Sweep":                     "age is the same for all",
 	"sso.Door.connectionByID":            "the connection's id stands in the URL",

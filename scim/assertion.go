@@ -1,0 +1,160 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/store"
+)
+
+// A client with keys proves itself by a JWT that it signs anew for each request
+// (private_key_jwt, RFC 7523 §2.2). Its id (jti) is good once, on all replicas: it
+// is kept by the transaction that makes the access token.
+
+const (
+	assertionType     = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	assertionLife     = 5 * time.Minute  // an assertion may not reach further into the future
+	assertionLeeway   = 30 * time.Second // clients' clocks that are fast
+	assertionKept     = 10 * time.Minute // after its end, for replicas whose clock is slow
+	maxAssertionBytes = 8 << 10
+)
+
+// claims are those of RFC 7523 §3.
+type claims struct {
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	Audience audience `json:"aud"`
+	Expires  *float64 `json:"exp"`
+	From     *float64 `json:"nbf"`
+	Issued   *float64 `json:"iat"`
+	ID       string   `json:"jti"`
+}
+
+// audience is a string or a list of them (RFC 7519 §4.1.3).
+type audience []string
+
+func (a *audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// byAssertion finds the client that signed an assertion. Until the signature is
+// known to be good every refusal is the same; from then on it says what to mend.
+func (h *handler) byAssertion(ctx context.Context, text, clientID string) (Client, claims, error) {
+	if len(text) > maxAssertionBytes {
+		return Client{}, claims{}, unknownClient("the assertion is too long")
+	}
+	jws, err := jose.ParseSignedCompact(text, assertionAlgorithms) // refuses none, HS256 and all others
+	if err != nil {
+		return Client{}, claims{}, unknownClient("the assertion: " + err.Error())
+	}
+	var c claims
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &c); err != nil {
+		return Client{}, c, unknownClient("the assertion's claims cannot be read")
+	}
+	if clientID != "" && clientID != c.Subject {
+		return Client{}, c, unknownClient("client_id is not the assertion's subject")
+	}
+	client, err := h.client(ctx, c.Subject)
+	if err != nil {
+		return client, c, err
+	}
+	if err := verified(jws, client.JWKS); err != nil {
+		return client, c, err
+	}
+	return client, c, c.check(string(client.ID), h.db.Now(), TokenURL(h.opt.PublicURL), issuer(h.opt.PublicURL))
+}
+
+// verified tries the client's keys, those of the header's key id if it has one.
+// Keys that the header brings along are not looked at.
+func verified(jws *jose.JSONWebSignature, jwks string) error {
+	var set jose.JSONWebKeySet
+	if jwks == "" {
+		return unknownClient("the client has a secret, not keys")
+	}
+	if err := json.Unmarshal([]byte(jwks), &set); err != nil {
+		return err
+	}
+	head := jws.Signatures[0].Header
+	for i := range set.Keys {
+		k := &set.Keys[i]
+		if head.KeyID != "" && k.KeyID != "" && k.KeyID != head.KeyID || !verifies(k, head.Algorithm) {
+			continue
+		}
+		if _, err := jws.Verify(k); err == nil {
+			return nil
+		}
+	}
+	return unknownClient("no key of the client verifies the assertion")
+}
+
+// check is RFC 7523 §3 for an assertion whose signature is good.
+func (c claims) check(client string, now time.Time, endpoint, issuer string) error {
+	bad := func(why string) error { return oauthError{401, "invalid_client", why, why} }
+	at := func(seconds float64) time.Duration {
+		return time.Duration(math.Round(seconds*1e6)-float64(now.UnixMicro())) * time.Microsecond
+	}
+	inRange := func(n *float64) bool { return n == nil || *n > 0 && *n < 1e11 }
+	switch {
+	case c.Issuer != client || c.Subject != client:
+		return bad("iss and sub of the assertion must both be the client_id.")
+	case len(c.Audience) == 0:
+		return bad("The assertion has no aud. It must be " + endpoint + ".")
+	case c.Expires == nil || !inRange(c.Expires) || !inRange(c.From) || !inRange(c.Issued):
+		return bad("The assertion needs an exp, and its times are in seconds since 1970.")
+	case at(*c.Expires) <= 0:
+		return bad("The assertion has expired.")
+	case at(*c.Expires) > assertionLife+assertionLeeway:
+		return bad("exp of the assertion is more than 5 minutes away.")
+	case c.From != nil && at(*c.From) > assertionLeeway, c.Issued != nil && at(*c.Issued) > assertionLeeway:
+		return bad("The assertion is from the future. Check the clock.")
+	case c.ID == "" || len(c.ID) > 256:
+		return bad("The assertion needs a jti of at most 256 bytes.")
+	}
+	// One for somebody else too could be used here by that one.
+	for _, a := range c.Audience {
+		if a != endpoint && a != issuer {
+			return bad("aud of the assertion must be " + endpoint + " or " + issuer + ", and nothing else.")
+		}
+	}
+	return nil
+}
+
+// useOnce keeps the assertion's id, or refuses it when it was kept before.
+func (c claims) useOnce(tx *store.Tx, client store.ID[Client]) error {
+	now := tx.Now()
+	if _, err := tx.Exec(`DELETE FROM directory_assertions WHERE org_id = ? AND client_id = ? AND expires_at <= ?`, tx.Org(), client, now); err != nil {
+		return err
+	}
+	n, err := tx.Exec(`INSERT INTO directory_assertions (org_id, client_id, jti_hash, expires_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (org_id, client_id, jti_hash) DO NOTHING`, tx.Org(), client, secret.Hash(c.ID), store.Time(*c.Expires*1e6).Add(assertionKept))
+	if err == nil && n == 0 {
+		const why = "The assertion was used before. Make a new one, with a new jti, for each request."
+		err = oauthError{401, "invalid_client", why, why}
+	}
+	return err
+}
+
+// client finds a client by what somebody sent as its id.
+func (h *handler) client(ctx context.Context, sent string) (Client, error) {
+	id, err := store.ParseID[Client](sent)
+	if err != nil {
+		return Client{}, unknownClient("there is no such client")
+	}
+	var c Client
+	err = h.db.Lookup(ctx, &c, clientColumns+" WHERE client_id = ?", id)
+	if fault.Is(err, fault.NotFound) {
+		err = unknownClient("there is no such client")
+	}
+	return c, err
+}

@@ -1,0 +1,243 @@
+package scim
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// OAuth 2.0 for directories that fetch their tokens themselves: the client
+// credentials grant (RFC 6749 §4.4) with client_secret_basic, client_secret_post or
+// private_key_jwt, described by RFC 8414 metadata. An access token is a token of
+// the client's directory that ends after an hour; nothing else about it differs.
+
+// Scope is the only one that there is.
+const Scope = "scim"
+
+const (
+	accessTokenLife = time.Hour
+	// maxAccessTokens of a client are live at once; the oldest make room.
+	maxAccessTokens = 100
+	maxTokenBody    = 64 << 10
+)
+
+// TokenURL is where clients fetch access tokens.
+func TokenURL(publicURL string) string { return issuer(publicURL) + "/oauth/token" }
+
+func issuer(publicURL string) string { return strings.TrimSuffix(publicURL, "/") }
+
+// oauthError is RFC 6749 §5.2. why is for the log.
+type oauthError struct {
+	status      int
+	code        string
+	description string
+	why         string
+}
+
+func (e oauthError) Error() string { return e.code + ": " + e.why }
+
+// unknownClient is the same answer for every client that did not prove itself.
+func unknownClient(why string) error {
+	return oauthError{401, "invalid_client", "The client is not known or did not prove itself. Check client_id and its secret or key.", why}
+}
+
+func invalidRequest(why string) error { return oauthError{400, "invalid_request", why, why} }
+
+// metadata is RFC 8414 §3.2. response_types_supported is required, and empty:
+// nothing here has an authorization endpoint.
+func (h *handler) metadata(w http.ResponseWriter, _ *http.Request) error {
+	algorithms := []string{}
+	for _, a := range assertionAlgorithms {
+		algorithms = append(algorithms, string(a))
+	}
+	return web.JSON(w, http.StatusOK, map[string]any{
+		"issuer":                                issuer(h.opt.PublicURL),
+		"token_endpoint":                        TokenURL(h.opt.PublicURL),
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+		"token_endpoint_auth_signing_alg_values_supported": algorithms,
+		"grant_types_supported":                            []string{"client_credentials"},
+		"response_types_supported":                         []string{},
+		"scopes_supported":                                 []string{Scope},
+	})
+}
+
+// accessToken is POST /oauth/token.
+func (h *handler) accessToken(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	token, err := h.grant(ctx, w, r)
+	if err == nil {
+		return web.JSON(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(accessTokenLife.Seconds()), "scope": Scope})
+	}
+	e, known := errors.AsType[oauthError](err)
+	if t, ok := errors.AsType[tooMany](err); ok {
+		retryAfter(w, t)
+		e, known = oauthError{429, "temporarily_unavailable", "Too many requests. Wait as long as Retry-After says.", err.Error()}, true
+	}
+	if !known {
+		e = oauthError{status: 500, code: "server_error", description: "Something went wrong on our side. The request's reference is in the X-Request-Id header."}
+	}
+	if e.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="oauth"`)
+	}
+	if werr := web.JSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description}); werr != nil || !known {
+		return errors.Join(err, werr)
+	}
+	h.opt.Log.InfoContext(ctx, "token request refused", "request_id", web.RequestID(ctx), "ip", web.ClientIP(r).String(), "error", e.code, "why", e.why)
+	return nil
+}
+
+// credentials are how a client proves itself.
+type credentials struct{ id, secret, assertion string }
+
+func (h *handler) grant(ctx context.Context, w http.ResponseWriter, r *http.Request) (string, error) {
+	form, err := tokenForm(w, r)
+	if err != nil {
+		return "", err
+	}
+	sent, err := credentialsOf(r, form)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case form["grant_type"] == "":
+		return "", invalidRequest("There is no grant_type.")
+	case form["grant_type"] != "client_credentials":
+		return "", oauthError{400, "unsupported_grant_type", "The grant_type must be client_credentials.", form["grant_type"]}
+	case form["scope"] != "" && form["scope"] != Scope: // left out, it is the default (RFC 6749 §3.3)
+		return "", oauthError{400, "invalid_scope", "The scope must be " + Scope + ".", form["scope"]}
+	}
+	// The whole credential is the key, so that whoever knows a client's id cannot use its quota.
+	entry, err := h.limits.enter(secret.Hash(sent.id+"\n"+sent.secret+"\n"+sent.assertion), web.ClientIP(r))
+	if err != nil {
+		return "", err
+	}
+	c, token, err := h.exchange(ctx, r, sent)
+	if err != nil {
+		if _, refused := errors.AsType[oauthError](err); refused {
+			h.limits.bad(entry)
+		}
+		return "", err
+	}
+	s, err := h.settingsOf(ctx, c.DirectoryID)
+	if err != nil {
+		return "", err
+	}
+	return token, h.limits.good(entry, c.DirectoryID, s.quirks.RequestsPerSecond)
+}
+
+// exchange gives a token to a client that proved itself, in one transaction with
+// what must not happen twice.
+func (h *handler) exchange(ctx context.Context, r *http.Request, sent credentials) (c Client, token string, err error) {
+	var proof *claims
+	if sent.assertion != "" {
+		proof = &claims{}
+		c, *proof, err = h.byAssertion(ctx, sent.assertion, sent.id)
+	} else {
+		c, err = h.client(ctx, sent.id)
+		if err == nil && subtle.ConstantTimeCompare([]byte(secret.Hash(sent.secret)), []byte(c.SecretHash)) != 1 {
+			err = unknownClient("the secret is wrong, or the client has keys")
+		}
+	}
+	if err != nil {
+		return c, "", err
+	}
+	actor := web.Actor(r)
+	actor.Kind, actor.Org, actor.ID, actor.Name = access.Directory, string(c.OrgID), string(c.DirectoryID), c.Name
+	err = h.db.Write(ctx, actor, func(tx *store.Tx) error {
+		if proof != nil {
+			if err := proof.useOnce(tx, c.ID); err != nil {
+				return err
+			}
+		}
+		// The row is locked and read again: a client that is being revoked gets nothing.
+		n, err := tx.Exec(`UPDATE directory_clients SET last_used_at = ?, last_used_ip = ? WHERE org_id = ? AND client_id = ?`, tx.Now(), actor.IP, tx.Org(), c.ID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return unknownClient("the client was revoked meanwhile")
+		}
+		if _, err := tx.Exec(`DELETE FROM directory_tokens WHERE org_id = ? AND directory_id = ? AND client_id = ? AND (expires_at <= ? OR token_hash NOT IN (
+			SELECT token_hash FROM directory_tokens WHERE org_id = ? AND directory_id = ? AND client_id = ? ORDER BY created_at DESC, token_hash LIMIT ?))`,
+			tx.Org(), c.DirectoryID, string(c.ID), tx.Now(), tx.Org(), c.DirectoryID, string(c.ID), maxAccessTokens-1); err != nil {
+			return err
+		}
+		token, err = issue(tx, c.DirectoryID, &Token{Name: c.Name, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(accessTokenLife), client: c.ID})
+		return err
+	})
+	return c, token, err
+}
+
+// tokenForm reads the parameters of a token request: in the body, each once, and
+// one without a value is as good as not there (RFC 6749 §3.2).
+func tokenForm(w http.ResponseWriter, r *http.Request) (map[string]string, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil, invalidRequest("The body must be application/x-www-form-urlencoded.")
+	}
+	if r.URL.RawQuery != "" {
+		return nil, invalidRequest("Send the parameters in the body, not in the address: addresses are logged.")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxTokenBody)
+	if err := r.ParseForm(); err != nil {
+		return nil, invalidRequest("The body cannot be read: it is no form, or larger than 64 kB.")
+	}
+	form := map[string]string{}
+	for name, values := range r.PostForm {
+		if len(values) > 1 {
+			return nil, invalidRequest("A parameter is there twice.")
+		}
+		form[name] = values[0]
+	}
+	return form, nil
+}
+
+// credentialsOf finds the one way in which the client proves itself (RFC 6749 §2.3).
+func credentialsOf(r *http.Request, form map[string]string) (credentials, error) {
+	out := credentials{id: form["client_id"], secret: form["client_secret"], assertion: form["client_assertion"]}
+	ways := 0
+	if header := r.Header.Get("Authorization"); header != "" {
+		ways++
+		name, password, ok := r.BasicAuth()
+		id, err1 := url.QueryUnescape(name) // RFC 6749 §2.3.1
+		text, err2 := url.QueryUnescape(password)
+		if !ok || err1 != nil || err2 != nil {
+			return out, unknownClient("the Authorization header is not Basic with a form-encoded id and secret")
+		}
+		if out.id != "" && out.id != id {
+			return out, invalidRequest("client_id differs from the one in the Authorization header.")
+		}
+		if out.secret != "" {
+			ways++
+		}
+		out.id, out.secret = id, text
+	} else if out.secret != "" {
+		ways++
+	}
+	if out.assertion != "" || form["client_assertion_type"] != "" {
+		ways++
+		if form["client_assertion_type"] != assertionType || out.assertion == "" {
+			return out, invalidRequest("An assertion needs client_assertion and client_assertion_type " + assertionType + ".")
+		}
+	}
+	switch {
+	case ways > 1:
+		return out, invalidRequest("The client proves itself in two ways. Use one.")
+	case ways == 0 || out.assertion == "" && (out.id == "" || out.secret == ""):
+		return out, unknownClient("no credentials")
+	}
+	return out, nil
+}

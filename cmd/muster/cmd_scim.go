@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/muster-id/muster/internal/conform"
@@ -44,7 +46,9 @@ func (c scimConformCmd) Run(a *app) error {
 		}
 		token = strings.TrimSpace(string(text))
 	}
-	report, err := conform.Run(a.ctx, conform.Options{
+	ctx, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM) // stopped, it still deletes what it made
+	defer stop()
+	report, err := conform.Run(ctx, conform.Options{
 		BaseURL: c.URL, Token: token, Vendor: c.Vendor, Only: c.Only, Timeout: c.Timeout, MaxRequests: c.MaxRequests,
 	})
 	switch {

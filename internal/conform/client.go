@@ -16,9 +16,10 @@ import (
 
 const (
 	scimJSON  = "application/scim+json"
-	largest   = 16 << 20 // bytes of an answer that are read
-	shownText = 500      // bytes of a body that are reported
-	shownLast = 6        // exchanges of a check that are reported
+	largest   = 16 << 20         // bytes of an answer that are read
+	patience  = 30 * time.Second // for one answer
+	shownText = 500              // bytes of a body that are reported
+	shownLast = 6                // exchanges of a check that are reported
 )
 
 // object is a JSON object; numbers are json.Number.
@@ -102,7 +103,7 @@ func (c *check) do(method, path string, body any, pairs ...string) answer {
 	}
 	a, err := c.send(c.ctx, method, path, text, pairs)
 	if c.ctx.Err() != nil {
-		c.skip("the run's time of %s was over", c.opt.Timeout)
+		c.skip("the run was stopped, or its time of %s was over", c.opt.Timeout)
 		return answer{}
 	}
 	c.result.Exchanges = append(c.result.Exchanges, Exchange{Request: a.what, Sent: cut(text), Status: a.status, Got: cut(string(a.raw))})
@@ -134,7 +135,14 @@ func (r *runner) send(ctx context.Context, method, path, body string, pairs []st
 	}
 }
 
+// once sends a request. One that is on its way when the run is stopped is waited
+// for: what it makes has to be known, to be deleted.
 func (r *runner) once(ctx context.Context, method, path, body string, pairs []string) (answer, error) {
+	if err := ctx.Err(); err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	r.requests++
 	target := path
 	if strings.HasPrefix(path, "/") || path == "" {

@@ -154,7 +154,6 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		o.MaxRequests = 5000
 	}
 	r := &runner{opt: o, base: strings.TrimRight(o.BaseURL, "/"), word: strings.ToLower(rand.Text()[:8]), fixtures: map[string][]object{}}
-	r.client = http.Client{Timeout: time.Minute}
 	if o.Client != nil {
 		r.client = *o.Client
 	}

@@ -16,6 +16,7 @@ func (r *runner) listProbes(t resourceType) []probe {
 	return []probe{
 		{id + "form", "GET of the endpoint is a ListResponse of whole resources", "RFC 7644 §3.4.2", must, meets("okta", "entra", "sailpoint"), on(listForm)},
 		{id + "none", "a filter that nobody matches is 200 with totalResults 0", "RFC 7644 §3.4.2", must, meets("okta", "entra", "jumpcloud", "google"), on(func(c *check, t resourceType) {
+			c.some(t) // so that there is somebody who does not match
 			if found := c.found(t, c.naming(t)+` eq "`+c.name("nobody")+`"`, ""); len(found) != 0 {
 				c.fail("%d resources are found, want none", len(found))
 			}

@@ -1,8 +1,6 @@
 package conform
 
-import (
-	"strings"
-)
+import "strings"
 
 // patchProbes are made from the schemas: one check for every attribute of a type that
 // can be written, and one for each of its sub-attributes. Each changes a resource of
@@ -88,9 +86,11 @@ func (c *check) values(a attribute, n int) []any {
 func patchSingle(c *check, t resourceType, a attribute) {
 	path := at(t, c.create(t, nil))
 	v := c.values(a, 3)
+	upper := a // names have no case (RFC 7643 §2.1)
+	upper.Name = strings.ToUpper(a.Name[:1]) + a.Name[1:]
 	c.becomes(path, a, operation("replace", a.path(), v[0]), v[0])
 	c.becomes(path, a, operation("add", a.path(), v[1]), v[1])
-	c.becomes(path, a, operation("replace", strings.ToUpper(a.path()[:1])+a.path()[1:], v[2]), v[2])
+	c.becomes(path, a, operation("replace", upper.path(), v[2]), v[2])
 	if a.Required {
 		c.refused(c.patch(path, operation("remove", a.path(), nil)), 400, "mutability", "invalidValue")
 		if got := c.read(path); !c.decided && !agree(of(got.doc, a), v[2]) {

@@ -30,17 +30,20 @@ import (
 // What is guaranteed. What a request changed is on record in the activity table,
 // by the transaction that changed it. The log tells of requests, and so that no
 // request waits for a commit of its log row, rows wait in memory for up to a
-// second: a killed process loses these, a stopped one writes them first. The
-// queue is bounded. When it is full, reads make room, counted and told in the
-// server's log, and so do requests over the rate limit or without a good token,
-// the latter at most 20 a minute for each directory. A row of any other change or
-// refusal that finds none of these to replace is
-// written at once, together with the queue, before its request ends.
+// second: a killed process loses these, a stopped one writes them first. The queue
+// is bounded, and reads have a share of it. When it is full, these are left out,
+// counted and told in the server's log: reads, requests over the rate limit, and
+// requests without a good token, the latter also above 20 a minute for each
+// directory. A row of any other change or refusal that finds none of these to
+// replace is written at once, together with the queue, before its request ends.
 
 const (
-	queueSize  = 2048 // rows; a refused one can be 5 KiB
+	queueSize = 2048 // rows; a refused one can be 5 KiB
+	// Reads alone may fill this much of it, which is also how many are kept a second:
+	// measured at 25 µs for a row, more would take from the requests themselves.
+	queueReads = 512
 	flushEvery = time.Second
-	batchRows  = 256 // rows that do not wait for the second
+	batchRows  = 256 // changes that do not wait for the second
 	sweepEvery = 10 * time.Minute
 	maxLinks   = 50 // activity rows that a row of the log names
 	// Anybody who knows a base URL can be refused there: so many rows a minute tell enough.
@@ -51,7 +54,8 @@ const (
 type Log struct {
 	db    *store.DB
 	opt   Options
-	limit int
+	limit int // of the queue
+	share int // of reads in it
 
 	dropped atomic.Uint64
 	told    uint64 // of dropped, in the server's log; guarded by flushing
@@ -80,7 +84,7 @@ func newLog(db *store.DB, opt Options) *Log {
 	if opt.LogRows == 0 {
 		opt.LogRows = 100_000
 	}
-	return &Log{db: db, opt: opt, limit: queueSize, touched: map[logOf]bool{}, strangers: map[store.DirectoryID]int{}, wake: make(chan struct{}, 1)}
+	return &Log{db: db, opt: opt, limit: queueSize, share: queueReads, touched: map[logOf]bool{}, strangers: map[store.DirectoryID]int{}, wake: make(chan struct{}, 1)}
 }
 
 // Dropped counts the reads for which the queue had no room.
@@ -295,7 +299,7 @@ func (l *Log) queue(row logRow, read bool) bool {
 	l.touched[logOf{row.Org, row.Directory}] = true
 	n := len(l.changes) + len(l.reads)
 	switch {
-	case read && n >= l.limit:
+	case read && (n >= l.limit || len(l.reads) >= l.share):
 		l.dropped.Add(1)
 		return true
 	case read:
@@ -309,7 +313,7 @@ func (l *Log) queue(row logRow, read bool) bool {
 	default:
 		return false
 	}
-	if n+1 >= batchRows {
+	if len(l.changes) >= batchRows {
 		select {
 		case l.wake <- struct{}{}:
 		default:

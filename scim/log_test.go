@@ -258,7 +258,7 @@ func TestAFullQueue(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		d := openDoor(t, db, NewDirectory{})
-		d.log.limit = 4
+		d.log.limit, d.log.share = 4, 4
 		for range 10 {
 			d.must(200, "GET", "/Users", "")
 		}
@@ -277,6 +277,13 @@ func TestAFullQueue(t *testing.T) {
 		}
 		if n := len(d.logged(logQuery{})); n != 5 {
 			t.Errorf("%d rows, want the 4 changes and the refusal", n)
+		}
+		d.log.share = 2
+		for range 3 {
+			d.must(200, "GET", "/Users", "")
+		}
+		if len(d.log.reads) != 2 || d.log.Dropped() != 11 {
+			t.Errorf("%d reads wait, %d were left out; want their share of 2, and 11", len(d.log.reads), d.log.Dropped())
 		}
 	})
 }

@@ -12,8 +12,25 @@ func (tx *Tx) PlanUsers(q Query) (string, error) { return tx.userList(q).plan() 
 // PlanGroups is PlanUsers for EachGroup.
 func (tx *Tx) PlanGroups(q Query) (string, error) { return tx.groupList(q).plan() }
 
-func (l listing) plan() (string, error) {
-	query, args := l.page(l.sentence(), "", 100)
+// PlanSortedUsers is PlanUsers for a page of SortedUsers behind a place.
+func (tx *Tx) PlanSortedUsers(q Query, by Sort) (string, error) {
+	return tx.userList(q).planSorted(by)
+}
+
+// PlanSortedGroups is PlanSortedUsers for SortedGroups.
+func (tx *Tx) PlanSortedGroups(q Query, by Sort) (string, error) {
+	return tx.groupList(q).planSorted(by)
+}
+
+func (l listing) planSorted(by Sort) (string, error) {
+	w := walk{l: l, by: by, where: l.sentence(), at: l.q.After}
+	w.start()
+	return l.explain(w.statement(100))
+}
+
+func (l listing) plan() (string, error) { return l.explain(l.page(l.sentence(), "", 100)) }
+
+func (l listing) explain(query string, args []any) (string, error) {
 	explain := "EXPLAIN QUERY PLAN "
 	if l.tx.db.d == &postgres {
 		explain = "EXPLAIN "

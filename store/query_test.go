@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,11 @@ func fill(t testing.TB, db *store.DB, actor access.Actor, dir store.DirectoryID,
 	}
 }
 
+func backwards(by store.Sort) store.Sort {
+	by.Descending = true
+	return by
+}
+
 // What directories ask for all the time goes by an index, also in an organization
 // with many people beside others.
 func TestListsUseTheirIndexes(t *testing.T) {
@@ -114,7 +120,20 @@ func TestListsUseTheirIndexes(t *testing.T) {
 			{"members eq", store.HasMember(store.MemberUser.Text().Is(string(id)), false), `members_user`},
 			{"id eq and members eq", store.And(store.GroupIDColumn.Text().Is(string(id)), store.HasMember(store.MemberUser.Text().Is(string(id)), false)), `members_pkey|members_user|SEARCH m USING PRIMARY KEY`},
 		}
+		deep := store.Query{After: store.Place{ID: string(id), Key: "user001500@example.com"}}
+		orders := []struct {
+			name  string
+			by    store.Sort
+			index string
+		}{
+			{"userName", store.UserNameKey.Sort(), `users_user_name`},
+			{"userName descending", backwards(store.UserNameKey.Sort()), `users_user_name`},
+			{"externalId", store.UserExternalID.Sort(), `users_any_external_id|users_external_id`},
+			{"externalId descending", backwards(store.UserExternalID.Sort()), `users_any_external_id|users_external_id`},
+			{"id descending", backwards(store.UserIDColumn.Sort()), `users_pkey|sqlite_autoindex_users_1`},
+		}
 		scan := regexp.MustCompile(`Seq Scan|\bSCAN (users|g|m|v|groups|members)\b`)
+		sorts := regexp.MustCompile(`(^|\n)[ ->]*Sort  |USE TEMP B-TREE FOR ORDER BY`)
 		for _, actor := range []access.Actor{admin, dir} {
 			err := db.Read(ctx, actor, func(tx *store.Tx) error {
 				for _, c := range users {
@@ -125,6 +144,19 @@ func TestListsUseTheirIndexes(t *testing.T) {
 					if !regexp.MustCompile(c.index).MatchString(plan) || scan.MatchString(plan) {
 						t.Errorf("%s by %s: want %s and no scan in\n%s", c.name, actor.Kind, c.index, plan)
 					}
+				}
+				for _, c := range orders {
+					plan, err := tx.PlanSortedUsers(deep, c.by)
+					if err != nil {
+						return fmt.Errorf("sorted by %s: %w", c.name, err)
+					}
+					if !regexp.MustCompile(c.index).MatchString(plan) || scan.MatchString(plan) || sorts.MatchString(plan) {
+						t.Errorf("sorted by %s, for %s: want %s, no scan and no sort in\n%s", c.name, actor.Kind, c.index, plan)
+					}
+				}
+				plan, err := tx.PlanSortedGroups(deep, store.GroupNameKey.Sort())
+				if err != nil || !strings.Contains(plan, "groups_by_name") || sorts.MatchString(plan) {
+					t.Errorf("groups sorted by displayName, for %s: %v\n%s", actor.Kind, err, plan)
 				}
 				for _, c := range groups {
 					plan, err := tx.PlanGroups(store.Query{Where: c.where})

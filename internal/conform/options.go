@@ -29,6 +29,8 @@ func optionProbes() []probe {
 		}},
 		{"bulk.references", "a bulk request makes a user and a group that names it by bulkId", "RFC 7644 §3.7, §3.7.2", must, nil, announced("bulk", bulkReferences)},
 		{"bulk.errors", "failOnErrors ends a bulk request, and each result says its status", "RFC 7644 §3.7, §3.7.3", must, nil, announced("bulk", bulkErrors)},
+		{"bulk.circular", "two groups that name each other by bulkId are made, or refused with 409", "RFC 7644 §3.7.1", should, nil, announced("bulk", bulkCircular)},
+		{"bulk.limit", "more operations than maxOperations are refused with 413, and none is done", "RFC 7644 §3.7.4", must, nil, announced("bulk", bulkLimit)},
 		{"search.users", "POST /Users/.search is the same as GET /Users", "RFC 7644 §3.4.3", should, nil, searchUsers},
 		{"me", "/Me is somebody, or refused with 501 or 404", "RFC 7644 §3.11", should, nil, func(c *check) {
 			if a := c.do("GET", "/Me", nil); a.status != http.StatusOK && a.status != http.StatusPermanentRedirect {
@@ -116,6 +118,61 @@ func bulkErrors(c *check) {
 	name, _ := good["userName"].(string)
 	if found := c.found(user, `userName eq "`+name+`"`, ""); len(found) != 0 {
 		c.fail("the operation after the first error was done, though failOnErrors is 1")
+	}
+}
+
+// bulkCircular is the example of RFC 7644 §3.7.1. A server that has no groups within
+// groups may refuse the operations, but not leave a bulkId in a resource.
+func bulkCircular(c *check) {
+	group, ok := c.typed("Group")
+	if !ok {
+		c.unsupported("there is no resource type Group")
+		return
+	}
+	member := func(id string) object {
+		g := c.least(group)
+		g["members"] = []any{object{"type": "Group", "value": "bulkId:" + id}}
+		return g
+	}
+	a := c.do("POST", "/Bulk", object{"schemas": []any{bulkURN}, "Operations": []any{
+		object{"method": "POST", "path": group.Endpoint, "bulkId": "one", "data": member("two")},
+		object{"method": "POST", "path": group.Endpoint, "bulkId": "two", "data": member("one")},
+	}})
+	if a.status == http.StatusConflict {
+		c.errorForm(a)
+		return
+	}
+	c.status(a, http.StatusOK)
+	for _, item := range list(a.doc["Operations"]) {
+		status, _ := pick(item, "/status").(string)
+		at, _ := pick(item, "/location").(string)
+		switch {
+		case status == "201":
+			if got := c.read(at); strings.Contains(string(got.raw), "bulkId:") {
+				c.fail("%s: a bulkId was stored as it was sent: %s", got.what, show(got.doc["members"]))
+			}
+		case status != "400" && status != "409":
+			c.fail("%s: an operation's status is %q, want 201, 400 or 409", a.what, status)
+		}
+	}
+}
+
+func bulkLimit(c *check) {
+	user, _ := c.typed("User")
+	most := number(pick(c.config, "/bulk/maxOperations"))
+	if most < 1 || most > 5000 {
+		c.skip("maxOperations is %d; a request above it would be too large to try", most)
+		return
+	}
+	doc := c.least(user)
+	all := []any{object{"method": "POST", "path": user.Endpoint, "bulkId": "first", "data": doc}}
+	for len(all) <= most {
+		all = append(all, object{"method": "DELETE", "path": user.Endpoint + "/" + c.name("none")})
+	}
+	c.refused(c.do("POST", "/Bulk", object{"schemas": []any{bulkURN}, "Operations": all}), http.StatusRequestEntityTooLarge)
+	name, _ := doc["userName"].(string)
+	if found := c.found(user, `userName eq "`+name+`"`, ""); len(found) != 0 {
+		c.fail("the first operation was done, though the request was refused")
 	}
 }
 

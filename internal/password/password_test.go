@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -235,6 +236,29 @@ func TestAnotherOrganizationsAccountClearsNothing(t *testing.T) {
 		}
 		if got, err := s.Verify(ctx, password.Try{Org: acmeID, Address: "ada@example.com", Password: good}); err == nil {
 			t.Errorf("20 guesses did not lock the account: %+v", got)
+		}
+	})
+}
+
+// An organization that gives one address to many of its people must not crowd out
+// who has it elsewhere.
+func TestAnotherOrganizationsAccountsCrowdNobodyOut(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStore(db)
+		_, evil := storetest.Org(t, db, "evil")
+		for i := range 12 {
+			addUser(t, db, s, evil, fmt.Sprint("eve", i), "ada@example.com", good+" evil")
+		}
+		_, acme := storetest.Org(t, db, "acme")
+		ada := addUser(t, db, s, acme, "ada", "ada@example.com", good)
+		got, err := s.Verify(context.Background(), password.Try{Address: "ada@example.com", Password: good})
+		if err != nil || len(got) != 1 || got[0].User != ada {
+			t.Errorf("sign-in: %+v, %v", got, err)
+		}
+		known, err := s.Known(context.Background(), "ada@example.com")
+		if err != nil || !slices.ContainsFunc(known, func(k password.Known) bool { return k.User == ada }) {
+			t.Errorf("a forgotten password reaches %d others: %v", len(known), err)
 		}
 	})
 }

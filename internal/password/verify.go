@@ -88,7 +88,9 @@ func (s *Store) candidates(ctx context.Context, try Try) (found []candidate, err
 	if try.Org != "" {
 		return found, s.opts.DB.LookupAll(ctx, &found, candidatesInOrg, try.Org, key, key, maxAccounts)
 	}
-	return found, s.opts.DB.LookupAll(ctx, &found, candidatesAnywhere, key, key, maxAccounts)
+	err = s.opts.DB.LookupAll(ctx, &found, candidatesAnywhere, key, key, maxAccounts)
+	slices.SortFunc(found, func(a, b candidate) int { return strings.Compare(string(a.User), string(b.User)) })
+	return found, err
 }
 
 // check hashes at least once, so that an unknown address takes as long as a known one.

@@ -24,6 +24,7 @@ type Letter struct {
 
 // To addresses the letter.
 func (l Letter) To(address string) Message {
+	l.Greeting, l.Lines, l.Small = oneLine(l.Greeting), oneLines(l.Lines), oneLines(l.Small)
 	var text strings.Builder
 	paragraph := func(s string) {
 		if s != "" {
@@ -45,4 +46,15 @@ func (l Letter) To(address string) Message {
 		html.Reset() // the text says the same
 	}
 	return Message{To: address, Subject: l.Subject, Text: strings.TrimSpace(text.String()) + "\n", HTML: html.String()}
+}
+
+// oneLine keeps a sentence in its paragraph, whatever line breaks a name in it has.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func oneLines(list []string) []string {
+	clean := make([]string, len(list))
+	for i, s := range list {
+		clean[i] = oneLine(s)
+	}
+	return clean
 }

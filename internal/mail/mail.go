@@ -96,7 +96,7 @@ func (o *Outbox) Queue(tx *store.Tx, m Message) error {
 	if o.Kept() {
 		state = "kept"
 	}
-	subject := strings.Join(strings.Fields(m.Subject), " ") // no line breaks in a header
+	subject := oneLine(m.Subject) // no line breaks in a header
 	if err := insert(tx, mailRow{Org: tx.Org(), ID: store.NewID[Message](), To: m.To, Subject: subject, Text: m.Text, HTML: m.HTML, State: state, NextAt: tx.Now(), CreatedAt: tx.Now()}); err != nil {
 		return err
 	}

@@ -161,6 +161,31 @@ func TestWhatArrives(t *testing.T) {
 	})
 }
 
+// Names come from directories and forms: none may add a header or a paragraph.
+func TestNamesStayInTheirLine(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c, url := listen(t)
+		box := newOutbox(t, mail.Options{DB: db, URL: url})
+		_, acme := storetest.Org(t, db, "acme")
+		const nasty = "Acme\r\nBcc: eve@evil.example\rX-Evil: 1\n\nOpen https://evil.example\u2028now"
+		queue(t, db, box, acme, mail.Letter{Subject: "For " + nasty, Greeting: "Hello " + nasty + ",", Lines: []string{nasty + " invites you."}}.To("ada@example.com"))
+		if err := box.SendDue(context.Background()); err != nil || len(c.got) != 1 || len(c.got[0].to) != 1 {
+			t.Fatalf("received %+v, %v", c.got, err)
+		}
+		m, err := netmail.ReadMessage(strings.NewReader(c.got[0].data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Header.Get("Bcc") != "" || m.Header.Get("X-Evil") != "" || m.Header.Get("Auto-Submitted") == "" {
+			t.Errorf("headers %v", m.Header)
+		}
+		if text, _ := parts(t, m); strings.Count(text, "\n") != 3 || strings.Contains(text, "\u2028") {
+			t.Errorf("a name made paragraphs: %q", text)
+		}
+	})
+}
+
 // parts reads multipart/alternative: text first, HTML last (RFC 2046 §5.1.4).
 func parts(t *testing.T, m *netmail.Message) (text, html string) {
 	t.Helper()

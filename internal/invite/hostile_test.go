@@ -81,3 +81,18 @@ func TestTheSampleHoldsNoFormula(t *testing.T) {
 		}
 	})
 }
+
+// Files that nobody confirms do not fill the disk.
+func TestFewUploadsWait(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		var at []string
+		for range 8 {
+			w := s.uploadFile("admin", "email\nada@example.com\n")
+			s.want(w, http.StatusSeeOther)
+			at = append(at, w.Header().Get("Location"))
+		}
+		s.want(s.do("admin", "GET", at[0], nil), http.StatusNotFound)
+		s.want(s.do("admin", "GET", at[len(at)-1], nil), http.StatusOK)
+	})
+}

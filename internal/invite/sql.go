@@ -89,9 +89,17 @@ type upload struct {
 	Data   []byte `db:"data"`
 }
 
-// keepUpload stores a file, and drops those that nobody confirmed.
+// uploadsKept is how many files of an organization may wait; each can be large.
+const uploadsKept = 5
+
+// keepUpload stores a file, and drops those that nobody confirmed in time and all
+// but the newest.
 func keepUpload(tx *store.Tx, id uploadID, u upload) error {
 	if _, err := tx.Exec("DELETE FROM imports WHERE org_id = ? AND created_at < ?", tx.Org(), tx.Now().Add(-uploadTTL)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM imports WHERE org_id = ? AND id NOT IN (SELECT id FROM imports WHERE org_id = ? ORDER BY id DESC LIMIT ?)`,
+		tx.Org(), tx.Org(), uploadsKept-1); err != nil {
 		return err
 	}
 	_, err := tx.Exec("INSERT INTO imports (org_id, id, name, invite, data, created_at) VALUES (?, ?, ?, ?, ?, ?)", tx.Org(), id, u.Name, u.Invite, u.Data, tx.Now())

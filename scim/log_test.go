@@ -380,3 +380,45 @@ func TestStates(t *testing.T) {
 		}
 	})
 }
+
+// Every question to the log has an index.
+func TestTheLogIsIndexed(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t, storetest.SQLite(t), NewDirectory{})
+	jane := d.user("jane")
+	for _, c := range []struct {
+		name, index string
+		q           logQuery
+	}{
+		{"newest", "sqlite_autoindex_scim_log_1", logQuery{}},
+		{"a page further", "sqlite_autoindex_scim_log_1", logQuery{before: logCursor{1, store.NewID[logRow]()}}},
+		{"refused", "scim_log_refused", logQuery{refused: true}},
+		{"about an id", "scim_log_target ", logQuery{target: jane}},
+		{"about a name", "scim_log_target_key", logQuery{target: "nobody"}},
+	} {
+		var plan []struct {
+			ID      int    `db:"id"`
+			Parent  int    `db:"parent"`
+			NotUsed int    `db:"notused"`
+			Detail  string `db:"detail"`
+		}
+		err := d.db.Read(context.Background(), d.admin, func(tx *store.Tx) error {
+			c.q.directory, c.q.limit = d.directory.ID, 50
+			query, args, err := c.q.sql(tx)
+			if err != nil {
+				return err
+			}
+			return tx.Select(&plan, "EXPLAIN QUERY PLAN "+query, args...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, step := range plan {
+			text += step.Detail + "; "
+		}
+		if !strings.Contains(text, c.index) || strings.Contains(text, "SCAN scim_log") {
+			t.Errorf("%s: %s, want %s", c.name, text, c.index)
+		}
+	}
+}

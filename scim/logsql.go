@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -89,6 +90,24 @@ func logRows(tx *store.Tx, q logQuery) ([]logRow, error) {
 	if err := tx.Require(access.Configure); err != nil {
 		return nil, err
 	}
+	query, args, err := q.sql(tx)
+	if err != nil {
+		return nil, err
+	}
+	rows := []logRow{}
+	if err := tx.Select(&rows, query, args...); err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if err := json.Unmarshal(rows[i].Links, &rows[i].Activities); err != nil {
+			return nil, fmt.Errorf("log row %s: %w", rows[i].ID, err)
+		}
+	}
+	return rows, nil
+}
+
+// sql is the query as a statement.
+func (q logQuery) sql(tx *store.Tx) (string, []any, error) {
 	query := `SELECT at, id, request_id, method, resource, path, target_id, target_name, status, scim_type, refusal, reason, took, ip, agent, body, changes, activities
 		FROM scim_log WHERE org_id = ? AND directory_id = ?`
 	args := []any{tx.Org(), q.directory}
@@ -104,18 +123,6 @@ func logRows(tx *store.Tx, q logQuery) ([]logRow, error) {
 	if q.resource != "" {
 		and("resource = ?", q.resource)
 	}
-	if q.target != "" {
-		id, err := targetOf(tx, q.target)
-		if err != nil {
-			return nil, err
-		}
-		key := store.Fold(q.target)
-		if id == "" {
-			and("target_key >= ? AND target_key < ?", key, key+"\U0010ffff")
-		} else {
-			and("(target_id = ? OR target_key = ?)", id, key)
-		}
-	}
 	if q.from != 0 {
 		and("at >= ?", q.from)
 	}
@@ -125,16 +132,22 @@ func logRows(tx *store.Tx, q logQuery) ([]logRow, error) {
 	if q.before.id != "" {
 		and("(at, id) < (?, ?)", q.before.at, q.before.id)
 	}
-	rows := []logRow{}
-	if err := tx.Select(&rows, query+" ORDER BY at DESC, id DESC LIMIT ?", append(args, q.limit)...); err != nil {
-		return nil, err
+	const newest = " ORDER BY at DESC, id DESC LIMIT ?"
+	if q.target == "" {
+		return query + newest, append(args, q.limit), nil
 	}
-	for i := range rows {
-		if err := json.Unmarshal(rows[i].Links, &rows[i].Activities); err != nil {
-			return nil, fmt.Errorf("log row %s: %w", rows[i].ID, err)
-		}
+	id, err := targetOf(tx, q.target)
+	if err != nil {
+		return "", nil, err
 	}
-	return rows, nil
+	key := store.Fold(q.target)
+	if id == "" {
+		return query + " AND target_key >= ? AND target_key < ?" + newest, append(args, key, key+"\U0010ffff", q.limit), nil
+	}
+	// Two walks of an index each; with OR it is a look at every row of the directory.
+	byID, byName := append(slices.Clone(args), id, q.limit), append(args, key, id, q.limit)
+	return "SELECT * FROM (" + query + " AND target_id = ?" + newest + ") AS a UNION ALL SELECT * FROM (" + query + " AND target_key = ? AND target_id <> ?" + newest + ") AS b" + newest,
+		append(append(byID, byName...), q.limit), nil
 }
 
 // targetOf is the id that somebody means: an id, or the userName of a person. Rows

@@ -26,8 +26,7 @@ CREATE TABLE scim_log (
   activities   {{json}} NOT NULL,
   PRIMARY KEY (org_id, directory_id, at, id)
 ){{strict}};
--- Short ones, for each request writes to all of them: a directory is of one organization.
-CREATE INDEX scim_log_refused ON scim_log (directory_id, at) WHERE status >= 400;
-CREATE INDEX scim_log_target ON scim_log (directory_id, target_id, at);
-CREATE INDEX scim_log_target_key ON scim_log (directory_id, target_key, at);
+CREATE INDEX scim_log_refused ON scim_log (org_id, directory_id, at, id) WHERE status >= 400;
+CREATE INDEX scim_log_target ON scim_log (org_id, directory_id, target_id, at, id);
+CREATE INDEX scim_log_target_key ON scim_log (org_id, directory_id, target_key, at, id);
 CREATE INDEX scim_log_age ON scim_log (at);

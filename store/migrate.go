@@ -64,18 +64,17 @@ func (db *DB) up(ctx context.Context) error {
 	return nil
 }
 
-// migrated refuses with Unavailable when a migration is missing.
+// migrated refuses with Unavailable when a migration is missing. It counts, because
+// one with a lower number can come later, from a branch.
 func (db *DB) migrated(ctx context.Context) error {
 	p, err := db.provider(db.sql)
 	if err != nil {
 		return err
 	}
-	sources := p.ListSources()
-	want := sources[len(sources)-1].Version
-	var have int64
-	err = db.sql.GetContext(ctx, &have, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version")
+	want, have := len(p.ListSources()), 0
+	err = db.sql.GetContext(ctx, &have, "SELECT COUNT(DISTINCT version_id) FROM goose_db_version WHERE version_id > 0")
 	if err != nil || have < want {
-		return fault.Unavailable.Wrap(err, "The database is at version %d and this program needs %d. Run `muster migrate`.", have, want)
+		return fault.Unavailable.Wrap(err, "The database has %d of the %d changes that this program needs. Run `muster migrate`.", have, want)
 	}
 	return nil
 }
@@ -103,7 +102,7 @@ func (db *DB) provider(pool *sqlx.DB) (*goose.Provider, error) {
 		}}
 		list = append(list, goose.NewGoMigration(version, up, nil))
 	}
-	opts := []goose.ProviderOption{goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true)}
+	opts := []goose.ProviderOption{goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true)}
 	if db.d == &postgres {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {

@@ -174,6 +174,27 @@ func TestAnyFileNameWillDo(t *testing.T) {
 	}
 }
 
+func TestAMigrationThatWasPassedOverIsMissed(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLiteURL(t)
+	raw, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.Exec("DELETE FROM goose_db_version WHERE version_id = 12"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(context.Background(), store.Options{URL: url, NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Ready(context.Background()); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("ready without migration 12: %v", err)
+	}
+}
+
 func TestABadAddressIsExplained(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]fault.Kind{

@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,12 +25,15 @@ import (
 )
 
 // Each benchmark runs the door (handler and database, no network) and, in turns
-// with it on the same PostgreSQL, a loop of prepared statements that do the same
-// work and nothing else. "x-raw" is our rate over the loop's: 1.0 would be free.
-// Set MUSTER_TEST_PG_DSN to measure a server with its own settings.
+// with it on the same database, a loop of prepared statements that do the same work
+// and nothing else: no token, no check. "x-raw" is our rate over the loop's: 1.0
+// would be free. "cpu-ns/op" is our process and the PostgreSQL behind our
+// connections, which is steadier than a rate on a busy machine.
+//
+// Commits wait for the disk. The loop has a connection for each client, the door
+// what store takes by itself. Set MUSTER_TEST_PG_DSN to measure another server.
 
 const (
-	clients  = 8
 	rounds   = 5
 	benchAll = 100_000 // people in the organization, all in one group
 )
@@ -38,24 +44,24 @@ type bench struct {
 	raw        *sql.DB
 	org        string
 	small, big string // groups of 10 and of benchAll
+	backends   string // the query for the ids of PostgreSQL's processes
 }
 
 func openBench(b *testing.B) *bench {
 	b.Helper()
-	url := storetest.PostgresURL(b)
-	db, err := store.Open(context.Background(), store.Options{URL: url, MaxConns: clients})
+	url := storetest.DurablePostgresURL(b)
+	db, err := store.Open(context.Background(), store.Options{URL: url})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { db.Close() })
-	raw, err := sql.Open("postgres", url)
+	raw, err := sql.Open("postgres", url+"&application_name=raw")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { raw.Close() })
-	raw.SetMaxOpenConns(clients)
-	raw.SetMaxIdleConns(clients)
-	x := &bench{door: openDoor(b, db, NewDirectory{}), raw: raw}
+	x := &bench{door: openDoor(b, db, NewDirectory{}), raw: raw,
+		backends: "SELECT COALESCE(string_agg(pid::text, ' '), '') FROM pg_stat_activity WHERE datname = current_database()"}
 	ctx, stop := context.WithCancel(context.Background())
 	var logging sync.WaitGroup
 	logging.Go(func() { x.log.Run(ctx) })
@@ -99,16 +105,30 @@ func (x *bench) prepare(query string) *sql.Stmt {
 	return st
 }
 
+// clients is how many requests are under way at once.
+var clients = []int{8, 32}
+
 // versus runs ours and raw b.N times each, in turns, and reports both.
-func versus(b *testing.B, ours, raw func(i int)) {
+func (x *bench) versus(b *testing.B, ours, raw func(i int)) {
+	b.Helper()
+	for _, n := range clients {
+		b.Run(fmt.Sprintf("clients=%d", n), func(b *testing.B) {
+			x.raw.SetMaxOpenConns(n)
+			x.raw.SetMaxIdleConns(n) // equal: else connections are dropped and statements prepared again
+			x.race(b, n, ours, raw)
+		})
+	}
+}
+
+func (x *bench) race(b *testing.B, clients int, ours, raw func(i int)) {
 	b.Helper()
 	var next [2]atomic.Int64
-	var took [2]time.Duration
+	var took, cpu [2]time.Duration
 	b.ResetTimer()
 	for round := range rounds {
 		n := b.N/rounds + min(1, b.N%rounds/(round+1))
 		for which, f := range []func(int){ours, raw} {
-			start := time.Now()
+			busy, start := x.cpu(), time.Now()
 			var left atomic.Int64
 			left.Store(int64(n))
 			var wg sync.WaitGroup
@@ -121,6 +141,7 @@ func versus(b *testing.B, ours, raw func(i int)) {
 			}
 			wg.Wait()
 			took[which] += time.Since(start)
+			cpu[which] += x.cpu() - busy
 		}
 	}
 	b.StopTimer()
@@ -128,6 +149,29 @@ func versus(b *testing.B, ours, raw func(i int)) {
 	b.ReportMetric(float64(took[0].Nanoseconds())/did, "ns/op")
 	b.ReportMetric(float64(took[1].Nanoseconds())/did, "raw-ns/op")
 	b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "x-raw")
+	b.ReportMetric(float64(cpu[0].Nanoseconds())/did, "cpu-ns/op")
+	b.ReportMetric(float64(cpu[1].Nanoseconds())/did, "raw-cpu-ns/op")
+}
+
+// cpu is what this process and the PostgreSQL processes that serve it have used.
+// Those of a server on another machine are not seen.
+func (x *bench) cpu() time.Duration {
+	x.t.Helper()
+	var own syscall.Rusage
+	x.check(syscall.Getrusage(syscall.RUSAGE_SELF, &own))
+	sum := time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	if x.backends == "" {
+		return sum
+	}
+	var pids string
+	x.check(x.raw.QueryRow(x.backends).Scan(&pids))
+	for pid := range strings.SplitSeq(pids, " ") {
+		stat, _ := os.ReadFile("/proc/" + pid + "/schedstat")
+		on, _, _ := strings.Cut(string(stat), " ")
+		n, _ := strconv.ParseInt(on, 10, 64)
+		sum += time.Duration(n)
+	}
+	return sum
 }
 
 // send is do without reading the answer twice.
@@ -156,7 +200,9 @@ func (x *bench) scan(rows *sql.Rows, err error) {
 		return
 	}
 	defer rows.Close()
-	row := make([]sql.RawBytes, 12)
+	names, err := rows.Columns()
+	x.check(err)
+	row := make([]sql.RawBytes, len(names))
 	dest := make([]any, len(row))
 	for i := range row {
 		dest[i] = &row[i]
@@ -173,22 +219,29 @@ func BenchmarkDoor(b *testing.B) {
 
 	b.Run("get", func(b *testing.B) {
 		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND id = $2 AND status <> 'deleted'")
-		versus(b, func(i int) { x.send(200, "GET", "/Users/"+userID(i*7919%benchAll), "") },
+		x.versus(b, func(i int) { x.send(200, "GET", "/Users/"+userID(i*7919%benchAll)+"?excludedAttributes=groups", "") },
+			func(i int) { x.scan(st.Query(x.org, userID(i*7919%benchAll))) })
+	})
+	b.Run("get-with-groups", func(b *testing.B) {
+		st := x.prepare("SELECT " + rawColumns + `, (SELECT jsonb_agg(jsonb_build_array(g.id, g.name)) FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
+			WHERE m.org_id = u.org_id AND m.user_id = u.id) FROM users u WHERE org_id = $1 AND id = $2 AND status <> 'deleted'`)
+		x.versus(b, func(i int) { x.send(200, "GET", "/Users/"+userID(i*7919%benchAll), "") },
 			func(i int) { x.scan(st.Query(x.org, userID(i*7919%benchAll))) })
 	})
 	b.Run("userName-eq", func(b *testing.B) {
 		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND user_name_key = $2 AND status <> 'deleted'")
-		versus(b, func(i int) {
+		x.versus(b, func(i int) {
 			x.send(200, "GET", fmt.Sprintf("/Users?filter=userName+eq+%%22user%d@example.com%%22", i*7919%benchAll), "")
 		}, func(i int) { x.scan(st.Query(x.org, fmt.Sprintf("user%d@example.com", i*7919%benchAll))) })
 	})
 	b.Run("page-100", func(b *testing.B) {
 		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND status <> 'deleted' ORDER BY id LIMIT 100")
-		versus(b, func(int) { x.send(200, "GET", "/Users?startIndex=1&count=100&excludedAttributes=groups", "") },
+		x.versus(b, func(int) { x.send(200, "GET", "/Users?startIndex=1&count=100&excludedAttributes=groups", "") },
 			func(int) { x.scan(st.Query(x.org, dir)) })
 	})
 	b.Run("page-100-by-cursor", x.pagesByCursor)
 	b.Run("create", func(b *testing.B) { x.create(b, dir) })
+	b.Run("patch-user", x.patchUser)
 	for _, g := range []struct{ size, id string }{{"10", x.small}, {"100000", x.big}} {
 		b.Run("patch-member-of-"+g.size, func(b *testing.B) { x.patchMember(b, g.id) })
 	}
@@ -221,7 +274,7 @@ func (x *bench) pagesByCursor(b *testing.B) {
 			text, err := c.next(time.Now())
 			x.check(err)
 			b.Run(fmt.Sprintf("%s-%d", cmp.Or(by, "created"), depth), func(b *testing.B) {
-				versus(b, func(int) {
+				x.versus(b, func(int) {
 					y.send(200, "GET", "/Users?count=100&excludedAttributes=groups&sortBy="+by+"&cursor="+text, "")
 				}, func(int) { x.scan(st.Query(x.org, string(x.directory.ID), behind)) })
 			})
@@ -237,7 +290,7 @@ func (x *bench) create(b *testing.B, dir string) {
 		v AS (INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES ($1, 'emails', $4, 'work', $2))
 		INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
 		SELECT $1, $6, 0, 'directory', '', '', 'user.create', 'user', '', $4, CAST($5 AS jsonb) FROM u`)
-	versus(b, func(int) { x.send(201, "POST", "/Users", newcomer(fmt.Sprintf("new%d@example.com", created.Add(1)))) },
+	x.versus(b, func(int) { x.send(201, "POST", "/Users", newcomer(fmt.Sprintf("new%d@example.com", created.Add(1)))) },
 		func(int) {
 			name := fmt.Sprintf("raw%d@example.com", created.Add(1))
 			_, err := st.Exec(x.org, string(store.NewID[store.User]()), dir, name, newcomer(name), string(store.NewID[store.Activity]()))
@@ -251,6 +304,27 @@ func newcomer(name string) string {
 		`"emails":[{"value":"`+name+`","type":"work","primary":true}]`, `"`+ext+`":{"department":"R&D","employeeNumber":"7"}`)
 }
 
+// patchUser turns a title back and forth; the loop writes the same columns.
+func (x *bench) patchUser(b *testing.B) {
+	doc := func(i int) string {
+		return fmt.Sprintf(`{"userName":"user%d@example.com","title":"Engineer %d","locale":"en-US"}`, i, i)
+	}
+	st := x.prepare(`WITH u AS (UPDATE users SET directory_id = $3, status = 'active', ended_by = '', user_name = $4, user_name_key = $4, external_id = $5, email = $4,
+		email_key = $4, display_name = $5, sort_key = $5, search_key = $5, doc = CAST($6 AS jsonb), version = version + 1, updated_at = 0 WHERE org_id = $1 AND id = $2 RETURNING 1)
+		INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
+		SELECT $1, $7, 0, 'directory', '', '', 'user.update', 'user', '', $4, '{"before": {"title": "Engineer"}, "after": {"title": "Senior Engineer"}}' FROM u`)
+	half := benchAll / 2
+	x.versus(b, func(i int) {
+		x.send(200, "PATCH", "/Users/"+userID(i*7919%half), patchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"Engineer %d"}`, changed.Add(1))))
+	}, func(i int) {
+		n := half + i*7919%half
+		_, err := st.Exec(x.org, userID(n), string(x.directory.ID), fmt.Sprintf("user%d@example.com", n), fmt.Sprintf("e%d", n), doc(n), string(store.NewID[store.Activity]()))
+		x.check(err)
+	})
+}
+
+var changed atomic.Int64
+
 // patchMember adds and removes people in turn, so the group keeps its size.
 func (x *bench) patchMember(b *testing.B, group string) {
 	activity := `, a AS (INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
@@ -260,7 +334,7 @@ func (x *bench) patchMember(b *testing.B, group string) {
 	add := x.prepare(`WITH m AS (INSERT INTO members (org_id, group_id, user_id, since) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING)` + activity)
 	remove := x.prepare(`WITH m AS (DELETE FROM members WHERE org_id = $1 AND group_id = $2 AND user_id = $3)` + activity)
 	pick := func(i int) string { return userID((benchAll/2 + i/2*31) % benchAll) }
-	versus(b, func(i int) {
+	x.versus(b, func(i int) {
 		ops := `{"op":"remove","path":"members[value eq \"` + pick(i) + `\"]"}`
 		if i%2 == 1 {
 			ops = `{"op":"add","path":"members","value":[{"value":"` + pick(i) + `"}]}`
@@ -338,7 +412,7 @@ func (x *bench) readGroup(b *testing.B) {
 // the disk at each commit; a PostgreSQL that does is named in MUSTER_TEST_PG_DSN.
 func BenchmarkBulk(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchBulk(b, "sqlite:"+b.TempDir()+"/bulk.db") })
-	b.Run("postgres", func(b *testing.B) { benchBulk(b, storetest.PostgresURL(b)) })
+	b.Run("postgres", func(b *testing.B) { benchBulk(b, storetest.DurablePostgresURL(b)) })
 }
 
 func benchBulk(b *testing.B, url string) {

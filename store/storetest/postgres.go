@@ -31,11 +31,16 @@ type server struct {
 	template string
 }
 
-var startServer = sync.OnceValues(func() (*server, error) {
+// testServer keeps nothing: it does not wait for the disk.
+var testServer = sync.OnceValues(func() (*server, error) { return newServer("fsync=off", "full_page_writes=off") })
+
+var durableServer = sync.OnceValues(func() (*server, error) { return newServer() })
+
+func newServer(settings ...string) (*server, error) {
 	dsn := os.Getenv("MUSTER_TEST_PG_DSN")
 	if dsn == "" {
 		var err error
-		if dsn, err = RunPostgres(); err != nil {
+		if dsn, err = runPostgres(settings...); err != nil {
 			return nil, err
 		}
 	}
@@ -52,7 +57,7 @@ var startServer = sync.OnceValues(func() (*server, error) {
 		return nil, err
 	}
 	return s, errors.Join(db.Migrate(context.Background()), db.Close())
-})
+}
 
 func (s *server) url(database string) string {
 	u := *s.dsn
@@ -82,18 +87,25 @@ func (s *server) admin(statement string) error {
 // PostgresURL names a new migrated database on the test server.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	return newDatabase(t, true)
+	return newDatabase(t, testServer, true)
+}
+
+// DurablePostgresURL is PostgresURL on a server that waits for the disk at each
+// commit, for benchmarks.
+func DurablePostgresURL(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, durableServer, true)
 }
 
 // EmptyPostgresURL names a new database without tables.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
-	return newDatabase(t, false)
+	return newDatabase(t, testServer, false)
 }
 
-func newDatabase(t testing.TB, migrated bool) string {
+func newDatabase(t testing.TB, start func() (*server, error), migrated bool) string {
 	t.Helper()
-	s, err := startServer()
+	s, err := start()
 	if err != nil {
 		t.Fatalf("PostgreSQL for the tests: %v", err)
 	}
@@ -121,9 +133,9 @@ func randomName() string {
 const howToInstall = "no PostgreSQL server programs found. Install them (Debian, Ubuntu: apt-get install postgresql), " +
 	"or name a server in MUSTER_TEST_PG_DSN (postgres://USER@127.0.0.1:5432/postgres?sslmode=disable)"
 
-// RunPostgres starts a server on loopback that ends with this process, and returns
-// its URL. Nothing is kept: it does not wait for the disk.
-func RunPostgres() (string, error) {
+// runPostgres starts a server on loopback that ends with this process, and returns
+// its URL.
+func runPostgres(settings ...string) (string, error) {
 	bin, err := postgresBin()
 	if err != nil {
 		return "", err
@@ -152,8 +164,11 @@ func RunPostgres() (string, error) {
 	go func() {
 		// Pdeathsig follows the thread that started the child, so this one stays.
 		runtime.LockOSThread()
-		pg := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", dir,
-			"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=400", "-c", "shared_buffers=256MB")
+		args := []string{"-D", data, "-p", strconv.Itoa(port), "-k", dir}
+		for _, setting := range append(settings, "listen_addresses=127.0.0.1", "max_connections=400", "shared_buffers=256MB") {
+			args = append(args, "-c", setting)
+		}
+		pg := exec.Command(filepath.Join(bin, "postgres"), args...)
 		pg.Dir = dir
 		pg.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGQUIT}
 		started <- pg.Start()

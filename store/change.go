@@ -37,10 +37,11 @@ const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ` + act
 // when a directory acts. Faults: Denied (managed by a directory, or no permission),
 // Invalid, Conflict on userName, externalId, or for the last admin.
 func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
-	next, hot, err := tx.planUser(u, ch)
+	next, plan, err := tx.planUser(u, ch)
 	if err != nil {
 		return u, err
 	}
+	hot := plan.hot
 	docSame, statusSame := bytes.Equal(next.Doc, u.Doc), next.Status == u.Status
 	adopted := next.DirectoryID != u.DirectoryID
 	if docSame && statusSame && !adopted {
@@ -56,18 +57,14 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if adopted {
 		act.Detail["adopted"] = true
 	}
-	before, after, err := difference(u, next)
-	if err != nil {
-		return u, err
-	}
-	act.Detail["before"], act.Detail["after"] = before, after
+	act.Detail["before"], act.Detail["after"] = plan.difference(u, next)
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
 	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 	var steps []step
 	if !docSame {
 		head = step{updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
 			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
-		if steps, err = tx.valueSteps(u, hot); err != nil {
+		if steps, err = tx.valueSteps(u, plan); err != nil {
 			return u, err
 		}
 	}
@@ -81,13 +78,20 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	return next, nil
 }
 
+// userPlan is what a new document means; empty when the document stays. Both
+// documents are decoded once and then used for everything.
+type userPlan struct {
+	old, doc Doc
+	hot      hotColumns // of doc
+}
+
 // planUser is u after the change, not yet written.
-func (tx *Tx) planUser(u User, ch UserChange) (User, hotColumns, error) {
+func (tx *Tx) planUser(u User, ch UserChange) (User, userPlan, error) {
 	next := u
-	var hot hotColumns
+	var plan userPlan
 	if ch.Status != nil && *ch.Status != u.Status {
 		if *ch.Status != Active && *ch.Status != Deactivated {
-			return u, hot, fault.Invalid.On("status", "A person cannot be made %s this way.", *ch.Status)
+			return u, plan, fault.Invalid.On("status", "A person cannot be made %s this way.", *ch.Status)
 		}
 		next.Status, next.EndedBy = *ch.Status, ""
 		if next.Status == Deactivated {
@@ -101,27 +105,27 @@ func (tx *Tx) planUser(u User, ch UserChange) (User, hotColumns, error) {
 		}
 	}
 	if ch.Doc == nil {
-		return next, hot, nil
+		return next, plan, nil
 	}
 	hot, err := hotOf(ch.Doc)
 	if err != nil {
-		return u, hot, err
+		return u, plan, err
 	}
 	raw, err := json.Marshal(ch.Doc)
 	if err != nil {
-		return u, hot, fmt.Errorf("user %s: %w", u.ID, err)
+		return u, plan, fmt.Errorf("user %s: %w", u.ID, err)
 	}
 	old, err := u.Attributes()
 	if err != nil {
-		return u, hot, err
+		return u, plan, err
 	}
 	// PostgreSQL keeps jsonb in its own spelling, so the stored bytes alone do not tell.
 	if oldRaw, err := json.Marshal(old); err != nil || bytes.Equal(oldRaw, raw) {
-		return next, hot, err
+		return next, plan, err
 	}
 	next.Doc, next.UserName, next.ExternalID, next.Email = raw, hot.userName, hot.externalID, hot.email
 	next.DisplayName, next.ManagerID = hot.displayName, hot.managerID
-	return next, hot, nil
+	return next, userPlan{old, ch.Doc, hot}, nil
 }
 
 func changeName(u, next User, docSame bool) string {
@@ -216,23 +220,20 @@ func (tx *Tx) keepAdmin(id UserID) error {
 
 // valueSteps brings the rows of user_values in line with the new document: only
 // what differs, so that no row is deleted and inserted in one statement.
-func (tx *Tx) valueSteps(u User, hot hotColumns) ([]step, error) {
-	old, err := u.Attributes()
+func (tx *Tx) valueSteps(u User, plan userPlan) ([]step, error) {
+	was, err := valuesOf(plan.old)
 	if err != nil {
 		return nil, err
 	}
-	was, err := hotOf(old)
-	if err != nil {
-		return nil, err
-	}
+	hot := plan.hot
 	gone, come := map[userValue]bool{}, map[userValue]bool{}
-	for v := range was.values {
+	for v := range was {
 		if !hot.values[v] {
 			gone[v] = true
 		}
 	}
 	for v := range hot.values {
-		if !was.values[v] {
+		if !was[v] {
 			come[v] = true
 		}
 	}
@@ -247,31 +248,20 @@ func (tx *Tx) valueSteps(u User, hot hotColumns) ([]step, error) {
 }
 
 // difference is what the log shows: the attributes that changed, before and after.
-func difference(u, next User) (before, after map[string]any, err error) {
+func (p userPlan) difference(u, next User) (before, after map[string]any) {
 	before, after = map[string]any{}, map[string]any{}
 	if u.Status != next.Status {
 		before["status"], after["status"] = u.Status, next.Status
 	}
-	if bytes.Equal(u.Doc, next.Doc) {
-		return before, after, nil
-	}
-	old, err := u.Attributes()
-	if err != nil {
-		return nil, nil, err
-	}
-	now, err := next.Attributes()
-	if err != nil {
-		return nil, nil, err
-	}
-	for k, v := range old {
-		if !reflect.DeepEqual(v, now[k]) {
+	for k, v := range p.old {
+		if !reflect.DeepEqual(v, p.doc[k]) {
 			before[k] = v
 		}
 	}
-	for k, v := range now {
-		if !reflect.DeepEqual(v, old[k]) {
+	for k, v := range p.doc {
+		if !reflect.DeepEqual(v, p.old[k]) {
 			after[k] = v
 		}
 	}
-	return before, after, nil
+	return before, after
 }

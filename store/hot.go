@@ -52,7 +52,7 @@ type userValue struct {
 var indexedValues = []string{"emails", "phoneNumbers"}
 
 func hotOf(doc Doc) (hotColumns, error) {
-	h := hotColumns{userName: text(doc, "userName"), externalID: text(doc, "externalId"), values: map[userValue]bool{}}
+	h := hotColumns{userName: text(doc, "userName"), externalID: text(doc, "externalId")}
 	if strings.TrimSpace(h.userName) == "" {
 		return h, fault.Invalid.On("userName", "A user needs a userName.")
 	}
@@ -62,18 +62,9 @@ func hotOf(doc Doc) (hotColumns, error) {
 	if err := checkText("externalId", h.externalID, maxKey); err != nil {
 		return h, err
 	}
-	for _, attr := range indexedValues {
-		for _, element := range elements(doc, attr) {
-			value := text(element, "value")
-			if value == "" {
-				continue
-			}
-			if err := checkText(attr+".value", value, maxKey); err != nil {
-				return h, err
-			}
-			kind := text(element, "type")
-			h.values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
-		}
+	var err error
+	if h.values, err = valuesOf(doc); err != nil {
+		return h, err
 	}
 	p := profileOf(doc)
 	h.email, h.displayName, h.managerID = p.Email, p.DisplayName, ""
@@ -89,6 +80,25 @@ func hotOf(doc Doc) (hotColumns, error) {
 	}
 	h.searchKey = clip(Fold(strings.Join([]string{h.displayName, p.GivenName + " " + p.FamilyName, p.UserName, p.Email, p.Title, p.Department}, "\n")), 2000)
 	return h, nil
+}
+
+// valuesOf are the rows of user_values that a document has.
+func valuesOf(doc Doc) (map[userValue]bool, error) {
+	values := map[userValue]bool{}
+	for _, attr := range indexedValues {
+		for _, element := range elements(doc, attr) {
+			value := text(element, "value")
+			if value == "" {
+				continue
+			}
+			if err := checkText(attr+".value", value, maxKey); err != nil {
+				return nil, err
+			}
+			kind := text(element, "type")
+			values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
+		}
+	}
+	return values, nil
 }
 
 // Profile is what the console, invitations and sign-ins know of a person: the

@@ -110,22 +110,66 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 	if err != nil {
 		return err
 	}
-	g, err := h.alterGroup(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}, body)
+	d := from(r.Context())
+	plan, err := normalizer{GroupSchema(), d.quirks}.compile(body)
 	if err != nil {
 		return err
 	}
-	if from(r.Context()).quirks.PatchResponse == answerWith {
+	t := wanted{id: id, match: r.Header.Get("If-Match")}
+	if d.quirks.PatchResponse != answerWith && t.match == "" {
+		done, err := h.quickMembers(r.Context(), id, plan)
+		if err != nil {
+			return err
+		}
+		if done {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+	}
+	g, err := h.applyGroup(r.Context(), t, plan)
+	if err != nil {
+		return err
+	}
+	if d.quirks.PatchResponse == answerWith {
 		return h.showGroup(w, r, http.StatusOK, g, p)
 	}
 	return showNothing(w, etag(g.ETagVersion()))
 }
 
+// quickMembers makes a change that only adds or only removes members, in one
+// statement that does not read the group first. That spares the ETag, which RFC
+// 7644 does not ask for in a 204, and half of the time. Where nothing changed,
+// applyGroup finds out why.
+func (h *handler) quickMembers(ctx context.Context, id string, p *plan) (done bool, err error) {
+	gid, err := store.ParseID[store.Group](id)
+	if err != nil || len(p.steps) > 0 || p.members.replaced {
+		return false, nil
+	}
+	add, remove := p.members.list(true), p.members.list(false)
+	if (len(add) > 0) == (len(remove) > 0) {
+		return false, nil
+	}
+	err = h.db.Command(ctx, from(ctx).actor, func(tx *store.Tx) error {
+		if len(add) > 0 {
+			done, err = tx.AddMembers(gid, add)
+		} else {
+			done, err = tx.RemoveMembers(gid, remove)
+		}
+		return err
+	})
+	return done, err
+}
+
 func (h *handler) alterGroup(ctx context.Context, t wanted, body map[string]any) (store.Group, error) {
-	d := from(ctx)
-	plan, err := normalizer{GroupSchema(), d.quirks}.compile(body)
+	plan, err := normalizer{GroupSchema(), from(ctx).quirks}.compile(body)
 	if err != nil {
 		return store.Group{}, err
 	}
+	return h.applyGroup(ctx, t, plan)
+}
+
+func (h *handler) applyGroup(ctx context.Context, t wanted, plan *plan) (store.Group, error) {
+	d := from(ctx)
 	var single store.GroupChange
 	plan.members.into(&single)
 	if len(plan.steps) > 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 )
@@ -25,6 +27,10 @@ type Activity struct {
 
 const insertActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
 	SELECT {{as_id}}, {{as_id}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_json}} WHERE {{gate}}`
+
+// insertGroupActivity looks the group's name up, for changes that have not read it.
+var insertGroupActivity = strings.Replace(insertActivity, "{{as_text}}, {{as_json}} WHERE",
+	"(SELECT g.name FROM groups g WHERE g.org_id = ? AND g.id = ?), {{as_json}} WHERE", 1)
 
 const recordActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})`
@@ -56,6 +62,18 @@ func (tx *Tx) tell(a Activity) {
 	if told, ok := tx.ctx.Value(watchKey{}).(func(Activity)); ok {
 		tx.AfterCommit(func() { told(a) })
 	}
+}
+
+// unnamed tells that the change is to a group that nobody has read.
+func (a Activity) unnamed() bool { return a.TargetKind == "group" && a.TargetName == "" }
+
+// activityStep is the row as a part of a change.
+func (tx *Tx) activityStep(a *Activity) (step, error) {
+	args, err := tx.activityArgs(a)
+	if err != nil || !a.unnamed() {
+		return step{insertActivity, args}, err
+	}
+	return step{insertGroupActivity, slices.Concat(args[:9], []any{tx.Org(), a.TargetID}, args[10:])}, nil
 }
 
 func (tx *Tx) activityArgs(a *Activity) ([]any, error) {

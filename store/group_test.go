@@ -156,3 +156,58 @@ func TestReplacingAtOnceEndsInOneOfTheLists(t *testing.T) {
 		}
 	})
 }
+
+func TestMembersChangeWithoutReadingTheGroup(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, admin := storetest.Org(t, db, "acme")
+		dir := okta(org, newDirectory(t, db, admin, "Okta"))
+		other := okta(org, newDirectory(t, db, admin, "Other"))
+		a, b, stranger := newUser(t, db, dir, "a@example.com").ID, newUser(t, db, dir, "b@example.com").ID, newUser(t, db, other, "c@example.com").ID
+		g := newGroup(t, db, dir, "Staff")
+		add, remove := (*store.Tx).AddMembers, (*store.Tx).RemoveMembers
+		for _, c := range []struct {
+			name    string
+			actor   access.Actor
+			do      func(*store.Tx, store.GroupID, []store.UserID) (bool, error)
+			ids     []store.UserID
+			changed bool
+			members int
+		}{
+			{"one", dir, add, []store.UserID{a}, true, 1},
+			{"one again", dir, add, []store.UserID{a}, false, 1},
+			{"another directory's person", dir, add, []store.UserID{stranger}, false, 1},
+			{"all or nobody", dir, add, []store.UserID{b, stranger}, false, 1},
+			{"another directory's group", other, add, []store.UserID{stranger}, false, 1},
+			{"another directory's member", other, remove, []store.UserID{a}, false, 1},
+			{"an admin in a directory's group", admin, add, []store.UserID{b}, false, 1},
+			{"two, one of them there, one named twice", dir, add, []store.UserID{a, b, b}, true, 2},
+			{"remove nobody", dir, remove, []store.UserID{stranger}, false, 2},
+			{"remove one", dir, remove, []store.UserID{b}, true, 1},
+			{"remove two, one of them gone", dir, remove, []store.UserID{a, b}, true, 0},
+		} {
+			var changed bool
+			var told []string
+			watched := store.Watch(ctx, func(a store.Activity) { told = append(told, a.TargetName) })
+			err := db.Command(watched, c.actor, func(tx *store.Tx) (err error) {
+				changed, err = c.do(tx, g.ID, c.ids)
+				return err
+			})
+			if n := len(membersOf(t, db, dir, g.ID)); err != nil || changed != c.changed || n != c.members {
+				t.Errorf("%s: changed %v, %d members, %v; want %v, %d", c.name, changed, n, err, c.changed, c.members)
+			}
+			if c.changed != (len(told) == 1 && told[0] == "Staff") || !c.changed && told != nil {
+				t.Errorf("%s: the listener was told of %q", c.name, told)
+			}
+		}
+		err := db.Read(ctx, admin, func(tx *store.Tx) error {
+			log, err := tx.Activities(store.ActivityQuery{Target: string(g.ID)})
+			if err == nil && (len(log) != 5 || log[0].Action != "group.member.remove" || log[0].TargetName != "Staff") {
+				t.Errorf("the log has %+v; want the creation and 4 changes of the members of Staff", log)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}

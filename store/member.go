@@ -20,9 +20,9 @@ import (
 
 // Member is one person in a group.
 type Member struct {
-	ID    UserID `db:"user_id"`
-	Name  string `db:"display_name"` // empty unless asked for
-	Since Time   `db:"since"`
+	ID    UserID
+	Name  string // this and Since: empty unless asked for
+	Since Time
 }
 
 const membersPage = 5000
@@ -31,18 +31,22 @@ const membersPage = 5000
 // page of them: no connection is in use while each runs. Names cost a join (ten
 // times, measured at 100,000), so they come only when asked for.
 func (tx *Tx) Members(id GroupID, names bool, each func(Member) error) error {
-	query := "SELECT m.user_id, '' AS display_name, m.since FROM members m"
+	query := "SELECT m.user_id FROM members m"
 	if names {
 		query = "SELECT m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id"
 	}
 	query += " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > ? ORDER BY m.user_id LIMIT ?"
 	after := UserID(strings.Repeat("0", 32))
 	page := make([]Member, 0, 64)
+	var m Member // one for all rows, and one list of where to scan to
+	dest := []any{&m.ID, &m.Name, &m.Since}
+	if !names {
+		dest = dest[:1]
+	}
 	for {
 		page = page[:0]
 		err := tx.query(query, []any{tx.Org(), id, after, membersPage}, func(rows *sqlx.Rows) error {
-			var m Member
-			err := rows.Scan(&m.ID, &m.Name, &m.Since)
+			err := rows.Scan(dest...)
 			page = append(page, m)
 			return err
 		})
@@ -99,26 +103,65 @@ func (tx *Tx) addMembers(g Group, ids []UserID) (int64, error) {
 	return tx.insertMembers(g, ids)
 }
 
-func (tx *Tx) insertMembers(g Group, ids []UserID) (int64, error) {
-	list := jsonList(ids)
-	owned, args := "", []any{}
-	if tx.actor.Kind == access.Directory {
-		owned, args = " AND c.directory_id = ?", []any{tx.actor.ID}
+// AddMembers puts people into a group and reads nothing before: one statement does
+// it when the group is the actor's and all of them can be members. It tells
+// whether anything changed; if not, UpdateGroup knows why. Fit for Command.
+func (tx *Tx) AddMembers(id GroupID, ids []UserID) (bool, error) {
+	if err := tx.Require(access.EditGroups); err != nil {
+		return false, err
 	}
-	head := step{`INSERT INTO members (org_id, group_id, user_id, since)
-		SELECT u.org_id, g.id, u.id, {{as_int}} FROM users u JOIN groups g ON g.org_id = u.org_id AND g.id = {{as_id}}
-		WHERE u.org_id = ? AND u.id {{in_ids}} AND u.status <> 'deleted'
-		AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id {{in_ids}} AND c.status <> 'deleted'` + owned + `) = {{as_int}}{{lock_member}}
-		ON CONFLICT (org_id, group_id, user_id) DO NOTHING`,
-		append(append([]any{tx.Now(), g.ID, tx.Org(), list, tx.Org(), list}, args...), len(ids))}
-	return tx.change(head, []step{tx.epochStep(g.ID)},
+	n, err := tx.insertMembers(Group{ID: id}, distinct(ids))
+	return n > 0, err
+}
+
+// RemoveMembers is AddMembers for the end of a membership.
+func (tx *Tx) RemoveMembers(id GroupID, ids []UserID) (bool, error) {
+	if err := tx.Require(access.EditGroups); err != nil {
+		return false, err
+	}
+	n, err := tx.removeMembers(Group{ID: id}, distinct(ids))
+	return n > 0, err
+}
+
+// ownGroup is the condition on groups that the actor may change, see mayEditGroup.
+func (tx *Tx) ownGroup() (string, []any) {
+	if tx.actor.Kind == access.Directory {
+		return " AND g.directory_id = ?", []any{tx.actor.ID}
+	}
+	return " AND g.directory_id IS NULL", nil
+}
+
+func (tx *Tx) insertMembers(g Group, ids []UserID) (int64, error) {
+	own, more := tx.ownGroup()
+	owned, manager := "", []any{}
+	if tx.actor.Kind == access.Directory {
+		owned, manager = " AND %s.directory_id = ?", []any{tx.actor.ID}
+	}
+	query := `INSERT INTO members (org_id, group_id, user_id, since)
+		SELECT u.org_id, g.id, u.id, {{as_int}} FROM users u JOIN groups g ON g.org_id = u.org_id AND g.id = {{as_id}}` + own
+	args := append([]any{tx.Now(), g.ID}, more...)
+	if len(ids) == 1 { // the usual case: the person is there, or nothing is inserted
+		query += " WHERE u.org_id = ? AND u.id = {{as_id}} AND u.status <> 'deleted'" + strings.Replace(owned, "%s", "u", 1)
+		args = append(append(args, tx.Org(), ids[0]), manager...)
+	} else {
+		list := jsonList(ids)
+		query += ` WHERE u.org_id = ? AND u.id {{in_ids}} AND u.status <> 'deleted'
+			AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id {{in_ids}} AND c.status <> 'deleted'` + strings.Replace(owned, "%s", "c", 1) + `) = {{as_int}}`
+		args = append(append(append(args, tx.Org(), list, tx.Org(), list), manager...), len(ids))
+	}
+	return tx.change(step{query + "{{lock_member}} ON CONFLICT (org_id, group_id, user_id) DO NOTHING", args}, []step{tx.epochStep(g.ID)},
 		Activity{Action: "group.member.add", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name, Detail: map[string]any{"users": someOf(ids), "count": len(ids)}})
 }
 
 func (tx *Tx) removeMembers(g Group, ids []UserID) (int64, error) {
-	head := step{`DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id {{in_ids}}
-		AND EXISTS (SELECT 1 FROM (SELECT g.id FROM groups g WHERE g.org_id = ? AND g.id = ?{{key_share}}) AS held)`,
-		[]any{tx.Org(), g.ID, jsonList(ids), tx.Org(), g.ID}}
+	own, more := tx.ownGroup()
+	these, list := "= {{as_id}}", any(ids[0])
+	if len(ids) > 1 {
+		these, list = "{{in_ids}}", jsonList(ids)
+	}
+	head := step{`DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id ` + these + `
+		AND EXISTS (SELECT 1 FROM (SELECT g.id FROM groups g WHERE g.org_id = ? AND g.id = ?` + own + `{{key_share}}) AS held)`,
+		append([]any{tx.Org(), g.ID, list, tx.Org(), g.ID}, more...)}
 	return tx.change(head, []step{tx.epochStep(g.ID)},
 		Activity{Action: "group.member.remove", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name, Detail: map[string]any{"users": someOf(ids), "count": len(ids)}})
 }

@@ -155,7 +155,7 @@ func (tx *Tx) MembersOf(groups []GroupID, names bool, each func(GroupID, Member)
 		Group GroupID `db:"group_id"`
 		Member
 	}
-	query := "SELECT m.group_id, m.user_id, '' AS display_name, m.since FROM members m"
+	query := "SELECT m.group_id, m.user_id FROM members m"
 	if names {
 		query = "SELECT m.group_id, m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id"
 	}
@@ -163,11 +163,15 @@ func (tx *Tx) MembersOf(groups []GroupID, names bool, each func(GroupID, Member)
 		AND (m.group_id, m.user_id) > ({{as_id}}, {{as_id}}) ORDER BY m.group_id, m.user_id LIMIT ?`
 	last := row{Group: noID, Member: Member{ID: noID}}
 	page := make([]row, 0, 64)
+	var r row // one for all rows, and one list of where to scan to
+	dest := []any{&r.Group, &r.ID, &r.Name, &r.Since}
+	if !names {
+		dest = dest[:2]
+	}
 	for {
 		page = page[:0]
 		err := tx.query(query, []any{tx.Org(), jsonList(groups), last.Group, last.ID, membersPage}, func(rows *sqlx.Rows) error {
-			var r row
-			err := rows.Scan(&r.Group, &r.ID, &r.Name, &r.Since)
+			err := rows.Scan(dest...)
 			page = append(page, r)
 			return err
 		})

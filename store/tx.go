@@ -322,33 +322,41 @@ func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
 	if tx.changes++; tx.mode == modeCommand && tx.changes > 1 {
 		return 0, errors.New("a second change inside Command: " + firstLine(head.sql))
 	}
-	row, err := tx.activityArgs(&act)
+	record, err := tx.activityStep(&act)
 	if err != nil {
 		return 0, err
 	}
 	if !tx.db.d.oneStmt {
-		n, err := tx.changeInSteps(head, append(steps, step{insertActivity, row}))
+		n, err := tx.changeInSteps(head, append(steps, record))
+		if n > 0 && err == nil && act.unnamed() {
+			err = tx.Get(&act.TargetName, "SELECT name FROM groups WHERE org_id = ? AND id = ?", tx.Org(), act.TargetID)
+		}
 		if n > 0 && err == nil {
 			tx.tell(act)
 		}
 		return n, err
 	}
+	record.sql += " RETURNING target_name"
 	var text strings.Builder
 	text.WriteString("WITH head AS (" + head.sql + " RETURNING 1)")
 	args := append([]any{}, head.args...)
-	for i, s := range append(steps, step{insertActivity, row}) {
+	for i, s := range append(steps, record) {
 		fmt.Fprintf(&text, ", s%d AS (%s)", i, s.sql)
 		args = append(args, s.args...)
 	}
-	text.WriteString(" SELECT count(*) FROM head")
-	var n int64
-	if err := tx.Get(&n, text.String(), args...); err != nil {
+	fmt.Fprintf(&text, " SELECT count(*) AS n, COALESCE((SELECT target_name FROM s%d), '') AS name FROM head", len(steps))
+	var done struct {
+		N    int64  `db:"n"`
+		Name string `db:"name"`
+	}
+	if err := tx.Get(&done, text.String(), args...); err != nil {
 		return 0, err
 	}
-	if n > 0 {
+	if done.N > 0 {
+		act.TargetName = done.Name
 		tx.tell(act)
 	}
-	return n, nil
+	return done.N, nil
 }
 
 func (tx *Tx) changeInSteps(head step, steps []step) (int64, error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -18,6 +19,9 @@ const (
 	maxNodes     = 1 << 20 // values in one body; a member is two to four of them
 )
 
+// copyBuffers spare each request the 32 KB that io.Copy takes.
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // decodeObject reads one JSON object and nothing after it. Numbers stay
 // json.Number. Refused with invalidSyntax: anything that encoding/json would
 // repair in silence (broken UTF-8, lone surrogates, the last of two equal names),
@@ -28,7 +32,9 @@ const (
 // see duplicate names, costs three times as much per request.
 func decodeObject(body io.Reader) (map[string]any, error) {
 	var text strings.Builder // the strings of the result share this one copy
-	if _, err := io.Copy(&text, body); err != nil {
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	if _, err := io.CopyBuffer(&text, body, buf[:]); err != nil {
 		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 			return nil, err
 		}

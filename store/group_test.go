@@ -51,6 +51,27 @@ func membersOf(t *testing.T, db *store.DB, actor access.Actor, id store.GroupID)
 	return got
 }
 
+func TestNobodyIsNoChangeOfMembers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, admin := storetest.Org(t, db, "acme")
+		dir := okta(org, newDirectory(t, db, admin, "Okta"))
+		g := newGroup(t, db, dir, "Eng", newUser(t, db, dir, "ann@example.com").ID)
+		for name, f := range map[string]func(*store.Tx, store.GroupID, []store.UserID) (bool, error){"add": (*store.Tx).AddMembers, "remove": (*store.Tx).RemoveMembers} {
+			if err := db.Command(ctx, dir, func(tx *store.Tx) error {
+				if changed, err := f(tx, g.ID, nil); changed || err != nil {
+					t.Errorf("%s nobody: changed %v, %v", name, changed, err)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(membersOf(t, db, dir, g.ID)) != 1 {
+			t.Error("the members changed")
+		}
+	})
+}
+
 func TestMembersChangeAsASet(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		org, admin := storetest.Org(t, db, "acme")

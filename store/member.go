@@ -107,7 +107,7 @@ func (tx *Tx) addMembers(g Group, ids []UserID) (int64, error) {
 // it when the group is the actor's and all of them can be members. It tells
 // whether anything changed; if not, UpdateGroup knows why. Fit for Command.
 func (tx *Tx) AddMembers(id GroupID, ids []UserID) (bool, error) {
-	if err := tx.Require(access.EditGroups); err != nil {
+	if err := tx.Require(access.EditGroups); err != nil || len(ids) == 0 {
 		return false, err
 	}
 	n, err := tx.insertMembers(Group{ID: id}, distinct(ids))
@@ -116,7 +116,7 @@ func (tx *Tx) AddMembers(id GroupID, ids []UserID) (bool, error) {
 
 // RemoveMembers is AddMembers for the end of a membership.
 func (tx *Tx) RemoveMembers(id GroupID, ids []UserID) (bool, error) {
-	if err := tx.Require(access.EditGroups); err != nil {
+	if err := tx.Require(access.EditGroups); err != nil || len(ids) == 0 {
 		return false, err
 	}
 	n, err := tx.removeMembers(Group{ID: id}, distinct(ids))

@@ -16,15 +16,10 @@ type BindOptions struct {
 	Beside  *Compiled // the other resource type, whose attributes are taken for missing here; nil: they are unknown
 }
 
-// BindUsers turns a filter on users into a condition of the store that means what
-// Match means. Errors are invalidFilter.
-func BindUsers(e filter.Expression, opt BindOptions) (store.Cond, error) {
-	return binder{UserSchema(), opt, "/Users/"}.filter(e)
-}
-
-// BindGroups is BindUsers for groups.
-func BindGroups(e filter.Expression, opt BindOptions) (store.Cond, error) {
-	return binder{GroupSchema(), opt, "/Groups/"}.filter(e)
+// Bind turns a filter on the resources of c into a condition of the store that
+// means what Match means. Errors are invalidFilter.
+func Bind(e filter.Expression, c *Compiled, opt BindOptions) (store.Cond, error) {
+	return binder{c, opt, "/" + c.Name + "s/"}.filter(e)
 }
 
 type binder struct {

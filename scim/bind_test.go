@@ -143,10 +143,10 @@ func (w *world) read() {
 			return err
 		}
 		for _, u := range users {
-			w.users = append(w.users, w.decode(appendUser(nil, u, groups[u.ID], testBase, Projection{})))
+			w.users = append(w.users, w.decode(appendUser(nil, UserSchema(), u, groups[u.ID], testBase, Projection{})))
 		}
 		_, err = tx.EachGroup(store.Query{Limit: 1000}, func(g store.Group) error {
-			buf := append(openGroup(nil, g, testBase, Projection{}), `,"members":[`...)
+			buf := append(openGroup(nil, GroupSchema(), g, testBase, Projection{}), `,"members":[`...)
 			form := newMemberForm(testBase, Projection{})
 			form.display = true
 			err := tx.Members(g.ID, true, func(m store.Member) error {
@@ -199,11 +199,7 @@ func (w *world) found(text string, c *Compiled) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	bind := BindUsers
-	if c == GroupSchema() {
-		bind = BindGroups
-	}
-	where, err := bind(e, BindOptions{Lenient: true, Base: testBase})
+	where, err := Bind(e, c, BindOptions{Lenient: true, Base: testBase})
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,8 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 // resourceTypes is GET /ResourceTypes and /ResourceTypes/{name}.
 func (h *handler) resourceTypes(w http.ResponseWriter, r *http.Request, id string) error {
 	var all []map[string]any
-	for _, c := range []*Compiled{UserSchema(), GroupSchema()} {
+	d := from(r.Context())
+	for _, c := range []*Compiled{d.users, d.groups} {
 		extensions := []any{}
 		for _, urn := range c.URNs()[1:] {
 			extensions = append(extensions, map[string]any{"schema": urn, "required": false})
@@ -67,12 +68,13 @@ func (h *handler) resourceTypes(w http.ResponseWriter, r *http.Request, id strin
 // schemas is GET /Schemas and /Schemas/{urn}.
 func (h *handler) schemas(w http.ResponseWriter, r *http.Request, id string) error {
 	var all []map[string]any
-	for _, s := range servedSchemas() {
+	d := from(r.Context())
+	for _, s := range slices.Concat(d.users.Schemas(), d.groups.Schemas(), discoverySchemas()) {
 		m := s.ToMap()
 		if m["description"] == "" {
 			delete(m, "description")
 		}
-		if s.ID == userURN && from(r.Context()).quirks.PasswordHandling == rejectIt {
+		if s.ID == userURN && d.quirks.PasswordHandling == rejectIt {
 			withoutPassword(m) // what is refused is not offered
 		}
 		all = append(all, m)
@@ -85,12 +87,9 @@ func withoutPassword(user map[string]any) {
 	user["attributes"] = slices.DeleteFunc(slices.Clone(list), func(a map[string]any) bool { return a["name"] == "password" })
 }
 
-// servedSchemas are the schemas of the resources, and of the discovery resources.
-var servedSchemas = sync.OnceValue(func() []schema.Schema {
-	var all []schema.Schema
-	all = append(all, UserSchema().Schemas()...)
-	all = append(all, GroupSchema().Schemas()...)
-	return append(all, configSchema(), schema.ResourceTypeSchema(), schema.Definition())
+// discoverySchemas are the schemas of the discovery resources themselves.
+var discoverySchemas = sync.OnceValue(func() []schema.Schema {
+	return []schema.Schema{configSchema(), schema.ResourceTypeSchema(), schema.Definition()}
 })
 
 // discover answers with one of the resources by id, or with all of them.

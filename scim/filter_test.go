@@ -354,8 +354,8 @@ func FuzzFilter(f *testing.F) {
 				t.Fatalf("%q is read as %s, which is read as %s, %v", in, text, print(again), err)
 			}
 			Match(e, map[string]any{"userName": "x"}, UserSchema())
-			BindUsers(e, BindOptions{})
-			BindGroups(e, BindOptions{Lenient: true})
+			Bind(e, UserSchema(), BindOptions{})
+			Bind(e, GroupSchema(), BindOptions{Lenient: true})
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 // createGroup is POST /Groups (RFC 7644 §3.3).
 func (h *handler) createGroup(w http.ResponseWriter, r *http.Request) error {
-	p, err := projectionOf(r, GroupSchema())
+	p, err := projectionOf(r, from(r.Context()).groups)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (d dirctx) makeGroup(tx *store.Tx, in store.NewGroup) (g store.Group, err e
 
 // getGroup is GET /Groups/{id} (RFC 7644 §3.4.1). The members are streamed.
 func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, id string) error {
-	p, err := projectionOf(r, GroupSchema())
+	p, err := projectionOf(r, from(r.Context()).groups)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, id string) er
 
 // putGroup is PUT /Groups/{id} (RFC 7644 §3.5.1).
 func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, id string) error {
-	p, err := projectionOf(r, GroupSchema())
+	p, err := projectionOf(r, from(r.Context()).groups)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (h *handler) replaceGroup(ctx context.Context, t wanted, body map[string]an
 // patchGroup is PATCH /Groups/{id} (RFC 7644 §3.5.2). It answers 204, which Entra
 // ID prefers and which spares it a list of all members.
 func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) error {
-	p, err := projectionOf(r, GroupSchema())
+	p, err := projectionOf(r, from(r.Context()).groups)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 		return err
 	}
 	d := from(r.Context())
-	plan, err := normalizer{GroupSchema(), d.quirks}.compile(body)
+	plan, err := d.normalizer(resourceGroup).compile(body)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (h *handler) quickMembers(ctx context.Context, id string, p *plan) (done bo
 }
 
 func (h *handler) alterGroup(ctx context.Context, t wanted, body map[string]any) (store.Group, error) {
-	plan, err := normalizer{GroupSchema(), from(ctx).quirks}.compile(body)
+	plan, err := from(ctx).normalizer(resourceGroup).compile(body)
 	if err != nil {
 		return store.Group{}, err
 	}
@@ -294,7 +294,7 @@ func known(tx *store.Tx, q Quirks, ids []store.UserID) ([]store.UserID, error) {
 // readGroup reads a whole group: the document as store keeps it, and the members
 // apart, which are rows and may be a hundred thousand.
 func (d dirctx) readGroup(body map[string]any) (store.Doc, []store.UserID, error) {
-	n := normalizer{GroupSchema(), d.quirks}
+	n := d.normalizer(resourceGroup)
 	name, raw := anyCase(body, "members")
 	delete(body, name)
 	members, err := memberIDs(n, raw)

@@ -102,11 +102,7 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 			opt.Beside = kinds[1-i]
 		}
 		if e != nil {
-			bind := BindUsers
-			if c == GroupSchema() {
-				bind = BindGroups
-			}
-			if p.where, err = bind(e, opt); err != nil {
+			if p.where, err = Bind(e, c, opt); err != nil {
 				return nil, err
 			}
 		}
@@ -129,7 +125,7 @@ func (l *list) run(tx *store.Tx) error {
 		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: !l.silent, Brief: true}
 		q = l.pages.narrow(q, i)
 		read := l.users
-		if p.c == GroupSchema() {
+		if p.c.Name == resourceGroup {
 			read = l.groups
 		}
 		total, err := read(tx, i, q)
@@ -158,7 +154,7 @@ func (l *list) users(tx *store.Tx, part int, q store.Query) (int, error) {
 		}
 		for _, u := range users {
 			l.next()
-			l.buf = appendUser(l.buf, u, groups[u.ID], l.base, p.p)
+			l.buf = appendUser(l.buf, p.c, u, groups[u.ID], l.base, p.p)
 			if err := l.more(); err != nil {
 				return err
 			}
@@ -193,7 +189,7 @@ func (l *list) groups(tx *store.Tx, part int, q store.Query) (int, error) {
 	p := l.parts[part]
 	var groups []store.Group
 	flush := func() error {
-		err := l.withMembers(tx, groups, p.p)
+		err := l.withMembers(tx, groups, p)
 		groups = groups[:0]
 		return err
 	}
@@ -257,11 +253,12 @@ func (l *list) next() {
 }
 
 // withMembers writes groups and their members, who come sorted by group.
-func (l *list) withMembers(tx *store.Tx, groups []store.Group, p Projection) error {
+func (l *list) withMembers(tx *store.Tx, groups []store.Group, part part) error {
+	p := part.p
 	if len(groups) == 0 || !p.Wants("members") {
 		for _, g := range groups {
 			l.next()
-			l.buf = append(openGroup(l.buf, g, l.base, p), '}')
+			l.buf = append(openGroup(l.buf, part.c, g, l.base, p), '}')
 		}
 		return l.more()
 	}
@@ -276,7 +273,7 @@ func (l *list) withMembers(tx *store.Tx, groups []store.Group, p Projection) err
 			l.buf = append(l.buf, `]}`...)
 		}
 		l.next()
-		l.buf = append(openGroup(l.buf, groups[opened], l.base, p), `,"members":[`...)
+		l.buf = append(openGroup(l.buf, part.c, groups[opened], l.base, p), `,"members":[`...)
 		opened, members = opened+1, 0
 	}
 	err := tx.MembersOf(ids, form.display, func(id store.GroupID, m store.Member) error {

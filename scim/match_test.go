@@ -148,7 +148,7 @@ func TestFiltersThatMakeNoSense(t *testing.T) {
 			t.Errorf("%s: %v", in, err)
 			continue
 		}
-		_, err = BindUsers(e, BindOptions{})
+		_, err = Bind(e, UserSchema(), BindOptions{})
 		refusal, ok := errors.AsType[scimerr.ScimError](err)
 		if !ok || refusal.ScimType != scimerr.ScimTypeInvalidFilter || !strings.Contains(refusal.Detail, want) {
 			t.Errorf("%.60s: %v; want invalidFilter with %q", in, err, want)

@@ -14,8 +14,8 @@ import (
 // a projection decodes.
 
 // appendUser appends one user to buf.
-func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, p Projection) []byte {
-	r := resource{c: UserSchema(), id: string(u.ID), base: base, doc: u.Doc,
+func appendUser(buf []byte, c *Compiled, u store.User, groups []store.GroupRef, base string, p Projection) []byte {
+	r := resource{c: c, id: string(u.ID), base: base, doc: u.Doc,
 		version: strconv.FormatInt(u.Version, 10), created: u.CreatedAt, changed: u.UpdatedAt}
 	active := u.Status != store.Deactivated
 	if p.whole() {
@@ -37,8 +37,8 @@ func appendUser(buf []byte, u store.User, groups []store.GroupRef, base string, 
 
 // openGroup appends one group without its closing brace, which comes after the
 // members, if they are wanted.
-func openGroup(buf []byte, g store.Group, base string, p Projection) []byte {
-	r := resource{c: GroupSchema(), id: string(g.ID), base: base, doc: g.Doc,
+func openGroup(buf []byte, c *Compiled, g store.Group, base string, p Projection) []byte {
+	r := resource{c: c, id: string(g.ID), base: base, doc: g.Doc,
 		version: g.ETagVersion(), created: g.CreatedAt, changed: g.UpdatedAt}
 	if p.whole() {
 		return r.open(buf)
@@ -139,7 +139,7 @@ func newMemberForm(base string, p Projection) memberForm {
 	if p.All() {
 		return f
 	}
-	a, _ := GroupSchema().Find("", "members", "")
+	a, _ := p.c.Find("", "members", "")
 	f.value, f.ref, f.kind = p.sub(a.subOf("value")), p.sub(a.subOf("$ref")), p.sub(a.subOf("type"))
 	f.display = p.Names("members", "display")
 	return f
@@ -231,7 +231,7 @@ func (s *stream) end(err error) error {
 func (h *handler) streamGroup(w http.ResponseWriter, r *http.Request, code int, g store.Group, p Projection) error {
 	d := from(r.Context())
 	s := &stream{w: w, code: code}
-	s.buf = openGroup(s.buf, g, d.base, p)
+	s.buf = openGroup(s.buf, d.groups, g, d.base, p)
 	var err error
 	if p.Wants("members") {
 		form := newMemberForm(d.base, p)

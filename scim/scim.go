@@ -107,8 +107,21 @@ func BaseURL(publicURL string, id store.DirectoryID) string {
 type dirctx struct {
 	directory store.Directory
 	quirks    Quirks
+	users     *Compiled // what a User has in this organization
+	groups    *Compiled
 	actor     access.Actor
 	base      string // base URL, without a slash at its end
+}
+
+// The resource types.
+const (
+	resourceUser  = "User"
+	resourceGroup = "Group"
+)
+
+// normalizer reads documents of a resource type for this directory.
+func (d dirctx) normalizer(of string) normalizer {
+	return normalizer{choose(of == resourceUser, d.users, d.groups), d.quirks}
 }
 
 type ctxKey struct{}
@@ -195,6 +208,7 @@ func segments(r *http.Request) []string {
 // route finds the methods of an endpoint. Endpoint names have their exact case
 // (RFC 7644 §3.2).
 func (h *handler) route(r *http.Request) (map[string]call, error) {
+	d := from(r.Context())
 	s := segments(r)
 	id := ""
 	if len(s) == 2 {
@@ -210,22 +224,22 @@ func (h *handler) route(r *http.Request) (map[string]call, error) {
 		}
 		return map[string]call{"GET": refuse, "POST": refuse, "PUT": refuse, "PATCH": refuse, "DELETE": refuse}
 	}
-	if kinds := searched(s); kinds != nil {
+	if kinds := d.searched(s); kinds != nil {
 		return map[string]call{http.MethodPost: h.search(kinds...)}, nil
 	}
 	if len(s) == 0 {
-		return get(h.listing(UserSchema(), GroupSchema())), nil
+		return get(h.listing(d.users, d.groups)), nil
 	}
 	if len(s) == 1 || len(s) == 2 && s[0] != "ServiceProviderConfig" {
 		switch s[0] {
 		case "Users":
 			if id == "" {
-				return map[string]call{"GET": h.listing(UserSchema()), "POST": h.createUser}, nil
+				return map[string]call{"GET": h.listing(d.users), "POST": h.createUser}, nil
 			}
 			return map[string]call{"GET": with(h.getUser), "PUT": with(h.putUser), "PATCH": with(h.patchUser), "DELETE": with(h.deleteUser)}, nil
 		case "Groups":
 			if id == "" {
-				return map[string]call{"GET": h.listing(GroupSchema()), "POST": h.createGroup}, nil
+				return map[string]call{"GET": h.listing(d.groups), "POST": h.createGroup}, nil
 			}
 			return map[string]call{"GET": with(h.getGroup), "PUT": with(h.putGroup), "PATCH": with(h.patchGroup), "DELETE": with(h.deleteGroup)}, nil
 		case "ServiceProviderConfig":

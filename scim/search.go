@@ -15,14 +15,14 @@ const maxSearchBody = 256 << 10
 
 // searched are the resource types that a path to /.search is about, nil for
 // another path. From the root it is about all of them.
-func searched(path []string) []*Compiled {
+func (d dirctx) searched(path []string) []*Compiled {
 	switch strings.Join(path, "/") {
 	case ".search":
-		return []*Compiled{UserSchema(), GroupSchema()}
+		return []*Compiled{d.users, d.groups}
 	case "Users/.search":
-		return []*Compiled{UserSchema()}
+		return []*Compiled{d.users}
 	case "Groups/.search":
-		return []*Compiled{GroupSchema()}
+		return []*Compiled{d.groups}
 	}
 	return nil
 }

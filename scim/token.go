@@ -77,7 +77,7 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 	if now > row.LastUsedAt.Add(time.Minute) {
 		h.used(ctx, actor, hash)
 	}
-	return dirctx{directory: s.directory, quirks: s.quirks, actor: actor, base: BaseURL(h.opt.PublicURL, s.directory.ID)}, nil
+	return dirctx{directory: s.directory, quirks: s.quirks, users: s.users, groups: s.groups, actor: actor, base: BaseURL(h.opt.PublicURL, s.directory.ID)}, nil
 }
 
 // settings are a directory's row and switches, remembered for a moment: they say
@@ -86,6 +86,8 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 type settings struct {
 	directory store.Directory
 	quirks    Quirks
+	users     *Compiled
+	groups    *Compiled
 	until     time.Time
 }
 
@@ -105,7 +107,7 @@ func (h *handler) settingsOf(ctx context.Context, id store.DirectoryID) (setting
 	if err != nil {
 		return settings{}, err
 	}
-	s := settings{directory: d, quirks: q, until: h.db.Now().Add(settingsFor)}
+	s := settings{directory: d, quirks: q, users: UserSchema(), groups: GroupSchema(), until: h.db.Now().Add(settingsFor)}
 	h.known.Store(id, s)
 	return s, nil
 }

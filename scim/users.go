@@ -11,7 +11,7 @@ import (
 
 // createUser is POST /Users (RFC 7644 §3.3).
 func (h *handler) createUser(w http.ResponseWriter, r *http.Request) error {
-	p, err := projectionOf(r, UserSchema())
+	p, err := projectionOf(r, from(r.Context()).users)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (d dirctx) newUser(body map[string]any) (store.NewUser, error) {
 
 // getUser is GET /Users/{id} (RFC 7644 §3.4.1).
 func (h *handler) getUser(w http.ResponseWriter, r *http.Request, id string) error {
-	p, err := projectionOf(r, UserSchema())
+	p, err := projectionOf(r, from(r.Context()).users)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, id string) err
 
 // putUser is PUT /Users/{id} (RFC 7644 §3.5.1).
 func (h *handler) putUser(w http.ResponseWriter, r *http.Request, id string) error {
-	p, err := projectionOf(r, UserSchema())
+	p, err := projectionOf(r, from(r.Context()).users)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (h *handler) replaceUser(ctx context.Context, t wanted, body map[string]any
 
 // patchUser is PATCH /Users/{id} (RFC 7644 §3.5.2).
 func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) error {
-	p, err := projectionOf(r, UserSchema())
+	p, err := projectionOf(r, from(r.Context()).users)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 }
 
 func (h *handler) alterUser(ctx context.Context, t wanted, body map[string]any) (store.User, []store.GroupRef, error) {
-	plan, err := normalizer{UserSchema(), from(ctx).quirks}.compile(body)
+	plan, err := from(ctx).normalizer(resourceUser).compile(body)
 	if err != nil {
 		return store.User{}, nil, err
 	}
@@ -212,7 +212,7 @@ func groupsOf(tx *store.Tx, u store.User, asked bool) ([]store.GroupRef, error) 
 
 // readUser reads a whole user: the document as store keeps it, and active apart.
 func (d dirctx) readUser(body map[string]any) (store.Doc, *bool, error) {
-	attrs, err := normalizer{UserSchema(), d.quirks}.resource(body)
+	attrs, err := d.normalizer(resourceUser).resource(body)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -253,8 +253,8 @@ func userTag(u store.User) string { return etag(strconv.FormatInt(u.Version, 10)
 
 // showUser answers with one user.
 func showUser(w http.ResponseWriter, r *http.Request, code int, u store.User, groups []store.GroupRef, p Projection) error {
-	base := from(r.Context()).base
-	at := base + "/Users/" + string(u.ID)
+	d := from(r.Context())
+	at := d.base + "/Users/" + string(u.ID)
 	head := w.Header()
 	head.Set("ETag", userTag(u))
 	head.Set("Content-Location", at)
@@ -267,7 +267,7 @@ func showUser(w http.ResponseWriter, r *http.Request, code int, u store.User, gr
 			return nil
 		}
 	}
-	return send(w, code, appendUser(nil, u, groups, base, p))
+	return send(w, code, appendUser(nil, d.users, u, groups, d.base, p))
 }
 
 func showNothing(w http.ResponseWriter, tag string) error {

@@ -14,7 +14,7 @@ import (
 // declared is a route for browsers, as the source declares it.
 type declared struct{ guard, method, path string }
 
-var declaration = regexp.MustCompile(`\bm\.(Public|Member|Console)\((?:access\.[A-Za-z]+, )?"([A-Z]+) ([^"]+)"`)
+var declaration = regexp.MustCompile(`\bm\.(Public|Member|Console|API)\((?:access\.[A-Za-z]+, )?"([A-Z]+) ([^"]+)"`)
 
 // browserRoutes reads them from the source, so that a new one is looked at too.
 func browserRoutes(t *testing.T) (routes []declared) {
@@ -97,7 +97,12 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 				}
 			}
 		}
-		if route.guard != "Public" {
+		switch {
+		case strings.HasPrefix(at, "/api/") && route.guard != "Public":
+			if res := send(stranger, route.method, at); res.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s %s by nobody: %d, want 401", route.method, at, res.StatusCode)
+			}
+		case route.guard != "Public":
 			if res := send(stranger, route.method, at); res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(res.Header.Get("Location"), "/login") {
 				t.Errorf("%s %s by nobody: %d to %q, want the sign-in", route.method, at, res.StatusCode, res.Header.Get("Location"))
 			}

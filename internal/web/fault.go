@@ -3,6 +3,8 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -114,4 +116,30 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 	w.WriteHeader(status)
 	_, err = w.Write(append(b, '\n'))
 	return err
+}
+
+// ReadJSON reads the body of an API request into v, a pointer to a struct. A field
+// that the struct does not have is refused, so that nobody thinks it was understood.
+// Faults: Invalid.
+func ReadJSON(r *http.Request, v any) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return fault.Invalid.Say("Send the body as JSON, with Content-Type: application/json.")
+	}
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err = d.Decode(v)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			return fault.Invalid.Say("Something follows the JSON object in the body. Send one object.")
+		}
+		return nil
+	}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return err
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fault.Invalid.On(wrong.Field, "%s cannot be a %s. docs/api.md says what it is.", wrong.Field, wrong.Value)
+	}
+	return fault.Invalid.Wrap(err, "The body cannot be read: want one JSON object with the fields that docs/api.md names.")
 }

@@ -8,6 +8,7 @@
 //	m.Public("GET /login", h)                                   anybody; foreign sites may not post
 //	m.Member("GET /account", h)                                 signed in, else to /login
 //	m.Console(access.ViewUsers, "GET /console/{org}/users", h)  the right organization and permission
+//	m.API(access.Configure, "GET /api/v1/directories", h)       programs with a key, and browsers that are signed in
 //	m.Machine("POST /sso/saml/{connection}/acs", h)             outside cookies; guards itself
 //
 // There is no route without one of these. The package knows neither sessions
@@ -136,6 +137,28 @@ func (m *Mux) Console(p access.Permission, pattern string, h Handler) {
 	})
 }
 
+// API mounts an endpoint of the REST API about one organization: that of the key
+// or the session. An operator, who belongs to none, says which in ?org=SLUG. The
+// actor needs p there. Refusals are problem JSON.
+func (m *Mux) API(p access.Permission, pattern string, h Handler) {
+	if !strings.Contains(pattern, " /api/") {
+		panic("web: API route outside /api: " + pattern)
+	}
+	m.mount(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		if err := m.browser(r); err != nil {
+			return err
+		}
+		s := stateOf(r)
+		if err := s.signedIn(r); err != nil {
+			return err
+		}
+		if err := s.enterAPI(r, p); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
 // Machine mounts an endpoint for programs and for posts from foreign sites
 // (SAML): no cookies, no cross-origin check, no body limit. The handler does
 // its own authentication and limits.
@@ -162,6 +185,31 @@ func (s *state) enter(r *http.Request, p access.Permission) error {
 	s.org = Org{ID: id, Slug: slug, Name: name}
 	if !s.actor.May(p) {
 		return fault.Denied.Say("Your role does not allow this page. Ask an administrator of %s for the permission %q.", name, string(p))
+	}
+	return nil
+}
+
+// enterAPI is enter for the organization that no path names.
+func (s *state) enterAPI(r *http.Request, p access.Permission) error {
+	slug := r.URL.Query().Get("org")
+	switch {
+	case slug != "":
+		id, name, err := s.mux.opts.Org(r.Context(), slug)
+		if fault.Is(err, fault.NotFound) || err == nil && id != s.actor.Org && !s.actor.Operator {
+			return fault.NotFound.On("org", "There is no organization %.64q here, or the key does not belong to it.", slug)
+		}
+		if err != nil {
+			return err
+		}
+		s.actor = s.actor.In(id)
+		s.org = Org{ID: id, Slug: slug, Name: name}
+	case s.actor.Org == "":
+		return fault.Invalid.On("org", "An operator says which organization is meant: add ?org=SLUG to the address.")
+	default:
+		s.org = Org{ID: s.actor.Org}
+	}
+	if !s.actor.May(p) {
+		return fault.Denied.Say("The role does not allow this: it needs the permission %q.", string(p))
 	}
 	return nil
 }

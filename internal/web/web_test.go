@@ -36,6 +36,7 @@ var actors = map[string]access.Actor{
 	"admin":    {Kind: access.Person, Org: "1", ID: "u1", Name: "Ada", Roles: []string{access.Admin}},
 	"agent":    {Kind: access.Person, Org: "1", ID: "u2", Name: "Bo", Roles: []string{access.Agent}},
 	"operator": {Kind: access.Person, Org: "2", ID: "u3", Name: "Cy", Operator: true},
+	"key":      {Kind: access.Key, ID: "k1", Name: "Ops", Operator: true}, // an operator's, of no organization
 }
 
 func newMux(t *testing.T, change func(*web.Options)) *web.Mux {
@@ -142,6 +143,8 @@ func TestGuards(t *testing.T) {
 	m.Member("GET /api/mine", ok)
 	m.Console(access.ViewUsers, "GET /console/{org}/users", ok)
 	m.Machine("POST /machine", ok)
+	m.API(access.ViewUsers, "GET /api/v1/users", ok)
+	m.API(access.ViewUsers, "POST /api/v1/users", ok)
 	foreign := []string{"Sec-Fetch-Site", "cross-site"}
 	for _, c := range []struct {
 		name, method, path, who string
@@ -165,6 +168,15 @@ func TestGuards(t *testing.T) {
 		{"console, other org", "GET", "/console/globex/users", "admin", nil, 404, "", ""},
 		{"console, operator is moved", "GET", "/console/acme/users", "operator", nil, 200, "", `"org":"1"`},
 		{"console, no such org", "GET", "/console/nope/users", "operator", nil, 404, "", ""},
+		{"api, nobody", "GET", "/api/v1/users", "", nil, 401, "", "Please sign in"},
+		{"api, admin", "GET", "/api/v1/users", "admin", nil, 200, "", `"org":"1"`},
+		{"api, admin names the own org", "GET", "/api/v1/users?org=acme", "admin", nil, 200, "", `"org":"1"`},
+		{"api, agent", "GET", "/api/v1/users", "agent", nil, 403, "", "users.view"},
+		{"api, other org", "GET", "/api/v1/users?org=globex", "admin", nil, 404, "", "does not belong"},
+		{"api, no such org", "GET", "/api/v1/users?org=nope", "admin", nil, 404, "", "does not belong"},
+		{"api, operator's key must say where", "GET", "/api/v1/users", "key", nil, 400, "", `"field":"org"`},
+		{"api, operator's key is moved", "GET", "/api/v1/users?org=globex", "key", nil, 200, "", `"org":"2"`},
+		{"api, foreign form", "POST", "/api/v1/users", "admin", foreign, 403, "", ""},
 		{"machine takes foreign posts, knows nobody", "POST", "/machine", "admin", foreign, 200, "", `"id":""`},
 		{"no such page", "GET", "/nope", "", nil, 404, "", "<h1>"},
 		{"nul in the path", "GET", "/console/%00/users", "admin", nil, 404, "", ""},
@@ -449,4 +461,25 @@ func FuzzLocal(f *testing.F) {
 			t.Fatalf("Local(%q) = %q leads away", next, got)
 		}
 	})
+}
+
+func TestReadJSON(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind, body string
+		want       fault.Kind
+	}{
+		{"application/json", `{"name":"x"}`, 0}, {"application/json; charset=utf-8", ` {} `, 0},
+		{"", `{}`, fault.Invalid}, {"text/plain", `{}`, fault.Invalid}, {"application/json", ``, fault.Invalid}, {"application/json", `{"nam":"x"}`, fault.Invalid},
+		{"application/json", `{"name":7}`, fault.Invalid}, {"application/json", `{} {}`, fault.Invalid}, {"application/json", `[]`, fault.Invalid},
+		{"application/json", `{"name":"x"`, fault.Invalid},
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.kind)
+		var v struct{ Name string }
+		err := web.ReadJSON(r, &v)
+		if (c.want == 0) != (err == nil) || err != nil && !fault.Is(err, c.want) {
+			t.Errorf("%s %s: %v", c.kind, c.body, err)
+		}
+	}
 }

@@ -66,6 +66,9 @@ const (
 	ignoreIt = "ignore"
 	rejectIt = "reject"
 
+	modeCompat = "compat"
+	modeStrict = "strict"
+
 	answerAuto  = "auto"
 	answerWith  = "200"
 	answerEmpty = "204"
@@ -87,22 +90,15 @@ var strict = Quirks{
 	DeleteMeans: deleteDeletes, PasswordHandling: rejectIt, GroupDisplayNameUnique: true,
 }
 
-// presets take away from compat what a vendor is known not to need. Vendors that
-// are not listed get compat as it is, Entra ID first: most of it is for Entra ID.
-var presets = map[string]func(*Quirks){
-	// Okta sends real JSON types and quoted filters
-	// (developer.okta.com, SCIM 2.0 protocol reference); its passwords are ignored.
-	"okta": func(q *Quirks) { q.UnquotedFilterValues = false },
-}
-
 // presetOf is where a directory of this vendor and mode starts.
 func presetOf(vendor, mode string) Quirks {
-	if mode == "strict" {
+	if mode == modeStrict {
 		return strict
 	}
 	q := compat
-	if adjust := presets[strings.ToLower(vendor)]; adjust != nil {
-		adjust(&q)
+	v, _ := VendorNamed(vendor)
+	for _, d := range v.Deviations {
+		d.set(&q)
 	}
 	return q
 }
@@ -119,18 +115,10 @@ func QuirksOf(vendor, mode string, own []byte) (Quirks, error) {
 	if err := d.Decode(&q); err != nil {
 		return q, fault.Invalid.On("quirks", "The directory's switches cannot be read: %v.", err)
 	}
-	for _, c := range []struct {
-		name, value string
-		allowed     []string
-	}{
-		{"unknownAttributes", q.UnknownAttributes, []string{ignoreIt, rejectIt}},
-		{"unknownSchemas", q.UnknownSchemas, []string{ignoreIt, rejectIt}},
-		{"patchResponse", q.PatchResponse, []string{answerAuto, answerWith, answerEmpty}},
-		{"deleteMeans", q.DeleteMeans, []string{deleteDeletes, deleteDeactivates}},
-		{"passwordHandling", q.PasswordHandling, []string{ignoreIt, rejectIt}},
-	} {
-		if !slices.Contains(c.allowed, c.value) {
-			return q, fault.Invalid.On("quirks", "%s is %q; it can be %s.", c.name, c.value, strings.Join(c.allowed, ", "))
+	values := q.values()
+	for _, s := range switches {
+		if v := values[s.Name]; s.Values != nil && !slices.Contains(s.Values, v) {
+			return q, fault.Invalid.On("quirks", "%s is %q; it can be %s.", s.Name, v, strings.Join(s.Values, ", "))
 		}
 	}
 	if n := q.RequestsPerSecond; n != 0 && (n < minRate || n > maxRate) {

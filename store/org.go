@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -117,21 +119,47 @@ func (tx *Tx) Directory(id DirectoryID) (Directory, error) {
 	return d, tx.Get(&d, directoryColumns+" WHERE org_id = ? AND id = ?", tx.Org(), id)
 }
 
-// SetDirectoryQuirks replaces a directory's own switches, which package scim has
-// checked. Faults: Denied, NotFound.
-func (tx *Tx) SetDirectoryQuirks(id DirectoryID, quirks JSON) error {
+// UpdateDirectory changes vendor, mode and switches of a directory, as change, which
+// has checked them, leaves them. Nothing is recorded when they stay. Needs Write.
+// Faults: Denied, NotFound.
+func (tx *Tx) UpdateDirectory(id DirectoryID, change func(*Directory) error) (Directory, error) {
 	if err := tx.Require(access.Configure); err != nil {
-		return err
+		return Directory{}, err
 	}
-	d, err := tx.Directory(id)
-	if err != nil {
-		return err
+	var old Directory
+	if err := tx.Get(&old, directoryColumns+" WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), id); err != nil {
+		return old, err
 	}
-	if _, err := tx.Exec("UPDATE directories SET quirks = {{as_json}} WHERE org_id = ? AND id = ?", string(quirks), tx.Org(), id); err != nil {
-		return err
+	d := old
+	if err := change(&d); err != nil {
+		return old, err
 	}
-	return tx.Record(Activity{Action: "directory.update", TargetKind: "directory", TargetID: string(id), TargetName: d.Name,
-		Detail: map[string]any{"before": map[string]any{"quirks": string(d.Quirks)}, "after": map[string]any{"quirks": string(quirks)}}})
+	before, after := map[string]any{}, map[string]any{}
+	note := func(name, was, is string) {
+		if was != is {
+			before[name], after[name] = was, is
+		}
+	}
+	note("vendor", old.Vendor, d.Vendor)
+	note("mode", old.Mode, d.Mode)
+	if !sameJSON(old.Quirks, d.Quirks) {
+		note("quirks", string(old.Quirks), string(d.Quirks))
+	}
+	if len(after) == 0 {
+		return old, nil
+	}
+	if _, err := tx.Exec("UPDATE directories SET vendor = ?, mode = ?, quirks = {{as_json}} WHERE org_id = ? AND id = ?",
+		d.Vendor, d.Mode, string(d.Quirks), tx.Org(), id); err != nil {
+		return old, err
+	}
+	return d, tx.Record(Activity{Action: "directory.update", TargetKind: "directory", TargetID: string(id), TargetName: d.Name,
+		Detail: map[string]any{"before": before, "after": after}})
+}
+
+// sameJSON compares without regard to blanks, which PostgreSQL puts in.
+func sameJSON(a, b JSON) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // Directories lists the directories of this organization.

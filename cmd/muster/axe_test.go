@@ -238,6 +238,8 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.open(console + "/directories")
 	p.press("main tbody th a")
 	p.usable("directory")
+	p.press(`main .actions a[href$="/settings"]`)
+	p.usable("directory-settings")
 	p.open(console + "/connections")
 	p.press("main table a")
 	p.usable("connection")

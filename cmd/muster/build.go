@@ -133,22 +133,15 @@ func (s *system) banner() string {
 	return ""
 }
 
-// vendors of directories, as the console offers them.
-var vendors = []web.Option{
-	{Value: "okta", Label: "Okta"}, {Value: "entra", Label: "Microsoft Entra ID"}, {Value: "google", Label: "Google"},
-	{Value: "onelogin", Label: "OneLogin"}, {Value: "jumpcloud", Label: "JumpCloud"}, {Value: "ping", Label: "Ping Identity"},
-	{Value: "keycloak", Label: "Keycloak"}, {Value: "custom", Label: "Another one"},
-}
-
 // consoleOptions is what its pages know of the doors, which it may not import.
 func (s *system) consoleOptions(log *slog.Logger) console.Options {
 	return console.Options{
-		DB: s.db, Sessions: s.sessions, Log: log, Vendors: vendors,
+		DB: s.db, Sessions: s.sessions, Log: log, Vendors: directoryVendors(),
 		DirectoryURL: func(id store.DirectoryID) string { return scim.BaseURL(s.url, id) },
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})
 		},
-		Tokens: directoryTokens,
+		Tokens: directoryTokens, Settings: directorySettings,
 		Requests: func(tx *store.Tx, ids []store.DirectoryID) (map[store.DirectoryID]console.Requests, error) {
 			list, err := s.provisioning.States(tx, ids)
 			out := make(map[store.DirectoryID]console.Requests, len(list))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/conform"
+	"github.com/muster-id/muster/scim"
 	"github.com/muster-id/muster/sso"
 )
 
@@ -78,7 +79,8 @@ func command(ctx context.Context, args, env []string, stdout, stderr io.Writer) 
 	grammar := &cli{Plugins: kong.Plugins{flags}}
 	helped := false
 	parser, err := kong.New(grammar, kong.Name("muster"), kong.Description(about), kong.Writers(stdout, stderr),
-		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", "), "conform_vendors": strings.Join(conform.Vendors(), ", ")},
+		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", "), "conform_vendors": strings.Join(conform.Vendors(), ", "),
+			"directory_vendors": strings.Join(scim.VendorNames(), ", "), "directory_switches": scim.SwitchNames()},
 		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		return fmt.Errorf("command line: %w", err)

@@ -8,7 +8,7 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
-	/console/{org}/directories        directories.go, directory.go
+	/console/{org}/directories        directories.go, directory.go, settings.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
 the rules are store's. It owns no table. What other doors know (invitations,
@@ -49,6 +49,8 @@ type Options struct {
 	DirectoryURL func(store.DirectoryID) string
 	// Tokens are all there, or none: then directories have no page of their own.
 	Tokens DirectoryTokens
+	// Settings say how a directory's requests are understood. All there, or none.
+	Settings DirectorySettings
 	// Requests tells how the connections of these directories do. With it, each has a
 	// page .../directories/{directory}/log of another package.
 	Requests func(tx *store.Tx, directories []store.DirectoryID) (map[store.DirectoryID]Requests, error)
@@ -121,6 +123,11 @@ func (c *Console) Mount(m *web.Mux) {
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens", c.makeToken(c.createToken))
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/rotate", c.makeToken(c.rotateToken))
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/revoke", c.revokeToken)
+	}
+	if c.opt.Settings.Of != nil {
+		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/settings", c.settings)
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/settings", c.changeSettings)
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/settings/reset", c.resetSettings)
 	}
 }
 

@@ -72,6 +72,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 		},
 		DirectoryURL: func(id store.DirectoryID) string { return "http://127.0.0.1:8080/scim/v2/" + string(id) },
 		Tokens:       s.tokens(),
+		Settings:     s.settings(),
 		Vendors:      []web.Option{{Value: "okta", Label: "Okta"}, {Value: "entra", Label: "Entra ID"}},
 	}).Mount(s.mux)
 	s.fill()

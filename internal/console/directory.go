@@ -41,6 +41,7 @@ type directoryPage struct {
 	Expiry, Grace []web.Option
 	Token         string // shown this once
 	HasLog        bool
+	HasSettings   bool
 }
 
 var expiryOptions = []web.Option{{Value: "0s", Label: "When it is revoked"}, {Value: "720h", Label: "After 30 days"}, {Value: "2160h", Label: "After 90 days"}, {Value: "8760h", Label: "After a year"}}
@@ -71,7 +72,7 @@ func (c *Console) showDirectory(w http.ResponseWriter, r *http.Request, status i
 		return err
 	}
 	p.Org, p.Expiry, p.Grace, p.URL = web.OrgOf(r), expiryOptions, graceOptions, c.url(id)
-	p.HasLog = c.opt.Requests != nil
+	p.HasLog, p.HasSettings = c.opt.Requests != nil, c.opt.Settings.Of != nil
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 		if p.Directory, err = tx.Directory(id); err != nil {
 			return err

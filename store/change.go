@@ -68,6 +68,10 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 			return u, err
 		}
 	}
+	grants, err := tx.planGrants(u, next, plan)
+	if err != nil {
+		return u, err
+	}
 	n, err := tx.change(head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
 	if err != nil {
 		return u, taken(err, next.UserName, next.ExternalID)
@@ -75,7 +79,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if n == 0 {
 		return u, errStale
 	}
-	return next, nil
+	return next, tx.setGrants(next, grants)
 }
 
 // userPlan is what a new document means; empty when the document stays. Both

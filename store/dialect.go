@@ -33,6 +33,8 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{each}}", "jsonb_array_elements(CAST(? AS jsonb)) AS e(value)",
 		"{{each_text}}", "jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
 		"{{as_json}}", "CAST(? AS jsonb)", "{{as_id}}", "CAST(? AS uuid)", "{{as_int}}", "CAST(? AS bigint)", "{{as_text}}", "CAST(? AS text)",
+		"{{u_roles}}", "jsonb_array_elements(u.doc -> 'roles') AS e(value)",
+		"{{u_entitlements}}", "jsonb_array_elements(u.doc -> 'entitlements') AS e(value)",
 		"{{gate}}", "(SELECT count(*) FROM head) > 0",
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
@@ -45,6 +47,8 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{each}}", "json_each(?) AS e",
 	"{{each_text}}", "json_each(?) AS e",
 	"{{as_json}}", "?", "{{as_id}}", "?", "{{as_int}}", "?", "{{as_text}}", "?",
+	"{{u_roles}}", "json_each(u.doc, '$.roles') AS e",
+	"{{u_entitlements}}", "json_each(u.doc, '$.entitlements') AS e",
 	"{{gate}}", "1 = 1",
 	"{{share}}", "", "{{key_share}}", "", "{{lock_member}}", "",
 )}

@@ -98,6 +98,14 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 			values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
 		}
 	}
+	for _, attr := range sentAttrs { // by which a mapping finds its people; filters need values of every length
+		for _, element := range elements(doc, attr) {
+			kind := text(element, "type")
+			if key := Fold(text(element, "value")); key != "" && len(key) <= maxKey {
+				values[userValue{attr, key, Fold(kind[:min(len(kind), 100)])}] = true
+			}
+		}
+	}
 	return values, nil
 }
 

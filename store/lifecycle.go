@@ -69,6 +69,9 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 			return u, err
 		}
 	}
+	if err := tx.dropGrants(u); err != nil {
+		return u, err
+	}
 	next := u
 	next.Status, next.EndedBy, next.Version, next.UpdatedAt, next.DeletedAt = Deleted, tx.actor.Kind, u.Version+1, tx.Now(), tx.Now()
 	_, err = tx.moved(u, next, step{`UPDATE users SET status = 'deleted', ended_by = ?, version = version + 1, updated_at = ?, deleted_at = ?
@@ -138,8 +141,9 @@ const insertValuesAgain = `INSERT INTO user_values (org_id, attr, value_key, kin
 	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}}`
 
 // Detach frees a person from the directory, so that the attributes can be
-// edited here; the directory's next write would manage the person again. Needs Write. Faults:
-// NotFound, Denied, Conflict (nobody manages the person).
+// edited here; the directory's next write would manage the person again. The roles
+// that it gave go. Needs Write. Faults: NotFound, Denied, Conflict (nobody manages
+// the person, or the last admin).
 func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	if err := tx.Require(access.Configure); err != nil {
 		return User{}, err
@@ -150,6 +154,9 @@ func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	}
 	if u.DirectoryID == "" {
 		return u, fault.Conflict.On("directory", "%s is not managed by a directory.", u.DisplayName)
+	}
+	if err := tx.dropGrants(u); err != nil {
+		return u, err
 	}
 	next := u
 	next.DirectoryID, next.Version, next.UpdatedAt = "", u.Version+1, tx.Now()

@@ -10,8 +10,9 @@ import (
 
 // Reason says why a role is there; a person's roles are the union over reasons.
 type Reason struct {
-	Kind string `db:"reason_kind" json:"kind"` // manual, default, group, scim, sso
-	Ref  string `db:"reason_ref" json:"ref"`   // the group, directory or connection; empty for manual
+	Kind   string `db:"reason_kind" json:"kind"`               // manual, default, group, scim, sso
+	Ref    string `db:"reason_ref" json:"ref"`                 // the group, directory or connection; empty for manual
+	Detail string `db:"reason_detail" json:"detail,omitempty"` // what the directory sent: roles "Helpdesk"
 }
 
 // Manual is the reason of a role that somebody gave by hand.
@@ -26,6 +27,25 @@ type Grant struct {
 
 // DefaultRole is what a person has without any grant.
 const DefaultRole = access.Agent
+
+// OrgRole is a role that people of an organization can have.
+type OrgRole struct{ ID, Name, Description string }
+
+// OrgRoles are the roles of this organization, in the order in which a form offers them.
+func (tx *Tx) OrgRoles() []OrgRole {
+	about := map[string]OrgRole{
+		access.Admin:  {Name: "Admin", Description: "Manages people, directories, sign-in and settings."},
+		access.Agent:  {Name: "Agent", Description: "Works with the applications; has no pages in the console."},
+		access.Viewer: {Name: "Viewer", Description: "Sees people and activity in the console, and changes nothing."},
+	}
+	list := []OrgRole{}
+	for _, id := range access.RoleNames() {
+		r := about[id]
+		r.ID = id
+		list = append(list, r)
+	}
+	return list
+}
 
 const insertRole = `INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since)
 	SELECT {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_int}} WHERE {{gate}}`
@@ -54,8 +74,7 @@ func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	return tx.Record(Activity{Action: "user.role.grant", TargetKind: "user", TargetID: string(id), TargetName: u.DisplayName,
-		Detail: map[string]any{"role": role, "reason": why}})
+	return tx.Record(roleActivity("user.role.grant", id, u.DisplayName, role, why))
 }
 
 // Revoke takes a role that was given for this reason. Needs Write. Faults:
@@ -81,8 +100,7 @@ func (tx *Tx) Revoke(id UserID, role string, why Reason) error {
 	if n == 0 {
 		return fault.NotFound.On("role", "%s does not have the role %s for that reason.", u.DisplayName, role)
 	}
-	return tx.Record(Activity{Action: "user.role.revoke", TargetKind: "user", TargetID: string(id), TargetName: u.DisplayName,
-		Detail: map[string]any{"role": role, "reason": why}})
+	return tx.Record(roleActivity("user.role.revoke", id, u.DisplayName, role, why))
 }
 
 // SetRole makes role the only one that was given by hand. Needs Write.
@@ -110,7 +128,7 @@ func (tx *Tx) RolesOf(ids []UserID) (map[UserID][]Grant, error) {
 		UserID UserID `db:"user_id"`
 		Grant
 	}
-	err := tx.Select(&rows, `SELECT user_id, role, reason_kind, reason_ref, since FROM user_roles
+	err := tx.Select(&rows, `SELECT user_id, role, reason_kind, reason_ref, reason_detail, since FROM user_roles
 		WHERE org_id = ? AND user_id {{in_ids}} ORDER BY user_id, role, since`, tx.Org(), jsonList(ids))
 	if err != nil {
 		return nil, err

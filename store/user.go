@@ -101,7 +101,7 @@ const deleteValues = `DELETE FROM user_values WHERE org_id = ? AND user_id = ? A
 	WHERE e.value ->> 'attr' = user_values.attr AND e.value ->> 'value' = user_values.value_key AND e.value ->> 'kind' = user_values.kind)`
 
 // CreateUser adds a person. A directory becomes its manager. One statement, so it
-// is fit for Command. Faults: Denied, Invalid, Conflict on userName or externalId.
+// is fit for Command; a transaction when the directory sent roles. Faults: Denied, Invalid, Conflict on userName or externalId.
 func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	need := access.CreateUsers
 	if in.Source == FromInvite {
@@ -134,6 +134,10 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
+	grants, err := tx.newGrants(u, in.Doc)
+	if err != nil {
+		return User{}, err
+	}
 	_, err = tx.change(step{insertUser, []any{tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
 		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, string(doc), now, now}}, steps,
 		Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
@@ -141,7 +145,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, taken(err, hot.userName, hot.externalID)
 	}
-	return u, nil
+	return u, tx.setGrants(u, grants)
 }
 
 func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {

@@ -19,8 +19,38 @@ type me struct {
 	Status   string    `json:"status"`
 	Source   string    `json:"source"`
 	Roles    []string  `json:"roles"`
+	Reasons  []meRole  `json:"role_reasons"`
 	Groups   []string  `json:"groups"`
 	Session  meSession `json:"session"`
+}
+
+// meRole is why a role is there. One role may be there for several reasons.
+type meRole struct {
+	Role   string `json:"role"`
+	Kind   string `json:"kind"`             // manual, default, group, scim, sso
+	Ref    string `json:"ref,omitempty"`    // the group, directory or connection
+	By     string `json:"by,omitempty"`     // name of the directory
+	Detail string `json:"detail,omitempty"` // what it sent
+	Since  string `json:"since,omitempty"`
+}
+
+func meRoles(tx *store.Tx, grants []store.Grant) ([]meRole, error) {
+	list := make([]meRole, len(grants))
+	for i, g := range grants {
+		list[i] = meRole{Role: g.Role, Kind: g.Kind, Ref: g.Ref, Detail: g.Detail}
+		if g.Since != 0 {
+			list[i].Since = g.Since.RFC3339()
+		}
+		if g.Kind != store.FromDirectory {
+			continue
+		}
+		d, err := tx.Directory(store.DirectoryID(g.Ref))
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		list[i].By = d.Name
+	}
+	return list, nil
 }
 
 type meSession struct {
@@ -37,6 +67,7 @@ type self struct {
 	Org     store.Org
 	User    store.User
 	Roles   []string
+	Reasons []meRole
 	Groups  []string
 }
 
@@ -59,6 +90,9 @@ func (a *Account) self(r *http.Request) (self, error) {
 			return err
 		}
 		s.Roles = store.RoleNames(roles[now.UserID])
+		if s.Reasons, err = meRoles(tx, roles[now.UserID]); err != nil {
+			return err
+		}
 		groups, err := tx.GroupsOf([]store.UserID{now.UserID})
 		if err != nil {
 			return err
@@ -93,7 +127,7 @@ func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, me{
 		Org: s.Org.Slug, UserID: string(s.User.ID), UserName: s.User.UserName, Email: s.User.Email, Status: string(s.User.Status), Source: string(s.User.Source),
-		Roles: s.Roles, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection},
+		Roles: s.Roles, Reasons: s.Reasons, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection},
 	})
 }
 

@@ -23,6 +23,7 @@ var did = map[string]string{
 	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
 	"group.member.add": "added people to", "group.member.remove": "removed people from", "group.member.replace": "replaced the members of",
 	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of",
+	"directory.role.map": "mapped a role of", "directory.role.unmap": "removed a mapped role of",
 	"directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of",
 	"directory.client.create": "made an OAuth client of", "directory.client.revoke": "revoked an OAuth client of",
 	"connection.create": "made the connection", "connection.update": "changed the connection",

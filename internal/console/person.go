@@ -133,8 +133,8 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 					why = "through the group " + ref.Name
 				}
 			}
-		case "scim":
-			why = "sent by the directory " + directories[store.DirectoryID(g.Ref)]
+		case store.FromDirectory:
+			why = "by the directory " + directories[store.DirectoryID(g.Ref)] + ", which sent " + g.Detail
 		case "sso":
 			why = "by the attributes of a sign-in"
 		}

@@ -48,31 +48,25 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// byAssertion finds the client that signed an assertion. Until the signature is
-// known to be good every refusal is the same; from then on it says what to mend.
-func (h *handler) byAssertion(ctx context.Context, text, clientID string) (Client, claims, error) {
-	if len(text) > maxAssertionBytes {
-		return Client{}, claims{}, unknownClient("the assertion is too long")
+// proved checks an assertion by which the client c is said to prove itself. Until the
+// signature is known to be good every refusal is the same; from then on it says what
+// to mend.
+func (h *handler) proved(c Client, sent credentials) (*claims, error) {
+	if len(sent.assertion) > maxAssertionBytes {
+		return nil, unknownClient("the assertion is too long")
 	}
-	jws, err := jose.ParseSignedCompact(text, assertionAlgorithms) // refuses none, HS256 and all others
+	jws, err := jose.ParseSignedCompact(sent.assertion, assertionAlgorithms) // refuses none, HS256 and all others
 	if err != nil {
-		return Client{}, claims{}, unknownClient("the assertion: " + err.Error())
+		return nil, unknownClient("the assertion: " + err.Error())
 	}
-	var c claims
-	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &c); err != nil {
-		return Client{}, c, unknownClient("the assertion's claims cannot be read")
+	if err := verified(jws, c.JWKS); err != nil {
+		return nil, err
 	}
-	if clientID != "" && clientID != c.Subject {
-		return Client{}, c, unknownClient("client_id is not the assertion's subject")
+	var said claims
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &said); err != nil {
+		return nil, unknownClient("the assertion's claims cannot be read")
 	}
-	client, err := h.client(ctx, c.Subject)
-	if err != nil {
-		return client, c, err
-	}
-	if err := verified(jws, client.JWKS); err != nil {
-		return client, c, err
-	}
-	return client, c, c.check(string(client.ID), h.db.Now(), TokenURL(h.opt.PublicURL), issuer(h.opt.PublicURL))
+	return &said, said.check(string(c.ID), h.db.Now(), TokenURL(h.opt.PublicURL), issuer(h.opt.PublicURL))
 }
 
 // verified tries the client's keys, those of the header's key id if it has one.

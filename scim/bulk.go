@@ -39,6 +39,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b.run(r.Context())
+	logParts(r.Context(), b.ops)
 	if b.failed > 0 {
 		explain(r.Context(), b.refusals())
 	}
@@ -61,7 +62,15 @@ func (b *batch) refusals() string {
 	const some = 5
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d of %d operations were refused.", b.failed, len(b.ops))
-	named := 0
+	named, begun := 0, 0
+	for _, op := range b.ops {
+		if op.done {
+			begun++
+		}
+	}
+	if begun < len(b.ops) {
+		fmt.Fprintf(&text, " %d were not begun: failOnErrors is %d.", len(b.ops)-begun, b.limit)
+	}
 	for _, op := range b.ops {
 		if op.err != nil && op.done && named < some {
 			named++
@@ -175,6 +184,7 @@ func (b *batch) end(op *bulkOp) {
 
 // perform does one operation, or several that refer to one another in a circle.
 func (h *handler) perform(ctx context.Context, unit []*bulkOp) {
+	ctx = watchUnit(ctx, unit)
 	defer func() {
 		if p := recover(); p != nil { // in a goroutine it would end the process
 			for _, op := range unit {

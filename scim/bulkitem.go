@@ -27,6 +27,10 @@ type bulkOp struct {
 	done bool
 	code int
 	tag  string // the new version
+
+	changes    int // for the log
+	activities []store.ActivityID
+	name       string // of the resource
 }
 
 // readBulkOp reads one element of Operations. What is wrong with it is in err.

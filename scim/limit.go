@@ -55,6 +55,7 @@ func newLimits(now func() time.Time, perDoor int) *limits {
 type entry struct {
 	hash  string
 	at    time.Time
+	owner store.DirectoryID // of a token that opened a door last time
 	guess *rate.Reservation // nil for a token that opened a door last time
 }
 
@@ -66,6 +67,7 @@ func (l *limits) enter(hash string, from netip.Addr) (entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if id, ok := l.opened[hash]; ok {
+		e.owner = id
 		if b := l.directories[id]; b != nil {
 			_, err := take(b, e.at, "The directory sends more than %v requests a second.", b.Limit())
 			return e, err

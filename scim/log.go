@@ -36,6 +36,8 @@ import (
 // requests without a good token, the latter also above 20 a minute for each
 // directory. A row of any other change or refusal that finds none of these to
 // replace is written at once, together with the queue, before its request ends.
+// What is left out of a flood is counted, and has one row a minute (logflood.go).
+// A Bulk has a row of its own and one for each of its operations (logbulk.go).
 
 const (
 	queueSize = 2048 // rows; a refused one can be 5 KiB
@@ -46,8 +48,6 @@ const (
 	batchRows  = 256 // changes that do not wait for the second
 	sweepEvery = 10 * time.Minute
 	maxLinks   = 50 // activity rows that a row of the log names
-	// Anybody who knows a base URL can be refused there: so many rows a minute tell enough.
-	strangersPerMinute = 20
 )
 
 // Log is the provisioning log of all directories.
@@ -62,13 +62,13 @@ type Log struct {
 
 	flushing sync.Mutex // one writer at a time, so that Flush returns after all of it
 
-	mu        sync.Mutex // guards what follows
-	changes   []logRow   // and refusals
-	reads     []logRow
-	touched   map[logOf]bool // directories with rows since the last sweep
-	strangers map[store.DirectoryID]int
-	minute    store.Time // of strangers
-	wake      chan struct{}
+	mu      sync.Mutex // guards what follows
+	changes []logRow   // and refusals
+	reads   []logRow
+	touched map[logOf]bool // directories with rows since the last sweep
+	floods  map[floodKey]*flood
+	minute  store.Time // in which the floods began
+	wake    chan struct{}
 }
 
 // logOf is whose log a row belongs to.
@@ -84,7 +84,7 @@ func newLog(db *store.DB, opt Options) *Log {
 	if opt.LogRows == 0 {
 		opt.LogRows = 100_000
 	}
-	return &Log{db: db, opt: opt, limit: queueSize, share: queueReads, touched: map[logOf]bool{}, strangers: map[store.DirectoryID]int{}, wake: make(chan struct{}, 1)}
+	return &Log{db: db, opt: opt, limit: queueSize, share: queueReads, touched: map[logOf]bool{}, floods: map[floodKey]*flood{}, wake: make(chan struct{}, 1)}
 }
 
 // Dropped counts the reads for which the queue had no room.
@@ -98,13 +98,16 @@ type logged struct {
 	start time.Time // for took
 	at    store.Time
 
-	actor    access.Actor // zero: no token opened the door
+	actor    access.Actor      // zero: no token opened the door
+	owner    store.DirectoryID // whose token or client was refused
+	oauth    *tokenRequest     // set when this is one
 	status   int
 	refusal  string
 	scimType string
 	reason   string
 	body     []byte // its first maxRead bytes
 	cut      bool
+	parts    []logRow // of a Bulk: what its operations add to the row
 
 	mu         sync.Mutex // guards what follows
 	changes    int
@@ -133,6 +136,13 @@ func logAs(ctx context.Context, actor access.Actor) {
 	}
 }
 
+// logOwner says whose token or client was refused: its administrator has to know.
+func logOwner(ctx context.Context, id store.DirectoryID) {
+	if e, ok := ctx.Value(loggedKey{}).(*logged); ok {
+		e.owner = id
+	}
+}
+
 // watched keeps the start of a body while it is read.
 type watched struct {
 	io.ReadCloser
@@ -157,9 +167,11 @@ func (e *logged) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (e *logged) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
+func ofResource(a store.Activity) bool { return a.TargetKind == "user" || a.TargetKind == "group" }
+
 // changed is told what was committed for this request.
 func (e *logged) changed(a store.Activity) {
-	if a.TargetKind != "user" && a.TargetKind != "group" {
+	if !ofResource(a) {
 		return
 	}
 	e.mu.Lock()
@@ -189,46 +201,59 @@ func explain(ctx context.Context, reason string) {
 	}
 }
 
-// end makes the row and queues it. A request of nobody belongs to the directory in
-// its URL, if there is one: its administrator looks for the reason there.
+// end makes the rows and queues them. A request of nobody belongs to the directory
+// whose token it has, if that is known, and to the one in its URL: the administrators
+// of both look for the reason there.
 func (l *Log) end(e *logged) {
-	of := logOf{store.OrgID(e.actor.Org), store.DirectoryID(e.actor.ID)}
-	if !e.actor.Signed() {
-		id, err := store.ParseID[store.Directory](e.r.PathValue("directory"))
-		if err != nil || !l.admit(id) {
-			return
+	var now []logRow // what the queue has no room for
+	for _, of := range l.belongs(e) {
+		row := e.row(of)
+		read := row.Status < 400 && (isRead(row.Method, row.Path) || e.oauth != nil) || row.Status == http.StatusTooManyRequests || !e.actor.Signed()
+		for _, part := range e.parts {
+			if part = part.under(row); !l.queue(part, false) {
+				now = append(now, part)
+			}
 		}
-		d, err := l.db.DirectoryByID(context.WithoutCancel(e.r.Context()), id)
-		if err != nil {
-			return
+		row.ID = store.NewID[logRow]() // newest first, a Bulk stands over its operations
+		if !l.queue(row, read) {
+			now = append(now, row)
 		}
-		of = logOf{d.OrgID, d.ID}
 	}
-	row := e.row(of)
-	read := row.Status < 400 && isRead(row.Method, row.Path) || row.Status == http.StatusTooManyRequests || !e.actor.Signed()
-	if !l.queue(row, read) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.r.Context()), 5*time.Second)
-		defer cancel()
-		if err := l.flush(ctx, row); err != nil {
-			l.opt.Log.ErrorContext(ctx, "provisioning log: a row is lost", "request_id", row.Request, "directory", row.Directory, "error", err)
-		}
+	if len(now) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.r.Context()), 5*time.Second)
+	defer cancel()
+	if err := l.flush(ctx, now...); err != nil {
+		l.opt.Log.ErrorContext(ctx, "provisioning log: rows are lost", "request_id", now[0].Request, "directory", now[0].Directory, "rows", len(now), "error", err)
 	}
 }
 
-// admit bounds the rows of requests without a token.
-func (l *Log) admit(id store.DirectoryID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := store.TimeOf(l.db.Now()); now > l.minute.Add(time.Minute) || len(l.strangers) > 10_000 {
-		clear(l.strangers)
-		l.minute = now
+// belongs finds the directories in whose logs a request has a row.
+func (l *Log) belongs(e *logged) []logOf {
+	if e.actor.Signed() {
+		of := logOf{store.OrgID(e.actor.Org), store.DirectoryID(e.actor.ID)}
+		if e.status == http.StatusTooManyRequests && !l.admit(floodKey{of.directory, true}, of) {
+			return nil
+		}
+		return []logOf{of}
 	}
-	l.strangers[id]++
-	if l.strangers[id] > strangersPerMinute {
-		l.dropped.Add(1)
-		return false
+	ids := []store.DirectoryID{e.owner}
+	if id, err := store.ParseID[store.Directory](e.r.PathValue("directory")); err == nil && id != e.owner {
+		ids = append(ids, id)
 	}
-	return true
+	var list []logOf
+	for _, id := range ids {
+		key := floodKey{id, e.owner != "" && e.status == http.StatusTooManyRequests}
+		if id == "" || !l.admit(key, logOf{}) {
+			continue
+		}
+		if d, err := l.db.DirectoryByID(context.WithoutCancel(e.r.Context()), id); err == nil {
+			list = append(list, logOf{d.OrgID, d.ID})
+			l.known(key, logOf{d.OrgID, d.ID})
+		}
+	}
+	return list
 }
 
 func isRead(method, path string) bool {
@@ -243,7 +268,7 @@ var resources = []string{"Users", "Groups", "Bulk", "Me", "Schemas", "ResourceTy
 var filterValue = regexp.MustCompile(`(?i)\b(?:id|userName|externalId|displayName|emails(?:\[[^\]]*\])?(?:\.value)?)\s+eq\s+"?([^"\s)]+)`)
 
 func (e *logged) row(of logOf) logRow {
-	row := logRow{Org: of.org, Directory: of.directory, At: e.at, ID: store.NewID[logRow](), Request: web.RequestID(e.r.Context()),
+	row := logRow{Org: of.org, Directory: of.directory, At: e.at, Request: web.RequestID(e.r.Context()),
 		Method: cutText(e.r.Method, 10), Status: e.status, ScimType: e.scimType, Refusal: e.refusal, Took: time.Since(e.start).Microseconds(),
 		IP: web.Actor(e.r).IP, Agent: redactText(web.UserAgent(e.r.Context())), Changes: e.changes, Activities: e.activities,
 		TargetID: e.targetID, Target: e.targetName}
@@ -267,6 +292,9 @@ func (e *logged) row(of logOf) logRow {
 		query = plain
 	}
 	row.Path = "/" + strings.Join(s, "/")
+	if in := e.r.PathValue("directory"); in != string(of.directory) { // not this directory's base URL
+		row.Path = "/scim/v2/" + in + row.Path
+	}
 	if query != "" {
 		if found := filterValue.FindStringSubmatch(query); found != nil && row.Target == "" {
 			row.Target = redactText(found[1])
@@ -282,6 +310,9 @@ func (e *logged) row(of logOf) logRow {
 			row.Target = x.text(name)
 		}
 		row.Reason = cutText(x.text(e.reason), 1000)
+	}
+	if e.oauth != nil {
+		e.oauth.describe(&row)
 	}
 	row.Target = cutText(row.Target, 200)
 	row.TargetKey = store.Fold(row.Target)
@@ -330,6 +361,7 @@ func (l *Log) Flush(ctx context.Context) error { return l.flush(ctx) }
 func (l *Log) flush(ctx context.Context, more ...logRow) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
+	l.tally(false)
 	l.mu.Lock()
 	changes, reads := l.changes, l.reads
 	l.changes, l.reads = nil, nil
@@ -384,6 +416,7 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
+			l.tally(true)
 			return l.Flush(last)
 		case <-sweep.C:
 			l.complain(ctx, "sweep", l.Sweep(ctx))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ const logPageSize = 50
 
 func (l *Log) mount(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/directories/{directory}/log", l.show)
+	l.mountAPI(m)
 }
 
 // logPage is one directory's requests, newest first.
@@ -35,6 +37,7 @@ type logPage struct {
 	Form       web.Form
 	Operations []web.Option
 	Filtered   bool
+	Searched   bool   // by free text, which looks at so many requests at a time
 	Path       string // of this page, without filters
 	Refused    string // the link to what was refused
 	Older      string
@@ -54,8 +57,8 @@ type logLine struct {
 }
 
 type logChange struct {
-	Action, Target string
-	Changes        []store.AttributeChange
+	Action, TargetID, Target string
+	Changes                  []store.AttributeChange
 }
 
 // operations are what a directory does, in words, by method and resource.
@@ -67,6 +70,7 @@ var operations = []web.Option{
 	{Value: "PATCH Groups", Label: "Change a group"}, {Value: "DELETE Groups", Label: "Delete a group"},
 	{Value: "POST Bulk", Label: "Several at once (Bulk)"}, {Value: "GET ServiceProviderConfig", Label: "Read the service provider configuration"},
 	{Value: "GET Schemas", Label: "Read the schemas"}, {Value: "GET ResourceTypes", Label: "Read the resource types"},
+	{Value: "POST Token", Label: "Fetch an access token (OAuth)"},
 }
 
 func operationOf(row logRow) string {
@@ -75,49 +79,48 @@ func operationOf(row logRow) string {
 			return o.Label
 		}
 	}
+	if row.Repeats > 0 {
+		return "More of these"
+	}
 	return row.Method + " " + row.Path
 }
 
+// logFields are the filters of the page, in the URL so that a view can be shared.
+var logFields = []string{"refused", "operation", "target", "status", "request", "text", "from", "to"}
+
 // logFilter reads the filters from the URL and puts them back into the form.
-func logFilter(q url.Values, f *web.Form) (logQuery, error) {
-	query := logQuery{limit: logPageSize + 1, refused: q.Get("refused") == "1", target: strings.TrimSpace(strings.ToValidUTF8(q.Get("target"), ""))}
-	query.target = cutText(query.target, 200)
-	for _, name := range []string{"refused", "operation", "target", "from", "to"} {
+func logFilter(q url.Values, f *web.Form, now time.Time) (logQuery, error) {
+	for _, name := range logFields {
 		f.Set(name, q.Get(name))
 	}
-	if op := q.Get("operation"); op != "" {
-		var ok bool
-		if query.method, query.resource, ok = strings.Cut(op, " "); !ok || len(op) > 100 {
-			return query, fault.Invalid.On("operation", "There is no operation %.64q. Choose one of the list.", op)
-		}
-	}
-	day := func(name string, plus int) (store.Time, error) {
-		if q.Get(name) == "" {
-			return 0, nil
-		}
-		t, err := time.Parse(time.DateOnly, q.Get(name))
-		if err != nil {
-			return 0, fault.Invalid.On(name, "%.64q is no day. Write it like 2026-11-30.", q.Get(name))
-		}
-		return store.TimeOf(t.AddDate(0, 0, plus)), nil
-	}
-	var err error
-	if query.from, err = day("from", 0); err != nil {
+	query, err := LogFilter{Operation: q.Get("operation"), Target: q.Get("target"), Status: strings.TrimSpace(q.Get("status")), Request: q.Get("request"), Text: q.Get("text"),
+		Refused: q.Get("refused") == "1", Cursor: q.Get("before"), Limit: logPageSize}.query(now)
+	if err != nil {
 		return query, err
 	}
-	if query.to, err = day("to", 1); err != nil {
+	if query.from, err = day("from", q.Get("from"), 0); err != nil {
 		return query, err
 	}
-	if before := q.Get("before"); before != "" {
-		query.before, err = parseLogCursor(before)
-	}
+	query.to, err = day("to", q.Get("to"), 1)
 	return query, err
+}
+
+// day reads a field for days, moved on by so many.
+func day(field, text string, plus int) (store.Time, error) {
+	if text == "" {
+		return 0, nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return 0, fault.Invalid.On(field, "%.64q is no day. Write it like 2026-11-30.", text)
+	}
+	return store.TimeOf(t.AddDate(0, 0, plus)), nil
 }
 
 // logLink is the page with the same filters and another start.
 func logLink(q url.Values, before string) string {
 	v := url.Values{}
-	for _, name := range []string{"refused", "operation", "target", "from", "to"} {
+	for _, name := range logFields {
 		if q.Get(name) != "" {
 			v.Set(name, q.Get(name))
 		}
@@ -140,16 +143,17 @@ func (l *Log) show(w http.ResponseWriter, r *http.Request) error {
 	p := logPage{Org: org, Operations: operations, Path: "/console/" + org.Slug + "/directories/" + string(id) + "/log", BaseURL: BaseURL(l.opt.PublicURL, id)}
 	p.Refused = p.Path + "?refused=1"
 	status := http.StatusOK
-	query, err := logFilter(q, &p.Form)
+	query, err := logFilter(q, &p.Form, l.db.Now())
 	if p.Form.Take(err) {
 		status, err = web.Status(err), nil
-		query = logQuery{limit: logPageSize + 1}
+		query = logQuery{limit: logPageSize}
 	}
 	if err != nil {
 		return err
 	}
 	query.directory = id
-	p.Filtered = query.refused || query.method != "" || query.target != "" || query.from != 0 || query.to != 0 || p.Form.Bad()
+	p.Filtered = p.Form.Bad() || slices.ContainsFunc(logFields, func(name string) bool { return q.Get(name) != "" })
+	p.Searched = query.text != ""
 	if query.before.id != "" {
 		p.Newest = logLink(q, "")
 	}
@@ -162,13 +166,12 @@ func (l *Log) show(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.State = states[0]
-		rows, err := logRows(tx, query)
+		rows, next, err := logPageOf(tx, query)
 		if err != nil {
 			return err
 		}
-		if len(rows) > logPageSize {
-			rows = rows[:logPageSize]
-			p.Older = logLink(q, logCursor{rows[logPageSize-1].At, rows[logPageSize-1].ID}.String())
+		if next != "" {
+			p.Older = logLink(q, next)
 		}
 		p.Rows, err = logLines(tx, rows, p.Directory.Vendor, "/console/"+org.Slug)
 		return err
@@ -195,6 +198,10 @@ func logLines(tx *store.Tx, rows []logRow, vendor, console string) ([]logLine, e
 			acts[a.ID] = a
 		}
 	}
+	names, err := memberNames(tx, acts)
+	if err != nil {
+		return nil, err
+	}
 	lines := make([]logLine, len(rows))
 	for i, row := range rows {
 		line := logLine{logRow: row, Operation: operationOf(row), Bad: row.Status >= 400, Time: took(row.Took), More: row.Changes - len(row.Activities)}
@@ -210,12 +217,78 @@ func logLines(tx *store.Tx, rows []logRow, vendor, console string) ([]logLine, e
 		}
 		for _, id := range row.Activities {
 			if a, ok := acts[id]; ok {
-				line.Done = append(line.Done, logChange{Action: a.Action, Target: a.TargetName, Changes: a.Changes()})
+				line.Done = append(line.Done, logChange{Action: a.Action, TargetID: a.TargetID, Target: a.TargetName, Changes: changesOf(a, names)})
 			}
 		}
 		lines[i] = line
 	}
 	return lines, nil
+}
+
+// membersOf are the people whom an activity row about members names. Other rows name none.
+func membersOf(a store.Activity) (ids []store.UserID) {
+	if !strings.HasPrefix(a.Action, "group.member.") {
+		return nil
+	}
+	for _, key := range []string{"users", "kept"} {
+		list, _ := a.Detail[key].([]any)
+		for _, v := range list {
+			if id, ok := v.(string); ok {
+				ids = append(ids, store.UserID(id))
+			}
+		}
+	}
+	return ids
+}
+
+func memberNames(tx *store.Tx, acts map[store.ActivityID]store.Activity) (map[store.UserID]string, error) {
+	var ids []store.UserID
+	for _, a := range acts {
+		ids = append(ids, membersOf(a)...)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return tx.Named(ids)
+}
+
+// changesOf is an activity row's changes, members by name, without what an attribute
+// of theirs calls a secret.
+func changesOf(a store.Activity, names map[store.UserID]string) []store.AttributeChange {
+	const some = 20
+	ids := membersOf(a)
+	if ids == nil {
+		list := a.Changes()
+		for i := range list {
+			if c := &list[i]; secretName.MatchString(c.Name) {
+				c.Before, c.After = hidden(c.Before), hidden(c.After)
+			}
+		}
+		return list
+	}
+	var text []string
+	for _, id := range ids[:min(len(ids), some)] {
+		name := names[id]
+		if name == "" {
+			name = string(id)
+		}
+		text = append(text, name)
+	}
+	all := strings.Join(text, ", ")
+	if n, _ := a.Detail["count"].(float64); int(n) > len(text) {
+		all += fmt.Sprintf(" and %d more", int(n)-len(text))
+	}
+	if a.Action == "group.member.remove" {
+		return []store.AttributeChange{{Name: "members", Before: all}}
+	}
+	return []store.AttributeChange{{Name: "members", After: all}}
+}
+
+func hidden(s string) string {
+	if s == "" {
+		return ""
+	}
+	return redacted
 }
 
 func took(microseconds int64) string {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -34,16 +36,19 @@ type logRow struct {
 	Agent      string             `json:"agent" db:"agent"`
 	Body       string             `json:"body" db:"body"`
 	Changes    int                `json:"changes" db:"changes"`
+	Part       int                `json:"part" db:"part"`       // of a Bulk: which operation, from 1
+	Repeats    int                `json:"repeats" db:"repeats"` // requests like it that have no row
 	Activities []store.ActivityID `json:"activities" db:"-"`
 	Links      store.JSON         `json:"-" db:"activities"`
 }
 
 const insertLog = `INSERT INTO scim_log (org_id, directory_id, at, id, request_id, method, resource, path, target_id, target_name, target_key,
-	status, scim_type, refusal, reason, took, ip, agent, body, changes, activities)
+	status, scim_type, refusal, reason, took, ip, agent, body, changes, part, repeats, activities)
 	SELECT CAST(e.value ->> 'org' AS {{id}}), CAST(e.value ->> 'directory' AS {{id}}), CAST(e.value ->> 'at' AS {{int}}), CAST(e.value ->> 'id' AS {{id}}),
 	e.value ->> 'request', e.value ->> 'method', e.value ->> 'resource', e.value ->> 'path', e.value ->> 'target_id', e.value ->> 'target', e.value ->> 'target_key',
 	CAST(e.value ->> 'status' AS {{int}}), e.value ->> 'scim_type', e.value ->> 'refusal', e.value ->> 'reason', CAST(e.value ->> 'took' AS {{int}}),
-	e.value ->> 'ip', e.value ->> 'agent', e.value ->> 'body', CAST(e.value ->> 'changes' AS {{int}}), CAST(e.value ->> 'activities' AS {{json}})
+	e.value ->> 'ip', e.value ->> 'agent', e.value ->> 'body', CAST(e.value ->> 'changes' AS {{int}}), CAST(e.value ->> 'part' AS {{int}}), CAST(e.value ->> 'repeats' AS {{int}}),
+	CAST(e.value ->> 'activities' AS {{json}})
 	FROM {{each}} WHERE 1 = 1 ON CONFLICT (org_id, directory_id, at, id) DO NOTHING`
 
 func (l *Log) insert(ctx context.Context, rows []logRow) error {
@@ -61,10 +66,14 @@ func (l *Log) insert(ctx context.Context, rows []logRow) error {
 type logQuery struct {
 	directory        store.DirectoryID
 	refused          bool
+	status           int
 	method, resource string
-	target           string     // the id or userName of a user, or the start of a name
+	target           string // the id, userName or externalId of a user, or the start of a name
+	request          string
+	text             string     // anywhere in the row; see logSearch
 	from, to         store.Time // to is not included
 	before           logCursor
+	only             logCursor // this one
 	limit            int
 }
 
@@ -108,7 +117,7 @@ func logRows(tx *store.Tx, q logQuery) ([]logRow, error) {
 
 // sql is the query as a statement.
 func (q logQuery) sql(tx *store.Tx) (string, []any, error) {
-	query := `SELECT at, id, request_id, method, resource, path, target_id, target_name, status, scim_type, refusal, reason, took, ip, agent, body, changes, activities
+	query := `SELECT at, id, request_id, method, resource, path, target_id, target_name, status, scim_type, refusal, reason, took, ip, agent, body, changes, part, repeats, activities
 		FROM scim_log WHERE org_id = ? AND directory_id = ?`
 	args := []any{tx.Org(), q.directory}
 	and := func(condition string, values ...any) {
@@ -117,8 +126,20 @@ func (q logQuery) sql(tx *store.Tx) (string, []any, error) {
 	if q.refused {
 		and("status >= 400")
 	}
+	if q.status != 0 {
+		and("status = ?", q.status)
+	}
+	if q.status >= 400 {
+		and("refusal <> ''") // has an index
+	}
+	if q.request != "" {
+		and("request_id = ?", q.request)
+	}
 	if q.method != "" {
 		and("method = ?", q.method)
+	}
+	if q.method != "" && q.method != http.MethodGet {
+		and("method <> 'GET'") // so has this
 	}
 	if q.resource != "" {
 		and("resource = ?", q.resource)
@@ -129,6 +150,9 @@ func (q logQuery) sql(tx *store.Tx) (string, []any, error) {
 	if q.to != 0 {
 		and("at < ?", q.to)
 	}
+	if q.only.id != "" {
+		and("at = ? AND id = ?", q.only.at, q.only.id)
+	}
 	if q.before.id != "" {
 		and("(at, id) < (?, ?)", q.before.at, q.before.id)
 	}
@@ -136,7 +160,7 @@ func (q logQuery) sql(tx *store.Tx) (string, []any, error) {
 	if q.target == "" {
 		return query + newest, append(args, q.limit), nil
 	}
-	id, err := targetOf(tx, q.target)
+	id, err := targetOf(tx, q.directory, q.target)
 	if err != nil {
 		return "", nil, err
 	}
@@ -150,13 +174,16 @@ func (q logQuery) sql(tx *store.Tx) (string, []any, error) {
 		append(append(byID, byName...), q.limit), nil
 }
 
-// targetOf is the id that somebody means: an id, or the userName of a person. Rows
-// of a person carry the name that the request had, which may be another one.
-func targetOf(tx *store.Tx, typed string) (string, error) {
+// targetOf is the id that somebody means: an id, or the userName or externalId of a
+// person. Rows of a person carry the name that the request had, which may be another one.
+func targetOf(tx *store.Tx, directory store.DirectoryID, typed string) (string, error) {
 	if id, err := store.ParseID[store.User](typed); err == nil {
 		return string(id), nil
 	}
 	u, err := tx.UserByName(typed)
+	if fault.Is(err, fault.NotFound) {
+		u, err = tx.UserByExternalID(directory, typed)
+	}
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
 		return "", nil
 	}
@@ -231,4 +258,79 @@ func (l *Log) trim(ctx context.Context, of logOf) error {
 		_, err = tx.Exec(`DELETE FROM scim_log WHERE org_id = ? AND directory_id = ? AND (at, id) <= (?, ?)`, tx.Org(), of.directory, cut.At, cut.ID)
 		return err
 	})
+}
+
+// Free text is looked for in Go, in rows that come by an index: the databases do not
+// agree on letters, and no index of theirs knows words. One question looks at so many
+// rows; from there on the next page goes on.
+const (
+	searchRows  = 20_000
+	searchBatch = 1000
+)
+
+// logPageOf reads one page. next is where the page after it begins; empty: there is none.
+func logPageOf(tx *store.Tx, q logQuery) (rows []logRow, next string, err error) {
+	limit := q.limit
+	if q.text == "" {
+		q.limit = limit + 1
+		rows, err = logRows(tx, q)
+		if len(rows) > limit {
+			rows = rows[:limit]
+			next = rows[limit-1].cursor()
+		}
+		return rows, next, err
+	}
+	text := store.Fold(q.text)
+	for looked := 0; ; {
+		q.limit = min(searchBatch, searchRows-looked)
+		batch, err := logRows(tx, q)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, row := range batch {
+			if !row.has(text) {
+				continue
+			}
+			if rows = append(rows, row); len(rows) == limit {
+				return rows, row.cursor(), nil
+			}
+		}
+		if looked += len(batch); len(batch) < q.limit {
+			return rows, "", nil
+		}
+		last := batch[len(batch)-1]
+		if looked >= searchRows {
+			return rows, last.cursor(), nil
+		}
+		q.before = logCursor{last.At, last.ID}
+	}
+}
+
+func (r logRow) cursor() string { return logCursor{r.At, r.ID}.String() }
+
+// has tells whether a folded text stands in the row.
+func (r logRow) has(text string) bool {
+	for _, s := range []string{r.Target, r.Path, r.Reason, r.TargetID, r.Request, r.ScimType, r.IP, r.Agent, r.Body} {
+		if strings.Contains(store.Fold(s), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// logEntry reads one row by its cursor. Faults: Denied, NotFound.
+func logEntry(tx *store.Tx, directory store.DirectoryID, id string) (logRow, error) {
+	missing := fault.NotFound.Say("The log has no entry %.64q, or not any more.", id)
+	at, err := parseLogCursor(id)
+	if err != nil {
+		return logRow{}, missing
+	}
+	rows, err := logRows(tx, logQuery{directory: directory, only: at, limit: 1})
+	if err == nil && len(rows) == 0 {
+		err = missing
+	}
+	if err != nil {
+		return logRow{}, err
+	}
+	return rows[0], nil
 }

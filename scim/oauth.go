@@ -1,8 +1,11 @@
 package scim
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
@@ -77,54 +80,89 @@ func (h *handler) accessToken(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Pragma", "no-cache")
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	token, err := h.grant(ctx, w, r)
+	body := r.Body // is a secret: the log does not look at it
+	logged, r := h.log.begin(w, r.WithContext(ctx))
+	logged.oauth = &tokenRequest{}
+	r.Body = body
+	defer h.log.end(logged)
+	token, err := h.grant(logged, r)
 	if err == nil {
-		return web.JSON(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(accessTokenLife.Seconds()), "scope": Scope})
+		return web.JSON(logged, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(accessTokenLife.Seconds()), "scope": Scope})
 	}
 	e, known := errors.AsType[oauthError](err)
+	logged.refusal = refusedClient
 	if t, ok := errors.AsType[tooMany](err); ok {
 		retryAfter(w, t)
+		logged.refusal = refusedLimit
 		e, known = oauthError{429, "temporarily_unavailable", "Too many requests. Wait as long as Retry-After says.", err.Error()}, true
 	}
 	if !known {
+		logged.refusal = refusedServer
 		e = oauthError{status: 500, code: "server_error", description: "Something went wrong on our side. The request's reference is in the X-Request-Id header."}
 	}
+	logged.scimType, logged.reason = e.code, e.why
 	if e.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="oauth"`)
 	}
-	if werr := web.JSON(w, e.status, map[string]string{"error": e.code, "error_description": e.description}); werr != nil || !known {
+	if werr := web.JSON(logged, e.status, map[string]string{"error": e.code, "error_description": e.description}); werr != nil || !known {
 		return errors.Join(err, werr)
 	}
-	h.opt.Log.InfoContext(ctx, "token request refused", "request_id", web.RequestID(ctx), "ip", web.ClientIP(r).String(), "error", e.code, "why", e.why)
+	h.opt.Log.InfoContext(ctx, "token request refused", "request_id", web.RequestID(ctx), "ip", web.ClientIP(r).String(), "error", e.code, "why", redactText(e.why))
 	return nil
+}
+
+// tokenRequest is what the provisioning log has of one.
+type tokenRequest struct {
+	client Client // the one that was named; it need not have proved itself
+	sent   credentials
+}
+
+func (t *tokenRequest) describe(row *logRow) {
+	row.Resource, row.Path, row.TargetID, row.Target, row.Body = "Token", "/oauth/token", string(t.client.ID), t.client.Name, ""
+	x := redactor{found: []string{t.sent.secret, t.sent.assertion}}
+	row.Reason = x.text(row.Reason)
 }
 
 // credentials are how a client proves itself.
 type credentials struct{ id, secret, assertion string }
 
-func (h *handler) grant(ctx context.Context, w http.ResponseWriter, r *http.Request) (string, error) {
-	form, err := tokenForm(w, r)
-	if err != nil {
-		return "", err
+// names is the client that the credentials are said to be of. Of an assertion it is
+// the subject, before anybody has looked at the signature.
+func (c credentials) names() string {
+	if c.id != "" || len(c.assertion) > maxAssertionBytes {
+		return c.id
 	}
-	sent, err := credentialsOf(r, form)
-	if err != nil {
-		return "", err
+	_, rest, _ := strings.Cut(c.assertion, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	var claimed claims
+	if text, err := base64.RawURLEncoding.DecodeString(payload); err != nil || json.Unmarshal(text, &claimed) != nil {
+		return ""
 	}
-	switch {
-	case form["grant_type"] == "":
-		return "", invalidRequest("There is no grant_type.")
-	case form["grant_type"] != "client_credentials":
-		return "", oauthError{400, "unsupported_grant_type", "The grant_type must be client_credentials.", form["grant_type"]}
-	case form["scope"] != "" && form["scope"] != Scope: // left out, it is the default (RFC 6749 §3.3)
-		return "", oauthError{400, "invalid_scope", "The scope must be " + Scope + ".", form["scope"]}
-	}
+	return claimed.Subject
+}
+
+// grant reads the request and has the client prove itself. Whom it names is found
+// out first, so that also what is wrong with the form stands in the log of the
+// client's directory.
+func (h *handler) grant(e *logged, r *http.Request) (string, error) {
+	ctx := r.Context()
+	form, formErr := tokenForm(e, r)
+	sent, sentErr := credentialsOf(r, form)
 	// The whole credential is the key, so that whoever knows a client's id cannot use its quota.
 	entry, err := h.limits.enter(secret.Hash(sent.id+"\n"+sent.secret+"\n"+sent.assertion), web.ClientIP(r))
+	e.owner, e.oauth.sent = entry.owner, sent
 	if err != nil {
 		return "", err
 	}
-	c, token, err := h.exchange(ctx, r, sent)
+	c, err := h.client(ctx, sent.names())
+	if err == nil {
+		e.owner, e.oauth.client = c.DirectoryID, c
+	}
+	var token string
+	err = cmp.Or(formErr, sentErr, checkGrant(form), err)
+	if err == nil {
+		token, err = h.exchange(ctx, r, c, sent)
+	}
 	if err != nil {
 		if _, refused := errors.AsType[oauthError](err); refused {
 			h.limits.bad(entry)
@@ -135,27 +173,46 @@ func (h *handler) grant(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return "", err
 	}
-	return token, h.limits.good(entry, c.DirectoryID, s.quirks.RequestsPerSecond)
+	if err := h.limits.good(entry, c.DirectoryID, s.quirks.RequestsPerSecond); err != nil {
+		return "", err
+	}
+	e.actor = actorOf(r, c)
+	return token, nil
+}
+
+// checkGrant is RFC 6749 §4.4.2.
+func checkGrant(form map[string]string) error {
+	switch {
+	case form["grant_type"] == "":
+		return invalidRequest("There is no grant_type.")
+	case form["grant_type"] != "client_credentials":
+		return oauthError{400, "unsupported_grant_type", "The grant_type must be client_credentials.", form["grant_type"]}
+	case form["scope"] != "" && form["scope"] != Scope: // left out, it is the default (RFC 6749 §3.3)
+		return oauthError{400, "invalid_scope", "The scope must be " + Scope + ".", form["scope"]}
+	}
+	return nil
+}
+
+// actorOf is the directory of a client, in whose name it acts.
+func actorOf(r *http.Request, c Client) access.Actor {
+	actor := web.Actor(r)
+	actor.Kind, actor.Org, actor.ID, actor.Name = access.Directory, string(c.OrgID), string(c.DirectoryID), c.Name
+	return actor
 }
 
 // exchange gives a token to a client that proved itself, in one transaction with
 // what must not happen twice.
-func (h *handler) exchange(ctx context.Context, r *http.Request, sent credentials) (c Client, token string, err error) {
+func (h *handler) exchange(ctx context.Context, r *http.Request, c Client, sent credentials) (token string, err error) {
 	var proof *claims
 	if sent.assertion != "" {
-		proof = &claims{}
-		c, *proof, err = h.byAssertion(ctx, sent.assertion, sent.id)
-	} else {
-		c, err = h.client(ctx, sent.id)
-		if err == nil && subtle.ConstantTimeCompare([]byte(secret.Hash(sent.secret)), []byte(c.SecretHash)) != 1 {
-			err = unknownClient("the secret is wrong, or the client has keys")
-		}
+		proof, err = h.proved(c, sent)
+	} else if subtle.ConstantTimeCompare([]byte(secret.Hash(sent.secret)), []byte(c.SecretHash)) != 1 {
+		err = unknownClient("the secret is wrong, or the client has keys")
 	}
 	if err != nil {
-		return c, "", err
+		return "", err
 	}
-	actor := web.Actor(r)
-	actor.Kind, actor.Org, actor.ID, actor.Name = access.Directory, string(c.OrgID), string(c.DirectoryID), c.Name
+	actor := actorOf(r, c)
 	err = h.db.Write(ctx, actor, func(tx *store.Tx) error {
 		if proof != nil {
 			if err := proof.useOnce(tx, c.ID); err != nil {
@@ -178,7 +235,7 @@ func (h *handler) exchange(ctx context.Context, r *http.Request, sent credential
 		token, err = issue(tx, c.DirectoryID, &Token{Name: c.Name, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(accessTokenLife), client: c.ID})
 		return err
 	})
-	return c, token, err
+	return token, err
 }
 
 // tokenForm reads the parameters of a token request: in the body, each once, and

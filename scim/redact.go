@@ -73,6 +73,14 @@ func (x *redactor) body(raw []byte, cut bool) (shown, name string) {
 	case json.Unmarshal(raw, &doc) != nil:
 		return fmt.Sprintf("(%d bytes that are no JSON object; not kept)", len(raw)), ""
 	}
+	return x.document(doc)
+}
+
+// document is body for what is read already; nil shows nothing.
+func (x *redactor) document(doc map[string]any) (shown, name string) {
+	if doc == nil {
+		return "", ""
+	}
 	for _, attr := range []string{"userName", "displayName"} {
 		if _, v := anyCase(doc, attr); v != nil && name == "" {
 			name, _ = v.(string)

@@ -26,6 +26,8 @@ const (
 	refusedLimit       = "limit" // requests per second
 	refusedUnsupported = "unsupported"
 	refusedDenied      = "denied"
+	refusedAddress     = "address" // not in the token's allow-list
+	refusedClient      = "client"  // an OAuth client that did not prove itself, or asked for something else
 	refusedServer      = "server"
 )
 
@@ -57,6 +59,9 @@ func refusalOf(known bool, err error, e scimerr.ScimError) string {
 	case http.StatusNotImplemented:
 		return refusedUnsupported
 	case http.StatusForbidden:
+		if !known {
+			return refusedAddress
+		}
 		return refusedDenied
 	}
 	if e.Status >= 500 {
@@ -101,6 +106,8 @@ var remedies = map[string]map[string]string{
 		refusedLimit:       "Nothing, if the client waits as Retry-After says. Otherwise lower the number of its parallel requests.",
 		refusedUnsupported: "Turn the feature off at the client: /ServiceProviderConfig says what is supported.",
 		refusedDenied:      "Change this person or setting here in Muster: a directory may not.",
+		refusedAddress:     "Have the client send from an address of the allow-list, or make a token here whose allow-list has its address.",
+		refusedClient:      "Compare token endpoint, client id and client secret (or key) in the client's settings with the ones here; the grant is client_credentials, the scope scim.",
 		refusedServer:      "Nothing at the directory. Give the request id to the operator of this server.",
 	},
 	// help.okta.com, "Add SCIM provisioning to app integrations" (Provisioning > Integration:

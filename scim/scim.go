@@ -30,7 +30,7 @@ preconditions, projections or tenants.
 
 Each request leaves a row in the provisioning log, which the console shows, with
 what to change at the vendor when it was refused (log.go says what is guaranteed;
-redact.go, remedy.go, logpage.go).
+redact.go, remedy.go, logpage.go, logapi.go).
 
 A directory may fetch its tokens by itself, as an OAuth client: oauth.go, client.go,
 assertion.go.

@@ -32,6 +32,7 @@ func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *ht
 		return dirctx{}, fault.SignIn.Say("This is a SCIM endpoint. Send the directory's token as Authorization: Bearer TOKEN.")
 	}
 	entry, err := h.limits.enter(secret.Hash(token), web.ClientIP(r))
+	logOwner(ctx, entry.owner)
 	var d dirctx
 	if err == nil {
 		d, err = h.open(ctx, r, entry.hash)
@@ -55,6 +56,7 @@ func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *ht
 func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirctx, error) {
 	var row tokenRow
 	err := h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
+	logOwner(ctx, row.DirectoryID)
 	now := store.TimeOf(h.db.Now())
 	switch {
 	case fault.Is(err, fault.NotFound):

@@ -226,6 +226,11 @@ func (tx *Tx) User(id UserID) (User, error) { return tx.user("id = ?", id) }
 // UserByName finds a person by userName, without regard to case. Faults: NotFound.
 func (tx *Tx) UserByName(name string) (User, error) { return tx.user("user_name_key = ?", Fold(name)) }
 
+// UserByExternalID finds the person whom a directory knows by this externalId. Faults: NotFound.
+func (tx *Tx) UserByExternalID(directory DirectoryID, externalID string) (User, error) {
+	return tx.user("directory_id = ? AND external_id = ?", directory, externalID)
+}
+
 // UsersByEmail finds the people whose main address this is; there may be several.
 func (tx *Tx) UsersByEmail(email string) ([]User, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {

@@ -16,6 +16,7 @@ import (
 
 type scimCmd struct {
 	Conform scimConformCmd `cmd:"" help:"Check a SCIM server, this one or any other, and report what directories would meet."`
+	Log     scimLogCmd     `cmd:"" help:"Show the provisioning log of a directory: what it asked, what changed, why it was refused."`
 }
 
 type scimConformCmd struct {

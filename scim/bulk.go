@@ -300,7 +300,7 @@ func (h *handler) circle(ctx context.Context, ops []*bulkOp) {
 		}
 		culprit = op
 		var run func(*store.Tx) error
-		run, err = d.creation(op)
+		run, err = h.creation(ctx, d, op)
 		create = append(create, run)
 	}
 	if err == nil {
@@ -331,17 +331,24 @@ func (h *handler) circle(ctx context.Context, ops []*bulkOp) {
 }
 
 // creation prepares the POST of an operation whose id is chosen already.
-func (d dirctx) creation(op *bulkOp) (func(*store.Tx) error, error) {
+func (h *handler) creation(ctx context.Context, d dirctx, op *bulkOp) (func(*store.Tx) error, error) {
 	if err := op.resolve(d.base); err != nil {
 		return nil, err
 	}
 	if op.kind == "Users" {
 		in, err := d.newUser(op.data)
+		if err != nil {
+			return nil, err
+		}
 		in.ID = store.UserID(op.id)
+		keep, err := h.keeperOfBody(ctx, d, "", op.data, in.Doc)
 		return func(tx *store.Tx) error {
 			u, err := tx.CreateUser(in)
 			op.tag = userTag(u)
-			return err
+			if err != nil || keep == nil {
+				return err
+			}
+			return keep(tx, u.ID)
 		}, err
 	}
 	in, err := d.newGroup(op.data)

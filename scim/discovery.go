@@ -26,13 +26,12 @@ const (
 // serviceProviderConfig is GET /ServiceProviderConfig. Every sub-attribute is
 // there: clients turn features off when one is missing (authentik #25056).
 func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) error {
-	no := map[string]any{"supported": false}
 	return answerDiscovery(w, r, map[string]any{
 		"schemas":        []string{configURN},
 		"patch":          map[string]any{"supported": true},
 		"bulk":           map[string]any{"supported": true, "maxOperations": maxOperations, "maxPayloadSize": maxPayload},
 		"filter":         map[string]any{"supported": true, "maxResults": maxCount},
-		"changePassword": no,
+		"changePassword": map[string]any{"supported": from(r.Context()).stores()},
 		"sort":           map[string]any{"supported": true},
 		"etag":           map[string]any{"supported": true},
 		"pagination": map[string]any{"cursor": true, "index": true, "defaultPaginationMethod": "index",

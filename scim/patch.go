@@ -26,6 +26,8 @@ type plan struct {
 	n       normalizer
 	steps   []step
 	members memberChange
+
+	password string // to be kept; empty: none was sent
 }
 
 // step is one change of the document.
@@ -149,6 +151,8 @@ func (p *plan) targeted(op scim.PatchOperation, path string, implied bool) error
 		return err
 	case drop && !implied && t.attr.Name != "password":
 		return mutability("%s is read-only.", path)
+	case drop && isPassword(t) && p.n.q.PasswordHandling == storeIt:
+		return p.takePassword(op.Op, op.Value)
 	case drop:
 		return nil
 	case t.attr.Name == "members" && !t.attr.Extension():

@@ -49,8 +49,9 @@ type Quirks struct {
 	// IgnoreUnknownMembers leaves member ids out that the directory cannot see,
 	// instead of refusing the request (it hides lost members: keycloak-scim #107).
 	IgnoreUnknownMembers bool `json:"ignoreUnknownMembers"`
-	// PasswordHandling is ignore or reject. A password is never stored: Okta always
-	// sends one on create, random when the app does not sync passwords.
+	// PasswordHandling is ignore, reject or store: then it becomes the person's
+	// password for signing in here (password.go). Okta always sends one on create,
+	// random when the app does not sync passwords.
 	PasswordHandling string `json:"passwordHandling"`
 	// GroupDisplayNameUnique refuses a second group of the same name: Entra ID
 	// matches groups by it, IPSIE says SHOULD.
@@ -65,6 +66,7 @@ type Quirks struct {
 const (
 	ignoreIt = "ignore"
 	rejectIt = "reject"
+	storeIt  = "store"
 
 	modeCompat = "compat"
 	modeStrict = "strict"
@@ -126,6 +128,9 @@ func QuirksOf(vendor, mode string, own []byte) (Quirks, error) {
 	}
 	if q.Strict {
 		q.DeleteMeans = deleteDeletes
+	}
+	if (q.Strict || mode == modeStrict) && q.PasswordHandling == storeIt {
+		return q, fault.Invalid.On("quirks", "passwordHandling cannot be store in strict mode: the profiles forbid passwords over SCIM.")
 	}
 	return q, nil
 }

@@ -260,6 +260,7 @@ func TestConfigure(t *testing.T) {
 			{DirectoryChange{Quirks: quirk("stringBooleans", "maybe")}, "false, true"},
 			{DirectoryChange{Quirks: quirk("requestsPerSecond", "many")}, "a number"},
 			{DirectoryChange{Quirks: quirk("requestsPerSecond", "24")}, "25 to"},
+			{DirectoryChange{Quirks: quirk("passwordHandling", "store")}, "strict mode"},
 			{DirectoryChange{Mode: "loose"}, "compat or strict"},
 			{DirectoryChange{Vendor: "no vendor"}, "not a vendor"},
 		} {

@@ -69,6 +69,10 @@ type Options struct {
 	Log       *slog.Logger
 	LogAge    time.Duration // how long the provisioning log keeps a request; 30 days when 0
 	LogRows   int           // how many requests of a directory it keeps; 100,000 when 0
+	// Password checks and hashes a password, outside any transaction, and gives what
+	// keeps it in one; nil when it is the person's already. Without it none is taken.
+	// Faults: Invalid on "password", Unavailable.
+	Password func(ctx context.Context, in PasswordChange) (func(tx *store.Tx, user store.UserID) error, error)
 }
 
 type handler struct {
@@ -306,8 +310,9 @@ func matches(header, tag string) bool {
 // wanted is the resource that an operation is about.
 type wanted struct {
 	id     string
-	match  string // If-Match; empty: any version
-	groups bool   // the answer shows a user's groups
+	match  string   // If-Match; empty: any version
+	groups bool     // the answer shows a user's groups
+	keep   keepFunc // the password that comes with the change; nil: none
 }
 
 // ifMatch refuses a change to a version that the client has not seen (RFC 7644 §3.14).

@@ -39,7 +39,7 @@ var switches = []Switch{
 	{"patchResponse", []string{answerAuto, answerWith, answerEmpty}, "The answer to PATCH: auto is 200 with the user and 204 for groups.", "RFC 7644 §3.5.2 allows both; Entra ID prefers 204 for groups"},
 	{"deleteMeans", []string{deleteDeletes, deleteDeactivates}, "What DELETE of a user does. Deactivate keeps the person visible to the directory, and the name taken.", interopPage + " §6.6 (delete)"},
 	{"ignoreUnknownMembers", yesNo, "Leave unknown member ids out instead of refusing the request. Hides lost memberships.", "keycloak-scim #107"},
-	{"passwordHandling", []string{ignoreIt, rejectIt}, "What happens to a password that is sent: left out, or refused.", "Okta sends one in every POST; OpenID IPSIE AL2 forbids the attribute"},
+	{"passwordHandling", []string{ignoreIt, rejectIt, storeIt}, "What happens to a password that is sent: left out, refused, or made the person's password for signing in here.", "Okta sends one in every POST; OpenID IPSIE AL2 forbids the attribute"},
 	{"groupDisplayNameUnique", yesNo, "Refuse a second group of the same name.", "Entra ID finds groups by it; OpenID IPSIE AL2 (should)"},
 	{"requestsPerSecond", nil, "Requests a second that the directory may send to each replica; 0 is the server's number.", "OpenID IPSIE: at least 25"},
 }

@@ -109,6 +109,9 @@ func (h *handler) settingsOf(ctx context.Context, id store.DirectoryID) (setting
 	if err != nil {
 		return settings{}, err
 	}
+	if q.PasswordHandling == storeIt && h.opt.Password == nil {
+		q.PasswordHandling = rejectIt // nobody is there to keep it
+	}
 	s := settings{directory: d, quirks: q, users: UserSchema(), groups: GroupSchema(), until: h.db.Now().Add(settingsFor)}
 	h.known.Store(id, s)
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 )
@@ -32,11 +33,25 @@ func (h *handler) newUser(ctx context.Context, body map[string]any) (u store.Use
 	if err != nil {
 		return u, err
 	}
-	err = h.db.Command(ctx, d.actor, func(tx *store.Tx) error {
-		u, err = tx.CreateUser(in)
-		return err
+	keep, err := h.keeperOfBody(ctx, d, "", body, in.Doc)
+	if err != nil {
+		return u, err
+	}
+	err = h.runs(keep)(ctx, d.actor, func(tx *store.Tx) error {
+		if u, err = tx.CreateUser(in); err != nil || keep == nil {
+			return err
+		}
+		return keep(tx, u.ID)
 	})
 	return u, err
+}
+
+// runs is Command for a change of the user alone, and Write for one with a password.
+func (h *handler) runs(keep keepFunc) func(context.Context, access.Actor, func(*store.Tx) error) error {
+	if keep == nil {
+		return h.db.Command
+	}
+	return h.db.Write
 }
 
 // newUser reads the body of a POST.
@@ -86,9 +101,19 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, id string) err
 // replaceUser takes the body for all that there is. active alone stays as it is
 // when it is not sent: forgetting it must not let anybody in.
 func (h *handler) replaceUser(ctx context.Context, t wanted, body map[string]any) (store.User, []store.GroupRef, error) {
-	doc, active, err := from(ctx).readUser(body)
+	d := from(ctx)
+	doc, active, err := d.readUser(body)
 	if err != nil {
 		return store.User{}, nil, err
+	}
+	if d.stores() {
+		u, err := h.findReadable(ctx, d, t.id)
+		if err != nil {
+			return u, nil, err
+		}
+		if t.keep, err = h.keeperOfBody(ctx, d, u.ID, body, doc); err != nil {
+			return u, nil, err
+		}
 	}
 	return h.changeUser(ctx, t, func(old store.User) (store.UserChange, error) {
 		to := statusOf(active, old.Status)
@@ -119,6 +144,9 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 func (h *handler) alterUser(ctx context.Context, t wanted, body map[string]any) (store.User, []store.GroupRef, error) {
 	plan, err := from(ctx).normalizer(resourceUser).compile(body)
 	if err != nil {
+		return store.User{}, nil, err
+	}
+	if t.keep, err = h.keeperOfPlan(ctx, from(ctx), t.id, plan); err != nil {
 		return store.User{}, nil, err
 	}
 	return h.changeUser(ctx, t, func(old store.User) (store.UserChange, error) {
@@ -169,7 +197,7 @@ func (h *handler) endUser(ctx context.Context, t wanted) error {
 func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User) (store.UserChange, error)) (store.User, []store.GroupRef, error) {
 	var u store.User
 	var groups []store.GroupRef
-	err := h.db.Command(ctx, from(ctx).actor, func(tx *store.Tx) error {
+	err := h.runs(t.keep)(ctx, from(ctx).actor, func(tx *store.Tx) error {
 		old, err := findUser(tx, t.id)
 		if err != nil {
 			return err
@@ -183,6 +211,11 @@ func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User
 		}
 		if u, err = tx.UpdateUser(old, change); err != nil {
 			return err
+		}
+		if t.keep != nil {
+			if err := t.keep(tx, u.ID); err != nil {
+				return err
+			}
 		}
 		groups, err = groupsOf(tx, u, t.groups)
 		return err

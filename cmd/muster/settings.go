@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/scim"
@@ -40,4 +42,32 @@ var directorySettings = console.DirectorySettings{
 		_, err := scim.Configure(tx, id, scim.DirectoryChange{Vendor: ch.Vendor, Mode: ch.Mode, Quirks: ch.Quirks, Reset: ch.Reset})
 		return err
 	},
+}
+
+// directoryPassword takes a password that a directory sends, for those that are set
+// to store it. One that is the person's already changes nothing; a new one ends the
+// sessions that began with the old one.
+func (s *system) directoryPassword(ctx context.Context, in scim.PasswordChange) (func(*store.Tx, store.UserID) error, error) {
+	if in.User != "" {
+		if same, err := s.passwords.Is(ctx, in.Org, in.User, in.Password); err != nil || same {
+			return nil, err
+		}
+	}
+	org, err := s.db.OrgByID(ctx, in.Org)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.passwords.Policy(in.Password, append(in.Words, org.Name, org.Slug)...); err != nil {
+		return nil, err
+	}
+	hash, err := s.passwords.Hash(ctx, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx, user store.UserID) error {
+		if err := s.passwords.Set(tx, user, hash); err != nil {
+			return err
+		}
+		return s.sessions.EndAllOf(tx, user)
+	}, nil
 }

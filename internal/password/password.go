@@ -23,6 +23,7 @@ import (
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 )
@@ -137,6 +138,23 @@ func (s *Store) Set(tx *store.Tx, user store.UserID, h Hashed) error {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "password.set", TargetKind: "user", TargetID: string(user)})
+}
+
+// Is tells whether password is the person's already. Call it outside any
+// transaction. Faults: Unavailable (too many at once).
+func (s *Store) Is(ctx context.Context, org store.OrgID, user store.UserID, password string) (bool, error) {
+	var hash string
+	err := s.opts.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
+		return tx.Get(&hash, "SELECT hash FROM credentials WHERE org_id = ? AND user_id = ?", tx.Org(), user)
+	})
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	match, _, err := s.compare(ctx, password, hash)
+	return match, err
 }
 
 // Unchanged tells whether the password that Verify looked at is still the person's.

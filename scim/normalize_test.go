@@ -101,7 +101,9 @@ func TestQuirksOf(t *testing.T) {
 		{"okta", "strict", ``, func(q Quirks) bool { return q == strict }, ""},
 		{"custom", "compat", `{"membersReplaceIsAdd":true,"patchResponse":"204"}`, func(q Quirks) bool { return q.MembersReplaceIsAdd && q.PatchResponse == "204" && q.StringBooleans }, ""},
 		{"custom", "strict", `{"deleteMeans":"deactivate"}`, func(q Quirks) bool { return q.DeleteMeans == deleteDeletes }, ""},
-		{"custom", "compat", `{"passwordHandling":"store"}`, nil, "passwordHandling"},
+		{"custom", "compat", `{"passwordHandling":"store"}`, func(q Quirks) bool { return q.PasswordHandling == storeIt }, ""},
+		{"custom", "strict", `{"passwordHandling":"store"}`, nil, "passwordHandling"},
+		{"custom", "compat", `{"passwordHandling":"keep"}`, nil, "passwordHandling"},
 		{"custom", "compat", `{"colour":"red"}`, nil, "colour"},
 		{"custom", "compat", `[`, nil, "cannot be read"},
 	} {

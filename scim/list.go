@@ -252,17 +252,32 @@ func (l *list) next() {
 	}
 }
 
-// withMembers writes groups and their members, who come sorted by group.
+// withMembers writes groups and their members. Members come in the order of their
+// groups' ids, so groups in another order are asked for in runs that have it.
 func (l *list) withMembers(tx *store.Tx, groups []store.Group, part part) error {
-	p := part.p
-	if len(groups) == 0 || !p.Wants("members") {
+	if !part.p.Wants("members") {
 		for _, g := range groups {
 			l.next()
-			l.buf = append(openGroup(l.buf, part.c, g, l.base, p), '}')
+			l.buf = append(openGroup(l.buf, part.c, g, l.base, part.p), '}')
 		}
 		return l.more()
 	}
-	form := newMemberForm(l.base, p)
+	for len(groups) > 0 {
+		n := 1
+		for n < len(groups) && groups[n-1].ID < groups[n].ID {
+			n++
+		}
+		if err := l.membersOf(tx, groups[:n], part); err != nil {
+			return err
+		}
+		groups = groups[n:]
+	}
+	return nil
+}
+
+// membersOf writes groups that are in the order of their ids.
+func (l *list) membersOf(tx *store.Tx, groups []store.Group, part part) error {
+	form := newMemberForm(l.base, part.p)
 	ids := make([]store.GroupID, len(groups))
 	for i, g := range groups {
 		ids[i] = g.ID
@@ -273,7 +288,7 @@ func (l *list) withMembers(tx *store.Tx, groups []store.Group, part part) error 
 			l.buf = append(l.buf, `]}`...)
 		}
 		l.next()
-		l.buf = append(openGroup(l.buf, part.c, groups[opened], l.base, p), `,"members":[`...)
+		l.buf = append(openGroup(l.buf, part.c, groups[opened], l.base, part.p), `,"members":[`...)
 		opened, members = opened+1, 0
 	}
 	err := tx.MembersOf(ids, form.display, func(id store.GroupID, m store.Member) error {

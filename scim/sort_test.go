@@ -199,3 +199,33 @@ func TestLongSortedLists(t *testing.T) {
 		}
 	})
 }
+
+// Each group has its own members, in whatever order groups are listed.
+func TestSortedGroupsHaveTheirMembers(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		want := map[string]string{}
+		for i, name := range []string{"c", "a", "d", "b", "e"} {
+			var ids []string
+			for j := range i % 3 {
+				ids = append(ids, d.user(name+itoa(j)))
+			}
+			d.group(name, ids...)
+			want[name] = strings.Join(ids, " ")
+		}
+		for _, query := range []string{"sortBy=displayName", "sortBy=displayName&sortOrder=descending", "sortBy=id&sortOrder=descending", "sortBy=displayName&count=2&startIndex=2"} {
+			list := d.must(200, "GET", "/Groups?"+query, "").json["Resources"].([]any)
+			for _, e := range list {
+				g := e.(map[string]any)
+				var ids []string
+				for _, m := range g["members"].([]any) {
+					ids = append(ids, m.(map[string]any)["value"].(string))
+				}
+				if name := g["displayName"].(string); strings.Join(ids, " ") != want[name] {
+					t.Errorf("%s: %s has the members %v, want %v", query, name, ids, want[name])
+				}
+			}
+		}
+	})
+}

@@ -79,6 +79,7 @@ type handler struct {
 	db     *store.DB
 	opt    Options
 	limits *limits
+	tokens lookups
 	log    *Log
 	known  sync.Map      // store.DirectoryID -> settings; only of directories that have a token
 	lanes  chan struct{} // held by each operation that a Bulk has running

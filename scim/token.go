@@ -14,7 +14,8 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// tokenRow is found by the hash alone: the organization follows from it.
+// tokenRow is found by the hash alone: the organization follows from it. It is
+// shared between requests: see lookups.
 type tokenRow struct {
 	OrgID       store.OrgID       `db:"org_id"`
 	DirectoryID store.DirectoryID `db:"directory_id"`
@@ -51,11 +52,10 @@ func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *ht
 }
 
 // open looks the token up, each time: a token that is gone opens nothing from then
-// on. One of another directory than the URL's gets 404: whether that directory
-// exists is not its business.
+// on, on every replica. One of another directory than the URL's gets 404: whether
+// that directory exists is not its business.
 func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirctx, error) {
-	var row tokenRow
-	err := h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
+	row, err := h.tokens.find(ctx, hash, h.token)
 	logOwner(ctx, row.DirectoryID)
 	now := store.TimeOf(h.db.Now())
 	switch {
@@ -80,6 +80,11 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 		h.used(ctx, actor, hash)
 	}
 	return dirctx{directory: s.directory, quirks: s.quirks, users: s.users, groups: s.groups, actor: actor, base: BaseURL(h.opt.PublicURL, s.directory.ID)}, nil
+}
+
+func (h *handler) token(ctx context.Context, hash string) (row tokenRow, err error) {
+	err = h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
+	return row, err
 }
 
 // settings are a directory's row and switches, remembered for a moment: they say

@@ -40,7 +40,7 @@ var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
 	"internal/api.Door.Authenticate":     "the key is all that a program sends",
 	"scim.handler.client":                "a token request starts from its client's id",
-	"scim.handler.open":                  "the token is all that a directory sends",
+	"scim.handler.token":                 "the token is all that a directory sends",
 	"scim.Log.Sweep":                     "age is the same for all",
 	"sso.Door.connectionByID":            "the connection's id stands in the URL",
 	"sso.Door.Discover":                  "the mail domain says which organization it is",

@@ -1,0 +1,59 @@
+package scimmodel
+
+import (
+	"slices"
+)
+
+// members is an operation on the members of a group, which are kept as
+// {"value": id} alone: the rest of a member follows from the id. That they exist
+// is seen when all operations are done.
+func (r reader) members(doc map[string]any, op string, t target, raw any) {
+	old, _ := get(doc, t.a).([]any)
+	switch {
+	case t.sub != nil: // RFC 7643 §4.2: immutable
+		r.fault("mutability")
+		return
+	case t.only != nil && op != "remove":
+		r.fault("invalidPath") // choice: members are added as a whole
+		return
+	case t.only != nil:
+		old = slices.DeleteFunc(slices.Clone(old), func(e any) bool { return t.only.holds(scope{element: e}) })
+	case op == "add":
+		old = union(old, r.memberList(raw))
+	case op == "replace":
+		old = union(nil, r.memberList(raw))
+	case raw == nil || canonical(raw) == "[]":
+		old = nil
+	case r.strict:
+		r.fault("invalidSyntax") // choice: remove has no value (§3.5.2.2)
+		return
+	default:
+		gone := r.memberList(raw)
+		old = slices.DeleteFunc(slices.Clone(old), func(e any) bool {
+			return slices.ContainsFunc(gone, func(g any) bool { return same(e, g) })
+		})
+	}
+	if len(old) == 0 {
+		old = nil
+		set(doc, t.a, nil)
+		return
+	}
+	set(doc, t.a, old)
+}
+
+// memberList reads [{"value": id}]; choice: also one of them, and bare ids.
+func (r reader) memberList(raw any) []any {
+	var out []any
+	for _, e := range one(raw) {
+		id, _ := e.(string)
+		if m, ok := e.(map[string]any); ok {
+			id, _ = m["value"].(string)
+		}
+		if id == "" {
+			r.fault("invalidValue")
+			continue
+		}
+		out = append(out, map[string]any{"value": id})
+	}
+	return out
+}

@@ -86,13 +86,16 @@ const (
 	GroupNameKey  // also inside InGroup
 	GroupExternalID
 	GroupCreated
-	GroupUpdated  // of the document or the members, whichever is later
-	MemberUser    // inside HasMember
-	MemberDisplay // inside HasMember with names
+	GroupUpdated    // of the document or the members, whichever is later
+	MemberUser      // inside HasMember
+	MemberDisplay   // inside HasMember with names
+	Subgroup        // inside HasMember
+	SubgroupDisplay // inside HasMember with names
 )
 
 var columnNames = [...]string{"users.id", "users.user_name_key", "users.external_id", "users.created_at", "users.updated_at",
-	"g.id", "g.name_key", "g.external_id", "g.created_at", "g.updated_at", "m.user_id", "users.display_name"}
+	"g.id", "g.name_key", "g.external_id", "g.created_at", "g.updated_at", "m.user_id", "users.display_name",
+	"n.member_group_id", "k.name"}
 
 // Text is something that a condition compares with text.
 type Text struct {
@@ -104,8 +107,8 @@ type Text struct {
 
 // Text is the column's text; ids are their 32 digits.
 func (c Column) Text() Text {
-	id := c == UserIDColumn || c == GroupIDColumn || c == MemberUser
-	return Text{id: id, ordered: !id && c != MemberDisplay, write: func(s *sentence) { s.add(columnNames[c]) }}
+	id := c == UserIDColumn || c == GroupIDColumn || c == MemberUser || c == Subgroup
+	return Text{id: id, ordered: !id && c != MemberDisplay && c != SubgroupDisplay, write: func(s *sentence) { s.add(columnNames[c]) }}
 }
 
 // UserDoc is an attribute in a user's document; path is made of names in the schema.

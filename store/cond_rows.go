@@ -62,28 +62,41 @@ func HasValue(attr, value string) Cond {
 // HasIndexedValues tells whether HasValue knows an attribute.
 func HasIndexedValues(attr string) bool { return slices.Contains(indexedValues, attr) }
 
-// InGroup holds for users who are in a group for which within holds. The actor
-// must be able to see the group.
-func InGroup(within Cond) Cond {
-	return Cond{scan: within.scan, write: func(s *sentence) {
+// InGroup holds for users who are in a group for which direct holds, or who belong
+// to one for which indirect does by another group in it, without being a member of
+// it themselves. The actor must be able to see the group.
+func InGroup(direct, indirect Cond) Cond {
+	return Cond{scan: direct.scan || indirect.scan, write: func(s *sentence) {
 		s.add("users.id IN (SELECT m.user_id FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id WHERE m.org_id = ?", s.tx.Org())
 		s.groupScope()
 		s.add(" AND ")
-		s.cond(within)
-		s.add(")")
+		s.cond(direct)
+		// One IN over both: an OR of two would have the databases look at everybody.
+		s.add(` UNION ALL SELECT m.user_id FROM (WITH RECURSIVE below(top, id) AS (
+			SELECT n.group_id, n.member_group_id FROM subgroups n JOIN groups g ON g.org_id = n.org_id AND g.id = n.group_id WHERE n.org_id = ?`, s.tx.Org())
+		s.groupScope()
+		s.add(" AND ")
+		s.cond(indirect)
+		s.add(` UNION SELECT below.top, n.member_group_id FROM below JOIN subgroups n ON n.org_id = ? AND n.group_id = below.id)
+			SELECT top, id FROM below) AS b JOIN members m ON m.org_id = ? AND m.group_id = b.id
+			WHERE NOT EXISTS (SELECT 1 FROM members d WHERE d.org_id = m.org_id AND d.group_id = b.top AND d.user_id = m.user_id))`, s.tx.Org(), s.tx.Org())
 	}}
 }
 
-// HasMember holds for groups with a member for whom within holds. names must be
-// set when within looks at MemberDisplay.
-func HasMember(within Cond, names bool) Cond {
-	from := "g.id IN (SELECT m.group_id FROM members m WHERE m.org_id = ? AND "
+// HasMember holds for groups with a person in them for whom user holds, or with a
+// group in them for which group does. names must be set when user looks at
+// MemberDisplay, or group at SubgroupDisplay.
+func HasMember(user, group Cond, names bool) Cond {
+	users, groups := "members m", "subgroups n"
 	if names {
-		from = "g.id IN (SELECT m.group_id FROM members m JOIN users ON users.org_id = m.org_id AND users.id = m.user_id WHERE m.org_id = ? AND "
+		users += " JOIN users ON users.org_id = m.org_id AND users.id = m.user_id"
+		groups += " JOIN groups k ON k.org_id = n.org_id AND k.id = n.member_group_id"
 	}
-	return Cond{scan: within.scan, few: within.few, write: func(s *sentence) {
-		s.add(from, s.tx.Org())
-		s.cond(within)
+	return Cond{scan: user.scan || group.scan, few: user.few && group.few, write: func(s *sentence) {
+		s.add("g.id IN (SELECT m.group_id FROM "+users+" WHERE m.org_id = ? AND ", s.tx.Org())
+		s.cond(user)
+		s.add(" UNION ALL SELECT n.group_id FROM "+groups+" WHERE n.org_id = ? AND ", s.tx.Org())
+		s.cond(group)
 		s.add(")")
 	}}
 }

@@ -36,7 +36,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{u_roles}}", "jsonb_array_elements(u.doc -> 'roles') AS e(value)",
 		"{{u_entitlements}}", "jsonb_array_elements(u.doc -> 'entitlements') AS e(value)",
 		"{{gate}}", "(SELECT count(*) FROM head) > 0",
-		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
+		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
 var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, words: strings.NewReplacer(
@@ -50,7 +50,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{u_roles}}", "json_each(u.doc, '$.roles') AS e",
 	"{{u_entitlements}}", "json_each(u.doc, '$.entitlements') AS e",
 	"{{gate}}", "1 = 1",
-	"{{share}}", "", "{{key_share}}", "", "{{lock_member}}", "",
+	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}
 
 // text is a query as this database wants it.

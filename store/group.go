@@ -21,6 +21,7 @@ type Group struct {
 	Epoch       int64       `db:"epoch"`   // of the members
 	CreatedAt   Time        `db:"created_at"`
 	UpdatedAt   Time        `db:"updated_at"` // document or members, whichever was later
+	HasGroups   bool        `db:"has_groups"` // some of its members are groups
 }
 
 // ETagVersion changes whenever the document or the members do.
@@ -31,18 +32,21 @@ func (g Group) Attributes() (Doc, error) { return decodeDoc(g.Doc) }
 
 // NewGroup is what CreateGroup needs.
 type NewGroup struct {
-	ID         GroupID // a new one when empty; set where others must name the group before
-	Doc        Doc     // displayName is required
-	Members    []UserID
-	SharedName bool // the directory may have another group of this name
+	ID         GroupID         // a new one when empty; set where others must name the group before
+	Doc        Doc             // displayName is required
+	Members    []UserID        // users, or groups by their ids
+	Said       map[UserID]Kind // what the caller takes some of the members for
+	SharedName bool            // the directory may have another group of this name
 }
 
-const groupColumns = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at,
+const hasGroups = `EXISTS (SELECT 1 FROM subgroups n WHERE n.org_id = g.org_id AND n.group_id = g.id) AS has_groups`
+
+const groupColumns = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at, ` + hasGroups + `,
 	COALESCE((SELECT MAX(e.changed_at) FROM group_epochs e WHERE e.org_id = g.org_id AND e.group_id = g.id AND e.changed_at > g.updated_at), g.updated_at) AS updated_at,
 	(SELECT COALESCE(CAST(SUM(e.n) AS {{int}}), 0) FROM group_epochs e WHERE e.org_id = g.org_id AND e.group_id = g.id) AS epoch FROM groups g`
 
-// CreateGroup adds a group; a directory becomes its owner. One statement, so fit
-// for Command. Faults: Denied, Invalid (also unknown members), Conflict on
+// CreateGroup adds a group; a directory becomes its owner. Fit for Command: it is
+// one statement, unless there are groups among the members. Faults: Denied, Invalid (also unknown members), Conflict on
 // displayName or externalId.
 func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 	if err := tx.Require(access.EditGroups); err != nil {
@@ -58,19 +62,24 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 	if err := g.take(in.Doc); err != nil {
 		return Group{}, err
 	}
-	members := distinct(in.Members)
-	var steps []step
-	if len(members) > 0 {
-		if err := tx.checkMembers(members); err != nil {
+	members, groups, err := tx.sortMembers(distinct(in.Members), in.Said)
+	if err != nil {
+		return Group{}, err
+	}
+	if len(groups) > 0 {
+		if err := tx.whole(); err != nil {
 			return Group{}, err
 		}
+	}
+	var steps []step
+	if len(members) > 0 {
 		if _, err := tx.adopt(members); err != nil {
 			return Group{}, err
 		}
 		steps = append(steps, step{insertFirstMembers, []any{g.ID, g.CreatedAt, tx.Org(), jsonList(members)}})
 	}
 	steps = append(steps, tx.countStep(countGroups, g.DirectoryID, 1))
-	_, err := tx.change(step{`INSERT INTO groups (org_id, id, directory_id, name, name_key, unique_name, external_id, doc, version, created_at, updated_at)
+	_, err = tx.change(step{`INSERT INTO groups (org_id, id, directory_id, name, name_key, unique_name, external_id, doc, version, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)`,
 		[]any{tx.Org(), g.ID, g.DirectoryID, g.Name, Fold(g.Name), !in.SharedName, orNull(g.ExternalID), string(g.Doc), g.CreatedAt, g.CreatedAt}}, steps,
 		Activity{Action: "group.create", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name,
@@ -78,7 +87,13 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 	if err != nil {
 		return Group{}, takenGroup(err, g)
 	}
-	return g, nil
+	if len(groups) == 0 {
+		return g, nil
+	}
+	if _, err := tx.nest(g, groups); err != nil {
+		return Group{}, err
+	}
+	return tx.Group(g.ID)
 }
 
 // take derives the columns from the document.
@@ -167,24 +182,21 @@ func (tx *Tx) Groups() ([]Group, error) {
 	return list, tx.Select(&list, groupColumns+" WHERE g.org_id = ? ORDER BY g.name_key, g.id LIMIT 500", tx.Org())
 }
 
-// GroupRef names a group in somebody's list.
-type GroupRef struct {
-	ID   GroupID `db:"id"`
-	Name string  `db:"name"`
-}
-
-// GroupsOf tells the groups of several people in one query, by name. A directory
-// sees its own only.
+// GroupsOf tells the groups to which several people belong: those that they are
+// members of, by name, and then those that hold one of these. One query, and one
+// more in an organization that has groups in groups. A directory sees its own only.
 func (tx *Tx) GroupsOf(ids []UserID) (map[UserID][]GroupRef, error) {
-	query := `SELECT m.user_id, g.id, g.name FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
+	query := `SELECT m.user_id, g.id, g.name, EXISTS (SELECT 1 FROM subgroups n WHERE n.org_id = ?) AS nested
+		FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
 		WHERE m.org_id = ? AND m.user_id {{in_ids}}`
-	args := []any{tx.Org(), jsonList(ids)}
+	args := []any{tx.Org(), tx.Org(), jsonList(ids)}
 	if tx.actor.Kind == access.Directory {
 		query, args = query+" AND g.directory_id = ?", append(args, tx.actor.ID)
 	}
 	var rows []struct {
 		UserID UserID `db:"user_id"`
 		GroupRef
+		Nested bool `db:"nested"`
 	}
 	if err := tx.Select(&rows, query+" ORDER BY m.user_id, g.name_key, g.id", args...); err != nil {
 		return nil, err
@@ -193,18 +205,24 @@ func (tx *Tx) GroupsOf(ids []UserID) (map[UserID][]GroupRef, error) {
 	for _, r := range rows {
 		groups[r.UserID] = append(groups[r.UserID], r.GroupRef)
 	}
+	if len(rows) > 0 && rows[0].Nested {
+		return groups, tx.addIndirect(groups)
+	}
 	return groups, nil
 }
 
 // GroupChange is what UpdateGroup does. Nil fields keep what is there.
 type GroupChange struct {
-	Doc     Doc       // the whole new document
-	Add     []UserID  // become members; who is one already stays
-	Remove  []UserID  // stop being members; who is none is passed over
-	Replace *[]UserID // become the only members
+	Doc     Doc             // the whole new document
+	Add     []UserID        // become members, users or groups by their ids; who is one already stays
+	Remove  []UserID        // stop being members; who is none is passed over
+	Replace *[]UserID       // become the only members
+	Of      Kind            // Replace lets members of the other kind stay; empty: of neither
+	Said    map[UserID]Kind // what the caller takes some of them for
 }
 
-// Single tells whether the change is one statement, and so fit for Command.
+// Single tells whether the change is one statement, and so fit for Command, if it
+// is not about groups in groups.
 func (ch GroupChange) Single() bool {
 	parts := 0
 	for _, there := range []bool{ch.Doc != nil, len(ch.Add) > 0, len(ch.Remove) > 0} {
@@ -234,21 +252,21 @@ func (tx *Tx) UpdateGroup(g Group, ch GroupChange) (Group, error) {
 	var changed int64
 	add, remove := distinct(ch.Add), distinct(ch.Remove)
 	if ch.Replace != nil {
-		n, err := tx.replaceMembers(g, distinct(*ch.Replace))
+		n, err := tx.replaceMembers(g, distinct(*ch.Replace), ch.Of, ch.Said)
 		if err != nil {
 			return g, err
 		}
 		changed += n
 	}
 	if len(remove) > 0 {
-		n, err := tx.removeMembers(g, remove)
+		n, err := tx.endMembers(g, remove, ch.Said)
 		if err != nil {
 			return g, err
 		}
 		changed += n
 	}
 	if len(add) > 0 {
-		n, err := tx.addMembers(g, add)
+		n, err := tx.addMembers(g, add, ch.Said)
 		if err != nil {
 			return g, err
 		}
@@ -301,7 +319,7 @@ func (tx *Tx) updateGroupDoc(g Group, doc Doc) (Group, error) {
 	return next, nil
 }
 
-// DeleteGroup removes a group and its memberships. Needs Write. Faults: NotFound, Denied.
+// DeleteGroup removes a group and its memberships, those in other groups too. Needs Write. Faults: NotFound, Denied.
 func (tx *Tx) DeleteGroup(id GroupID) error {
 	g, err := tx.LockGroup(id)
 	if err != nil {
@@ -317,6 +335,9 @@ func (tx *Tx) DeleteGroup(id GroupID) error {
 		if _, err := tx.Exec(query, tx.Org(), id); err != nil {
 			return err
 		}
+	}
+	if err := tx.dissolve(id); err != nil {
+		return err
 	}
 	_, err = tx.change(step{"DELETE FROM groups WHERE org_id = ? AND id = ?", []any{tx.Org(), id}}, []step{tx.countStep(countGroups, g.DirectoryID, -1)},
 		Activity{Action: "group.delete", TargetKind: "group", TargetID: string(id), TargetName: g.Name})

@@ -2,12 +2,12 @@ package store
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/muster-id/muster/internal/access"
-	"github.com/muster-id/muster/internal/fault"
 )
 
 // Memberships are rows, and a change is a set operation on them: its cost depends
@@ -18,16 +18,17 @@ import (
 // group and a change under If-Match take it exclusively (LockGroup). Adding locks
 // each person's row against deletion, which waits, and then sees the new row.
 
-// Member is one person in a group.
+// Member is one person in a group, or one group.
 type Member struct {
-	ID    UserID
+	ID    UserID // or the id of a group
+	Kind  Kind
 	Name  string // this and Since: empty unless asked for
 	Since Time
 }
 
 const membersPage = 5000
 
-// Members hands every member to each, in order of id, and never holds more than a
+// Members hands every person in a group to each, in order of id, and never holds more than a
 // page of them: no connection is in use while each runs. Names cost a join (ten
 // times, measured at 100,000), so they come only when asked for.
 func (tx *Tx) Members(id GroupID, names bool, each func(Member) error) error {
@@ -38,7 +39,7 @@ func (tx *Tx) Members(id GroupID, names bool, each func(Member) error) error {
 	query += " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > ? ORDER BY m.user_id LIMIT ?"
 	after := UserID(strings.Repeat("0", 32))
 	page := make([]Member, 0, 64)
-	var m Member // one for all rows, and one list of where to scan to
+	m := Member{Kind: KindUser} // one for all rows, and one list of where to scan to
 	dest := []any{&m.ID, &m.Name, &m.Since}
 	if !names {
 		dest = dest[:1]
@@ -65,7 +66,7 @@ func (tx *Tx) Members(id GroupID, names bool, each func(Member) error) error {
 	}
 }
 
-// MemberCount is the number of members of a group.
+// MemberCount is the number of people in a group, without those of groups in it.
 func (tx *Tx) MemberCount(id GroupID) (n int, err error) {
 	return n, tx.Get(&n, "SELECT COUNT(*) FROM members WHERE org_id = ? AND group_id = ?", tx.Org(), id)
 }
@@ -87,20 +88,39 @@ func (tx *Tx) epochStep(id GroupID) step {
 
 // addMembers is all or nothing: the insert happens only when every person is there
 // and the actor may put them in.
-func (tx *Tx) addMembers(g Group, ids []UserID) (int64, error) {
-	n, err := tx.insertMembers(g, ids)
-	if err != nil || n > 0 {
-		return n, err
+func (tx *Tx) addMembers(g Group, ids []UserID, said map[UserID]Kind) (int64, error) {
+	if !slices.ContainsFunc(ids, func(id UserID) bool { return said[id] == KindGroup }) {
+		if n, err := tx.insertMembers(g, ids); err != nil || n > 0 {
+			return n, err
+		}
 	}
-	// Nothing was inserted: all are members already, or somebody is unknown or not
-	// yet managed by the directory.
-	if err := tx.checkMembers(ids); err != nil {
+	// Nothing was inserted: all are members already, or somebody is unknown, a group,
+	// or not yet managed by the directory.
+	users, groups, err := tx.sortMembers(ids, said)
+	if err != nil {
 		return 0, err
 	}
-	if adopted, err := tx.adopt(ids); err != nil || !adopted {
+	if len(groups) > 0 {
+		return tx.addSorted(g, users, groups)
+	}
+	if adopted, err := tx.adopt(users); err != nil || !adopted {
 		return 0, err
 	}
-	return tx.insertMembers(g, ids)
+	return tx.insertMembers(g, users)
+}
+
+// addSorted adds people, and groups that are known as such.
+func (tx *Tx) addSorted(g Group, users []UserID, groups []GroupID) (changed int64, err error) {
+	if len(groups) > 0 {
+		if changed, err = tx.nest(g, groups); err != nil {
+			return 0, err
+		}
+	}
+	if len(users) == 0 {
+		return changed, nil
+	}
+	n, err := tx.addMembers(g, users, nil)
+	return changed + n, err
 }
 
 // AddMembers puts people into a group and reads nothing before: one statement does
@@ -114,12 +134,13 @@ func (tx *Tx) AddMembers(id GroupID, ids []UserID) (bool, error) {
 	return n > 0, err
 }
 
-// RemoveMembers is AddMembers for the end of a membership.
+// RemoveMembers is AddMembers for the end of a membership. Several are left to
+// UpdateGroup where the group has groups in it: some of them may be such.
 func (tx *Tx) RemoveMembers(id GroupID, ids []UserID) (bool, error) {
 	if err := tx.Require(access.EditGroups); err != nil || len(ids) == 0 {
 		return false, err
 	}
-	n, err := tx.removeMembers(Group{ID: id}, distinct(ids))
+	n, err := tx.removeMembers(Group{ID: id}, distinct(ids), true)
 	return n > 0, err
 }
 
@@ -153,7 +174,30 @@ func (tx *Tx) insertMembers(g Group, ids []UserID) (int64, error) {
 		Activity{Action: "group.member.add", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name, Detail: map[string]any{"users": someOf(ids), "count": len(ids)}})
 }
 
-func (tx *Tx) removeMembers(g Group, ids []UserID) (int64, error) {
+// endMembers takes people and groups out of a group.
+func (tx *Tx) endMembers(g Group, ids []UserID, said map[UserID]Kind) (changed int64, err error) {
+	of := func(kind Kind) []UserID {
+		return slices.DeleteFunc(slices.Clone(ids), func(id UserID) bool { return said[id] != "" && said[id] != kind })
+	}
+	if groups := of(KindGroup); g.HasGroups && len(groups) > 0 {
+		if err := tx.whole(); err != nil {
+			return 0, err
+		}
+		if changed, err = tx.unnest(g, groups); err != nil {
+			return 0, err
+		}
+	}
+	users := of(KindUser)
+	if len(users) == 0 {
+		return changed, nil
+	}
+	n, err := tx.removeMembers(g, users, false)
+	return changed + n, err
+}
+
+// removeMembers takes people out of a group; with plain only out of one without
+// groups, unless it is one person.
+func (tx *Tx) removeMembers(g Group, ids []UserID, plain bool) (int64, error) {
 	own, more := tx.ownGroup()
 	these, list := "= {{as_id}}", any(ids[0])
 	if len(ids) > 1 {
@@ -162,59 +206,55 @@ func (tx *Tx) removeMembers(g Group, ids []UserID) (int64, error) {
 	head := step{`DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id ` + these + `
 		AND EXISTS (SELECT 1 FROM (SELECT g.id FROM groups g WHERE g.org_id = ? AND g.id = ?` + own + `{{key_share}}) AS held)`,
 		append([]any{tx.Org(), g.ID, list, tx.Org(), g.ID}, more...)}
+	if plain && len(ids) > 1 {
+		head.sql += " AND NOT EXISTS (SELECT 1 FROM subgroups s WHERE s.org_id = ? AND s.group_id = ?)"
+		head.args = append(head.args, tx.Org(), g.ID)
+	}
 	return tx.change(head, []step{tx.epochStep(g.ID)},
 		Activity{Action: "group.member.remove", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name, Detail: map[string]any{"users": someOf(ids), "count": len(ids)}})
 }
 
-// replaceMembers makes ids the only members: what is not among them goes, what is
-// missing comes, the rest keeps its date.
-func (tx *Tx) replaceMembers(g Group, ids []UserID) (int64, error) {
-	if _, err := tx.LockGroup(g.ID); err != nil {
+// replaceMembers makes ids the only members, or the only ones of a kind: what is
+// not among them goes, what is missing comes, the rest keeps its date.
+func (tx *Tx) replaceMembers(g Group, ids []UserID, of Kind, said map[UserID]Kind) (int64, error) {
+	users, groups, err := tx.sortMembers(ids, said)
+	if err != nil {
 		return 0, err
 	}
-	if err := tx.checkMembers(ids); err != nil {
+	if len(groups) > 0 { // before the group, as nest does
+		if err := tx.lockNesting(); err != nil {
+			return 0, err
+		}
+	}
+	if g, err = tx.LockGroup(g.ID); err != nil {
 		return 0, err
 	}
-	gone, err := tx.change(step{"DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id NOT IN ({{ids}})", []any{tx.Org(), g.ID, jsonList(ids)}},
-		[]step{tx.epochStep(g.ID)},
-		Activity{Action: "group.member.replace", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name, Detail: map[string]any{"kept": someOf(ids), "count": len(ids)}})
-	if err != nil || len(ids) == 0 {
-		return gone, err
+	act := Activity{Action: "group.member.replace", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name}
+	var gone int64
+	if of != KindGroup {
+		act.Detail = map[string]any{"kept": someOf(users), "count": len(users)}
+		if gone, err = tx.change(step{"DELETE FROM members WHERE org_id = ? AND group_id = ? AND user_id NOT IN ({{ids}})", []any{tx.Org(), g.ID, jsonList(users)}},
+			[]step{tx.epochStep(g.ID)}, act); err != nil {
+			return 0, err
+		}
 	}
-	come, err := tx.addMembers(g, ids)
+	if of != KindUser && g.HasGroups {
+		act.Detail = map[string]any{"groups": someOf(groups), "count": len(groups)}
+		n, err := tx.change(step{"DELETE FROM subgroups WHERE org_id = ? AND group_id = ? AND member_group_id NOT IN ({{ids}})", []any{tx.Org(), g.ID, jsonList(groups)}},
+			[]step{tx.epochStep(g.ID)}, act)
+		if err != nil {
+			return 0, err
+		}
+		gone += n
+	}
+	come, err := tx.addSorted(g, users, groups)
 	return gone + come, err
 }
 
-// checkMembers refuses people whom the actor may not put into a group, by name.
-func (tx *Tx) checkMembers(ids []UserID) error {
-	seen, more := tx.visible()
-	var known []UserID
-	if err := tx.Select(&known, "SELECT id FROM users WHERE org_id = ? AND id {{in_ids}}"+seen, append([]any{tx.Org(), jsonList(ids)}, more...)...); err != nil {
-		return err
-	}
-	if len(known) == len(ids) {
-		return nil
-	}
-	there := make(map[UserID]bool, len(known))
-	for _, id := range known {
-		there[id] = true
-	}
-	var unknown []string
-	for _, id := range ids {
-		if !there[id] {
-			unknown = append(unknown, string(id))
-		}
-		if len(unknown) == 5 {
-			break
-		}
-	}
-	return fault.Invalid.On("members", "There are no users with these ids: %s. Create them first, or leave them out.", strings.Join(unknown, ", "))
-}
-
 // distinct drops repeats and keeps the order.
-func distinct(ids []UserID) []UserID {
-	seen := make(map[UserID]bool, len(ids))
-	out := make([]UserID, 0, len(ids))
+func distinct[T comparable](ids []T) []T {
+	seen := make(map[T]bool, len(ids))
+	out := make([]T, 0, len(ids))
 	for _, id := range ids {
 		if !seen[id] {
 			seen[id] = true
@@ -225,4 +265,4 @@ func distinct(ids []UserID) []UserID {
 }
 
 // someOf keeps an activity row small when thousands are changed at once.
-func someOf(ids []UserID) []UserID { return ids[:min(len(ids), 200)] }
+func someOf[T any](ids []T) []T { return ids[:min(len(ids), 200)] }

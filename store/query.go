@@ -89,7 +89,7 @@ func (tx *Tx) userList(q Query) listing {
 
 // groupRow is groupColumns without the members' epoch, which costs a query for
 // each page instead of a sum over all groups.
-const groupRow = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at, g.updated_at FROM groups g`
+const groupRow = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at, g.updated_at, ` + hasGroups + ` FROM groups g`
 
 // EachGroup is EachUser for groups. A directory sees its own.
 func (tx *Tx) EachGroup(q Query, each func(Group) error) (total int, err error) {
@@ -147,23 +147,27 @@ func (tx *Tx) addEpochs(groups []Group) error {
 	return err
 }
 
-// MembersOf hands the members of several groups to each, in the order of groups
-// and then of members, with one query for a few thousand of them. No connection is
+// MembersOf hands the people in several groups to each, in the order of groups
+// and then of people, with one query for a few thousand of them. No connection is
 // in use while each runs. Names come only when asked for: see Members.
 func (tx *Tx) MembersOf(groups []GroupID, names bool, each func(GroupID, Member) error) error {
-	type row struct {
-		Group GroupID `db:"group_id"`
-		Member
-	}
 	query := "SELECT m.group_id, m.user_id FROM members m"
 	if names {
 		query = "SELECT m.group_id, m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id"
 	}
 	query += ` WHERE m.org_id = ? AND m.group_id IN ({{ids}})
 		AND (m.group_id, m.user_id) > ({{as_id}}, {{as_id}}) ORDER BY m.group_id, m.user_id LIMIT ?`
+	return tx.membersOf(query, groups, KindUser, names, each)
+}
+
+func (tx *Tx) membersOf(query string, groups []GroupID, kind Kind, names bool, each func(GroupID, Member) error) error {
+	type row struct {
+		Group GroupID
+		Member
+	}
 	last := row{Group: noID, Member: Member{ID: noID}}
 	page := make([]row, 0, 64)
-	var r row // one for all rows, and one list of where to scan to
+	r := row{Member: Member{Kind: kind}} // one for all rows, and one list of where to scan to
 	dest := []any{&r.Group, &r.ID, &r.Name, &r.Since}
 	if !names {
 		dest = dest[:2]

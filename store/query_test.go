@@ -106,7 +106,7 @@ func TestListsUseTheirIndexes(t *testing.T) {
 			{"externalId eq", store.UserExternalID.Text().Is("user000500@example.com"), `users_external_id|users_any_external_id`},
 			{"id eq", store.UserIDColumn.Text().Is(string(id)), `users_pkey|sqlite_autoindex_users_1`},
 			{"emails eq", store.And(store.HasValue("emails", "user000500@example.com"), element), `user_values_pkey|SEARCH v USING PRIMARY KEY \(org_id=\? AND attr=\? AND value_key=\?`},
-			{"groups eq", store.InGroup(store.GroupIDColumn.Text().Is(string(id))), `members_pkey|members_user|SEARCH m USING`},
+			{"groups eq", store.InGroup(store.GroupIDColumn.Text().Is(string(id)), store.GroupIDColumn.Text().Is(string(id))), `members_pkey|members_user|SEARCH m USING`},
 			{"userName eq and title", store.And(store.UserNameKey.Text().Is("x"), store.UserDoc("title").AnyCase().Is("x")), `users_user_name|users_name_any_org`},
 			{"everybody", store.Cond{}, `users_pkey|sqlite_autoindex_users_1`},
 		}
@@ -117,8 +117,8 @@ func TestListsUseTheirIndexes(t *testing.T) {
 		}{
 			{"displayName eq", store.GroupNameKey.Text().Is("user000500@example.com"), `groups_name|groups_by_name|groups_local_name`},
 			{"externalId eq", store.GroupExternalID.Text().Is("x"), `groups_external_id|groups_name|groups_by_name`},
-			{"members eq", store.HasMember(store.MemberUser.Text().Is(string(id)), false), `members_user`},
-			{"id eq and members eq", store.And(store.GroupIDColumn.Text().Is(string(id)), store.HasMember(store.MemberUser.Text().Is(string(id)), false)), `members_pkey|members_user|SEARCH m USING PRIMARY KEY`},
+			{"members eq", store.HasMember(store.MemberUser.Text().Is(string(id)), store.Subgroup.Text().Is(string(id)), false), `members_user`},
+			{"id eq and members eq", store.And(store.GroupIDColumn.Text().Is(string(id)), store.HasMember(store.MemberUser.Text().Is(string(id)), store.Subgroup.Text().Is(string(id)), false)), `members_pkey|members_user|SEARCH m USING PRIMARY KEY`},
 		}
 		deep := store.Query{After: store.Place{ID: string(id), Key: "user001500@example.com"}}
 		orders := []struct {

@@ -26,7 +26,7 @@ and sorted by, all derived from the document in one place (hot.go). Memberships
 are rows: changing one never reads or writes the others.
 
 It owns the tables orgs, users, user_values, user_roles, role_mappings, groups,
-group_epochs, members, counts, directories and activity. It relies on nothing above it.
+group_epochs, members, subgroups, counts, directories and activity. It relies on nothing above it.
 */
 package store
 

@@ -124,7 +124,7 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 	}
 	groups, err := tx.GroupsOf([]store.UserID{p.ID})
 	var in []string
-	for _, g := range groups[p.ID] {
+	for _, g := range store.Direct(groups[p.ID]) {
 		in = append(in, string(g.ID))
 	}
 	p.Form.Set("teams", in...)
@@ -304,7 +304,7 @@ func editTeams(tx *store.Tx, id store.UserID, chosen []string) error {
 		return err
 	}
 	for _, o := range local {
-		is := slices.ContainsFunc(groups[id], func(g store.GroupRef) bool { return string(g.ID) == o.Value })
+		is := slices.ContainsFunc(store.Direct(groups[id]), func(g store.GroupRef) bool { return string(g.ID) == o.Value })
 		should := slices.Contains(chosen, o.Value)
 		if is == should {
 			continue

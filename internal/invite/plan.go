@@ -194,7 +194,7 @@ func (im *importer) planRights(tx *store.Tx, cells map[string]string, p *rowPlan
 		if err != nil {
 			return err
 		}
-		for _, g := range groups[p.user.ID] {
+		for _, g := range store.Direct(groups[p.user.ID]) {
 			in[g.ID] = true
 		}
 	}

@@ -19,13 +19,14 @@ type BindOptions struct {
 // Bind turns a filter on the resources of c into a condition of the store that
 // means what Match means. Errors are invalidFilter.
 func Bind(e filter.Expression, c *Compiled, opt BindOptions) (store.Cond, error) {
-	return binder{c, opt, "/" + c.Name + "s/"}.filter(e)
+	return binder{c: c, opt: opt, home: "/" + c.Name + "s/"}.filter(e)
 }
 
 type binder struct {
 	c    *Compiled
 	opt  BindOptions
 	home string // endpoint of the resources themselves
+	kind string // the type of the elements of groups or members that are looked at
 }
 
 func (b binder) filter(e filter.Expression) (store.Cond, error) {
@@ -71,15 +72,19 @@ func (b binder) some(n some) (store.Cond, error) {
 	if n.list.Name == "schemas" && !n.list.extension {
 		return b.schemas(n.within)
 	}
+	switch n.list.Path() {
+	case "groups":
+		direct, indirect, err := b.each(n.within, directly, indirectly)
+		return store.InGroup(direct, indirect), err
+	case "members":
+		user, group, err := b.each(n.within, string(store.KindUser), string(store.KindGroup))
+		return store.HasMember(user, group, mentions(n.within, "display")), err
+	}
 	within, err := b.node(n.within)
 	if err != nil {
 		return within, err
 	}
 	switch {
-	case n.list.Path() == "groups":
-		return store.InGroup(within), nil
-	case n.list.Path() == "members":
-		return store.HasMember(within, mentions(n.within, "display")), nil
 	case n.list.Path() == "meta":
 		return within, nil
 	case !n.list.MultiValued:
@@ -90,6 +95,17 @@ func (b binder) some(n some) (store.Cond, error) {
 		return store.And(store.HasValue(n.list.Name, value), found), nil
 	}
 	return found, nil
+}
+
+// each binds a node for elements of two types, which stand in tables of their own.
+func (b binder) each(n node, one, other string) (x, y store.Cond, err error) {
+	b.kind = one
+	if x, err = b.node(n); err != nil {
+		return x, y, err
+	}
+	b.kind = other
+	y, err = b.node(n)
+	return x, y, err
 }
 
 // schemas follow from the document: the core one always, an extension's when the
@@ -153,16 +169,14 @@ func (b binder) compare(n comparison) (store.Cond, error) {
 		return choose(n.flag, store.Not(store.Suspended()), store.Suspended()), nil
 	case "meta.resourceType":
 		return b.constant(n, b.c.Name), nil
-	case "groups.type":
-		return b.constant(n, "direct"), nil
-	case "members.type":
-		return b.constant(n, "User"), nil
+	case "groups.type", "members.type":
+		return b.constant(n, b.kind), nil
 	case "meta.location":
 		return b.reference(n, b.home)
 	case "groups.$ref":
 		return b.reference(n, "/Groups/")
 	case "members.$ref":
-		return b.reference(n, "/Users/")
+		return b.reference(n, "/"+b.kind+"s/")
 	case "meta.version":
 		return store.Cond{}, invalidFilter("meta.version cannot be filtered by. Read the resource and compare its ETag.")
 	}
@@ -202,7 +216,7 @@ func (b binder) reference(n comparison, endpoint string) (store.Cond, error) {
 	column := store.UserIDColumn
 	switch {
 	case n.attr.Parent.Name == "members":
-		column = store.MemberUser
+		column = b.member()
 	case endpoint == "/Groups/":
 		column = store.GroupIDColumn
 	}
@@ -270,6 +284,10 @@ func textCond(n comparison, t store.Text) (store.Cond, error) {
 	return t.Is(n.text), nil
 }
 
+func (b binder) member() store.Column {
+	return choose(b.kind == string(store.KindGroup), store.Subgroup, store.MemberUser)
+}
+
 // text says where an attribute's text is kept.
 func (b binder) text(a *Attr) store.Text {
 	users := b.c.URN == userURN
@@ -280,7 +298,7 @@ func (b binder) text(a *Attr) store.Text {
 	case path == "id", path == "groups.value":
 		return store.GroupIDColumn.Text()
 	case path == "members.value":
-		return store.MemberUser.Text()
+		return b.member().Text()
 	case path == "userName":
 		return store.UserNameKey.Text()
 	case path == "displayName" && !users, path == "groups.display":
@@ -289,6 +307,8 @@ func (b binder) text(a *Attr) store.Text {
 		return store.UserExternalID.Text()
 	case path == "externalId":
 		return store.GroupExternalID.Text()
+	case path == "members.display" && b.kind == string(store.KindGroup):
+		t = store.SubgroupDisplay.Text()
 	case path == "members.display":
 		t = store.MemberDisplay.Text()
 	case a.Parent != nil && a.Parent.MultiValued:

@@ -83,8 +83,14 @@ func newWorld(t *testing.T, db *store.DB, r *rand.Rand) *world {
 			return err
 		})
 	}
+	var above []store.UserID // groups that may be in a group
 	for i := range 12 {
 		var members []store.UserID
+		for _, id := range above {
+			if r.IntN(5) == 0 {
+				members = append(members, id)
+			}
+		}
 		for _, id := range ids {
 			if r.IntN(12) < i/2 {
 				members = append(members, id)
@@ -95,7 +101,10 @@ func newWorld(t *testing.T, db *store.DB, r *rand.Rand) *world {
 			doc["externalId"] = someText(r) + itoa(i)
 		}
 		w.write(w.actor, func(tx *store.Tx) error {
-			_, err := tx.CreateGroup(store.NewGroup{Doc: doc, Members: members})
+			g, err := tx.CreateGroup(store.NewGroup{Doc: doc, Members: members})
+			if i%4 > 0 { // not too deep
+				above = append(above, store.UserID(g.ID))
+			}
 			return err
 		})
 	}
@@ -149,10 +158,14 @@ func (w *world) read() {
 			buf := append(openGroup(nil, GroupSchema(), g, testBase, Projection{}), `,"members":[`...)
 			form := newMemberForm(testBase, Projection{})
 			form.display = true
-			err := tx.Members(g.ID, true, func(m store.Member) error {
+			add := func(m store.Member) error {
 				buf = append(form.append(buf, m), ',')
 				return nil
-			})
+			}
+			err := tx.Members(g.ID, true, add)
+			if err == nil {
+				err = tx.Subgroups([]store.GroupID{g.ID}, func(_ store.GroupID, m store.Member) error { return add(m) })
+			}
 			w.groups = append(w.groups, w.decode(append([]byte(strings.TrimSuffix(string(buf), ",")), `]}`...)))
 			return err
 		})

@@ -280,7 +280,9 @@ func (h *handler) singleGroup(ctx context.Context, op *bulkOp) (err error) {
 }
 
 // circle creates, in one transaction, resources that refer to one another. Users
-// come first: groups look at their members.
+// come first: groups look at their members. Groups get one another as members when
+// all are there, in the order of the request, so that the one that would close a
+// circle of groups is the one that is refused.
 func (h *handler) circle(ctx context.Context, ops []*bulkOp) {
 	ops = slices.Clone(ops)
 	slices.SortStableFunc(ops, func(a, b *bulkOp) int { return strings.Compare(b.kind, a.kind) })
@@ -289,7 +291,7 @@ func (h *handler) circle(ctx context.Context, ops []*bulkOp) {
 	}
 	d := from(ctx)
 	var culprit *bulkOp
-	var create []func(*store.Tx) error
+	var create, join []func(*store.Tx) error
 	var err error
 	if i := slices.IndexFunc(ops, func(op *bulkOp) bool { return op.err != nil }); i >= 0 {
 		culprit, err = ops[i], ops[i].err
@@ -299,14 +301,14 @@ func (h *handler) circle(ctx context.Context, ops []*bulkOp) {
 			break
 		}
 		culprit = op
-		var run func(*store.Tx) error
-		run, err = h.creation(ctx, d, op)
-		create = append(create, run)
+		var run, then func(*store.Tx) error
+		run, then, err = h.creation(ctx, d, op, ops)
+		create, join = append(create, run), append(join, then)
 	}
 	if err == nil {
 		err = h.db.Write(ctx, d.actor, func(tx *store.Tx) error {
-			for i, run := range create {
-				culprit = ops[i]
+			for i, run := range slices.Concat(create, join) {
+				culprit = ops[i%len(ops)]
 				if err := run(tx); err != nil {
 					return err
 				}
@@ -330,15 +332,16 @@ func (h *handler) circle(ctx context.Context, ops []*bulkOp) {
 	}
 }
 
-// creation prepares the POST of an operation whose id is chosen already.
-func (h *handler) creation(ctx context.Context, d dirctx, op *bulkOp) (func(*store.Tx) error, error) {
+// creation prepares the POST of an operation whose id is chosen already, and what
+// is left to do when all of its unit are there.
+func (h *handler) creation(ctx context.Context, d dirctx, op *bulkOp, unit []*bulkOp) (create, then func(*store.Tx) error, err error) {
 	if err := op.resolve(d.base); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if op.kind == "Users" {
 		in, err := d.newUser(op.data)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		in.ID = store.UserID(op.id)
 		keep, err := h.keeperOfBody(ctx, d, "", op.data, in.Doc)
@@ -349,13 +352,28 @@ func (h *handler) creation(ctx context.Context, d dirctx, op *bulkOp) (func(*sto
 				return err
 			}
 			return keep(tx, u.ID)
-		}, err
+		}, func(*store.Tx) error { return nil }, err
 	}
 	in, err := d.newGroup(op.data)
 	in.ID = store.GroupID(op.id)
-	return func(tx *store.Tx) error {
-		g, err := d.makeGroup(tx, in)
-		op.tag = etag(g.ETagVersion())
-		return err
-	}, err
+	var later []store.UserID
+	in.Members = slices.DeleteFunc(in.Members, func(id store.UserID) bool {
+		mutual := slices.ContainsFunc(unit, func(other *bulkOp) bool { return other.kind == "Groups" && other.id == string(id) })
+		if mutual {
+			later = append(later, id)
+		}
+		return mutual
+	})
+	var g store.Group
+	return func(tx *store.Tx) (err error) {
+			g, err = d.makeGroup(tx, in)
+			op.tag = etag(g.ETagVersion())
+			return err
+		}, func(tx *store.Tx) (err error) {
+			if g, err = tx.UpdateGroup(g, store.GroupChange{Add: later, Said: in.Said}); err != nil {
+				return err
+			}
+			op.tag = etag(g.ETagVersion())
+			return nil
+		}, err
 }

@@ -203,12 +203,13 @@ func TestBulkCircles(t *testing.T) {
 			t.Errorf("half of a circle was kept: %s", got.raw)
 		}
 
-		// RFC 7644 §3.7.1: two groups in each other. There are no nested groups here.
+		// RFC 7644 §3.7.1: two groups in each other.
 		out = d.bulk(bulkBody(
 			bulkPost("/Groups", "qwerty", groupBody("Group A", `"members":[{"type":"Group","value":"bulkId:ytrewq"}]`)),
 			bulkPost("/Groups", "ytrewq", groupBody("Group B", `"members":[{"type":"Group","value":"bulkId:qwerty"}]`)),
-		), "400", "400")
-		out[0].is(t, "invalidValue", "a group cannot be a member of a group")
+		), "409", "400")
+		out[0].is(t, "", `"ytrewq"`)
+		out[1].is(t, "invalidValue", `"Group A" contains the group "Group B" already`)
 		if got := d.get("/Groups", "filter", `displayName sw "Group"`); got.json["totalResults"] != 0.0 {
 			t.Errorf("a refused group was kept: %s", got.raw)
 		}

@@ -143,8 +143,6 @@ func (b *batch) linkOne(op *bulkOp) error {
 		switch {
 		case made == nil:
 			return "", "", unknownRef(ref)
-		case op.kind == "Groups" && made.kind == "Groups":
-			return "", "", nested()
 		case op.refs[ref] == nil:
 			if op.refs == nil {
 				op.refs = map[string]*bulkOp{}

@@ -41,7 +41,7 @@ func (h *handler) newGroup(ctx context.Context, body map[string]any) (g store.Gr
 // newGroup reads the body of a POST.
 func (d dirctx) newGroup(body map[string]any) (store.NewGroup, error) {
 	doc, members, err := d.readGroup(body)
-	return store.NewGroup{Doc: doc, Members: members, SharedName: !d.quirks.GroupDisplayNameUnique}, err
+	return store.NewGroup{Doc: doc, Members: members.ids, Said: members.said, SharedName: !d.quirks.GroupDisplayNameUnique}, err
 }
 
 func (d dirctx) makeGroup(tx *store.Tx, in store.NewGroup) (g store.Group, err error) {
@@ -94,8 +94,8 @@ func (h *handler) replaceGroup(ctx context.Context, t wanted, body map[string]an
 		return store.Group{}, err
 	}
 	return h.changeGroup(ctx, t, false, func(tx *store.Tx, _ store.Group) (store.GroupChange, error) {
-		ids, err := known(tx, d.quirks, members)
-		return store.GroupChange{Doc: doc, Replace: &ids}, err
+		ids, err := known(tx, d.quirks, members.ids)
+		return store.GroupChange{Doc: doc, Replace: &ids, Said: members.said}, err
 	})
 }
 
@@ -142,7 +142,7 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 // applyGroup finds out why.
 func (h *handler) quickMembers(ctx context.Context, id string, p *plan) (done bool, err error) {
 	gid, err := store.ParseID[store.Group](id)
-	if err != nil || len(p.steps) > 0 || p.members.replaced {
+	if err != nil || len(p.steps) > 0 || p.members.replaced || p.members.saysGroup() {
 		return false, nil
 	}
 	add, remove := p.members.list(true), p.members.list(false)
@@ -273,40 +273,31 @@ func findGroup(tx *store.Tx, id string) (store.Group, error) {
 	return g, err
 }
 
-// known leaves out the ids that are no users of this directory, where it is set
-// to ignore them. Otherwise store refuses them by name.
+// known leaves out the ids that are no users or groups of this directory, where it
+// is set to ignore them. Otherwise store refuses them by name.
 func known(tx *store.Tx, q Quirks, ids []store.UserID) ([]store.UserID, error) {
 	if !q.IgnoreUnknownMembers {
 		return ids, nil
 	}
-	out := make([]store.UserID, 0, len(ids))
-	for _, id := range ids {
-		_, err := tx.User(id)
-		if err == nil {
-			out = append(out, id)
-		} else if !fault.Is(err, fault.NotFound) {
-			return nil, err
-		}
-	}
-	return out, nil
+	return tx.KnownMembers(ids)
 }
 
 // readGroup reads a whole group: the document as store keeps it, and the members
 // apart, which are rows and may be a hundred thousand.
-func (d dirctx) readGroup(body map[string]any) (store.Doc, []store.UserID, error) {
+func (d dirctx) readGroup(body map[string]any) (store.Doc, memberList, error) {
 	n := d.normalizer(resourceGroup)
 	name, raw := anyCase(body, "members")
 	delete(body, name)
-	members, err := memberIDs(n, raw)
+	members, err := readMembers(n, raw)
 	if err != nil {
-		return nil, nil, err
+		return nil, members, err
 	}
 	attrs, err := n.resource(body)
 	if err != nil {
-		return nil, nil, err
+		return nil, members, err
 	}
 	if attrs["members"] != nil { // spelled with the schema's URN
-		return nil, nil, invalidSyntax(`Send members under the name "members".`)
+		return nil, members, invalidSyntax(`Send members under the name "members".`)
 	}
 	return store.Doc(attrs), members, nil
 }

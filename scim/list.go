@@ -282,23 +282,36 @@ func (l *list) membersOf(tx *store.Tx, groups []store.Group, part part) error {
 	for i, g := range groups {
 		ids[i] = g.ID
 	}
+	inside, err := subgroups(tx, groups)
+	if err != nil {
+		return err
+	}
 	opened, members := 0, 0
+	add := func(m store.Member) {
+		if members++; members > 1 {
+			l.buf = append(l.buf, ',')
+		}
+		l.buf = form.append(l.buf, m)
+	}
+	shut := func() {
+		for _, m := range inside[ids[opened-1]] {
+			add(m)
+		}
+		l.buf = append(l.buf, `]}`...)
+	}
 	open := func() {
 		if opened > 0 {
-			l.buf = append(l.buf, `]}`...)
+			shut()
 		}
 		l.next()
 		l.buf = append(openGroup(l.buf, part.c, groups[opened], l.base, part.p), `,"members":[`...)
 		opened, members = opened+1, 0
 	}
-	err := tx.MembersOf(ids, form.display, func(id store.GroupID, m store.Member) error {
-		for opened == 0 || groups[opened-1].ID != id {
+	err = tx.MembersOf(ids, form.display, func(id store.GroupID, m store.Member) error {
+		for opened == 0 || ids[opened-1] != id {
 			open()
 		}
-		if members++; members > 1 {
-			l.buf = append(l.buf, ',')
-		}
-		l.buf = form.append(l.buf, m)
+		add(m)
 		return l.more()
 	})
 	if err != nil {
@@ -307,8 +320,27 @@ func (l *list) membersOf(tx *store.Tx, groups []store.Group, part part) error {
 	for opened < len(groups) {
 		open()
 	}
-	l.buf = append(l.buf, `]}`...)
+	shut()
 	return l.more()
+}
+
+// subgroups are the groups in those groups that have such. They are few beside the
+// people, so they are kept until their turn comes.
+func subgroups(tx *store.Tx, groups []store.Group) (map[store.GroupID][]store.Member, error) {
+	var of []store.GroupID
+	for _, g := range groups {
+		if g.HasGroups {
+			of = append(of, g.ID)
+		}
+	}
+	inside := map[store.GroupID][]store.Member{}
+	if len(of) == 0 {
+		return inside, nil
+	}
+	return inside, tx.Subgroups(of, func(id store.GroupID, m store.Member) error {
+		inside[id] = append(inside[id], m)
+		return nil
+	})
 }
 
 // finish closes the list. A search that took too long is 400 tooMany (RFC 7644

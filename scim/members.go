@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/elimity-com/scim"
@@ -13,12 +14,14 @@ import (
 // set difference. It needs no knowledge of who is a member, so its cost depends
 // on the request and never on the group.
 type memberChange struct {
-	replaced bool // the old members do not stay
+	replaced bool       // the old members do not stay
+	of       store.Kind // replaced: those of this kind alone; empty: of both
 	order    []store.UserID
 	in       map[store.UserID]bool // true: shall be a member, false: shall not
+	said     map[store.UserID]store.Kind
 }
 
-func (m *memberChange) mark(id store.UserID, in bool) {
+func (m *memberChange) mark(id store.UserID, kind store.Kind, in bool) {
 	if m.in == nil {
 		m.in = map[store.UserID]bool{}
 	}
@@ -26,9 +29,38 @@ func (m *memberChange) mark(id store.UserID, in bool) {
 		m.order = append(m.order, id)
 	}
 	m.in[id] = in
+	if m.said == nil && kind != "" {
+		m.said = map[store.UserID]store.Kind{}
+	}
+	if m.said != nil {
+		m.said[id] = kind
+	}
 }
 
 func (m *memberChange) clear() { *m = memberChange{replaced: true} }
+
+// clearKind takes out all users, or all groups.
+func (m *memberChange) clearKind(kind store.Kind, path string) error {
+	for _, id := range m.list(true) {
+		switch m.said[id] {
+		case kind:
+			m.mark(id, kind, false)
+		case "":
+			return untyped(path)
+		}
+	}
+	switch {
+	case !m.replaced:
+		m.replaced, m.of = true, kind
+	case m.of != kind:
+		m.of = ""
+	}
+	return nil
+}
+
+func (m *memberChange) saysGroup() bool {
+	return slices.ContainsFunc(m.order, func(id store.UserID) bool { return m.said[id] == store.KindGroup })
+}
 
 // list gives the marked ids that shall (not) be members, in the order of the request.
 func (m *memberChange) list(in bool) []store.UserID {
@@ -43,9 +75,13 @@ func (m *memberChange) list(in bool) []store.UserID {
 
 // into writes the difference into a store change.
 func (m *memberChange) into(c *store.GroupChange) {
+	c.Said = m.said
 	if m.replaced {
 		all := m.list(true)
-		c.Replace = &all
+		c.Replace, c.Of = &all, m.of
+		if m.of != "" {
+			c.Remove = m.list(false)
+		}
 		return
 	}
 	c.Add, c.Remove = m.list(true), m.list(false)
@@ -64,18 +100,18 @@ func (m *memberChange) compile(n normalizer, op scim.PatchOperation, path string
 	}
 	switch op.Op {
 	case scim.PatchOperationAdd:
-		return m.include(n, op.Value)
+		list, err := readMembers(n, op.Value)
+		m.include(list)
+		return err
 	case scim.PatchOperationReplace:
-		ids, err := memberIDs(n, op.Value)
+		list, err := readMembers(n, op.Value)
 		if err != nil {
 			return err
 		}
-		if !n.q.MembersReplaceIsAdd || len(ids) == 0 {
+		if !n.q.MembersReplaceIsAdd || len(list.ids) == 0 {
 			m.clear()
 		}
-		for _, id := range ids {
-			m.mark(id, true)
-		}
+		m.include(list)
 		return nil
 	}
 	if list, ok := op.Value.([]any); op.Value == nil || ok && len(list) == 0 {
@@ -85,76 +121,137 @@ func (m *memberChange) compile(n normalizer, op scim.PatchOperation, path string
 	if !n.q.RemoveWithValueArray {
 		return invalidSyntax(`remove takes no value. Choose members with a filter: members[value eq "..."].`)
 	}
-	values, err := memberValues(op.Value)
+	values, err := memberValues(n, op.Value)
 	if err != nil {
 		return err
 	}
 	for _, v := range values {
-		m.exclude(v)
+		if err := m.exclude(v.id, v.kind, path); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (m *memberChange) include(n normalizer, raw any) error {
-	ids, err := memberIDs(n, raw)
-	for _, id := range ids {
-		m.mark(id, true)
+func (m *memberChange) include(list memberList) {
+	for _, id := range list.ids {
+		m.mark(id, list.said[id], true)
 	}
-	return err
 }
 
-// exclude marks a value as no member. One that is no id of ours is none anyway.
-func (m *memberChange) exclude(value string) {
+// exclude marks a value as no member, if it is of the kind. One that is no id of
+// ours is none anyway.
+func (m *memberChange) exclude(value string, kind store.Kind, path string) error {
 	id, err := store.ParseID[store.User](value)
 	switch {
-	case err != nil:
-	case m.replaced && !m.in[id]:
-	default:
-		m.mark(id, false)
+	case err != nil, m.replaced && m.of == "" && !m.in[id]:
+		return nil
+	case kind != "" && m.in[id] && m.said[id] == "":
+		return untyped(path)
+	case kind != "" && m.in[id] && m.said[id] != kind:
+		return nil // not the one that was added
 	}
+	m.mark(id, kind, false)
+	return nil
 }
 
-// removeMatching takes members[value eq "a" or value eq "b"]. Other filters would
-// have to read the members.
+// untyped: whether the operation is about a member depends on what that is, which
+// shows only when members are looked up.
+func untyped(path string) error {
+	return refuse("invalidFilter", "%s: what is removed by its type was added before it in the same request, without a type. Send the type, or two requests.", path)
+}
+
+// removeMatching takes value eq "a", type eq "Group", both joined by and, and
+// several such joined by or. Other filters would have to read the members.
 func (m *memberChange) removeMatching(e filter.Expression, path string) error {
+	if e, ok := e.(*filter.LogicalExpression); ok && e.Operator == filter.OR {
+		if err := m.removeMatching(e.Left, path); err != nil {
+			return err
+		}
+		return m.removeMatching(e.Right, path)
+	}
+	value, kind, ok := chosen(e)
+	switch {
+	case !ok:
+		return refuse("invalidFilter", `%s: members are chosen by value eq "...", type eq "User" or type eq "Group", and, or.`, path)
+	case value == nil:
+		return m.clearKind(kind, path)
+	}
+	return m.exclude(*value, kind, path)
+}
+
+// chosen reads one term of such a filter. value is nil when all of a kind are meant.
+func chosen(e filter.Expression) (value *string, kind store.Kind, ok bool) {
 	switch e := e.(type) {
 	case *filter.LogicalExpression:
-		if e.Operator == filter.OR {
-			if err := m.removeMatching(e.Left, path); err != nil {
-				return err
-			}
-			return m.removeMatching(e.Right, path)
+		value, kind, ok = chosen(e.Left)
+		v, k, also := chosen(e.Right)
+		if !ok || !also || e.Operator != filter.AND || value != nil && v != nil || kind != "" && k != "" {
+			return nil, "", false
 		}
+		if v != nil {
+			value = v
+		}
+		return value, kind + k, true
 	case *filter.AttributeExpression:
-		v, ok := e.CompareValue.(string)
-		if ok && strings.EqualFold(e.AttributePath.AttributeName, "value") && strings.EqualFold(string(e.Operator), string(filter.EQ)) {
-			m.exclude(v)
-			return nil
+		text, isText := e.CompareValue.(string)
+		if !isText || !strings.EqualFold(string(e.Operator), string(filter.EQ)) || e.AttributePath.SubAttribute != nil {
+			return nil, "", false
+		}
+		switch strings.ToLower(e.AttributePath.AttributeName) {
+		case "value":
+			return &text, "", true
+		case "type":
+			kind = kindOf(text)
+			return nil, kind, kind != ""
 		}
 	}
-	return refuse("invalidFilter", `%s: members are chosen by value eq "..." and or.`, path)
+	return nil, "", false
 }
 
-// memberIDs reads member values of which each must be an id that could be a user's.
-func memberIDs(n normalizer, raw any) ([]store.UserID, error) {
-	values, err := memberValues(raw)
-	if err != nil {
-		return nil, err
+// kindOf reads a member's type in any case; empty: no such type.
+func kindOf(text string) store.Kind {
+	for _, kind := range []store.Kind{store.KindUser, store.KindGroup} {
+		if strings.EqualFold(text, string(kind)) {
+			return kind
+		}
 	}
-	ids := make([]store.UserID, 0, len(values))
+	return ""
+}
+
+// memberList is what a client wants in a group.
+type memberList struct {
+	ids  []store.UserID
+	said map[store.UserID]store.Kind // what it takes them for, as far as it said so
+}
+
+// readMembers reads member values of which each must be an id that could be a
+// user's or a group's.
+func readMembers(n normalizer, raw any) (list memberList, err error) {
+	values, err := memberValues(n, raw)
+	if err != nil {
+		return list, err
+	}
+	list.ids = make([]store.UserID, 0, len(values))
 	var unknown []string
 	for _, v := range values {
-		id, err := store.ParseID[store.User](v)
+		id, err := store.ParseID[store.User](v.id)
 		if err != nil {
-			unknown = append(unknown, v)
+			unknown = append(unknown, v.id)
 			continue
 		}
-		ids = append(ids, id)
+		list.ids = append(list.ids, id)
+		if v.kind != "" {
+			if list.said == nil {
+				list.said = make(map[store.UserID]store.Kind, len(values))
+			}
+			list.said[id] = v.kind
+		}
 	}
 	if len(unknown) > 0 && !n.q.IgnoreUnknownMembers {
-		return nil, unknownMembers(unknown)
+		return list, unknownMembers(unknown)
 	}
-	return ids, nil
+	return list, nil
 }
 
 // unknownMembers names the ids, the first few of many.
@@ -167,12 +264,18 @@ func unknownMembers(ids []string) error {
 	for i, id := range ids {
 		ids[i] = show(id)
 	}
-	return invalidValue("members: this directory has no user %s%s. Create the users first.", strings.Join(ids, ", "), more)
+	return invalidValue("members: this directory has no user or group %s%s. Create the members first.", strings.Join(ids, ", "), more)
+}
+
+// member is one value as it was sent.
+type member struct {
+	id   string
+	kind store.Kind
 }
 
 // memberValues reads [{"value": id}], one such object, or bare ids, which older
 // Microsoft libraries and its validator send.
-func memberValues(raw any) ([]string, error) {
+func memberValues(n normalizer, raw any) ([]member, error) {
 	list, ok := raw.([]any)
 	if !ok {
 		if raw == nil {
@@ -180,9 +283,9 @@ func memberValues(raw any) ([]string, error) {
 		}
 		list = []any{raw}
 	}
-	out := make([]string, 0, len(list))
+	out := make([]member, 0, len(list))
 	for _, e := range list {
-		v, err := memberValue(e)
+		v, err := memberValue(n, e)
 		if err != nil {
 			return nil, err
 		}
@@ -191,29 +294,31 @@ func memberValues(raw any) ([]string, error) {
 	return out, nil
 }
 
-func memberValue(e any) (string, error) {
+// memberValue takes the type from "type", or from the URI of the member. Other types
+// than those two say nothing, except in strict.
+func memberValue(n normalizer, e any) (m member, err error) {
 	switch e := e.(type) {
 	case string:
-		if e != "" {
-			return e, nil
-		}
+		m.id = e
 	case map[string]any:
+		_, v := anyCase(e, "value")
+		m.id, _ = v.(string)
 		_, kind := anyCase(e, "type")
 		_, ref := anyCase(e, "$ref")
-		if s, _ := kind.(string); strings.EqualFold(s, "Group") {
-			return "", nested()
-		}
-		if s, _ := ref.(string); strings.Contains(s, "/Groups/") {
-			return "", nested()
-		}
-		_, v := anyCase(e, "value")
-		if s, ok := v.(string); ok && s != "" {
-			return s, nil
+		uri, _ := ref.(string)
+		switch text, _ := kind.(string); {
+		case text != "":
+			if m.kind = kindOf(text); m.kind == "" && n.q.Strict {
+				return m, invalidValue("members: the type is %s; it can be User or Group, or be left out.", show(text))
+			}
+		case strings.Contains(uri, "/Groups/"):
+			m.kind = store.KindGroup
+		case strings.Contains(uri, "/Users/"):
+			m.kind = store.KindUser
 		}
 	}
-	return "", invalidValue(`members: %s has no "value" with the id of a user.`, show(e))
-}
-
-func nested() error {
-	return invalidValue("members: a group cannot be a member of a group here. Push the group's users as members.")
+	if m.id == "" {
+		err = invalidValue(`members: %s has no "value" with the id of a user or group.`, show(e))
+	}
+	return m, err
 }

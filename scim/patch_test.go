@@ -3,7 +3,9 @@ package scim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -209,7 +211,7 @@ func TestPatchMembers(t *testing.T) {
 		name string
 		q    Quirks
 		ops  string
-		want string // "+1 -2", "=1 2", or an error
+		want string // "+1 -2 1:Group", "=1 2", "Group=1" (all of a kind replaced), or an error
 	}{
 		{"add", compat, `{"op":"add","path":"members","value":[` + one(a) + `,` + one(b) + `]}`, "+1 +2"},
 		{"add one object", compat, `{"op":"add","path":"members","value":` + one(a) + `}`, "+1"},
@@ -231,10 +233,27 @@ func TestPatchMembers(t *testing.T) {
 		{"remove then add", compat, `{"op":"remove","path":"members[value eq \"` + a + `\"]"},{"op":"add","path":"members","value":[` + one(a) + `]}`, "+1"},
 		{"replace, add, remove", compat, `{"op":"replace","path":"members","value":[` + one(a) + `,` + one(b) + `]},{"op":"add","path":"members","value":[` + one(c) + `]},{"op":"remove","path":"members[value eq \"` + a + `\"]"}`, "=2 3"},
 		{"add, replace", compat, `{"op":"add","path":"members","value":[` + one(a) + `]},{"op":"replace","path":"members","value":[` + one(b) + `]}`, "=2"},
-		{"unknown form of id", compat, `{"op":"add","path":"members","value":[{"value":"nobody"}]}`, `invalidValue: no user "nobody"`},
+		{"unknown form of id", compat, `{"op":"add","path":"members","value":[{"value":"nobody"}]}`, `invalidValue: no user or group "nobody"`},
 		{"unknown form of id left out", lax, `{"op":"add","path":"members","value":[{"value":"nobody"},` + one(a) + `]}`, "+1"},
-		{"nested group", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"Group"}]}`, "invalidValue: a group cannot be a member"},
-		{"nested group by $ref", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","$ref":"https://x/scim/v2/d/Groups/1"}]}`, "invalidValue: a group cannot be a member"},
+		{"nested group", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"group"}]}`, "+1 1:Group"},
+		{"nested group by $ref", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","$ref":"https://x/scim/v2/d/Groups/1"}]}`, "+1 1:Group"},
+		{"a user by $ref", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","$ref":"../Users/1"}]}`, "+1 1:User"},
+		{"type before $ref", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"User","$ref":"../Groups/1"}]}`, "+1 1:User"},
+		{"another type", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"Robot"}]}`, "+1"},
+		{"another type, strict", strict, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"Robot"}]}`, "invalidValue: the type is"},
+		{"remove all groups", compat, `{"op":"remove","path":"members[type eq \"Group\"]"}`, "Group="},
+		{"remove all groups, then all users", compat, `{"op":"remove","path":"members[type eq \"Group\"]"},{"op":"remove","path":"members[type eq \"User\"]"}`, "="},
+		{"remove all of one or the other", compat, `{"op":"remove","path":"members[type eq \"Group\" or type eq \"user\"]"}`, "="},
+		{"remove all groups, then add", compat, `{"op":"remove","path":"members[type eq \"Group\"]"},{"op":"add","path":"members","value":[` + one(a) + `]},{"op":"remove","path":"members[value eq \"` + b + `\"]"}`, "Group=1 -2"},
+		{"remove a group by value and type", compat, `{"op":"remove","path":"members[type eq \"Group\" and value eq \"` + a + `\"]"}`, "-1 1:Group"},
+		{"remove a user or a group", compat, `{"op":"remove","path":"members[value eq \"` + b + `\" or type eq \"Group\" and value eq \"` + a + `\"]"}`, "-2 -1 1:Group"},
+		{"add a user, remove it as a group", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"User"}]},{"op":"remove","path":"members[value eq \"` + a + `\" and type eq \"Group\"]"}`, "+1 1:User"},
+		{"add a user and a group, remove all groups", compat, `{"op":"add","path":"members","value":[{"value":"` + a + `","type":"User"},{"value":"` + b + `","type":"Group"}]},{"op":"remove","path":"members[type eq \"Group\"]"}`, "Group=1 -2 1:User 2:Group"},
+		{"replace, remove all groups", compat, `{"op":"replace","path":"members","value":[{"value":"` + a + `","type":"User"},{"value":"` + b + `","type":"Group"}]},{"op":"remove","path":"members[type eq \"Group\"]"}`, "=1 1:User 2:Group"},
+		{"add somebody, remove all groups", compat, `{"op":"add","path":"members","value":[` + one(a) + `]},{"op":"remove","path":"members[type eq \"Group\"]"}`, "invalidFilter: without a type"},
+		{"add somebody, remove it as a group", compat, `{"op":"add","path":"members","value":[` + one(a) + `]},{"op":"remove","path":"members","value":[{"value":"` + a + `","type":"Group"}]}`, "invalidFilter: without a type"},
+		{"remove what is of another type", compat, `{"op":"remove","path":"members[type ne \"Group\"]"}`, "invalidFilter: members are chosen by value"},
+		{"remove two at once", compat, `{"op":"remove","path":"members[value eq \"` + a + `\" and value eq \"` + b + `\"]"}`, "invalidFilter: members are chosen by value"},
 		{"no value", compat, `{"op":"add","path":"members","value":[{"display":"x"}]}`, `invalidValue: has no \"value\"`},
 		{"filter on the name", compat, `{"op":"remove","path":"members[display eq \"x\"]"}`, "invalidFilter: members are chosen by value"},
 		{"a member's name", compat, `{"op":"replace","path":"members[value eq \"` + a + `\"].display","value":"x"}`, "mutability: read-only"},
@@ -264,18 +283,25 @@ func TestPatchMembers(t *testing.T) {
 }
 
 func memberText(ch store.GroupChange) string {
+	short := func(id store.UserID) string { return strings.TrimLeft(string(id), "0") }
 	var parts []string
 	if ch.Replace != nil {
+		var all []string
 		for _, id := range *ch.Replace {
-			parts = append(parts, strings.TrimLeft(string(id), "0"))
+			all = append(all, short(id))
 		}
-		return "=" + strings.Join(parts, " ")
+		parts = append(parts, string(ch.Of)+"="+strings.Join(all, " "))
 	}
 	for _, id := range ch.Remove {
-		parts = append(parts, "-"+strings.TrimLeft(string(id), "0"))
+		parts = append(parts, "-"+short(id))
 	}
 	for _, id := range ch.Add {
-		parts = append(parts, "+"+strings.TrimLeft(string(id), "0"))
+		parts = append(parts, "+"+short(id))
+	}
+	for _, id := range slices.Sorted(maps.Keys(ch.Said)) {
+		if ch.Said[id] != "" {
+			parts = append(parts, short(id)+":"+string(ch.Said[id]))
+		}
 	}
 	return strings.Join(parts, " ")
 }

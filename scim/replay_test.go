@@ -252,6 +252,12 @@ func groupsAfterwards(t *testing.T, d *door) string {
 				members = append(members, u.UserName)
 				return err
 			})
+			if err == nil {
+				err = tx.Subgroups([]store.GroupID{g.ID}, func(_ store.GroupID, m store.Member) error {
+					members = append(members, "group "+m.Name)
+					return nil
+				})
+			}
 			if err != nil {
 				return err
 			}

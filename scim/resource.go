@@ -114,7 +114,8 @@ func appendGroupRefs(buf []byte, groups []store.GroupRef, base string) []byte {
 		}
 		buf = append(append(append(buf, `{"value":"`...), g.ID...), `","$ref":`...)
 		buf = appendString(buf, base+"/Groups/"+string(g.ID))
-		buf = append(appendString(append(buf, `,"display":`...), g.Name), `,"type":"direct"}`...)
+		buf = append(appendString(append(buf, `,"display":`...), g.Name), `,"type":"`...)
+		buf = append(append(buf, howIn(g)...), `"}`...)
 	}
 	return append(buf, ']')
 }
@@ -122,9 +123,22 @@ func appendGroupRefs(buf []byte, groups []store.GroupRef, base string) []byte {
 func groupRefs(groups []store.GroupRef, base string) []any {
 	list := make([]any, len(groups))
 	for i, g := range groups {
-		list[i] = map[string]any{"value": string(g.ID), "$ref": base + "/Groups/" + string(g.ID), "display": g.Name, "type": "direct"}
+		list[i] = map[string]any{"value": string(g.ID), "$ref": base + "/Groups/" + string(g.ID), "display": g.Name, "type": howIn(g)}
 	}
 	return list
+}
+
+// The types of a user's groups (RFC 7643 §4.1.2).
+const (
+	directly   = "direct"
+	indirectly = "indirect"
+)
+
+func howIn(g store.GroupRef) string {
+	if g.Through != "" {
+		return indirectly
+	}
+	return directly
 }
 
 // memberForm is which parts of a member are shown. Its name costs a join, so it
@@ -151,10 +165,10 @@ func (f memberForm) append(buf []byte, m store.Member) []byte {
 		buf = append(append(append(buf, `"value":"`...), m.ID...), `",`...)
 	}
 	if f.ref {
-		buf = append(appendString(append(buf, `"$ref":`...), f.base+"/Users/"+string(m.ID)), ',')
+		buf = append(appendString(append(buf, `"$ref":`...), f.base+"/"+string(m.Kind)+"s/"+string(m.ID)), ',')
 	}
 	if f.kind {
-		buf = append(buf, `"type":"User",`...)
+		buf = append(append(append(buf, `"type":"`...), m.Kind...), `",`...)
 	}
 	if f.display {
 		buf = append(appendString(append(buf, `"display":`...), m.Name), ',')
@@ -237,15 +251,19 @@ func (h *handler) streamGroup(w http.ResponseWriter, r *http.Request, code int, 
 		form := newMemberForm(d.base, p)
 		s.buf = append(s.buf, `,"members":[`...)
 		first := true
+		each := func(m store.Member) error {
+			if !first {
+				s.buf = append(s.buf, ',')
+			}
+			first = false
+			s.buf = form.append(s.buf, m)
+			return s.more()
+		}
 		err = h.db.Read(r.Context(), d.actor, func(tx *store.Tx) error {
-			return tx.Members(g.ID, form.display, func(m store.Member) error {
-				if !first {
-					s.buf = append(s.buf, ',')
-				}
-				first = false
-				s.buf = form.append(s.buf, m)
-				return s.more()
-			})
+			if err := tx.Members(g.ID, form.display, each); err != nil || !g.HasGroups {
+				return err
+			}
+			return tx.Subgroups([]store.GroupID{g.ID}, func(_ store.GroupID, m store.Member) error { return each(m) })
 		})
 		s.buf = append(s.buf, ']')
 	}

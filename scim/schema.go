@@ -8,6 +8,8 @@ import (
 	"github.com/elimity-com/scim"
 	"github.com/elimity-com/scim/optional"
 	"github.com/elimity-com/scim/schema"
+
+	"github.com/muster-id/muster/store"
 )
 
 // The schemas that we serve.
@@ -218,14 +220,14 @@ func coreUser() schema.Schema {
 	s := schema.CoreUserSchema()
 	replaceAttribute(&s, schema.ComplexCoreAttribute(schema.ComplexParams{
 		Name: "groups", MultiValued: true, Mutability: schema.AttributeMutabilityReadOnly(),
-		Description: optional.NewString("The groups of this directory that the user is a member of. Change them through /Groups."),
+		Description: optional.NewString("The groups of this directory that the user belongs to, as a member or by a group that is a member. Change them through /Groups."),
 		SubAttributes: []schema.SimpleParams{
 			idParams("value", "The id of the group.", schema.AttributeMutabilityReadOnly()),
-			refParams("$ref", "The URI of the group.", "Group", schema.AttributeMutabilityReadOnly()),
+			refParams("$ref", "The URI of the group.", schema.AttributeMutabilityReadOnly(), "Group"),
 			schema.SimpleStringParams(schema.StringParams{Name: "display", Mutability: schema.AttributeMutabilityReadOnly(),
 				Description: optional.NewString("The name of the group.")}),
 			schema.SimpleStringParams(schema.StringParams{Name: "type", Mutability: schema.AttributeMutabilityReadOnly(),
-				CanonicalValues: []string{"direct"}, Description: optional.NewString("How the user belongs to the group: always direct.")}),
+				CanonicalValues: []string{directly, indirectly}, Description: optional.NewString("How the user belongs to the group: direct as its member, indirect only by a group in it.")}),
 		},
 	}))
 	return s
@@ -238,7 +240,7 @@ func enterpriseUser() schema.Schema {
 		Name: "manager", Description: optional.NewString("The user's manager."),
 		SubAttributes: []schema.SimpleParams{
 			idParams("value", "The id of the user who is the manager.", schema.AttributeMutabilityReadWrite()),
-			refParams("$ref", "The URI of the user who is the manager.", "User", schema.AttributeMutabilityReadWrite()),
+			refParams("$ref", "The URI of the user who is the manager.", schema.AttributeMutabilityReadWrite(), "User"),
 			schema.SimpleStringParams(schema.StringParams{Name: "displayName", Mutability: schema.AttributeMutabilityReadOnly(),
 				Description: optional.NewString("The displayName of the manager.")}),
 		},
@@ -246,8 +248,8 @@ func enterpriseUser() schema.Schema {
 	return s
 }
 
-// coreGroup is the library's Group as we keep it: members are users. Their names
-// (erratum 6011) are the users', not the group's, and come when they are asked for:
+// coreGroup is the library's Group as we keep it. The members' names
+// (erratum 6011) are theirs, not the group's, and come when they are asked for:
 // at 100,000 members they cost ten times the list.
 func coreGroup() schema.Schema {
 	s := schema.CoreGroupSchema()
@@ -256,12 +258,12 @@ func coreGroup() schema.Schema {
 		Description: optional.NewString("The name of the group, unique in its directory without regard to case."),
 	})))
 	replaceAttribute(&s, schema.ComplexCoreAttribute(schema.ComplexParams{
-		Name: "members", MultiValued: true, Description: optional.NewString("The users who are members of the group."),
+		Name: "members", MultiValued: true, Description: optional.NewString("The users and groups of this directory that are members of the group. Groups do not contain one another."),
 		SubAttributes: []schema.SimpleParams{
 			idParams("value", "The id of the member.", schema.AttributeMutabilityImmutable()),
-			refParams("$ref", "The URI of the member.", "User", schema.AttributeMutabilityImmutable()),
+			refParams("$ref", "The URI of the member.", schema.AttributeMutabilityImmutable(), "User", "Group"),
 			schema.SimpleStringParams(schema.StringParams{Name: "type", Mutability: schema.AttributeMutabilityImmutable(),
-				CanonicalValues: []string{"User"}, Description: optional.NewString("What the member is: always a User.")}),
+				CanonicalValues: []string{string(store.KindUser), string(store.KindGroup)}, Description: optional.NewString("What the member is: User or Group. It may be left out.")}),
 			schema.SimpleStringParams(schema.StringParams{Name: "display", Mutability: schema.AttributeMutabilityReadOnly(),
 				Returned: schema.AttributeReturnedRequest(), Description: optional.NewString("The member's displayName; ask for it with attributes=members.display.")}),
 		},
@@ -273,9 +275,8 @@ func idParams(name, description string, m schema.AttributeMutability) schema.Sim
 	return schema.SimpleStringParams(schema.StringParams{Name: name, CaseExact: true, Mutability: m, Description: optional.NewString(description)})
 }
 
-func refParams(name, description, to string, m schema.AttributeMutability) schema.SimpleParams {
-	return schema.SimpleReferenceParams(schema.ReferenceParams{Name: name, Mutability: m, Description: optional.NewString(description),
-		ReferenceTypes: []schema.AttributeReferenceType{schema.AttributeReferenceType(to)}})
+func refParams(name, description string, m schema.AttributeMutability, to ...schema.AttributeReferenceType) schema.SimpleParams {
+	return schema.SimpleReferenceParams(schema.ReferenceParams{Name: name, Mutability: m, Description: optional.NewString(description), ReferenceTypes: to})
 }
 
 func replaceAttribute(s *schema.Schema, a schema.CoreAttribute) {

@@ -34,6 +34,9 @@ func (p *plan) apply(doc map[string]any) error {
 }
 
 func (p *plan) step(doc map[string]any, s step) error {
+	if s.stray != nil {
+		return p.n.setStray(doc, s.op, s.path, s.stray, s.value)
+	}
 	if s.t.attr == nil {
 		delete(doc, s.t.urn)
 		return nil

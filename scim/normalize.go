@@ -42,7 +42,7 @@ func (n normalizer) resource(raw map[string]any) (scim.ResourceAttributes, error
 		}
 		t, ok := n.resolve(name)
 		if !ok {
-			if err := n.unknown(name); err != nil {
+			if err := n.unknown(doc, name, raw[name]); err != nil {
 				return nil, err
 			}
 			continue
@@ -148,8 +148,16 @@ func (n normalizer) resolve(name string) (target, bool) {
 	return target{urn: urn, attr: a, sub: s}, ok
 }
 
-// unknown is what happens to a name that no schema has.
-func (n normalizer) unknown(name string) error {
+// unknown is what happens to a name that no schema has, in a document.
+func (n normalizer) unknown(doc map[string]any, name string, raw any) error {
+	if n.q.UnknownAttributes == storeIt {
+		return n.keep(doc, name, raw)
+	}
+	return n.unnamed(name)
+}
+
+// unnamed refuses a name that no schema has, or leaves it out.
+func (n normalizer) unnamed(name string) error {
 	if n.q.UnknownAttributes == rejectIt {
 		return invalidSyntax("%q is not an attribute of this resource; see /Schemas.", name)
 	}
@@ -193,7 +201,7 @@ func (n normalizer) extension(doc map[string]any, urn, name string, raw any) err
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		t, ok := n.resolve(urn + ":" + field)
 		if !ok {
-			if err := n.unknown(urn + ":" + field); err != nil {
+			if err := n.unknown(doc, urn+":"+field, fields[field]); err != nil {
 				return err
 			}
 			continue
@@ -258,6 +266,11 @@ func (n normalizer) check(doc map[string]any) error {
 	for urn, v := range doc {
 		if in, ok := v.(map[string]any); ok && len(in) == 0 && strings.HasPrefix(urn, "urn:") {
 			delete(doc, urn)
+		}
+	}
+	if n.q.UnknownAttributes == storeIt {
+		if err := n.checkStrays(doc); err != nil {
+			return err
 		}
 	}
 	for _, a := range n.c.Required() {

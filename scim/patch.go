@@ -37,6 +37,7 @@ type step struct {
 	t      target
 	filter filter.Expression // which elements; nil for all of them
 	value  any               // canonical; nil clears
+	stray  []string          // the names that lead to an attribute that no schema has; t is empty then
 }
 
 // compile reads a PATCH body.
@@ -120,7 +121,10 @@ func (p *plan) pathless(op scim.PatchOperation) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		ast, err := ParsePath(name, ParseOptions{UnquotedValues: p.n.q.UnquotedFilterValues})
 		if err != nil {
-			if err := p.n.unknown(name); err != nil {
+			if p.n.q.UnknownAttributes == storeIt {
+				return invalidSyntax("%.200q is not the name of an attribute.", name)
+			}
+			if err := p.n.unnamed(name); err != nil {
 				return err
 			}
 			continue
@@ -137,7 +141,7 @@ func (p *plan) pathless(op scim.PatchOperation) error {
 func (p *plan) targeted(op scim.PatchOperation, path string, implied bool) error {
 	t, ok := p.find(op.Path)
 	if !ok {
-		return p.n.unknown(path)
+		return p.unknown(op, path)
 	}
 	if t.attr == nil {
 		return p.extension(op, t.urn, path, implied)
@@ -165,6 +169,14 @@ func (p *plan) targeted(op scim.PatchOperation, path string, implied bool) error
 		}
 	}
 	return p.add(s, op.Value)
+}
+
+// unknown is what happens to a path that no schema has.
+func (p *plan) unknown(op scim.PatchOperation, path string) error {
+	if p.n.q.UnknownAttributes == storeIt {
+		return p.stray(op, path)
+	}
+	return p.n.unnamed(path)
 }
 
 // find resolves a parsed path.
@@ -234,7 +246,7 @@ func (p *plan) fields(s step, a *Attr, fields map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		sub := a.subOf(name)
 		if sub == nil {
-			if err := p.n.unknown(a.Path() + "." + name); err != nil {
+			if err := p.unknown(scim.PatchOperation{Op: s.op, Path: &filter.Path{}, Value: fields[name]}, a.Path()+"."+name); err != nil {
 				return err
 			}
 			continue
@@ -296,7 +308,7 @@ func (p *plan) extension(op scim.PatchOperation, urn, path string, implied bool)
 		full := urn + ":" + name
 		t, ok := p.n.resolve(full)
 		if !ok || t.attr == nil {
-			if err := p.n.unknown(full); err != nil {
+			if err := p.unknown(scim.PatchOperation{Op: op.Op, Path: &filter.Path{}, Value: fields[name]}, full); err != nil {
 				return err
 			}
 			continue

@@ -12,11 +12,12 @@ type Projection struct {
 	named    map[*Attr]bool  // attributes and sub-attributes that were named
 	parents  map[*Attr]bool  // attributes of which a sub-attribute was named
 	wholeURN map[string]bool // extensions that were named as a whole
+	strays   map[string]bool // names that no schema has, in small letters
 }
 
 // ParseProjection reads attributes and excludedAttributes, which exclude each
-// other. Names that are no attributes choose nothing, and a filter in brackets
-// after a name is passed over: Microsoft's collection sends emails[type eq "work"].
+// other. Names that no schema has choose what the document has under them, and a
+// filter in brackets after a name is passed over: Microsoft's collection sends emails[type eq "work"].
 func ParseProjection(attributes, excluded string, c *Compiled) (Projection, error) {
 	list := attributes
 	if attributes != "" && excluded != "" {
@@ -31,7 +32,7 @@ func ParseProjection(attributes, excluded string, c *Compiled) (Projection, erro
 	if strings.TrimSpace(list) == "" {
 		return Projection{}, nil
 	}
-	p := Projection{c: c, only: attributes != "", named: map[*Attr]bool{}, parents: map[*Attr]bool{}, wholeURN: map[string]bool{}}
+	p := Projection{c: c, only: attributes != "", named: map[*Attr]bool{}, parents: map[*Attr]bool{}, wholeURN: map[string]bool{}, strays: map[string]bool{}}
 	for _, name := range splitNames(list) {
 		p.add(name)
 	}
@@ -77,6 +78,7 @@ func (p *Projection) add(name string) {
 	}
 	a, ok := p.c.Find(path.AttributePath.URI(), path.AttributePath.AttributeName, sub)
 	if !ok {
+		p.strays[strings.ToLower(name)] = true
 		return
 	}
 	p.named[a] = true
@@ -100,7 +102,7 @@ func (p Projection) whole() bool {
 			return false
 		}
 	}
-	return !p.only && len(p.wholeURN) == 0
+	return !p.only && len(p.wholeURN) == 0 && len(p.strays) == 0
 }
 
 // Wants tells whether a core attribute is shown, so that what is not shown is not
@@ -147,8 +149,7 @@ func (p Projection) sub(s *Attr) bool {
 	return !p.named[s]
 }
 
-// Apply takes what is not shown out of a resource in canonical form. Attributes
-// that the schema does not have are not shown when a choice was made.
+// Apply takes what is not shown out of a resource in canonical form.
 func (p Projection) Apply(doc map[string]any) {
 	if p.All() {
 		return
@@ -168,7 +169,12 @@ func (p Projection) apply(in map[string]any, urn string) {
 		a, ok := p.c.Find(urn, name, "")
 		switch {
 		case !ok && urn == "" && p.c.index[strings.ToLower(name)] != nil: // an extension
-		case !ok || !p.attr(a):
+		case !ok:
+			full := strings.TrimPrefix(urn+":"+name, ":")
+			if p.strays[strings.ToLower(full)] != p.only { // named to be shown, or to be left out
+				delete(in, name)
+			}
+		case !p.attr(a):
 			delete(in, name)
 		case len(a.Subs) > 0:
 			p.inside(a, v)
@@ -184,7 +190,8 @@ func (p Projection) inside(a *Attr, v any) {
 		}
 	case map[string]any:
 		for name := range v {
-			if s := a.subOf(name); s == nil || !p.sub(s) {
+			s := a.subOf(name)
+			if s == nil && p.only && !p.named[a] || s != nil && !p.sub(s) {
 				delete(v, name)
 			}
 		}

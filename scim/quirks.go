@@ -33,7 +33,8 @@ type Quirks struct {
 	CreateOnMissingFilterTarget bool `json:"createOnMissingFilterTarget"`
 	// UnquotedFilterValues reads externalId eq jyoung (Microsoft's tutorial; PingFederate).
 	UnquotedFilterValues bool `json:"unquotedFilterValues"`
-	// UnknownAttributes is ignore or reject.
+	// UnknownAttributes is ignore, reject or store: kept as they came, within bounds,
+	// and returned (stray.go).
 	UnknownAttributes string `json:"unknownAttributes"`
 	// UnknownSchemas is ignore or reject: OneLogin's template carries
 	// urn:scim:schemas:core:1.0, Microsoft's tutorial a misspelt Enterprise URN.

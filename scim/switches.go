@@ -33,7 +33,7 @@ var switches = []Switch{
 	{"removeWithValueArray", yesNo, "Let \"remove members\" name its members in value.", entraPage + "; JumpCloud and authentik too"},
 	{"createOnMissingFilterTarget", yesNo, "Make the element that emails[type eq \"work\"].value asks for when there is none.", "Entra ID's attribute mappings; RFC 7644 §3.5.2.3 has noTarget"},
 	{"unquotedFilterValues", yesNo, "Read a filter value without quotes: externalId eq jyoung.", "learn.microsoft.com, use-scim-to-provision-users-and-groups; PingFederate"},
-	{"unknownAttributes", []string{ignoreIt, rejectIt}, "What happens to attributes that /Schemas does not have: left out, or refused.", interopPage + " §5.3 (reject); RFC 7644 §3.3 leaves it open"},
+	{"unknownAttributes", []string{ignoreIt, rejectIt, storeIt}, "What happens to attributes that /Schemas does not have: left out, refused, or kept as they are and returned.", interopPage + " §5.3 (reject); RFC 7644 §3.3 leaves it open"},
 	{"unknownSchemas", []string{ignoreIt, rejectIt}, "What happens to names in \"schemas\" that are no schema of the resource.", "OneLogin's template; " + interopPage + " §5.3 (reject)"},
 	{"membersReplaceIsAdd", yesNo, "Take \"replace members\" for add. For clients that mean it so; everybody else's removals would be lost.", "snipe-it #19096, PostHog #47336"},
 	{"patchResponse", []string{answerAuto, answerWith, answerEmpty}, "The answer to PATCH: auto is 200 with the user and 204 for groups.", "RFC 7644 §3.5.2 allows both; Entra ID prefers 204 for groups"},

@@ -98,7 +98,10 @@ func (n normalizer) object(a *Attr, raw map[string]any) (any, error) {
 	for name, v := range raw {
 		sub := a.subOf(name)
 		if sub == nil {
-			if err := n.unknown(a.Path() + "." + name); err != nil {
+			if n.q.UnknownAttributes == storeIt && v != nil {
+				out[name] = v
+			}
+			if err := n.unnamed(a.Path() + "." + name); err != nil {
 				return nil, err
 			}
 			continue

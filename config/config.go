@@ -65,8 +65,10 @@ type Egress struct {
 type SCIM struct {
 	Rate int `key:"rate" default:"1000" min:"25" max:"100000" example:"200" doc:"Requests a second that each replica takes from one directory, and twice as many at once; more get 429 with Retry-After. A directory can have a rate of its own."`
 
-	LogAge  time.Duration `key:"log_age" default:"720h" min:"1h" max:"87600h" example:"2160h" doc:"How long the provisioning log keeps a directory's requests. What they changed stays in the activity log."`
-	LogRows int           `key:"log_rows" default:"100000" min:"100" max:"10000000" example:"500000" doc:"How many of its newest requests the provisioning log keeps for each directory."`
+	LogAge   time.Duration `key:"log_age" default:"720h" min:"1h" max:"87600h" example:"2160h" doc:"How long the provisioning log keeps a directory's requests. What they changed stays in the activity log."`
+	ScanRows int           `key:"scan_rows" default:"500000" min:"1000" max:"100000000" example:"1000000" doc:"How many users or groups of a directory a filter or sortBy without an index may look through; a larger directory is answered with tooMany and what has an index. Half a million users take PostgreSQL 0.2 seconds and SQLite 2.5."`
+
+	LogRows int `key:"log_rows" default:"100000" min:"100" max:"10000000" example:"500000" doc:"How many of its newest requests the provisioning log keeps for each directory."`
 }
 
 // Invite is about invitations.

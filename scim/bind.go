@@ -22,6 +22,50 @@ func Bind(e filter.Expression, c *Compiled, opt BindOptions) (store.Cond, error)
 	return binder{c: c, opt: opt, home: "/" + c.Name + "s/"}.filter(e)
 }
 
+// unindexed are the attributes of a filter that only a look at every resource can
+// decide.
+func unindexed(e filter.Expression, c *Compiled, opt BindOptions) []string {
+	n, err := resolver{c: c, beside: opt.Beside, lenient: opt.Lenient}.node(e)
+	if err != nil {
+		return nil
+	}
+	return binder{c: c, opt: opt, home: "/" + c.Name + "s/"}.unindexed(n)
+}
+
+func (b binder) unindexed(n node) []string {
+	switch n := n.(type) {
+	case both:
+		return append(b.unindexed(n.left), b.unindexed(n.right)...)
+	case either:
+		return append(b.unindexed(n.left), b.unindexed(n.right)...)
+	case negated: // an index finds what is there
+		return attributes(n.of)
+	}
+	if cond, err := b.node(n); err != nil || !cond.Scans() {
+		return nil
+	}
+	return attributes(n)
+}
+
+// attributes are those that a filter is about.
+func attributes(n node) []string {
+	switch n := n.(type) {
+	case both:
+		return append(attributes(n.left), attributes(n.right)...)
+	case either:
+		return append(attributes(n.left), attributes(n.right)...)
+	case negated:
+		return attributes(n.of)
+	case some:
+		return []string{n.list.Path()}
+	case present:
+		return []string{n.attr.Path()}
+	case comparison:
+		return []string{n.attr.Path()}
+	}
+	return nil
+}
+
 type binder struct {
 	c    *Compiled
 	opt  BindOptions

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,9 @@ type list struct {
 	count  int // resources written
 	total  int
 	silent bool // total is not told
+	rows   int  // how many may be looked through without an index
+	filter filter.Expression
+	opt    BindOptions
 }
 
 // part is what a query asks of one resource type.
@@ -71,7 +75,7 @@ func (h *handler) listing(kinds ...*Compiled) call {
 }
 
 func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
-	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base}
+	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base, rows: h.opt.ScanRows}
 	var err error
 	if l.pages, err = h.newCursor(d, params, kinds); err != nil {
 		return nil, err
@@ -86,23 +90,23 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 	if l.by, err = sortOf(params, kinds); err != nil {
 		return nil, err
 	}
-	var e filter.Expression
 	if text := strings.TrimSpace(params["filter"]); text != "" {
-		if e, err = ParseFilter(text, ParseOptions{UnquotedValues: d.quirks.UnquotedFilterValues}); err != nil {
+		if l.filter, err = ParseFilter(text, ParseOptions{UnquotedValues: d.quirks.UnquotedFilterValues}); err != nil {
 			return nil, err
 		}
 	}
+	l.opt = BindOptions{Lenient: d.quirks.StringBooleans, Base: d.base}
 	for i, c := range kinds {
 		p := part{c: c}
 		if p.p, err = ParseProjection(params["attributes"], params["excludedattributes"], c); err != nil {
 			return nil, err
 		}
-		opt := BindOptions{Lenient: d.quirks.StringBooleans, Base: d.base}
+		opt := l.opt
 		if len(kinds) == 2 {
 			opt.Beside = kinds[1-i]
 		}
-		if e != nil {
-			if p.where, err = Bind(e, c, opt); err != nil {
+		if l.filter != nil {
+			if p.where, err = Bind(l.filter, c, opt); err != nil {
 				return nil, err
 			}
 		}
@@ -110,9 +114,9 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 	}
 	// How many match a filter is counted once for a walk (RFC 9865 §2: totalResults
 	// may be left out); how many there are in all is known without counting.
-	l.silent = l.pages != nil && !l.pages.first() && e != nil
+	l.silent = l.pages != nil && !l.pages.first() && l.filter != nil
 	room := 2048
-	if e == nil { // a filter mostly finds one resource or none
+	if l.filter == nil { // a filter mostly finds one resource or none
 		room = min(1024*(l.limit+1), flushAt+flushAt/4)
 	}
 	l.buf = append(make([]byte, 0, room), `{"schemas":["`+listURN+`"],"Resources":[`...)
@@ -122,7 +126,7 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 // run writes the resources. A list from the root has all users before all groups.
 func (l *list) run(tx *store.Tx) error {
 	for i, p := range l.parts {
-		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: !l.silent, Brief: true}
+		q := store.Query{Where: p.where, Offset: max(l.start-1-l.total, 0), Limit: l.limit - l.count, Count: !l.silent, Brief: true, Rows: l.rows}
 		q = l.pages.narrow(q, i)
 		read := l.users
 		if p.c.Name == resourceGroup {
@@ -343,11 +347,29 @@ func subgroups(tx *store.Tx, groups []store.Group) (map[store.GroupID][]store.Me
 	})
 }
 
-// finish closes the list. A search that took too long is 400 tooMany (RFC 7644
-// §3.12), not a rate limit.
+// tooMany is a search that is longer than its budget: 400 tooMany (RFC 7644
+// §3.12), not a rate limit. It names what no index is for.
+func (l *list) tooMany(err error) error {
+	var names []string
+	for _, p := range l.parts {
+		if l.filter != nil {
+			names = append(names, unindexed(l.filter, p.c, l.opt)...)
+		}
+	}
+	if l.by != nil && l.by.Scans() {
+		names = append(names, "sortBy")
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 0 {
+		return refuse(scimerr.ScimTypeTooMany, "%s", fault.Public(err))
+	}
+	return refuse(scimerr.ScimTypeTooMany, "No index finds what was asked of %s. %s", strings.Join(names, ", "), fault.Public(err))
+}
+
+// finish closes the list.
 func (l *list) finish(now time.Time, err error) error {
 	if fault.Is(err, fault.TooMany) {
-		err = refuse(scimerr.ScimTypeTooMany, "%s", fault.Public(err))
+		err = l.tooMany(err)
 	}
 	l.buf = append(l.buf, `],`...)
 	if !l.silent {

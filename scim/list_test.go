@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -345,6 +346,49 @@ func TestFiltersAtTheBoundsAreFound(t *testing.T) {
 			if names := d.names(got); len(names) != 1 {
 				t.Errorf("%s: %v", name, names)
 			}
+		}
+	})
+}
+
+// A filter or an order without an index is refused at once where it would look at
+// too many, by name; what an index finds is found, in a directory of any size.
+func TestSearchesWithoutIndexAreBounded(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		m := web.NewMux(web.Options{PublicURL: testURL})
+		Mount(m, db, Options{PublicURL: testURL, ScanRows: 20})
+		d.mux = m
+		for i := range 20 {
+			d.user("u"+itoa(i), `"title":"boss"`, `"emails":[{"value":"u`+itoa(i)+`@x.example","type":"work"}]`)
+		}
+		scans := map[string]string{
+			`filter=title eq "boss"`: "title", `sortBy=title`: "sortBy", `filter=not (userName eq "u1")`: "userName", `filter=userName co "1"`: "userName",
+			`filter=userName eq "u1" or title pr`: "title", `filter=userName sw "u" or nickName pr`: "nickName", `filter=active eq true&count=1`: "active",
+			`filter=addresses[country eq "DE"]&cursor=`: "addresses", `filter=emails[type eq "work"]`: "emails",
+		}
+		for query := range scans {
+			d.must(200, "GET", "/Users?"+strings.ReplaceAll(query, " ", "+"), "") // as many as may be
+		}
+		d.user("one more")
+		for query, name := range scans {
+			got := d.refused(400, "tooMany", "No index finds what was asked of "+name+". The directory has 21 users", "GET", "/Users?"+strings.ReplaceAll(query, " ", "+"), "")
+			if strings.Contains(got.raw, "u1") {
+				t.Errorf("%s: %s", query, got.raw)
+			}
+		}
+		d.refused(400, "tooMany", "title", "POST", "/Users/.search", `{"schemas":["`+searchURN+`"],"filter":"title pr"}`)
+		d.refused(400, "tooMany", "displayName", "POST", "/.search", `{"schemas":["`+searchURN+`"],"filter":"displayName co \"x\""}`)
+		for query, total := range map[string]float64{
+			`filter=userName eq "U1"`: 1, `filter=title eq "boss" and userName eq "u1"`: 1, `filter=emails[type eq "work" and value eq "u2@x.example"]`: 1,
+			`filter=userName sw "u1"&sortBy=title`: 11, `sortBy=userName`: 21, ``: 21, `filter=id eq "x"`: 0, `count=0`: 21,
+		} {
+			if got := d.must(200, "GET", "/Users?"+strings.ReplaceAll(query, " ", "+"), ""); got.json["totalResults"] != total {
+				t.Errorf("%s: %v, want %v", query, got.json["totalResults"], total)
+			}
+		}
+		if got := d.get("/Groups", "filter", "displayName pr"); got.code != 200 {
+			t.Errorf("there are few groups: %d %s", got.code, got.raw)
 		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 func modelTime(t *testing.T) time.Duration {
 	text := os.Getenv("MUSTER_MODEL")
 	if text == "" {
-		return 1500 * time.Millisecond
+		return 3 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {

@@ -69,6 +69,7 @@ type Options struct {
 	Log       *slog.Logger
 	LogAge    time.Duration // how long the provisioning log keeps a request; 30 days when 0
 	LogRows   int           // how many requests of a directory it keeps; 100,000 when 0
+	ScanRows  int           // how many users or groups a search without an index may look through; 0: any number
 	// Password checks and hashes a password, outside any transaction, and gives what
 	// keeps it in one; nil when it is the person's already. Without it none is taken.
 	// Faults: Invalid on "password", Unavailable.

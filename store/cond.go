@@ -19,6 +19,9 @@ type Cond struct {
 	few   bool // an index finds a handful
 }
 
+// Scans tells that no index narrows the condition down.
+func (c Cond) Scans() bool { return c.scan }
+
 // sentence is a WHERE clause while it is written.
 type sentence struct {
 	sql  strings.Builder

@@ -22,6 +22,7 @@ type Query struct {
 	Count  bool          // tell how many there are in all
 	Brief  bool          // of a user only what a directory shows: id, status, document, version and times
 	Budget time.Duration // how long a condition may search; searchBudget when 0
+	Rows   int           // how many rows a directory may have searched without an index; 0: any number
 }
 
 // searchBudget bounds a search through documents. 100,000 users take 40 ms on
@@ -34,7 +35,7 @@ const listChunk = 200
 
 // EachUser hands the users of a page to each, and tells how many match in all (0
 // unless q.Count). A directory sees the people it manages and those nobody
-// manages. Faults: Denied, TooMany (the search took longer than its budget).
+// manages. Faults: Denied, TooMany (the search is longer than its budgets).
 func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return 0, err
@@ -212,6 +213,9 @@ type listing struct {
 // run reads chunk after chunk: clear, then scan for each row (it returns the id),
 // then flush.
 func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush func() error) (int, error) {
+	if err := l.affordable(l.q.Where.scan); err != nil {
+		return 0, err
+	}
 	where := l.sentence()
 	read, after := 0, l.q.After.ID
 	for read < l.q.Limit {
@@ -236,6 +240,21 @@ func (l listing) run(clear func(), scan func(*sqlx.Rows) (string, error), flush 
 	}
 	return l.total(where, read)
 }
+
+// affordable refuses a search without index before it begins: how many rows it
+// would look at is known from the counters.
+func (l listing) affordable(scan bool) error {
+	if !scan || l.q.Rows == 0 || l.count == "" || l.q.Limit == 0 && !l.q.Count {
+		return nil
+	}
+	n, err := l.tx.counted(l.count)
+	if err == nil && n > l.q.Rows {
+		return fault.TooMany.Say("The directory has %d %ss, and without an index at most %d are looked through. %s", n, l.count, l.q.Rows, indexedWays)
+	}
+	return err
+}
+
+const indexedWays = "Filter by userName, externalId, id, emails.value or a group's displayName or members, alone or joined by and; sort by id, userName, externalId or a group's displayName."
 
 // total is how many rows match in all, when that is asked for, after read of them
 // were read. It is known when the last page was read.
@@ -297,7 +316,7 @@ func (l listing) search(query string, args []any, scan func(*sqlx.Rows) error) e
 	tx.ctx = ctx
 	err := tx.rows(query, args, l.q.Where.scan, scan)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && l.tx.ctx.Err() == nil {
-		return fault.TooMany.Wrap(err, "The search looked at too many entries. Filter by userName, externalId, id, emails.value or a group's displayName or members, alone or joined by and; sort by id, userName, externalId or a group's displayName.")
+		return fault.TooMany.Wrap(err, "The search took longer than %v. %s", budget, indexedWays)
 	}
 	return err
 }

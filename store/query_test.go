@@ -389,3 +389,34 @@ func TestSearchesHaveABudget(t *testing.T) {
 		}
 	})
 }
+
+// A search that is under way is stopped, and not only before it begins: at each
+// row it compares a long list of parts, which takes many times its budget.
+func TestARunningSearchIsStopped(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		fill(t, db, admin, "", 5000)
+		slow := store.Nothing()
+		for i := range 200 {
+			slow = store.Or(slow, store.UserDoc("title").AnyCase().Contains(fmt.Sprint("no such title ", i)))
+		}
+		const budget = 50 * time.Millisecond
+		begun := time.Now()
+		err := db.Read(ctx, admin, func(tx *store.Tx) error {
+			_, err := tx.EachUser(store.Query{Where: slow, Limit: 10, Budget: budget}, func(store.User) error { return nil })
+			return err
+		})
+		if took := time.Since(begun); !fault.Is(err, fault.TooMany) || took < budget || took > 40*budget {
+			t.Errorf("after %v: %v, want too many after about %v", took, err, budget)
+		}
+		begun = time.Now()
+		err = db.Read(ctx, admin, func(tx *store.Tx) error {
+			_, err := tx.EachUser(store.Query{Where: slow, Limit: 10, Budget: time.Minute}, func(store.User) error { return nil })
+			return err
+		})
+		if took := time.Since(begun); err != nil || took < 4*budget {
+			t.Errorf("with time it ends after %v (%v): too soon to show anything", took, err)
+		}
+	})
+}

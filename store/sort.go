@@ -34,6 +34,9 @@ type Place struct {
 // sortedLetters is how much of a text from a document counts when sorting.
 const sortedLetters = 200
 
+// Scans tells that no index has the order.
+func (by Sort) Scans() bool { return by.scan }
+
 // Sort is the order of the column, folded if it is a key.
 func (c Column) Sort() Sort {
 	switch c {
@@ -170,7 +173,10 @@ func (l listing) fetch(where *sentence, places []Place, scan func(*sqlx.Rows) er
 // sort little.
 func (l listing) sorted(by Sort, flush func(*sentence, []Place) (int, error)) (int, error) {
 	where := l.sentence()
-	if by.scan && !l.q.Where.scan {
+	if err := l.affordable(l.q.Where.scan || by.scan && l.q.Where.write == nil); err != nil {
+		return 0, err
+	}
+	if by.scan {
 		l.q.Where.scan = true // see search
 	}
 	w := walk{l: l, by: by, where: where, at: l.q.After, chunk: make([]Place, 0, min(listChunk, max(l.q.Limit, 0)))}

@@ -84,7 +84,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
-	s.provisioning = scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log, LogAge: cfg.SCIM.LogAge, LogRows: cfg.SCIM.LogRows,
+	s.provisioning = scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log, LogAge: cfg.SCIM.LogAge, LogRows: cfg.SCIM.LogRows, ScanRows: cfg.SCIM.ScanRows,
 		Password: s.directoryPassword})
 	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
 	console.New(s.consoleOptions(log)).Mount(s.mux)

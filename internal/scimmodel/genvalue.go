@@ -119,7 +119,8 @@ func (s *Source) manager() any {
 	return m
 }
 
-var lists = []string{"emails", "phoneNumbers", "ims", "photos", "addresses", "x509Certificates"}
+// emails come often, so that requests meet.
+var lists = []string{"emails", "emails", "emails", "emails", "phoneNumbers", "ims", "photos", "addresses", "x509Certificates"}
 
 func (s *Source) element(list string) map[string]any {
 	if list == "addresses" {
@@ -145,7 +146,7 @@ func (s *Source) element(list string) map[string]any {
 
 func (s *Source) elementsOf(list string) any {
 	out := []any{}
-	for range s.rng.IntN(4) {
+	for range pick(s, 0, 1, 1, 2, 2, 3) {
 		out = append(out, s.element(list))
 	}
 	switch {

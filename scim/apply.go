@@ -12,7 +12,7 @@ import (
 // checks the result as a whole. On an error doc is worthless. The plan itself is
 // not changed: a command that lost a race applies it again.
 func (p *plan) apply(doc map[string]any) error {
-	work := 0
+	work, was := 0, p.n.c.remember(doc)
 	for _, s := range p.steps {
 		if s.filter != nil {
 			list, _ := container(doc, s.t.attr, false)[s.t.attr.Name].([]any)
@@ -25,10 +25,17 @@ func (p *plan) apply(doc map[string]any) error {
 			return err
 		}
 	}
-	for _, a := range p.n.c.Required() {
-		if in := container(doc, a, false); in[a.Name] == nil && a.Mutability != readOnly {
-			return mutability("%s is required: it can be replaced, not removed.", a.Path()) // RFC 7644 §3.5.2.2
+	if err := p.n.c.guard(doc, was, false); err != nil {
+		return err
+	}
+	err := p.n.complete(doc, func(a *Attr) error {
+		if a.Extension() && was[a] == nil { // defined when the resource was there: it may go on without
+			return nil
 		}
+		return mutability("%s is required: it can be replaced, not removed.", a.Path()) // RFC 7644 §3.5.2.2
+	})
+	if err != nil {
+		return err
 	}
 	return p.n.check(doc)
 }

@@ -132,10 +132,13 @@ func (b binder) some(n some) (store.Cond, error) {
 	case n.list.Path() == "meta":
 		return within, nil
 	case !n.list.MultiValued:
-		return store.And(store.HasUserDoc(docPath(n.list)...), within), nil
+		return b.narrowed(n.within, store.And(b.doc(n.list).Exists(), within)), nil
 	}
-	found := store.UserElement(within, docPath(n.list)...)
-	if value, ok := valueOf(n.within); ok && !n.list.extension && store.HasIndexedValues(n.list.Name) {
+	found := choose(b.c.Name == resourceUser, store.UserElement, store.GroupElement)(within, docPath(n.list)...)
+	if n.list.extension {
+		return b.narrowed(n.within, found), nil
+	}
+	if value, ok := valueOf(n.within); ok && store.HasIndexedValues(n.list.Name) {
 		return store.And(store.HasValue(n.list.Name, value), found), nil
 	}
 	return found, nil
@@ -163,7 +166,7 @@ func (b binder) schemas(within node) (store.Cond, error) {
 		if urn == b.c.URN {
 			return store.Everything(), nil
 		}
-		out = store.Or(out, store.HasUserDoc(urn))
+		out = store.Or(out, choose(b.c.Name == resourceUser, store.UserDoc, store.GroupDoc)(urn).Exists())
 	}
 	return out, nil
 }
@@ -229,11 +232,90 @@ func (b binder) compare(n comparison) (store.Cond, error) {
 		yes := b.text(n.attr).True()
 		return choose(n.flag, yes, store.And(store.Not(yes), b.text(n.attr).Present())), nil
 	case typeDateTime:
-		return b.time(n)
+		if !n.attr.extension {
+			return b.time(n)
+		}
+		n.text = n.at.Format(instantForm)
+		return b.first(n, b.text(n.attr).Instant())
 	case typeDecimal, typeInteger:
-		return store.Cond{}, invalidFilter("%s cannot be filtered by.", n.attr.Path())
+		return b.narrowedOne(n, b.text(n.attr).Number(signs[n.op], n.num)), nil
 	}
-	return textCond(n, b.text(n.attr))
+	return b.first(n, b.text(n.attr))
+}
+
+// instantForm is a dateTime as store.Instant leaves it.
+const instantForm = "2006-01-02T15:04:05.999999999"
+
+var signs = map[filter.CompareOperator]string{filter.EQ: "=", filter.LT: "<", filter.LE: "<=", filter.GT: ">", filter.GE: ">="}
+
+// first is the condition on a text, with an index before it if there is one.
+func (b binder) first(n comparison, t store.Text) (store.Cond, error) {
+	c, err := textCond(n, t)
+	return b.narrowedOne(n, c), err
+}
+
+// narrowedOne is narrowed for an attribute that stands in the document itself: of the
+// elements of a list, some takes care.
+func (b binder) narrowedOne(n comparison, c store.Cond) store.Cond {
+	if n.attr.Parent != nil || n.attr.MultiValued {
+		return c
+	}
+	return b.narrowed(n, c)
+}
+
+// narrowed puts an index before a condition that looks at documents, if n, which the
+// condition is made of, has a part that one can answer.
+func (b binder) narrowed(n node, c store.Cond) store.Cond {
+	if first, ok := b.index(n); ok {
+		return store.And(first, c)
+	}
+	return c
+}
+
+// index finds in extra_values whatever n can hold for, and perhaps more.
+func (b binder) index(n node) (store.Cond, bool) {
+	switch n := n.(type) {
+	case both:
+		if c, ok := b.index(n.left); ok {
+			return c, true
+		}
+		return b.index(n.right)
+	case comparison:
+		if from, to, ok := n.keys(); ok {
+			return store.HasExtra(b.c.Name == resourceGroup, n.attr.Path(), from, to), true
+		}
+	}
+	return store.Cond{}, false
+}
+
+// keys is the stretch of an index where the matching values are; to is empty when it
+// has no end.
+func (c comparison) keys() (from, to string, ok bool) {
+	if !c.attr.indexed {
+		return "", "", false
+	}
+	var value any = c.text
+	switch c.attr.Type {
+	case typeInteger, typeDecimal:
+		value = c.num
+	case typeDateTime:
+		value = c.at.Format(instantForm)
+	}
+	key := store.IndexKey(c.attr.Type, c.attr.CaseExact, value)
+	if key == "" || ordering(c.op) && c.attr.Type == typeString && !c.attr.CaseExact { // order folds ASCII alone, keys all letters
+		return "", "", false
+	}
+	switch c.op {
+	case filter.EQ:
+		return key, key, true
+	case filter.SW:
+		return key, store.AfterPrefix(key), true
+	case filter.GT, filter.GE:
+		return key, "", true
+	case filter.LT, filter.LE:
+		return "", store.AfterPrefix(key), true // a key that was cut may stand behind this one
+	}
+	return "", "", false
 }
 
 func choose[T any](first bool, a, b T) T {
@@ -357,15 +439,20 @@ func (b binder) text(a *Attr) store.Text {
 		t = store.MemberDisplay.Text()
 	case a.Parent != nil && a.Parent.MultiValued:
 		t = store.Element(a.Name)
-	case users:
-		t = store.UserDoc(docPath(a)...)
+	case a.MultiValued && a.Type != typeComplex:
+		t = store.TheElement()
 	default:
-		t = store.GroupDoc(docPath(a)...)
+		t = b.doc(a)
 	}
 	if !a.CaseExact {
 		t = t.AnyCase()
 	}
 	return t
+}
+
+// doc is an attribute in the document.
+func (b binder) doc(a *Attr) store.Text {
+	return choose(b.c.Name == resourceUser, store.UserDoc, store.GroupDoc)(docPath(a)...)
 }
 
 // docPath is where an attribute stands in a document.

@@ -34,7 +34,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := h.readBulk(body)
+	b, err := h.readBulk(from(r.Context()), body)
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,7 @@ func (b *batch) refusals() string {
 // batch is the operations of one Bulk and how far they have come.
 type batch struct {
 	h     *handler
+	d     dirctx
 	ops   []*bulkOp
 	posts map[string]*bulkOp // by bulkId
 	limit int                // failOnErrors; 0: none
@@ -95,7 +96,7 @@ type batch struct {
 }
 
 // readBulk reads the message. What is wrong with one operation is kept with it.
-func (h *handler) readBulk(body map[string]any) (*batch, error) {
+func (h *handler) readBulk(d dirctx, body map[string]any) (*batch, error) {
 	urns, err := stringsOf(body, "schemas")
 	if err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func (h *handler) readBulk(body map[string]any) (*batch, error) {
 	if len(list) > maxOperations {
 		return nil, status(http.StatusRequestEntityTooLarge, "The Bulk has %d operations; at most %d are possible. Send the others in another one.", len(list), maxOperations)
 	}
-	b := &batch{h: h, posts: map[string]*bulkOp{}, names: map[string]bool{}, ended: make(chan *bulkOp)}
+	b := &batch{h: h, d: d, posts: map[string]*bulkOp{}, names: map[string]bool{}, ended: make(chan *bulkOp)}
 	if _, raw = anyCase(body, "failOnErrors"); raw != nil {
 		n, _ := raw.(json.Number)
 		if b.limit, err = strconv.Atoi(string(n)); err != nil || b.limit < 1 {

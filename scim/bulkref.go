@@ -109,7 +109,7 @@ func (b *batch) link() {
 			continue
 		}
 		b.posts[op.bulkID] = op
-		op.wants = op.names()
+		op.wants = append(op.names(), choose(op.kind == "Users", b.d.users, b.d.groups).claims(op.data)...)
 	}
 	last := map[string]*bulkOp{} // the latest operation on each resource
 	for _, op := range b.ops {

@@ -54,7 +54,7 @@ func (h *handler) resourceTypes(w http.ResponseWriter, r *http.Request, id strin
 	for _, c := range []*Compiled{d.users, d.groups} {
 		extensions := []any{}
 		for _, urn := range c.URNs()[1:] {
-			extensions = append(extensions, map[string]any{"schema": urn, "required": false})
+			extensions = append(extensions, map[string]any{"schema": urn, "required": c.must[urn]})
 		}
 		all = append(all, map[string]any{
 			"schemas": []string{resourceTypeURN}, "id": c.Name, "name": c.Name, "description": c.Schemas()[0].Description.Value(),

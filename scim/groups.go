@@ -22,7 +22,7 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.showGroup(w, r, http.StatusCreated, g, p)
+	return h.showGroup(w, r, http.StatusCreated, g, p.written())
 }
 
 func (h *handler) newGroup(ctx context.Context, body map[string]any) (g store.Group, err error) {
@@ -82,7 +82,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, id string) er
 	if err != nil {
 		return err
 	}
-	return h.showGroup(w, r, http.StatusOK, g, p)
+	return h.showGroup(w, r, http.StatusOK, g, p.written())
 }
 
 // replaceGroup takes the body for all that there is: without members the group is
@@ -93,8 +93,12 @@ func (h *handler) replaceGroup(ctx context.Context, t wanted, body map[string]an
 	if err != nil {
 		return store.Group{}, err
 	}
-	return h.changeGroup(ctx, t, false, func(tx *store.Tx, _ store.Group) (store.GroupChange, error) {
+	return h.changeGroup(ctx, t, false, func(tx *store.Tx, old store.Group) (store.GroupChange, error) {
 		ids, err := known(tx, d.quirks, members.ids)
+		if err != nil {
+			return store.GroupChange{}, err
+		}
+		doc, err := d.groups.replaced(doc, old.Attributes)
 		return store.GroupChange{Doc: doc, Replace: &ids, Said: members.said}, err
 	})
 }
@@ -131,7 +135,7 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 		return err
 	}
 	if d.quirks.PatchResponse == answerWith {
-		return h.showGroup(w, r, http.StatusOK, g, p)
+		return h.showGroup(w, r, http.StatusOK, g, p.written())
 	}
 	return showNothing(w, etag(g.ETagVersion()))
 }

@@ -51,6 +51,9 @@ func (n normalizer) resource(raw map[string]any) (scim.ResourceAttributes, error
 			return nil, err
 		}
 	}
+	if err := n.complete(doc, func(a *Attr) error { return invalidValue("%s is required.", a.Path()) }); err != nil {
+		return nil, err
+	}
 	return doc, n.check(doc)
 }
 
@@ -260,8 +263,20 @@ func (n normalizer) unwritable(t target) (drop bool, err error) {
 	return t.attr.Mutability == readOnly || t.sub != nil && t.sub.Mutability == readOnly, nil
 }
 
-// check is what must hold of a whole document: required attributes, and last the
-// library's own validation (schema.Schema.Validate), which knows nothing of quirks.
+// complete asks refuse about each required attribute that a document does not have.
+func (n normalizer) complete(doc map[string]any, refuse func(*Attr) error) error {
+	for _, a := range n.c.Required() {
+		if in := container(doc, a, false); in[a.Name] == nil && a.Mutability != readOnly {
+			if err := refuse(a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check is what must hold of a whole document: the library's own validation
+// (schema.Schema.Validate), which knows nothing of quirks.
 func (n normalizer) check(doc map[string]any) error {
 	for urn, v := range doc {
 		if in, ok := v.(map[string]any); ok && len(in) == 0 && strings.HasPrefix(urn, "urn:") {
@@ -273,11 +288,6 @@ func (n normalizer) check(doc map[string]any) error {
 			return err
 		}
 	}
-	for _, a := range n.c.Required() {
-		if in := container(doc, a, false); in[a.Name] == nil && a.Mutability != readOnly {
-			return invalidValue("%s is required.", a.Path())
-		}
-	}
 	for _, s := range n.c.Schemas() {
 		part := doc
 		if s.ID != n.c.URN {
@@ -286,6 +296,9 @@ func (n normalizer) check(doc map[string]any) error {
 				continue
 			}
 			part = in
+		}
+		if own, ok := n.c.lenient[s.ID]; ok {
+			s = own
 		}
 		if err := validate(s, part); err != nil {
 			return err

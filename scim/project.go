@@ -13,6 +13,7 @@ type Projection struct {
 	parents  map[*Attr]bool  // attributes of which a sub-attribute was named
 	wholeURN map[string]bool // extensions that were named as a whole
 	strays   map[string]bool // names that no schema has, in small letters
+	sent     bool            // the client has sent the resource: what is returned on request is shown too
 }
 
 // ParseProjection reads attributes and excludedAttributes, which exclude each
@@ -30,6 +31,9 @@ func ParseProjection(attributes, excluded string, c *Compiled) (Projection, erro
 		return Projection{}, invalidValue("The list of attributes has %d bytes; at most %d are read.", len(list), maxFilterBytes)
 	}
 	if strings.TrimSpace(list) == "" {
+		if c.veiled {
+			return Projection{c: c}, nil
+		}
 		return Projection{}, nil
 	}
 	p := Projection{c: c, only: attributes != "", named: map[*Attr]bool{}, parents: map[*Attr]bool{}, wholeURN: map[string]bool{}, strays: map[string]bool{}}
@@ -87,6 +91,13 @@ func (p *Projection) add(name string) {
 	}
 }
 
+// written is the projection of an answer to a POST, PUT or PATCH: what is returned on
+// request is in it (RFC 7643 §7), though a PATCH may not have been about it.
+func (p Projection) written() Projection {
+	p.sent = true
+	return p
+}
+
 // All tells that nothing is left out, so that stored bytes can go out as they are.
 func (p Projection) All() bool { return p.c == nil }
 
@@ -96,6 +107,9 @@ func (p Projection) All() bool { return p.c == nil }
 func (p Projection) whole() bool {
 	if p.All() {
 		return true
+	}
+	if p.c.veiled {
+		return false
 	}
 	for a := range p.named {
 		if a.Name != "members" && a.Name != "groups" {
@@ -133,6 +147,8 @@ func (p Projection) attr(a *Attr) bool {
 		return false
 	case p.only:
 		return p.named[a] || p.parents[a] || p.wholeURN[a.URN]
+	case a.Returned == returnedRequest && !p.sent:
+		return false
 	}
 	return !p.named[a] && !p.wholeURN[a.URN]
 }
@@ -144,7 +160,9 @@ func (p Projection) sub(s *Attr) bool {
 	case s.Returned == returnedNever:
 		return false
 	case p.only:
-		return p.named[s] || p.named[s.Parent] || p.wholeURN[s.URN]
+		return p.named[s] || p.wholeURN[s.URN] || s.Returned != returnedRequest && p.named[s.Parent]
+	case s.Returned == returnedRequest && !p.sent:
+		return false
 	}
 	return !p.named[s]
 }
@@ -171,7 +189,7 @@ func (p Projection) apply(in map[string]any, urn string) {
 		case !ok && urn == "" && p.c.index[strings.ToLower(name)] != nil: // an extension
 		case !ok:
 			full := strings.TrimPrefix(urn+":"+name, ":")
-			if p.strays[strings.ToLower(full)] != p.only { // named to be shown, or to be left out
+			if p.c.leaving[strings.ToLower(full)] || p.strays[strings.ToLower(full)] != p.only { // named to be shown, or to be left out
 				delete(in, name)
 			}
 		case !p.attr(a):

@@ -33,8 +33,9 @@ const (
 	readOnly  = "readOnly"
 	immutable = "immutable"
 
-	returnedAlways = "always"
-	returnedNever  = "never"
+	returnedAlways  = "always"
+	returnedNever   = "never"
+	returnedRequest = "request"
 )
 
 // Extension is a schema that adds to a resource type.
@@ -58,6 +59,7 @@ type Attr struct {
 
 	core      schema.CoreAttribute
 	extension bool
+	indexed   bool             // store has rows of it, which filters may use
 	keyed     bool             // store keeps a key of it, folded by store.Fold, which filters are about
 	subs      map[string]*Attr // by lower-case name
 }
@@ -92,6 +94,11 @@ type Compiled struct {
 	URN   string // of the core schema
 	Attrs []*Attr
 
+	lenient  map[string]schema.Schema // by URN: an organization's own, without what is required
+	must     map[string]bool          // URNs of extensions that every resource has
+	guarded  []*Attr                  // of an organization: readOnly and immutable
+	leaving  map[string]bool          // extensions and attributes, in small letters, whose values are on their way out
+	veiled   bool                     // documents hold what is not shown unless it is asked for, or never
 	schemas  []schema.Schema
 	urns     []string
 	keys     [][]byte // of the extensions, as they stand in a stored document: "urn:...":
@@ -102,7 +109,7 @@ type Compiled struct {
 // Compile indexes a core schema, its extensions and the attributes that every
 // resource has (RFC 7643 §3.1: id, externalId, schemas, meta).
 func Compile(core schema.Schema, extensions ...Extension) *Compiled {
-	c := &Compiled{Name: core.Name.Value(), URN: core.ID, index: map[string]map[string]*Attr{}}
+	c := &Compiled{Name: core.Name.Value(), URN: core.ID, index: map[string]map[string]*Attr{}, must: map[string]bool{}}
 	c.add(core, false)
 	c.index[""] = c.index[strings.ToLower(core.ID)]
 	for _, a := range commonAttributes() {
@@ -110,6 +117,9 @@ func Compile(core schema.Schema, extensions ...Extension) *Compiled {
 	}
 	for _, e := range extensions {
 		c.add(e.Schema, true)
+		if e.Required {
+			c.must[e.Schema.ID] = true
+		}
 	}
 	for _, a := range c.Attrs {
 		if a.Required {

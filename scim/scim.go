@@ -28,6 +28,10 @@ resource and error types; the HTTP layer and the parsers are our own, because th
 library's parser can be made to kill the process and its server does not know
 preconditions, projections or tenants.
 
+What a user and a group have differs between organizations: a request carries both,
+compiled from the standard's schemas (schema.go) and the organization's own
+(schema_org.go, guard.go).
+
 Each request leaves a row in the provisioning log, which the console shows, with
 what to change at the vendor when it was refused (log.go says what is guaranteed;
 redact.go, remedy.go, logpage.go, logapi.go).
@@ -77,13 +81,14 @@ type Options struct {
 }
 
 type handler struct {
-	db     *store.DB
-	opt    Options
-	limits *limits
-	tokens lookups
-	log    *Log
-	known  sync.Map      // store.DirectoryID -> settings; only of directories that have a token
-	lanes  chan struct{} // held by each operation that a Bulk has running
+	db       *store.DB
+	opt      Options
+	limits   *limits
+	tokens   lookups
+	log      *Log
+	known    sync.Map      // store.DirectoryID -> settings; only of directories that have a token
+	lanes    chan struct{} // held by each operation that a Bulk has running
+	compiled sync.Map      // store.OrgID -> extendedTypes; of organizations with schemas of their own
 }
 
 // Mount adds the door to the routes, under /scim/v2/{directory}/, and the page of

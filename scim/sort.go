@@ -86,15 +86,33 @@ func (b binder) sort(a *Attr) (store.Sort, bool) {
 		return choose(users, store.UserUpdated, store.GroupUpdated).Sort(), true
 	case path == "active":
 		return store.SortActive(), true
-	case path == "meta.version", a.Type != typeString && a.Type != typeReference,
-		a.Parent == nil && a.MultiValued, a.Parent != nil && (a.Parent.Name == "groups" || a.Parent.Name == "members"):
+	case path == "meta.version", a.Type == typeBinary, !a.extension && a.Type != typeString && a.Type != typeReference,
+		!a.extension && a.Parent == nil && a.MultiValued, !a.extension && a.Parent != nil && (a.Parent.Name == "groups" || a.Parent.Name == "members"):
 		return store.Sort{}, false
-	case a.Parent != nil && a.Parent.MultiValued:
-		t := store.UserMain(a.Name, docPath(a.Parent)...)
-		if !a.CaseExact {
-			t = t.AnyCase()
-		}
-		return t.Sort(), true
 	}
-	return b.text(a).Sort(), true
+	return b.textSort(a), true
+}
+
+// textSort is the order by what stands in the document; of a list by its main element.
+func (b binder) textSort(a *Attr) store.Sort {
+	t := b.text(a)
+	main := choose(b.c.Name == resourceUser, store.UserMain, store.GroupMain)
+	switch {
+	case a.Parent != nil && a.Parent.MultiValued:
+		t = main(a.Name, docPath(a.Parent)...)
+	case a.MultiValued:
+		t = main("", docPath(a)...)
+	}
+	switch a.Type {
+	case typeInteger, typeDecimal:
+		return t.SortNumber()
+	case typeBoolean:
+		return t.SortFlag()
+	case typeDateTime:
+		return t.Instant().Sort()
+	}
+	if !a.CaseExact {
+		t = t.AnyCase()
+	}
+	return t.Sort()
 }

@@ -74,12 +74,17 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 	if err != nil {
 		return dirctx{}, err
 	}
+	defined, err := h.db.Definitions(ctx, row.OrgID)
+	if err != nil {
+		return dirctx{}, err
+	}
+	has := h.resourcesOf(row.OrgID, defined)
 	actor := web.Actor(r) // nobody, with address and request id
 	actor.Kind, actor.Org, actor.ID, actor.Name = access.Directory, string(row.OrgID), string(row.DirectoryID), s.directory.Name
 	if now > row.LastUsedAt.Add(time.Minute) {
 		h.used(ctx, actor, hash)
 	}
-	return dirctx{directory: s.directory, quirks: s.quirks, users: s.users, groups: s.groups, actor: actor, base: BaseURL(h.opt.PublicURL, s.directory.ID)}, nil
+	return dirctx{directory: s.directory, quirks: s.quirks, users: has.users, groups: has.groups, actor: actor, base: BaseURL(h.opt.PublicURL, s.directory.ID)}, nil
 }
 
 func (h *handler) token(ctx context.Context, hash string) (row tokenRow, err error) {
@@ -93,8 +98,6 @@ func (h *handler) token(ctx context.Context, hash string) (row tokenRow, err err
 type settings struct {
 	directory store.Directory
 	quirks    Quirks
-	users     *Compiled
-	groups    *Compiled
 	until     time.Time
 }
 
@@ -117,7 +120,7 @@ func (h *handler) settingsOf(ctx context.Context, id store.DirectoryID) (setting
 	if q.PasswordHandling == storeIt && h.opt.Password == nil {
 		q.PasswordHandling = rejectIt // nobody is there to keep it
 	}
-	s := settings{directory: d, quirks: q, users: UserSchema(), groups: GroupSchema(), until: h.db.Now().Add(settingsFor)}
+	s := settings{directory: d, quirks: q, until: h.db.Now().Add(settingsFor)}
 	h.known.Store(id, s)
 	return s, nil
 }

@@ -24,7 +24,7 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return showUser(w, r, http.StatusCreated, u, nil, p)
+	return showUser(w, r, http.StatusCreated, u, nil, p.written())
 }
 
 func (h *handler) newUser(ctx context.Context, body map[string]any) (u store.User, err error) {
@@ -95,7 +95,7 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, id string) err
 	if err != nil {
 		return err
 	}
-	return showUser(w, r, http.StatusOK, u, groups, p)
+	return showUser(w, r, http.StatusOK, u, groups, p.written())
 }
 
 // replaceUser takes the body for all that there is. active alone stays as it is
@@ -117,6 +117,10 @@ func (h *handler) replaceUser(ctx context.Context, t wanted, body map[string]any
 	}
 	return h.changeUser(ctx, t, func(old store.User) (store.UserChange, error) {
 		to := statusOf(active, old.Status)
+		doc, err := from(ctx).users.replaced(doc, old.Attributes)
+		if err != nil {
+			return store.UserChange{}, err
+		}
 		return store.UserChange{Doc: doc, Status: statusChange(old, to)}, nil
 	})
 }
@@ -138,7 +142,7 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 	if from(r.Context()).quirks.PatchResponse == answerEmpty {
 		return showNothing(w, userTag(u))
 	}
-	return showUser(w, r, http.StatusOK, u, groups, p)
+	return showUser(w, r, http.StatusOK, u, groups, p.written())
 }
 
 func (h *handler) alterUser(ctx context.Context, t wanted, body map[string]any) (store.User, []store.GroupRef, error) {

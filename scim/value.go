@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // value reads a wire value for a. nil is "not assigned".
@@ -161,6 +162,13 @@ func (n normalizer) simple(a *Attr, v any) (any, error) {
 			}
 		}
 		return nil, invalidValue("%s is a number, got %s.", a.Path(), show(v))
+	case typeDateTime:
+		s, _ := v.(string)
+		t, ok := parseTime(s)
+		if !ok {
+			return nil, invalidValue("%s is a dateTime such as \"2026-01-31T08:00:00Z\", which %s is not.", a.Path(), show(v))
+		}
+		return t.Format(time.RFC3339Nano), nil // one spelling for one moment: so texts sort as times do
 	default:
 		s, ok := v.(string)
 		if !ok {

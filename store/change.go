@@ -57,16 +57,23 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if adopted {
 		act.Detail["adopted"] = true
 	}
-	act.Detail["before"], act.Detail["after"] = plan.difference(u, next)
+	if act.Detail["before"], act.Detail["after"], err = tx.difference(plan, u, next); err != nil {
+		return u, err
+	}
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
 	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
-	var steps []step
+	var steps, extras []step
+	var come map[extraRow]bool
 	if !docSame {
 		head = step{updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
 			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		if steps, err = tx.valueSteps(u, plan); err != nil {
 			return u, err
 		}
+		if extras, come, err = tx.extraSteps(UserResource, string(u.ID), plan.old, plan.doc); err != nil {
+			return u, err
+		}
+		steps = append(steps, extras...)
 	}
 	grants, err := tx.planGrants(u, next, plan)
 	if err != nil {
@@ -74,7 +81,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	}
 	n, err := tx.change(head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
 	if err != nil {
-		return u, taken(err, next.UserName, next.ExternalID)
+		return u, takenExtra(taken(err, next.UserName, next.ExternalID), come)
 	}
 	if n == 0 {
 		return u, errStale
@@ -252,7 +259,7 @@ func (tx *Tx) valueSteps(u User, plan userPlan) ([]step, error) {
 }
 
 // difference is what the log shows: the attributes that changed, before and after.
-func (p userPlan) difference(u, next User) (before, after map[string]any) {
+func (tx *Tx) difference(p userPlan, u, next User) (before, after map[string]any, err error) {
 	before, after = map[string]any{}, map[string]any{}
 	if u.Status != next.Status {
 		before["status"], after["status"] = u.Status, next.Status
@@ -267,5 +274,9 @@ func (p userPlan) difference(u, next User) (before, after map[string]any) {
 			after[k] = v
 		}
 	}
-	return before, after
+	if before, err = tx.masked(before); err != nil {
+		return nil, nil, err
+	}
+	after, err = tx.masked(after)
+	return before, after, err
 }

@@ -31,24 +31,12 @@ func Suspended() Cond {
 	return Cond{scan: true, write: func(s *sentence) { s.add("users.status = 'deactivated'") }}
 }
 
-// HasUserDoc holds when a user's document has a name.
-func HasUserDoc(path ...string) Cond { return UserDoc(path...).exists() }
+// Exists holds when there is something, also an object or a list.
+func (t Text) Exists() Cond { return t.exists() }
 
 // UserElement holds when within does for one element of a multi-valued attribute
-// of the user's document. Taking documents apart needs different functions on the
-// two databases; this is the one place for it.
-func UserElement(within Cond, path ...string) Cond {
-	where := jsonPath(path)
-	return Cond{scan: true, write: func(s *sentence) {
-		if s.postgres() {
-			s.add("EXISTS (SELECT 1 FROM jsonb_path_query(users.doc, '" + where + "[*]') AS e(value) WHERE ")
-		} else {
-			s.add("EXISTS (SELECT 1 FROM json_each(users.doc, '" + where + "') AS e WHERE ")
-		}
-		s.cond(within)
-		s.add(")")
-	}}
-}
+// of the user's document.
+func UserElement(within Cond, path ...string) Cond { return elementOf("users.doc", within, path) }
 
 // HasValue holds when an indexed attribute (emails, phoneNumbers) has an element
 // of this value; the value is compared as Fold does, which is coarser than

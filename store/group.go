@@ -79,13 +79,21 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 		steps = append(steps, step{insertFirstMembers, []any{g.ID, g.CreatedAt, tx.Org(), jsonList(members)}})
 	}
 	steps = append(steps, tx.countStep(countGroups, g.DirectoryID, 1))
+	extras, come, err := tx.extraSteps(GroupResource, string(g.ID), nil, in.Doc)
+	if err != nil {
+		return Group{}, err
+	}
+	shown, err := tx.masked(in.Doc)
+	if err != nil {
+		return Group{}, err
+	}
 	_, err = tx.change(step{`INSERT INTO groups (org_id, id, directory_id, name, name_key, unique_name, external_id, doc, version, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)`,
-		[]any{tx.Org(), g.ID, g.DirectoryID, g.Name, Fold(g.Name), !in.SharedName, orNull(g.ExternalID), string(g.Doc), g.CreatedAt, g.CreatedAt}}, steps,
+		[]any{tx.Org(), g.ID, g.DirectoryID, g.Name, Fold(g.Name), !in.SharedName, orNull(g.ExternalID), string(g.Doc), g.CreatedAt, g.CreatedAt}}, append(steps, extras...),
 		Activity{Action: "group.create", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name,
-			Detail: map[string]any{"after": in.Doc, "members": len(members)}})
+			Detail: map[string]any{"after": shown, "members": len(members)}})
 	if err != nil {
-		return Group{}, takenGroup(err, g)
+		return Group{}, takenExtra(takenGroup(err, g), come)
 	}
 	if len(groups) == 0 {
 		return g, nil
@@ -304,14 +312,26 @@ func (tx *Tx) updateGroupDoc(g Group, doc Doc) (Group, error) {
 	if oldRaw, err := json.Marshal(old); err != nil || bytes.Equal(oldRaw, next.Doc) {
 		return g, err
 	}
+	extras, come, err := tx.extraSteps(GroupResource, string(g.ID), old, doc)
+	if err != nil {
+		return g, err
+	}
+	before, err := tx.masked(old)
+	if err != nil {
+		return g, err
+	}
+	after, err := tx.masked(doc)
+	if err != nil {
+		return g, err
+	}
 	next.Version, next.UpdatedAt = g.Version+1, tx.Now()
 	n, err := tx.change(step{`UPDATE groups SET name = ?, name_key = ?, external_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
 		WHERE org_id = ? AND id = ? AND version = ?`,
-		[]any{next.Name, Fold(next.Name), orNull(next.ExternalID), string(next.Doc), next.UpdatedAt, tx.Org(), g.ID, g.Version}}, nil,
+		[]any{next.Name, Fold(next.Name), orNull(next.ExternalID), string(next.Doc), next.UpdatedAt, tx.Org(), g.ID, g.Version}}, extras,
 		Activity{Action: "group.update", TargetKind: "group", TargetID: string(g.ID), TargetName: next.Name,
-			Detail: map[string]any{"before": old, "after": doc}})
+			Detail: map[string]any{"before": before, "after": after}})
 	if err != nil {
-		return g, takenGroup(err, next)
+		return g, takenExtra(takenGroup(err, next), come)
 	}
 	if n == 0 {
 		return g, errStale
@@ -331,6 +351,7 @@ func (tx *Tx) DeleteGroup(id GroupID) error {
 	for _, query := range []string{
 		"DELETE FROM members WHERE org_id = ? AND group_id = ?",
 		"DELETE FROM group_epochs WHERE org_id = ? AND group_id = ?",
+		deleteExtrasOf,
 	} {
 		if _, err := tx.Exec(query, tx.Org(), id); err != nil {
 			return err

@@ -90,7 +90,10 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 	if _, err = tx.Exec("DELETE FROM members WHERE org_id = ? AND user_id = ?", tx.Org(), id); err != nil {
 		return u, err
 	}
-	_, err = tx.Exec("DELETE FROM user_values WHERE org_id = ? AND user_id = ?", tx.Org(), id)
+	if _, err = tx.Exec("DELETE FROM user_values WHERE org_id = ? AND user_id = ?", tx.Org(), id); err != nil {
+		return u, err
+	}
+	_, err = tx.Exec(deleteExtrasOf, tx.Org(), id)
 	return next, err
 }
 
@@ -132,9 +135,11 @@ func (tx *Tx) RestoreUser(id UserID, why string) (User, error) {
 		return u, err
 	}
 	if len(hot.values) > 0 {
-		_, err = tx.Exec(insertValuesAgain, tx.Org(), id, valueList(hot.values))
+		if _, err = tx.Exec(insertValuesAgain, tx.Org(), id, valueList(hot.values)); err != nil {
+			return u, err
+		}
 	}
-	return next, err
+	return next, tx.addExtras(UserResource, string(id), doc)
 }
 
 const insertValuesAgain = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)

@@ -78,17 +78,24 @@ func SortActive() Sort {
 }
 
 // UserMain is a sub-attribute of the element that stands for a multi-valued
-// attribute of the user's document: the primary one, else the first.
-func UserMain(sub string, path ...string) Text {
+// attribute of the user's document: the primary one, else the first. Without a
+// sub-attribute it is the first element itself.
+func UserMain(sub string, path ...string) Text { return mainOf("users.doc", sub, path) }
+
+// GroupMain is UserMain for groups.
+func GroupMain(sub string, path ...string) Text { return mainOf("g.doc", sub, path) }
+
+func mainOf(doc, sub string, path []string) Text {
 	return Text{write: func(s *sentence) {
 		s.add("(SELECT ")
-		Element(sub).write(s)
-		if s.postgres() {
-			s.add(" FROM jsonb_path_query(users.doc, '" + jsonPath(path) + "[*]') WITH ORDINALITY AS e(value, key)")
-		} else {
-			s.add(" FROM json_each(users.doc, '" + jsonPath(path) + "') AS e")
+		from := s.elements(doc, path, " WITH ORDINALITY")
+		if sub == "" {
+			TheElement().write(s)
+			s.add(from + " ORDER BY e.key LIMIT 1)")
+			return
 		}
-		s.add(" ORDER BY CASE WHEN ")
+		Element(sub).write(s)
+		s.add(from + " ORDER BY CASE WHEN ")
 		Element("primary").write(s)
 		s.truth()
 		s.add(" THEN 0 ELSE 1 END, e.key LIMIT 1)")
@@ -336,8 +343,10 @@ func (w *walk) key() any {
 	if !w.by.number {
 		return w.at.Key
 	}
-	n, _ := strconv.ParseInt(w.at.Key, 10, 64) // it came from the database
-	return n
+	if w.l.tx.db.d == &postgres {
+		return w.at.Key // it came from there, and takes it as it is
+	}
+	return nativeNumber(w.at.Key)
 }
 
 // jsonPath is a path into a document, of names in the schema.

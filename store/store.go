@@ -25,8 +25,14 @@ Users and groups are a canonical JSON document plus the columns that are searche
 and sorted by, all derived from the document in one place (hot.go). Memberships
 are rows: changing one never reads or writes the others.
 
+What an organization adds to users and groups is its own schemas: definitions with a
+revision (schema.go), values in the documents, and rows for those values that are
+indexed or unique (extra.go; extra_build.go says how they come and go while others
+write).
+
 It owns the tables orgs, users, user_values, user_roles, role_mappings, groups,
-group_epochs, members, subgroups, counts, directories and activity. It relies on nothing above it.
+group_epochs, members, subgroups, counts, directories, org_schemas, extra_values
+and activity. It relies on nothing above it.
 */
 package store
 
@@ -62,12 +68,13 @@ type Options struct {
 
 // DB is an open database. Safe for concurrent use.
 type DB struct {
-	d     *dialect
-	sql   *sqlx.DB // PostgreSQL: everything. SQLite: the readers
-	write *writer  // SQLite only
-	now   func() time.Time
-	log   *slog.Logger
-	stmts statements
+	d       *dialect
+	sql     *sqlx.DB // PostgreSQL: everything. SQLite: the readers
+	write   *writer  // SQLite only
+	now     func() time.Time
+	log     *slog.Logger
+	stmts   statements
+	schemas definitionsCache
 }
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).

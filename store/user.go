@@ -138,12 +138,21 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
+	extras, come, err := tx.extraSteps(UserResource, string(u.ID), nil, in.Doc)
+	if err != nil {
+		return User{}, err
+	}
+	steps = append(steps, extras...)
+	shown, err := tx.masked(in.Doc)
+	if err != nil {
+		return User{}, err
+	}
 	_, err = tx.change(step{insertUser, []any{tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
 		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, string(doc), now, now}}, steps,
 		Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": in.Doc}})
+			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}})
 	if err != nil {
-		return User{}, taken(err, hot.userName, hot.externalID)
+		return User{}, takenExtra(taken(err, hot.userName, hot.externalID), come)
 	}
 	return u, tx.setGrants(u, grants)
 }

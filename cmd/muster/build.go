@@ -93,6 +93,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"account":  s.account.Run,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
+		"schemas":  s.db.RunSchemas,
 		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,

@@ -21,7 +21,7 @@ func migrationOwner(number int) string {
 		return "store"
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
-		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 23: "store", 24: "store", 28: "scim"}[number]
+		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 28: "scim"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -38,6 +38,7 @@ var reads = map[string]string{
 // because expiry is the same for all. Each goes through db.Lookup, LookupAll or Sweep.
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
+	"store.DB.TendSchemas":               "the loop looks after all organizations; each is then handled by itself",
 	"internal/api.Door.Authenticate":     "the key is all that a program sends",
 	"scim.handler.client":                "a token request starts from its client's id",
 	"scim.handler.token":                 "the token is all that a directory sends",

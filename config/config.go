@@ -47,7 +47,7 @@ type HTTP struct {
 // Database is where everything is stored.
 type Database struct {
 	URL      DatabaseURL `key:"url" secret:"url" example:"postgres://muster:password@db.example.com/muster?sslmode=verify-full" doc:"sqlite:PATH or postgres://... Without it: sqlite, the file muster.db in the data folder."`
-	MaxConns int         `key:"max_conns" default:"0" min:"0" max:"1000" example:"20" doc:"Most PostgreSQL connections to open at once; 0 is four per processor."`
+	MaxConns int         `key:"max_conns" default:"0" min:"0" max:"1000" example:"20" doc:"Most PostgreSQL connections to open at once; 0 is four per processor, at least 16."`
 }
 
 // Mail is outgoing mail.

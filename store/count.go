@@ -1,20 +1,17 @@
 package store
 
 import (
-	"math/rand/v2"
-
 	"github.com/muster-id/muster/internal/access"
 )
 
 // Each page of a list tells how many there are in all. Counting costs fifty times
 // the page at 100,000 users, so the statements that create, delete and move people
-// and groups keep the numbers, spread over slots so that they do not wait for one
-// another. Break-glass accounts, which directories never see, are not counted.
+// and groups keep the numbers, spread over rows so that they do not wait for one
+// another (slots.go). Break-glass accounts, which directories never see, are not counted.
 
 const (
 	countUsers  = "user"
 	countGroups = "group"
-	countSlots  = 16
 )
 
 const bumpCount = `INSERT INTO counts (org_id, directory_id, kind, slot, n)
@@ -26,7 +23,7 @@ func (tx *Tx) countStep(kind string, of DirectoryID, by int) step {
 	if of == "" {
 		of = noID
 	}
-	return step{bumpCount, []any{tx.Org(), of, kind, rand.Int64N(countSlots), by}}
+	return step{bumpCount, []any{tx.Org(), of, kind, tx.slot(), by}}
 }
 
 // moveSteps are the counts of a person who goes from one manager to another.

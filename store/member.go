@@ -1,7 +1,6 @@
 package store
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -79,11 +78,8 @@ const bumpEpoch = `INSERT INTO group_epochs (org_id, group_id, slot, n, changed_
 	SELECT {{as_id}}, {{as_id}}, {{as_int}}, 1, {{as_int}} WHERE {{gate}}
 	ON CONFLICT (org_id, group_id, slot) DO UPDATE SET n = group_epochs.n + 1, changed_at = excluded.changed_at`
 
-// groupSlots spreads a group's member counter; more slots, less waiting.
-const groupSlots = 16
-
 func (tx *Tx) epochStep(id GroupID) step {
-	return step{bumpEpoch, []any{tx.Org(), id, rand.Int64N(groupSlots), tx.Now()}}
+	return step{bumpEpoch, []any{tx.Org(), id, tx.slot(), tx.Now()}}
 }
 
 // addMembers is all or nothing: the insert happens only when every person is there

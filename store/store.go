@@ -62,7 +62,7 @@ type Options struct {
 	URL      string           // sqlite:PATH or postgres://...
 	Now      func() time.Time // the clock; time.Now when nil
 	Log      *slog.Logger     // slog.Default when nil
-	MaxConns int              // PostgreSQL connections; 4 per core when 0
+	MaxConns int              // PostgreSQL connections; 4 per core, at least 16, when 0
 	NoSync   bool             // SQLite does not wait for the disk: for tests only
 }
 
@@ -75,6 +75,7 @@ type DB struct {
 	log     *slog.Logger
 	stmts   statements
 	schemas definitionsCache
+	slots   slots
 }
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).
@@ -118,7 +119,7 @@ func (db *DB) openPostgres(ctx context.Context, address string, conns int) error
 		return fault.Invalid.On("database_url", "The database URL cannot be used: check user, host and options.")
 	}
 	if conns == 0 {
-		conns = max(8, 4*runtime.NumCPU())
+		conns = max(16, 4*runtime.NumCPU())
 	}
 	// Equal values: else connections are dropped when idle and statements prepared again.
 	pool.SetMaxOpenConns(conns)

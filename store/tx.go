@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ type Tx struct {
 	changes int
 	missed  []string // run unprepared; prepared after the commit, see statements.get
 	after   []func()
+
+	mySlot             int // see slots
+	slotted, slotOwned bool
 }
 
 func (db *DB) newTx(ctx context.Context, actor access.Actor, m mode) *Tx {
@@ -65,6 +69,7 @@ func (db *DB) Command(ctx context.Context, actor access.Actor, fn func(tx *Tx) e
 	}
 	return db.again(ctx, func() error {
 		tx := db.newTx(ctx, actor, modeCommand)
+		defer tx.free()
 		err := fn(tx)
 		if errors.Is(err, errTransaction) {
 			return db.transact(ctx, actor, fn)
@@ -102,6 +107,7 @@ func (db *DB) transact(ctx context.Context, actor access.Actor, fn func(tx *Tx) 
 		return classify(err)
 	}
 	tx := db.newTx(ctx, actor, modeWrite)
+	defer tx.free()
 	tx.pg = pg
 	defer func() {
 		if p := recover(); p != nil {
@@ -336,27 +342,58 @@ func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
 		}
 		return n, err
 	}
-	record.sql += " RETURNING target_name"
-	var text strings.Builder
-	text.WriteString("WITH head AS (" + head.sql + " RETURNING 1)")
-	args := append([]any{}, head.args...)
-	for i, s := range append(steps, record) {
-		fmt.Fprintf(&text, ", s%d AS (%s)", i, s.sql)
-		args = append(args, s.args...)
-	}
-	fmt.Fprintf(&text, " SELECT count(*) AS n, COALESCE((SELECT target_name FROM s%d), '') AS name FROM head", len(steps))
-	var done struct {
-		N    int64  `db:"n"`
-		Name string `db:"name"`
-	}
-	if err := tx.Get(&done, text.String(), args...); err != nil {
+	done, err := tx.changeAtOnce(head, append(steps, record), act.unnamed())
+	if err != nil || done.N == 0 {
 		return 0, err
 	}
-	if done.N > 0 {
+	if act.unnamed() {
 		act.TargetName = done.Name
-		tx.tell(act)
 	}
+	tx.tell(act)
 	return done.N, nil
+}
+
+// changed is what a change in one statement tells.
+type changed struct {
+	N    int64  `db:"n"`
+	Name string `db:"name"` // of a group that was not read before
+}
+
+// changeAtOnce writes the steps behind the head. The last one is the activity row,
+// which knows the name. Without it the count of rows is all that comes back, for
+// which no result is read: that saves a tenth of the client's time.
+func (tx *Tx) changeAtOnce(head step, steps []step, askName bool) (done changed, err error) {
+	var text strings.Builder
+	text.Grow(4 << 10)
+	text.WriteString("WITH head AS (")
+	text.WriteString(head.sql)
+	text.WriteString(" RETURNING 1)")
+	args := append(make([]any, 0, 48), head.args...)
+	for i, s := range steps {
+		text.WriteString(", s")
+		text.WriteString(strconv.Itoa(i))
+		text.WriteString(" AS (")
+		text.WriteString(s.sql)
+		if askName && i == len(steps)-1 {
+			text.WriteString(" RETURNING target_name")
+		}
+		text.WriteString(")")
+		args = append(args, s.args...)
+	}
+	if askName {
+		text.WriteString(" SELECT count(*) AS n, COALESCE((SELECT target_name FROM s")
+		text.WriteString(strconv.Itoa(len(steps) - 1))
+		text.WriteString("), '') AS name FROM head")
+		return done, tx.Get(&done, text.String(), args...)
+	}
+	text.WriteString(" SELECT 1 FROM head")
+	query := text.String()
+	r, err := tx.exec(query, args)
+	if err != nil {
+		return done, fmt.Errorf("%s: %w", firstLine(query), classify(err))
+	}
+	done.N, err = r.RowsAffected()
+	return done, err
 }
 
 func (tx *Tx) changeInSteps(head step, steps []step) (int64, error) {

@@ -70,6 +70,16 @@ func (n normalizer) compile(body map[string]any) (*plan, error) {
 	return p, nil
 }
 
+// onlyActive tells that the plan does nothing but give active a value.
+func (p *plan) onlyActive() (active, alone bool) {
+	if len(p.steps) != 1 || p.password != "" {
+		return false, false
+	}
+	s := p.steps[0]
+	active, isBool := s.value.(bool)
+	return active, isBool && s.op != scim.PatchOperationRemove && s.t.attr != nil && s.t.attr.Name == "active" && !s.t.attr.Extension()
+}
+
 // operation compiles one element of Operations.
 func (p *plan) operation(fields map[string]any) error {
 	_, rawOp := anyCase(fields, "op")

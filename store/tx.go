@@ -175,13 +175,21 @@ func (tx *Tx) Require(p access.Permission) error {
 	return nil
 }
 
-// Exec runs one changing statement and tells how many rows it changed.
-func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+// changing refuses a change where there must be none, or one only.
+func (tx *Tx) changing(query string) error {
 	if tx.mode == modeRead {
-		return 0, errors.New("a change inside Read: " + firstLine(query))
+		return errors.New("a change inside Read: " + firstLine(query))
 	}
 	if tx.changes++; tx.mode == modeCommand && tx.changes > 1 {
-		return 0, errors.New("a second change inside Command: " + firstLine(query))
+		return errors.New("a second change inside Command: " + firstLine(query))
+	}
+	return nil
+}
+
+// Exec runs one changing statement and tells how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	if err := tx.changing(query); err != nil {
+		return 0, err
 	}
 	r, err := tx.exec(query, args)
 	if err != nil {
@@ -322,11 +330,8 @@ type step struct {
 // PostgreSQL all of it is one statement (measured: 1.8 to 3.5 times the rate of a
 // transaction of several), which SQLite cannot do and does not need.
 func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
-	if tx.mode == modeRead {
-		return 0, errors.New("a change inside Read: " + firstLine(head.sql))
-	}
-	if tx.changes++; tx.mode == modeCommand && tx.changes > 1 {
-		return 0, errors.New("a second change inside Command: " + firstLine(head.sql))
+	if err := tx.changing(head.sql); err != nil {
+		return 0, err
 	}
 	record, err := tx.activityStep(&act)
 	if err != nil {

@@ -87,8 +87,10 @@ type NewUser struct {
 	BreakGlass bool     // invisible to directories
 }
 
-const userColumns = `SELECT id, directory_id, source, status, ended_by, break_glass, user_name, COALESCE(external_id, '') AS external_id, email,
-	display_name, manager_id, doc, version, created_at, updated_at, signed_in_at, signed_in_with, deleted_at FROM users`
+const userFields = `id, directory_id, source, status, ended_by, break_glass, user_name, COALESCE(external_id, '') AS external_id, email,
+	display_name, manager_id, doc, version, created_at, updated_at, signed_in_at, signed_in_with, deleted_at`
+
+const userColumns = "SELECT " + userFields + " FROM users"
 
 const insertUser = `INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id,
 	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at)

@@ -66,6 +66,9 @@ func readBulkOp(at int, raw any) *bulkOp {
 // route reads method and path, which is relative to the base URL.
 func (op *bulkOp) route(path string) error {
 	s := strings.Split(path, "/")
+	if len(s) > 1 && s[0] == "" && catalogueOf(s[1]) != nil {
+		return status(http.StatusMethodNotAllowed, "%.200q cannot be changed by SCIM, so nothing of it stands in a Bulk: GET reads it.", path)
+	}
 	if len(s) < 2 || len(s) > 3 || s[0] != "" || s[1] != "Users" && s[1] != "Groups" || len(s) == 3 && s[2] == "" {
 		return status(http.StatusNotFound, "The path is %.200q: want /Users, /Groups, or one of them with an id or bulkId behind it, such as /Users/bulkId:1.", path)
 	}

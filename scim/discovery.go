@@ -51,7 +51,7 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 func (h *handler) resourceTypes(w http.ResponseWriter, r *http.Request, id string) error {
 	var all []map[string]any
 	d := from(r.Context())
-	for _, c := range []*Compiled{d.users, d.groups} {
+	for _, c := range []*Compiled{d.users, d.groups, RoleSchema(), EntitlementSchema()} {
 		extensions := []any{}
 		for _, urn := range c.URNs()[1:] {
 			extensions = append(extensions, map[string]any{"schema": urn, "required": c.must[urn]})
@@ -68,7 +68,7 @@ func (h *handler) resourceTypes(w http.ResponseWriter, r *http.Request, id strin
 func (h *handler) schemas(w http.ResponseWriter, r *http.Request, id string) error {
 	var all []map[string]any
 	d := from(r.Context())
-	for _, s := range slices.Concat(d.users.Schemas(), d.groups.Schemas(), discoverySchemas()) {
+	for _, s := range slices.Concat(d.users.Schemas(), d.groups.Schemas(), RoleSchema().Schemas(), EntitlementSchema().Schemas(), discoverySchemas()) {
 		m := s.ToMap()
 		if m["description"] == "" {
 			delete(m, "description")

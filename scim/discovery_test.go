@@ -41,8 +41,8 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	for path, ids := range map[string][]string{
-		"/Schemas":       {userURN, enterpriseURN, groupURN, configURN, resourceTypeURN, schemaURN},
-		"/ResourceTypes": {"User", "Group"},
+		"/Schemas":       {userURN, enterpriseURN, groupURN, roleURN, entitlementURN, configURN, resourceTypeURN, schemaURN},
+		"/ResourceTypes": {"User", "Group", "Role", "Entitlement"},
 	} {
 		list := d.must(200, "GET", path, "")
 		resources := list.json["Resources"].([]any)
@@ -85,12 +85,13 @@ func TestAnswersFitTheSchemas(t *testing.T) {
 	user := d.user("jane", `"externalId":"x"`, `"name":{"givenName":"J"}`, `"emails":[{"value":"a@b.example","type":"work","primary":true}]`,
 		`"`+enterpriseURN+`":{"department":"Labs","manager":{"value":"`+manager+`"}}`)
 	group := d.group("Staff", user)
+	d.mapRole(store.RoleMapping{Attr: "entitlements", Value: "gold", Kind: "License"})
 	declared := map[string]map[string]any{}
 	for _, e := range d.must(200, "GET", "/Schemas", "").json["Resources"].([]any) {
 		m := e.(map[string]any)
 		declared[m["id"].(string)] = m
 	}
-	for _, path := range []string{"/Users/" + user, "/Groups/" + group, "/ServiceProviderConfig", "/ResourceTypes/User", "/Schemas/" + userURN} {
+	for _, path := range []string{"/Users/" + user, "/Groups/" + group, "/Roles/admin", "/Entitlements/gold", "/ServiceProviderConfig", "/ResourceTypes/User", "/Schemas/" + userURN} {
 		doc := d.must(200, "GET", path, "").json
 		for _, urn := range doc["schemas"].([]any) {
 			s := declared[urn.(string)]
@@ -225,13 +226,16 @@ func TestAnswersAsTheLibraryAnswers(t *testing.T) {
 		d.user("jim@example.com", `"nickName":"J"`)
 		group := d.group("Staff", jane)
 		d.group("Empty")
-		users, groups := UserSchema().Schemas(), GroupSchema().Schemas()
+		users, groups, roles, entitlements := UserSchema().Schemas(), GroupSchema().Schemas(), RoleSchema().Schemas()[0], EntitlementSchema().Schemas()[0]
+		d.mapRole(store.RoleMapping{Attr: "entitlements", Value: "gold", Kind: "License"})
 		server, err := scim.NewServer(&scim.ServerArgs{
 			ServiceProviderConfig: &scim.ServiceProviderConfig{MaxResults: maxCount, SupportFiltering: true, SupportPatch: true},
 			ResourceTypes: []scim.ResourceType{
 				{ID: optional.NewString("User"), Name: "User", Endpoint: "/Users", Description: users[0].Description, Schema: users[0],
 					SchemaExtensions: []scim.SchemaExtension{{Schema: users[1]}}, Handler: mirror{d, "/Users"}},
 				{ID: optional.NewString("Group"), Name: "Group", Endpoint: "/Groups", Description: groups[0].Description, Schema: groups[0], Handler: mirror{d, "/Groups"}},
+				{ID: optional.NewString("Role"), Name: "Role", Endpoint: "/Roles", Description: roles.Description, Schema: roles, Handler: mirror{d, "/Roles"}},
+				{ID: optional.NewString("Entitlement"), Name: "Entitlement", Endpoint: "/Entitlements", Description: entitlements.Description, Schema: entitlements, Handler: mirror{d, "/Entitlements"}},
 			},
 		})
 		if err != nil {
@@ -244,6 +248,7 @@ func TestAnswersAsTheLibraryAnswers(t *testing.T) {
 			"/Users?count=9&filter=" + esc(`active eq false`), "/Users?count=9&filter=" + esc(`name.givenName ew "ne"`), "/Users?count=9&filter=" + esc(`displayName ge "joe"`),
 			"/Users?count=9&filter=" + esc(`title gt "a" and (title lt "c" or userName pr)`),
 			"/Groups?count=9", "/Groups?count=9&filter=" + esc(`displayName eq "staff"`), "/Groups?count=9&filter=" + esc(`displayName ne "staff"`),
+			"/Roles?count=9", "/Roles?count=9&filter=" + esc(`displayName sw "A" and not (description co "x")`), "/Roles?startIndex=2&count=1", "/Entitlements?count=9&filter=" + esc(`type eq "license"`), "/Roles/agent", "/Roles/king",
 			"/Users/" + jane, "/Groups/" + group, "/Users/nobody", "/Groups/" + jane,
 			"/Users?filter=" + esc(`userName eq`), "/Users?filter=" + esc(`shoeSize eq 1`), "/Users?count=ten",
 			"/ResourceTypes", "/ResourceTypes/User", "/ResourceTypes/Nothing", "/Schemas/" + userURN, "/Schemas/" + enterpriseURN, "/Schemas/" + groupURN,

@@ -176,6 +176,33 @@ func (d *door) memberIDs(group string) map[string]bool {
 	return out
 }
 
+// mapRole maps a value of the directory.
+func (d *door) mapRole(m store.RoleMapping) {
+	d.t.Helper()
+	err := d.db.Write(context.Background(), d.admin, func(tx *store.Tx) error {
+		_, err := tx.MapRole(d.directory.ID, m)
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// rolesOf are the roles that the directory gave a user: "viewer: roles \"Viewer\"".
+func (d *door) rolesOf(user string) string {
+	d.t.Helper()
+	var roles string
+	err := d.db.Read(context.Background(), d.admin, func(tx *store.Tx) error {
+		of, err := tx.RolesOf([]store.UserID{store.UserID(user)})
+		roles = rolesIn(of[store.UserID(user)])
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return roles
+}
+
 // activities are the actions on record, newest first.
 func (d *door) activities(target string) []string {
 	d.t.Helper()

@@ -54,6 +54,9 @@ type part struct {
 // list answers GET /Users, GET /Groups, GET / and the searches, which differ in
 // where their parameters come from.
 func (h *handler) list(w http.ResponseWriter, r *http.Request, params map[string]string, kinds ...*Compiled) error {
+	if kinds[0].catalogue() {
+		return h.listEntries(w, r, params, kinds[0])
+	}
 	d := from(r.Context())
 	l, err := h.newList(w, d, params, kinds)
 	if err != nil {
@@ -76,17 +79,10 @@ func (h *handler) listing(kinds ...*Compiled) call {
 
 func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
 	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base, rows: h.opt.ScanRows}
-	var err error
-	if l.pages, err = h.newCursor(d, params, kinds); err != nil {
+	err := l.readPage(h, d, params, kinds)
+	if err != nil {
 		return nil, err
 	}
-	if l.start, err = number(params, "startIndex", 1); err != nil {
-		return nil, err
-	}
-	if l.limit, err = number(params, "count", defaultCount); err != nil {
-		return nil, err
-	}
-	l.start, l.limit = max(l.start, 1), min(max(l.limit, 0), maxCount)
 	if l.by, err = sortOf(params, kinds); err != nil {
 		return nil, err
 	}
@@ -121,6 +117,21 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 	}
 	l.buf = append(make([]byte, 0, room), `{"schemas":["`+listURN+`"],"Resources":[`...)
 	return l, nil
+}
+
+// readPage reads which page is asked for.
+func (l *list) readPage(h *handler, d dirctx, params map[string]string, kinds []*Compiled) (err error) {
+	if l.pages, err = h.newCursor(d, params, kinds); err != nil {
+		return err
+	}
+	if l.start, err = number(params, "startIndex", 1); err != nil {
+		return err
+	}
+	if l.limit, err = number(params, "count", defaultCount); err != nil {
+		return err
+	}
+	l.start, l.limit = max(l.start, 1), min(max(l.limit, 0), maxCount)
+	return nil
 }
 
 // run writes the resources. A list from the root has all users before all groups.

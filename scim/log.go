@@ -179,7 +179,9 @@ func (e *logged) changed(a store.Activity) {
 	if e.changes++; len(e.activities) < maxLinks {
 		e.activities = append(e.activities, a.ID)
 	}
-	e.targetID, e.targetName = a.TargetID, a.TargetName
+	if e.targetID != a.TargetID { // roles come and go after the user, who is named already
+		e.targetID, e.targetName = a.TargetID, a.TargetName
+	}
 	if after, ok := a.Detail["after"].(store.Doc); ok {
 		if name, _ := after["userName"].(string); name != "" {
 			e.targetName = name

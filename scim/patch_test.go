@@ -90,7 +90,7 @@ var compatPatches = []patchCase{
 	{"list replaced", `{"op":"replace","path":"emails","value":[{"value":"j@w"}]}`, `{"emails":[{"value":"j@w"}]}`},
 	{"sub-attribute of all elements", `{"op":"replace","path":"emails.display","value":"J"}`,
 		`{"emails":[{"type":"work","value":"jane@work.example","primary":true,"display":"J"},{"type":"home","value":"jane@home.example","display":"J"}]}`},
-	{"roles as JSON in text", `{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"18d1\",\"value\":\"admin\"}"}]}`, `{"roles":[{"value":"{\"id\":\"18d1\",\"value\":\"admin\"}"}]}`},
+	{"roles as JSON in text", `{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"18d1\",\"value\":\"admin\"}"}]}`, `{"roles":[{"value":"admin"}]}`},
 	{"active as text", `{"op":"Replace","path":"active","value":"False"}`, `{"active":false}`},
 	{"active without a path", `{"op":"replace","value":{"active":false}}`, `{"active":false}`},
 	{"unknown attribute is passed over", `{"op":"replace","path":"shoeSize","value":"9"},{"op":"replace","path":"title","value":"CEO"}`, `{"title":"CEO"}`},

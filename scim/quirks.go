@@ -25,6 +25,12 @@ type Quirks struct {
 	// ManagerAsString reads a bare string, an array of one, or "" (clear) where the
 	// Enterprise manager object belongs (same page, and AzureAD/SCIMReferenceCode).
 	ManagerAsString bool `json:"managerAsString"`
+	// RolesAsJSON reads a role whose value is a JSON object in a string, as Entra ID's
+	// AppRoleAssignmentsComplex sends it: {"value":"{\"id\":...,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}
+	// is kept as {"value":"Admin","display":"Admin"}
+	// (learn.microsoft.com, customize-application-attributes, provisioning a role;
+	// AzureAD/SCIMReferenceCode's collection).
+	RolesAsJSON bool `json:"rolesAsJSON"`
 	// RemoveWithValueArray lets "remove members" name its victims in value, as
 	// Entra ID and JumpCloud do; RFC 7644 §3.5.2.2 has a filter for it.
 	RemoveWithValueArray bool `json:"removeWithValueArray"`
@@ -82,7 +88,7 @@ const (
 
 // compat accepts what the big clients really send today.
 var compat = Quirks{
-	StringBooleans: true, ManagerAsString: true, RemoveWithValueArray: true,
+	StringBooleans: true, ManagerAsString: true, RolesAsJSON: true, RemoveWithValueArray: true,
 	CreateOnMissingFilterTarget: true, UnquotedFilterValues: true,
 	UnknownAttributes: ignoreIt, UnknownSchemas: ignoreIt, PatchResponse: answerAuto,
 	DeleteMeans: deleteDeletes, PasswordHandling: ignoreIt, GroupDisplayNameUnique: true,

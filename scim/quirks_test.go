@@ -147,6 +147,7 @@ var switchCases = map[string]switchCase{
 	"strict":                      {"PATCH", "/Users/{id}", patchBody(`{"op":"replace","value":{"title":"x"}}`), "true", "false", 400, 200, "", `"title":"x"`},
 	"stringBooleans":              {"PATCH", "/Users/{id}", patchBody(`{"op":"replace","path":"active","value":"False"}`), "true", "false", 200, 400, `"active":false`, `"active":true`},
 	"managerAsString":             {"PATCH", "/Users/{id}", patchBody(`{"op":"add","path":"` + enterpriseURN + `:manager","value":"boss"}`), "true", "false", 200, 400, `"manager":{"value":"boss"}`, ""},
+	"rolesAsJSON":                 {"PATCH", "/Users/{id}", patchBody(`{"op":"add","path":"roles","value":[{"value":"{\"id\":\"1\",\"value\":\"25\",\"displayName\":\"Role\"}"}]}`), "true", "false", 200, 200, `"value":"25"`, `\"value\":\"25\"`},
 	"removeWithValueArray":        {"PATCH", "/Groups/{group}", patchBody(`{"op":"remove","path":"members","value":[{"value":"{id}"}]}`), "true", "false", 204, 400, `"members":[]`, `{id}`},
 	"createOnMissingFilterTarget": {"PATCH", "/Users/{id}", patchBody(`{"op":"replace","path":"emails[type eq \"home\"].value","value":"h@x.example"}`), "true", "false", 200, 400, "h@x.example", ""},
 	"unquotedFilterValues":        {"GET", "/Users?filter=userName+eq+jo", "", "true", "false", 200, 400, "", ""},

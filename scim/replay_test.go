@@ -20,7 +20,8 @@ import (
 
 // The files in testdata are what directories send, with what we answer and who is
 // there afterwards. A file starts with what it shows, "Source:" (where it was
-// taken from) and "Directory:" (vendor, mode and switches). Each section is one
+// taken from) and "Directory:" (vendor, mode and switches); "Mapping:" lines say
+// what has been mapped to a role: attribute "value" role. Each section is one
 // exchange: request line, headers, body; then "==", the status, headers, body.
 //
 // In an answer, "..." stands for any value, and as a name for any other names.
@@ -36,13 +37,20 @@ func TestReplay(t *testing.T) {
 		t.Run(strings.TrimPrefix(strings.TrimSuffix(file, ".txtar"), "testdata/"), func(t *testing.T) {
 			t.Parallel()
 			rec := readRecording(t, file)
-			storetest.Each(t, func(t *testing.T, db *store.DB) { rec.replay(t, openDoor(t, db, rec.directory)) })
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				d := openDoor(t, db, rec.directory)
+				for _, m := range rec.mappings {
+					d.mapRole(m)
+				}
+				rec.replay(t, d)
+			})
 		})
 	}
 }
 
 type recording struct {
 	directory NewDirectory
+	mappings  []store.RoleMapping
 	sections  []section
 }
 
@@ -79,6 +87,13 @@ func readRecording(t *testing.T, file string) recording {
 	if len(words) == 3 {
 		rec.directory.Quirks = store.JSON(words[2])
 	}
+	for line := range strings.Lines(head) {
+		if text, ok := strings.CutPrefix(line, "Mapping: "); ok {
+			attr, rest, _ := strings.Cut(text, ` "`)
+			value, role, _ := strings.Cut(rest, `" `)
+			rec.mappings = append(rec.mappings, store.RoleMapping{Attr: attr, Value: value, Role: strings.TrimSpace(role)})
+		}
+	}
 	return rec
 }
 
@@ -91,6 +106,8 @@ func (rec recording) replay(t *testing.T, d *door) {
 			got = usersAfterwards(t, d)
 		case "groups afterwards":
 			got = groupsAfterwards(t, d)
+		case "roles afterwards":
+			got = rolesAfterwards(t, d)
 		default:
 			exchange(t, d, s, vars)
 			continue
@@ -234,6 +251,36 @@ func usersAfterwards(t *testing.T, d *door) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// rolesAfterwards is one line for each user: userName | role: what gave it, ...
+func rolesAfterwards(t *testing.T, d *door) string {
+	t.Helper()
+	var lines []string
+	err := d.db.Read(context.Background(), d.admin, func(tx *store.Tx) error {
+		page, err := tx.People(store.PeopleQuery{Limit: 100})
+		for _, p := range page.People {
+			lines = append(lines, columns(p.UserName, rolesIn(p.Grants)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// rolesIn are the roles that a directory gave.
+func rolesIn(grants []store.Grant) string {
+	var roles []string
+	for _, g := range grants {
+		if g.Kind == store.FromDirectory {
+			roles = append(roles, g.Role+": "+g.Detail)
+		}
+	}
+	slices.Sort(roles)
+	return strings.Join(roles, ", ")
 }
 
 // groupsAfterwards is one line for each group: displayName | externalId | members.

@@ -19,6 +19,9 @@ turns that into SQL, match.go evaluates it in memory, sort.go finds the order,
 list.go pages, cursor.go says where the next page begins, search.go reads the same
 from a body.
 
+What a directory may send as roles and entitlements: roles.go. What they give is
+package store's (mapping.go there).
+
 Two modes. compat takes what Okta and Entra ID really send; strict follows the
 SCIM interoperability profile. Each single deviation is a switch in quirks.go
 with its source, and recorded exchanges stand in testdata.
@@ -216,6 +219,12 @@ func segments(r *http.Request) []string {
 	return out
 }
 
+// cutSegment cuts a path behind its first part.
+func cutSegment(path string) (first, rest string) {
+	first, rest, _ = strings.Cut(strings.TrimLeft(path, "/"), "/")
+	return first, rest
+}
+
 // route finds the methods of an endpoint. Endpoint names have their exact case
 // (RFC 7644 §3.2).
 func (h *handler) route(r *http.Request) (map[string]call, error) {
@@ -240,6 +249,13 @@ func (h *handler) route(r *http.Request) (map[string]call, error) {
 	}
 	if len(s) == 0 {
 		return get(h.listing(d.users, d.groups)), nil
+	}
+	if c := catalogueOf(s[0]); c != nil {
+		if len(s) == 1 {
+			return get(h.listing(c)), nil
+		}
+		_, id = cutSegment(r.PathValue("rest")) // a value of the mapping, which may have a slash in it
+		return get(with(h.entry(c))), nil
 	}
 	if len(s) == 1 || len(s) == 2 && s[0] != "ServiceProviderConfig" {
 		switch s[0] {
@@ -267,7 +283,7 @@ func (h *handler) route(r *http.Request) (map[string]call, error) {
 			}
 		}
 	}
-	return nil, status(http.StatusNotFound, "There is no endpoint %q here. Try Users, Groups, Schemas, ResourceTypes or ServiceProviderConfig.", "/"+strings.Join(s, "/"))
+	return nil, status(http.StatusNotFound, "There is no endpoint %q here. Try Users, Groups, Roles, Entitlements, Schemas, ResourceTypes or ServiceProviderConfig.", "/"+strings.Join(s, "/"))
 }
 
 // readBody reads the JSON object of a request, at most limit bytes of it.

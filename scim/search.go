@@ -14,7 +14,7 @@ const searchURN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 const maxSearchBody = 256 << 10
 
 // searched are the resource types that a path to /.search is about, nil for
-// another path. From the root it is about all of them.
+// another path. From the root it is about users and groups.
 func (d dirctx) searched(path []string) []*Compiled {
 	switch strings.Join(path, "/") {
 	case ".search":
@@ -23,6 +23,8 @@ func (d dirctx) searched(path []string) []*Compiled {
 		return []*Compiled{d.users}
 	case "Groups/.search":
 		return []*Compiled{d.groups}
+	case "Roles/.search", "Entitlements/.search":
+		return []*Compiled{catalogueOf(path[0])}
 	}
 	return nil
 }

@@ -11,13 +11,9 @@ import (
 // an index, which costs the same at any size; the others are searched for, within
 // the budget of a filter without index.
 func sortOf(params map[string]string, kinds []*Compiled) (*store.Sort, error) {
-	descending := false
-	switch order := params["sortorder"]; strings.ToLower(order) {
-	case "", "ascending":
-	case "descending":
-		descending = true
-	default:
-		return nil, invalidValue("sortOrder is ascending or descending, not %s.", show(order))
+	descending, err := descends(params)
+	if err != nil {
+		return nil, err
 	}
 	name := strings.TrimSpace(params["sortby"])
 	if name == "" {
@@ -36,6 +32,18 @@ func sortOf(params map[string]string, kinds []*Compiled) (*store.Sort, error) {
 	}
 	by.Descending = descending
 	return &by, nil
+}
+
+// descends reads sortOrder.
+func descends(params map[string]string) (bool, error) {
+	switch order := params["sortorder"]; strings.ToLower(order) {
+	case "", "ascending":
+		return false, nil
+	case "descending":
+		return true, nil
+	default:
+		return false, invalidValue("sortOrder is ascending or descending, not %s.", show(order))
+	}
 }
 
 // sortAttr is the simple attribute that a sortBy names; of emails and manager it

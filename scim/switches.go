@@ -30,6 +30,7 @@ var switches = []Switch{
 	{"strict", yesNo, "Refuse what the interoperability profile forbids: PATCH without a path, an array left out around a single value, replacing a whole element.", interopPage},
 	{"stringBooleans", yesNo, "Read \"True\" and \"false\" as booleans.", entraPage},
 	{"managerAsString", yesNo, "Read a bare id, a list of one, or \"\" (clear) as the manager.", entraPage + "; AzureAD/SCIMReferenceCode"},
+	{"rolesAsJSON", yesNo, "Read a role whose value is a JSON object in a string as its value and display.", "Entra ID's AppRoleAssignmentsComplex; learn.microsoft.com, customize-application-attributes; AzureAD/SCIMReferenceCode"},
 	{"removeWithValueArray", yesNo, "Let \"remove members\" name its members in value.", entraPage + "; JumpCloud and authentik too"},
 	{"createOnMissingFilterTarget", yesNo, "Make the element that emails[type eq \"work\"].value asks for when there is none.", "Entra ID's attribute mappings; RFC 7644 §3.5.2.3 has noTarget"},
 	{"unquotedFilterValues", yesNo, "Read a filter value without quotes: externalId eq jyoung.", "learn.microsoft.com, use-scim-to-provision-users-and-groups; PingFederate"},

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -118,10 +119,27 @@ func (n normalizer) object(a *Attr, raw map[string]any) (any, error) {
 			out[sub.Name] = x
 		}
 	}
+	if n.q.RolesAsJSON && a.Name == "roles" && !a.Extension() {
+		unpackRole(out)
+	}
 	if _, sent := raw["value"]; len(out) == 0 || sent && n.hollow(a, out) {
 		return nil, nil
 	}
 	return out, nil
+}
+
+// unpackRole takes value and display out of a value that is a JSON object in a
+// string, see Quirks.RolesAsJSON. What is no such object stays as it is.
+func unpackRole(element map[string]any) {
+	var in struct{ Value, DisplayName string }
+	packed, _ := element["value"].(string)
+	if !strings.HasPrefix(packed, "{") || json.Unmarshal([]byte(packed), &in) != nil || in.Value+in.DisplayName == "" {
+		return
+	}
+	element["value"] = cmp.Or(in.Value, in.DisplayName)
+	if element["display"] == nil && in.DisplayName != "" {
+		element["display"] = in.DisplayName
+	}
 }
 
 // hollow tells that an element has lost what it is about: in compat

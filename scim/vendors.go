@@ -40,7 +40,7 @@ var vendors = []Vendor{
 		Deviations: []Deviation{{"unquotedFilterValues", "false", "Okta's filters are quoted (developer.okta.com, SCIM 2.0 protocol reference: userName eq \"...\", displayName eq \"...\").",
 			func(q *Quirks) { q.UnquotedFilterValues = false }}}},
 	{Name: "entra", Label: "Microsoft Entra ID", Other: []string{"azure", "azuread", "aad", "entraid", "microsoft"}, agents: []string{"azure", "entra", "microsoft"},
-		Needs: "stringBooleans, managerAsString, removeWithValueArray, createOnMissingFilterTarget, unquotedFilterValues and unknownSchemas ignore: most of compat is for it. With ?aadOptscim062020 behind the tenant URL it needs the path-less PATCH instead, and both forms are taken without a switch. Source: learn.microsoft.com, application-provisioning-config-problem-scim-compatibility; AzureAD/SCIMReferenceCode."},
+		Needs: "stringBooleans, managerAsString, rolesAsJSON, removeWithValueArray, createOnMissingFilterTarget, unquotedFilterValues and unknownSchemas ignore: most of compat is for it. With ?aadOptscim062020 behind the tenant URL it needs the path-less PATCH instead, and both forms are taken without a switch. Source: learn.microsoft.com, application-provisioning-config-problem-scim-compatibility; AzureAD/SCIMReferenceCode."},
 	{Name: "google", Label: "Google Workspace", Other: []string{"googleworkspace", "gsuite", "cloudidentity"},
 		Needs: "Nothing beyond the RFC is known: match by userName, POST, PUT or PATCH of active, DELETE; no groups. Source: knowledge.workspace.google.com, autoprovisioning; Ory's documentation of its connectors."},
 	{Name: "onelogin", Label: "OneLogin", agents: []string{"onelogin"},

@@ -8,7 +8,7 @@ import (
 )
 
 // standard are the checks that do not depend on a vendor's quirks.
-var standard = []string{"discovery", "auth", "error", "crud", "put", "list", "patch", "etag", "filter", "projection", "members", "sort", "search", "me",
+var standard = []string{"discovery", "auth", "error", "crud", "put", "list", "patch", "etag", "filter", "projection", "members", "sort", "search", "me", "catalog",
 	"vendor.okta.spec", "vendor.rippling", "vendor.sailpoint"}
 
 func runTiny(t *testing.T, s *tiny, o Options) Report {
@@ -91,6 +91,11 @@ func TestEachFaultIsFound(t *testing.T) {
 		"inactive-hidden":        "patch.rule.active",
 		"members-wiped":          "members.keep",
 		"members-unknown":        "members.unknown",
+		"catalog-undeclared":     "catalog.Role.list",
+		"catalog-unpaged":        "catalog.Role.first",
+		"catalog-differs":        "catalog.Role.one",
+		"catalog-any":            "catalog.Role.unknown",
+		"catalog-taken":          "catalog.Role.methods",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

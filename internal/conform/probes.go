@@ -23,6 +23,7 @@ func (r *runner) probes() []probe {
 	all := slices.Concat(discoveryProbes(), authProbes(), errorProbes())
 	for _, t := range r.types {
 		if !r.writes(t) {
+			all = append(all, catalogProbes(t)...)
 			continue
 		}
 		all = slices.Concat(all, crudProbes(t), changeProbes(t), r.listProbes(t), r.patchProbes(t), etagProbes(t))

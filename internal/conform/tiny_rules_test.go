@@ -28,6 +28,8 @@ func schemaText(urn string, attributes ...string) string {
 	return fmt.Sprintf(`{"schemas":[%q],"id":%q,"attributes":[%s]}`, schemaURN, urn, strings.Join(attributes, ","))
 }
 
+const tinyRoleURN = "urn:example:Role"
+
 const many = `"multiValued":true`
 
 var tinySchemaTexts = []string{
@@ -38,6 +40,7 @@ var tinySchemaTexts = []string{
 		attr("groups", "complex", many+`,"mutability":"readOnly"`, attr("value", "string", `"mutability":"readOnly"`))),
 	schemaText(groupURN, attr("displayName", "string", `"required":true,"uniqueness":"server"`), attr("members", "complex", many, attr("value", "string", ""), attr("$ref", "reference", `"referenceTypes":["User"]`))),
 	schemaText(enterpriseURN, attr("department", "string", ""), attr("employeeNumber", "string", "")),
+	schemaText(tinyRoleURN, attr("displayName", "string", `"required":true,"mutability":"readOnly"`)),
 	schemaText(configURN, attr("patch", "complex", "", attr("supported", "boolean", ""))),
 	schemaText(typeURN, attr("name", "string", "")),
 	schemaText(schemaURN, attr("name", "string", "")),

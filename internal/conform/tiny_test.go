@@ -74,6 +74,8 @@ func (s *tiny) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path[0] {
 	case "Users", "Groups":
 		s.resource(w, r, path[0], id)
+	case "Roles":
+		s.roles(w, r, id)
 	case "ServiceProviderConfig", "ResourceTypes", "Schemas":
 		s.discovery(w, r, path[0], id)
 	default:
@@ -372,6 +374,7 @@ func (s *tiny) discovery(w http.ResponseWriter, r *http.Request, kind, id string
 			}
 			all = append(all, t)
 		}
+		all = append(all, object{"schemas": []any{typeURN}, "id": "Role", "name": "Role", "endpoint": "/Roles", "schema": tinyRoleURN, "meta": meta("ResourceType", "/ResourceTypes/Role")})
 	case "Schemas":
 		for _, text := range tinySchemaTexts {
 			var doc object
@@ -393,4 +396,34 @@ func (s *tiny) discovery(w http.ResponseWriter, r *http.Request, kind, id string
 		}
 	}
 	panic(oops{404, ""})
+}
+
+// roles is a catalogue of two.
+func (s *tiny) roles(w http.ResponseWriter, r *http.Request, id string) {
+	if r.Method != "GET" && !s.is("catalog-taken") {
+		panic(oops{405, ""})
+	}
+	found := []any{}
+	for _, name := range []string{"one", "two"} {
+		doc := object{"schemas": []any{tinyRoleURN}, "id": name, "displayName": "Role " + name, "meta": object{"resourceType": "Role", "location": s.url + "/Roles/" + name}}
+		if s.is("catalog-undeclared") {
+			doc["colour"] = "red"
+		}
+		if id == name || id != "" && s.is("catalog-any") {
+			if s.is("catalog-differs") {
+				doc["displayName"] = "another"
+			}
+			s.send(w, 200, doc)
+			return
+		}
+		found = append(found, doc)
+	}
+	if id != "" {
+		panic(oops{404, ""})
+	}
+	total := len(found)
+	if r.URL.Query().Get("count") == "1" && !s.is("catalog-unpaged") {
+		found = found[:1]
+	}
+	s.send(w, 200, object{"schemas": []any{listURN}, "totalResults": total, "startIndex": 1, "itemsPerPage": len(found), "Resources": found})
 }

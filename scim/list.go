@@ -78,7 +78,7 @@ func (h *handler) listing(kinds ...*Compiled) call {
 }
 
 func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]string, kinds []*Compiled) (*list, error) {
-	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base, rows: h.opt.ScanRows}
+	l := &list{base: d.base, rows: h.opt.ScanRows}
 	err := l.readPage(h, d, params, kinds)
 	if err != nil {
 		return nil, err
@@ -111,11 +111,8 @@ func (h *handler) newList(w http.ResponseWriter, d dirctx, params map[string]str
 	// How many match a filter is counted once for a walk (RFC 9865 §2: totalResults
 	// may be left out); how many there are in all is known without counting.
 	l.silent = l.pages != nil && !l.pages.first() && l.filter != nil
-	room := 2048
-	if l.filter == nil { // a filter mostly finds one resource or none
-		room = min(1024*(l.limit+1), flushAt+flushAt/4)
-	}
-	l.buf = append(make([]byte, 0, room), `{"schemas":["`+listURN+`"],"Resources":[`...)
+	l.stream = newStream(w, http.StatusOK)
+	l.buf = append(l.buf, `{"schemas":["`+listURN+`"],"Resources":[`...)
 	return l, nil
 }
 
@@ -155,33 +152,41 @@ func (l *list) run(tx *store.Tx) error {
 // users writes users with their groups.
 func (l *list) users(tx *store.Tx, part int, q store.Query) (int, error) {
 	p := l.parts[part]
-	var users []store.User
-	flush := func() (err error) {
-		var groups map[store.UserID][]store.GroupRef
-		if len(users) > 0 && p.p.Wants("groups") {
-			ids := make([]store.UserID, len(users))
-			for i, u := range users {
-				ids[i] = u.ID
-			}
-			if groups, err = tx.GroupsOf(ids); err != nil {
+	write := func(u store.User, groups []store.GroupRef) error {
+		l.next()
+		l.buf = appendUser(l.buf, p.c, u, groups, l.base, p.p)
+		return l.more()
+	}
+	var waiting []store.User // for their groups
+	flush := func() error {
+		if len(waiting) == 0 {
+			return nil
+		}
+		ids := make([]store.UserID, len(waiting))
+		for i, u := range waiting {
+			ids[i] = u.ID
+		}
+		groups, err := tx.GroupsOf(ids)
+		if err != nil {
+			return err
+		}
+		for _, u := range waiting {
+			if err := write(u, groups[u.ID]); err != nil {
 				return err
 			}
 		}
-		for _, u := range users {
-			l.next()
-			l.buf = appendUser(l.buf, p.c, u, groups[u.ID], l.base, p.p)
-			if err := l.more(); err != nil {
-				return err
-			}
-		}
-		users = users[:0]
+		waiting = waiting[:0]
 		return nil
 	}
+	wanted := p.p.Wants("groups")
 	each := func(u store.User, at store.Place) error {
 		if !l.pages.take(part, at) {
 			return nil
 		}
-		if users = append(users, u); len(users) < chunk {
+		if !wanted {
+			return write(u, nil)
+		}
+		if waiting = append(waiting, u); len(waiting) < chunk {
 			return nil
 		}
 		return flush()

@@ -296,7 +296,7 @@ func TestFilterEncodings(t *testing.T) {
 // A search that takes too long is 400 tooMany, not a rate limit.
 func TestTooLongSearch(t *testing.T) {
 	t.Parallel()
-	l := &list{stream: stream{w: httptest.NewRecorder(), code: 200}}
+	l := &list{stream: newStream(httptest.NewRecorder(), 200)}
 	got := toScim(l.finish(time.Time{}, fault.TooMany.Say("The search looked at too many entries.")))
 	if got.Status != 400 || got.ScimType != "tooMany" || got.Detail != "The search looked at too many entries." {
 		t.Errorf("got %+v", got)
@@ -309,7 +309,8 @@ func TestBrokenAnswers(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	w := httptest.NewRecorder()
-	s := &stream{w: w, code: 200, buf: []byte("{")}
+	s := newStream(w, 200)
+	s.buf = append(s.buf, '{')
 	if err := s.end(broken); err != broken || w.Body.Len() > 0 {
 		t.Errorf("before anything was sent: %v, %d bytes sent", err, w.Body.Len())
 	}

@@ -327,7 +327,9 @@ func showUser(w http.ResponseWriter, r *http.Request, code int, u store.User, gr
 			return nil
 		}
 	}
-	return send(w, code, appendUser(nil, d.users, u, groups, d.base, p))
+	s := newStream(w, code)
+	s.buf = appendUser(s.buf, d.users, u, groups, d.base, p)
+	return s.end(nil)
 }
 
 func showNothing(w http.ResponseWriter, tag string) error {

@@ -35,6 +35,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{as_json}}", "CAST(? AS jsonb)", "{{as_id}}", "CAST(? AS uuid)", "{{as_int}}", "CAST(? AS bigint)", "{{as_text}}", "CAST(? AS text)",
 		"{{u_roles}}", "jsonb_array_elements(u.doc -> 'roles') AS e(value)",
 		"{{u_entitlements}}", "jsonb_array_elements(u.doc -> 'entitlements') AS e(value)",
+		"{{hidden_id}}", "(SELECT CAST(? AS uuid))", "{{hidden_int}}", "(SELECT CAST(? AS bigint))", "{{hidden_text}}", "(SELECT CAST(? AS text))",
 		"{{gate}}", "(SELECT count(*) FROM head) > 0",
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
@@ -49,6 +50,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{as_json}}", "?", "{{as_id}}", "?", "{{as_int}}", "?", "{{as_text}}", "?",
 	"{{u_roles}}", "json_each(u.doc, '$.roles') AS e",
 	"{{u_entitlements}}", "json_each(u.doc, '$.entitlements') AS e",
+	"{{hidden_id}}", "?", "{{hidden_int}}", "?", "{{hidden_text}}", "?",
 	"{{gate}}", "1 = 1",
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}

@@ -115,4 +115,9 @@ func (t Time) Time() time.Time {
 func (t Time) Add(d time.Duration) Time { return t + Time(d.Microseconds()) }
 
 // RFC3339 is t as xsd:dateTime in milliseconds, as SCIM and our JSON show it.
-func (t Time) RFC3339() string { return t.Time().Format("2006-01-02T15:04:05.000Z") }
+func (t Time) RFC3339() string { return string(t.AppendRFC3339(nil)) }
+
+// AppendRFC3339 appends RFC3339 to buf.
+func (t Time) AppendRFC3339(buf []byte) []byte {
+	return t.Time().AppendFormat(buf, "2006-01-02T15:04:05.000Z")
+}

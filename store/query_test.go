@@ -176,6 +176,55 @@ func TestListsUseTheirIndexes(t *testing.T) {
 	})
 }
 
+// Planning a page takes PostgreSQL as long as reading it, so it must not begin anew
+// for each place and size.
+func TestPagesArePlannedOnce(t *testing.T) {
+	t.Parallel()
+	db, err := store.Open(ctx, store.Options{URL: storetest.PostgresURL(t), MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	_, admin := storetest.Org(t, db, "acme")
+	fill(t, db, admin, "", 3000)
+	if err := db.Write(ctx, admin, func(tx *store.Tx) error { _, err := tx.Exec("ANALYZE users"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []store.Sort{{}, store.UserNameKey.Sort(), store.UserExternalID.Sort()} {
+		q := store.Query{Brief: true}
+		for i := range 20 {
+			q.Limit = 50 + i
+			each := func(_ store.User, at store.Place) error { q.After = at; return nil }
+			err := db.Read(ctx, admin, func(tx *store.Tx) error {
+				_, err := tx.SortedUsers(q, by, each)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var plans []struct {
+		Statement string `db:"statement"`
+		Custom    int    `db:"custom_plans"`
+		Generic   int    `db:"generic_plans"`
+	}
+	err = db.LookupAll(ctx, &plans, "SELECT statement, custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE '%FROM users%ORDER BY%'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, p := range plans {
+		if p.Custom > 5 { // PostgreSQL tries five
+			t.Errorf("planned %d times, %d times not: %s", p.Custom, p.Generic, p.Statement)
+		}
+		n += p.Generic
+	}
+	if n < 3*10 {
+		t.Errorf("%d pages of 60 were read by a plan that was there: %v", n, plans)
+	}
+}
+
 func TestPagesAreStable(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

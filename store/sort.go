@@ -19,6 +19,7 @@ type Sort struct {
 
 	write  func(*sentence) // no arguments; nil: the id
 	always bool            // every row has a value
+	unique bool            // no two rows have the same
 	number bool
 	scan   bool // no index has this order
 }
@@ -48,7 +49,7 @@ func (c Column) Sort() Sort {
 		}}
 	}
 	number := c == UserCreated || c == UserUpdated || c == GroupCreated
-	return Sort{always: number || c == UserNameKey || c == GroupNameKey, number: number, scan: number, write: func(s *sentence) { s.add(columnNames[c]) }}
+	return Sort{always: number || c == UserNameKey || c == GroupNameKey, unique: c == UserNameKey, number: number, scan: number, write: func(s *sentence) { s.add(columnNames[c]) }}
 }
 
 // Sort is the order of code points of the first 200 characters; AnyCase folds
@@ -107,11 +108,29 @@ func (tx *Tx) SortedUsers(q Query, by Sort, each func(User, Place) error) (total
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return 0, err
 	}
-	l := tx.userList(q)
-	return l.sorted(by, func(where *sentence, places []Place) (int, error) {
+	l, row := tx.userList(q), q.userRow()
+	if by.write != nil && !by.scan && q.Offset == 0 {
+		// An index has the order, so rows are read in it, which spares looking them up
+		// by their ids: four fifths of such a page.
+		users := make([]User, 0, q.likely())
+		return l.sorted(by, func(rows *sqlx.Rows, key *sql.NullString) (string, error) {
+			u, err := row.scan(rows, key)
+			users = append(users, u)
+			return string(u.ID), err
+		}, func(_ *sentence, places []Place) (int, error) {
+			for i, u := range users {
+				if err := each(u, places[i]); err != nil {
+					return i, err
+				}
+			}
+			users = users[:0]
+			return len(places), nil
+		})
+	}
+	return l.sorted(by, nil, func(where *sentence, places []Place) (int, error) {
 		found := make(map[string]User, len(places))
 		err := l.fetch(where, places, func(rows *sqlx.Rows) error {
-			u, err := q.scanUser(rows)
+			u, err := row.scan(rows)
 			found[string(u.ID)] = u
 			return err
 		})
@@ -128,7 +147,7 @@ func (tx *Tx) SortedGroups(q Query, by Sort, each func(Group, Place) error) (tot
 		return 0, err
 	}
 	l := tx.groupList(q)
-	return l.sorted(by, func(where *sentence, places []Place) (int, error) {
+	return l.sorted(by, nil, func(where *sentence, places []Place) (int, error) {
 		var list []Group
 		err := l.fetch(where, places, func(rows *sqlx.Rows) error {
 			var g Group
@@ -177,8 +196,9 @@ func (l listing) fetch(where *sentence, places []Place, scan func(*sqlx.Rows) er
 
 // sorted is run for a Sort: it reads the places of a chunk, then hands them to
 // flush, which tells how many it could hand on. Places are narrow, so the databases
-// sort little.
-func (l listing) sorted(by Sort, flush func(*sentence, []Place) (int, error)) (int, error) {
+// sort little. With scan, the rows themselves are read: it tells a row's id, and
+// reads what the row is sorted by, which stands behind its columns.
+func (l listing) sorted(by Sort, scan func(*sqlx.Rows, *sql.NullString) (string, error), flush func(*sentence, []Place) (int, error)) (int, error) {
 	where := l.sentence()
 	if err := l.affordable(l.q.Where.scan || by.scan && l.q.Where.write == nil); err != nil {
 		return 0, err
@@ -186,7 +206,7 @@ func (l listing) sorted(by Sort, flush func(*sentence, []Place) (int, error)) (i
 	if by.scan {
 		l.q.Where.scan = true // see search
 	}
-	w := walk{l: l, by: by, where: where, at: l.q.After, chunk: make([]Place, 0, min(listChunk, max(l.q.Limit, 0)))}
+	w := walk{l: l, by: by, scan: scan, where: where, at: l.q.After, chunk: make([]Place, 0, min(listChunk, max(l.q.Limit, 0)))}
 	w.start()
 	read := 0
 	for read < l.q.Limit {
@@ -214,6 +234,7 @@ func (l listing) sorted(by Sort, flush func(*sentence, []Place) (int, error)) (i
 type walk struct {
 	l       listing
 	by      Sort
+	scan    func(*sqlx.Rows, *sql.NullString) (string, error) // see sorted
 	where   *sentence
 	at      Place
 	stretch stretch
@@ -274,18 +295,27 @@ func (w *walk) read(limit int) error {
 	w.chunk = w.chunk[:0]
 	query, args := w.statement(limit)
 	return w.l.search(query, args, func(rows *sqlx.Rows) error {
-		var id UserID // any kind's
 		var key sql.NullString
-		if err := rows.Scan(&id, &key); err != nil {
-			return err
+		var id string
+		var err error
+		if w.scan != nil {
+			id, err = w.scan(rows, &key)
+		} else {
+			var narrow UserID // any kind's
+			err = rows.Scan(&narrow, &key)
+			id = string(narrow)
 		}
-		w.chunk = append(w.chunk, Place{ID: string(id), Key: key.String, Missing: w.by.write != nil && !key.Valid})
-		return nil
+		w.chunk = append(w.chunk, Place{ID: id, Key: key.String, Missing: w.by.write != nil && !key.Valid})
+		return err
 	})
 }
 
 func (w *walk) statement(limit int) (string, []any) {
 	id, key, way, sign := w.l.id, "NULL", "", " > "
+	at := "?" // numbers have no index, so they are planned each time anyway
+	if !w.by.number {
+		at = w.l.hidden("{{hidden_text}}")
+	}
 	if w.by.write != nil {
 		var s sentence
 		s.tx = w.l.tx
@@ -296,24 +326,32 @@ func (w *walk) statement(limit int) (string, []any) {
 		way, sign = " DESC", " < "
 	}
 	var s sentence
-	s.add("SELECT "+id+", "+key+w.l.table+w.where.sql.String(), w.where.args...)
+	columns := "SELECT " + id
+	if w.scan != nil {
+		columns = strings.TrimSuffix(w.l.columns, w.l.table)
+	}
+	s.add(columns+", "+key+" AS sorted_by"+w.l.table+w.where.sql.String(), w.where.args...)
 	order := w.hide(id) + way
 	switch {
 	case w.by.write == nil:
 		if w.at.ID != "" {
-			s.add(" AND "+id+sign+"?", w.at.ID)
+			s.add(" AND "+id+sign+w.l.hidden("{{hidden_id}}"), w.at.ID)
 		}
 	case w.stretch == absent:
 		s.add(" AND " + key + " IS NULL")
 		if w.at.ID != "" {
-			s.add(" AND "+id+sign+"?", w.at.ID)
+			s.add(" AND "+id+sign+w.l.hidden("{{hidden_id}}"), w.at.ID)
 		}
 	default:
 		if w.stretch == present && !w.by.always {
 			s.add(" AND " + key + " IS NOT NULL")
 		}
-		if w.at.ID != "" {
-			s.add(" AND ("+key+", "+id+")"+sign+"(?, ?)", w.key(), w.at.ID)
+		switch {
+		case w.at.ID == "":
+		case w.by.unique:
+			s.add(" AND "+key+sign+at, w.key())
+		default:
+			s.add(" AND ("+key+", "+id+")"+sign+"("+at+", "+w.l.hidden("{{hidden_id}}")+")", w.key(), w.at.ID)
 		}
 		nulls := " NULLS LAST"
 		if w.by.Descending {
@@ -322,9 +360,12 @@ func (w *walk) statement(limit int) (string, []any) {
 		if w.stretch == present || w.by.always {
 			nulls = ""
 		}
-		order = w.hide(key) + way + nulls + ", " + id + way
+		order = w.hide(key) + way + nulls
+		if !w.by.unique {
+			order += ", " + id + way
+		}
 	}
-	s.add(" ORDER BY "+order+" LIMIT ?", limit)
+	s.add(" ORDER BY "+order+" LIMIT "+w.l.hidden("{{hidden_int}}"), limit)
 	if w.l.q.Offset > 0 && w.at.ID == "" && w.stretch == whole {
 		s.add(" OFFSET ?", w.l.q.Offset)
 	}

@@ -26,7 +26,7 @@ const (
 // serviceProviderConfig is GET /ServiceProviderConfig. Every sub-attribute is
 // there: clients turn features off when one is missing (authentik #25056).
 func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) error {
-	return answerDiscovery(w, r, map[string]any{
+	config := map[string]any{
 		"schemas":        []string{configURN},
 		"patch":          map[string]any{"supported": true},
 		"bulk":           map[string]any{"supported": true, "maxOperations": maxOperations, "maxPayloadSize": maxPayload},
@@ -36,15 +36,28 @@ func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request) 
 		"etag":           map[string]any{"supported": true},
 		"pagination": map[string]any{"cursor": true, "index": true, "defaultPaginationMethod": "index",
 			"defaultPageSize": defaultCount, "maxPageSize": maxCount, "cursorTimeout": int(cursorTimeout.Seconds())}, // RFC 9865 §4
-		"authenticationSchemes": []any{map[string]any{
-			"type": "oauthbearertoken", "name": "Bearer token", "description": "The token of the directory, in the header Authorization: Bearer.",
-			"specUri": "https://www.rfc-editor.org/rfc/rfc6750", "primary": true,
-		}, map[string]any{
-			"type": "oauth2", "name": "OAuth 2.0 client credentials", "description": "Access tokens from " + TokenURL(h.opt.PublicURL) + ", scope " + Scope + ", then as a bearer token.",
-			"specUri": "https://www.rfc-editor.org/rfc/rfc6749", "primary": false,
-		}},
-		"meta": discoveryMeta(r, "ServiceProviderConfig", ""),
-	})
+		"authenticationSchemes": h.schemes(from(r.Context()).quirks),
+		"meta":                  discoveryMeta(r, "ServiceProviderConfig", ""),
+	}
+	if from(r.Context()).quirks.conformant() {
+		config[claim] = true
+	}
+	return answerDiscovery(w, r, config)
+}
+
+// schemes are the ways in that the directory has.
+func (h *handler) schemes(q Quirks) []any {
+	oauth := map[string]any{
+		"type": "oauth2", "name": "OAuth 2.0 client credentials", "description": "Access tokens from " + TokenURL(h.opt.PublicURL) + ", scope " + Scope + ", then as a bearer token.",
+		"specUri": "https://www.rfc-editor.org/rfc/rfc6749", "primary": q.OAuthOnly,
+	}
+	if q.OAuthOnly {
+		return []any{oauth}
+	}
+	return []any{map[string]any{
+		"type": "oauthbearertoken", "name": "Bearer token", "description": "The token of the directory, in the header Authorization: Bearer.",
+		"specUri": "https://www.rfc-editor.org/rfc/rfc6750", "primary": true,
+	}, oauth}
 }
 
 // resourceTypes is GET /ResourceTypes and /ResourceTypes/{name}.
@@ -75,6 +88,9 @@ func (h *handler) schemas(w http.ResponseWriter, r *http.Request, id string) err
 		}
 		if s.ID == userURN && d.quirks.PasswordHandling == rejectIt {
 			withoutPassword(m) // what is refused is not offered
+		}
+		if d.quirks.conformant() {
+			asProfiled(m)
 		}
 		all = append(all, m)
 	}

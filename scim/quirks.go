@@ -63,6 +63,9 @@ type Quirks struct {
 	// GroupDisplayNameUnique refuses a second group of the same name: Entra ID
 	// matches groups by it, IPSIE says SHOULD.
 	GroupDisplayNameUnique bool `json:"groupDisplayNameUnique"`
+	// OAuthOnly refuses the tokens that people make: a client fetches access tokens,
+	// which end by themselves (OpenID IPSIE AL §4.1, §8).
+	OAuthOnly bool `json:"oauthOnly"`
 	// RequestsPerSecond is the directory's own rate on each replica, at least 25; 0
 	// is the server's. SailPoint sends each membership in a request of its own, in
 	// parallel, and does not repeat what was refused (Teleport #61511).

@@ -42,6 +42,7 @@ var switches = []Switch{
 	{"ignoreUnknownMembers", yesNo, "Leave unknown member ids out instead of refusing the request. Hides lost memberships.", "keycloak-scim #107"},
 	{"passwordHandling", []string{ignoreIt, rejectIt, storeIt}, "What happens to a password that is sent: left out, refused, or made the person's password for signing in here.", "Okta sends one in every POST; OpenID IPSIE AL2 forbids the attribute"},
 	{"groupDisplayNameUnique", yesNo, "Refuse a second group of the same name.", "Entra ID finds groups by it; OpenID IPSIE AL2 (should)"},
+	{"oauthOnly", yesNo, "Refuse the tokens that people make: only an OAuth client's access tokens open the directory.", "OpenID IPSIE AL §4.1"},
 	{"requestsPerSecond", nil, "Requests a second that the directory may send to each replica; 0 is the server's number.", "OpenID IPSIE: at least 25"},
 }
 

@@ -22,6 +22,7 @@ type tokenRow struct {
 	Allow       string            `db:"allow"`
 	ExpiresAt   store.Time        `db:"expires_at"`
 	LastUsedAt  store.Time        `db:"last_used_at"`
+	Client      string            `db:"client_id"` // empty: a person made the token
 }
 
 // authenticate finds the directory behind the bearer token and counts the request.
@@ -74,6 +75,9 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 	if err != nil {
 		return dirctx{}, err
 	}
+	if s.quirks.OAuthOnly && row.Client == "" {
+		return dirctx{}, fault.SignIn.Say("This directory takes access tokens of its OAuth clients only. Set the client up with client id, secret or key, and %s.", TokenURL(h.opt.PublicURL))
+	}
 	defined, err := h.db.Definitions(ctx, row.OrgID)
 	if err != nil {
 		return dirctx{}, err
@@ -88,7 +92,7 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 }
 
 func (h *handler) token(ctx context.Context, hash string) (row tokenRow, err error) {
-	err = h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at FROM directory_tokens WHERE token_hash = ?`, hash)
+	err = h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at, client_id FROM directory_tokens WHERE token_hash = ?`, hash)
 	return row, err
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/store"
@@ -51,7 +53,7 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 // proved checks an assertion by which the client c is said to prove itself. Until the
 // signature is known to be good every refusal is the same; from then on it says what
 // to mend.
-func (h *handler) proved(c Client, sent credentials) (*claims, error) {
+func (h *handler) proved(ctx context.Context, actor access.Actor, c Client, sent credentials) (*claims, error) {
 	if len(sent.assertion) > maxAssertionBytes {
 		return nil, unknownClient("the assertion is too long")
 	}
@@ -59,22 +61,22 @@ func (h *handler) proved(c Client, sent credentials) (*claims, error) {
 	if err != nil {
 		return nil, unknownClient("the assertion: " + err.Error())
 	}
-	if err := verified(jws, c.JWKS); err != nil {
+	if err := h.verified(ctx, actor, jws, c); err != nil {
 		return nil, err
 	}
 	var said claims
 	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &said); err != nil {
 		return nil, unknownClient("the assertion's claims cannot be read")
 	}
-	return &said, said.check(string(c.ID), h.db.Now(), TokenURL(h.opt.PublicURL), issuer(h.opt.PublicURL))
+	return &said, said.check(string(c.ID), h.db.Now(), TokenURL(h.opt.PublicURL), issuer(h.opt.PublicURL), BaseURL(h.opt.PublicURL, c.DirectoryID))
 }
 
-// verified tries the client's keys, those of the header's key id if it has one.
+// verify tries the client's keys, those of the header's key id if it has one.
 // Keys that the header brings along are not looked at.
-func verified(jws *jose.JSONWebSignature, jwks string) error {
+func verify(jws *jose.JSONWebSignature, jwks string) error {
 	var set jose.JSONWebKeySet
 	if jwks == "" {
-		return unknownClient("the client has a secret, not keys")
+		return unknownClient("the client has a secret, not keys, or they were not read yet")
 	}
 	if err := json.Unmarshal([]byte(jwks), &set); err != nil {
 		return err
@@ -93,7 +95,7 @@ func verified(jws *jose.JSONWebSignature, jwks string) error {
 }
 
 // check is RFC 7523 §3 for an assertion whose signature is good.
-func (c claims) check(client string, now time.Time, endpoint, issuer string) error {
+func (c claims) check(client string, now time.Time, endpoint string, issuers ...string) error {
 	bad := func(why string) error { return oauthError{401, "invalid_client", why, why} }
 	at := func(seconds float64) time.Duration {
 		return time.Duration(math.Round(seconds*1e6)-float64(now.UnixMicro())) * time.Microsecond
@@ -117,8 +119,8 @@ func (c claims) check(client string, now time.Time, endpoint, issuer string) err
 	}
 	// One for somebody else too could be used here by that one.
 	for _, a := range c.Audience {
-		if a != endpoint && a != issuer {
-			return bad("aud of the assertion must be " + endpoint + " or " + issuer + ", and nothing else.")
+		if a != endpoint && !slices.Contains(issuers, a) {
+			return bad("aud of the assertion must be " + endpoint + " or " + issuers[0] + ", and nothing else.")
 		}
 	}
 	return nil

@@ -5,9 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/json"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"net/url"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -20,21 +19,47 @@ import (
 // Client is an OAuth client of a directory: it fetches access tokens of an hour by
 // itself (oauth.go), so that no long-lived token has to be kept there.
 type Client struct {
-	ID          store.ID[Client]  `db:"client_id"`
-	OrgID       store.OrgID       `db:"org_id"`
-	DirectoryID store.DirectoryID `db:"directory_id"`
-	Name        string            `db:"name"`
-	SecretHash  string            `db:"secret_hash"` // empty: it signs with its keys
-	JWKS        string            `db:"jwks"`        // its public keys; empty: it has a secret
-	CreatedAt   store.Time        `db:"created_at"`
-	LastUsedAt  store.Time        `db:"last_used_at"`
-	LastUsedIP  string            `db:"last_used_ip"`
+	ID             store.ID[Client]  `db:"client_id"`
+	OrgID          store.OrgID       `db:"org_id"`
+	DirectoryID    store.DirectoryID `db:"directory_id"`
+	Name           string            `db:"name"`
+	SecretHash     string            `db:"secret_hash"`      // empty: it signs with its keys
+	PreviousHash   string            `db:"previous_hash"`    // of the secret before the last rotation
+	PreviousEndsAt store.Time        `db:"previous_ends_at"` // when that one ends
+	JWKS           string            `db:"jwks"`             // its public keys; empty: it has a secret, or JWKSURL was not read yet
+	JWKSURL        string            `db:"jwks_url"`         // where its keys are; empty: they were given
+	JWKSAt         store.Time        `db:"jwks_at"`          // when JWKSURL was asked last
+	Allow          string            `db:"allow"`            // networks that it works from, and its tokens; empty: any
+	CreatedAt      store.Time        `db:"created_at"`
+	ExpiresAt      store.Time        `db:"expires_at"` // 0: when it is revoked
+	LastUsedAt     store.Time        `db:"last_used_at"`
+	LastUsedIP     string            `db:"last_used_ip"`
+}
+
+// NewClient is what CreateClient needs. With JWKS or JWKSURL, its public keys or where
+// they are, the client signs its requests (private_key_jwt) and gets no secret, which
+// would only be a second, weaker way in.
+type NewClient struct {
+	Name    string
+	JWKS    []byte
+	JWKSURL string
+	Expires time.Duration // 0: never
+	Allow   string        // as NewToken's
+}
+
+// SignsInBy is the client's token_endpoint_auth_method, "client_secret" for both of a secret.
+func (c Client) SignsInBy() string {
+	if c.SecretHash == "" {
+		return "private_key_jwt"
+	}
+	return "client_secret"
 }
 
 const (
-	clientColumns = "SELECT client_id, org_id, directory_id, name, secret_hash, jwks, created_at, last_used_at, last_used_ip FROM directory_clients"
-	maxClients    = 50 // of a directory
-	maxKeys       = 10 // of a client
+	clientColumns = `SELECT client_id, org_id, directory_id, name, secret_hash, previous_hash, previous_ends_at, jwks, jwks_url, jwks_at, allow,
+		created_at, expires_at, last_used_at, last_used_ip FROM directory_clients`
+	maxClients = 50 // of a directory
+	maxKeys    = 10 // of a client
 )
 
 // Clients lists a directory's OAuth clients, newest first. Faults: Denied.
@@ -46,11 +71,27 @@ func Clients(tx *store.Tx, id store.DirectoryID) ([]Client, error) {
 	return list, tx.Select(&list, clientColumns+" WHERE org_id = ? AND directory_id = ? ORDER BY client_id DESC LIMIT 100", tx.Org(), id)
 }
 
-// CreateClient makes an OAuth client of a directory. With jwks, a JWK set of public
-// keys, it signs its requests (private_key_jwt) and gets no secret, which would only
-// be a second, weaker way in. Without, it gets a secret, which is shown this once.
-// Needs Write. Faults: Denied, NotFound, Invalid on "name" or "jwks", Conflict (too many).
-func CreateClient(tx *store.Tx, id store.DirectoryID, name string, jwks []byte) (Client, string, error) {
+// clientOf finds one of a directory's clients, and the directory. Faults: Denied, NotFound.
+func clientOf(tx *store.Tx, id store.DirectoryID, client store.ID[Client]) (store.Directory, Client, error) {
+	var c Client
+	if err := tx.Require(access.Configure); err != nil {
+		return store.Directory{}, c, err
+	}
+	d, err := tx.Directory(id)
+	if err != nil {
+		return d, c, err
+	}
+	err = tx.Get(&c, clientColumns+" WHERE org_id = ? AND directory_id = ? AND client_id = ?"+tx.ForUpdate(), tx.Org(), id, client)
+	if fault.Is(err, fault.NotFound) {
+		err = fault.NotFound.Say("%s has no client %.64q. `muster directory client list` and the directory's page show which it has.", d.Name, client)
+	}
+	return d, c, err
+}
+
+// CreateClient makes an OAuth client of a directory, and its secret, which is shown this
+// once, unless it has keys. Needs Write. Faults: Denied, NotFound, Invalid on "name",
+// "jwks", "jwks_url", "expires" or "allow", Conflict (too many).
+func CreateClient(tx *store.Tx, id store.DirectoryID, in NewClient) (Client, string, error) {
 	list, err := Clients(tx, id)
 	if err != nil {
 		return Client{}, "", err
@@ -59,55 +100,84 @@ func CreateClient(tx *store.Tx, id store.DirectoryID, name string, jwks []byte) 
 	if err != nil {
 		return Client{}, "", err
 	}
-	c := Client{ID: store.NewID[Client](), OrgID: tx.Org(), DirectoryID: id, Name: strings.TrimSpace(name), CreatedAt: tx.Now()}
-	if c.Name == "" || len(c.Name) > 200 || !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, unicode.IsControl) {
-		return c, "", fault.Invalid.On("name", "The client needs a name of at most 200 bytes, such as Okta production.")
+	c := Client{ID: store.NewID[Client](), OrgID: tx.Org(), DirectoryID: id, CreatedAt: tx.Now()}
+	if c.Name, c.ExpiresAt, c.Allow, err = checkAccess(tx, "client", in.Name, in.Expires, in.Allow); err != nil {
+		return c, "", err
 	}
 	if len(list) >= maxClients {
 		return c, "", fault.Conflict.Say("%s has %d clients already. Revoke one that is not used any more.", d.Name, len(list))
 	}
-	text, how := "", "private_key_jwt"
-	if len(jwks) > 0 {
-		if c.JWKS, err = publicKeys(jwks); err != nil {
-			return c, "", err
-		}
-	} else {
-		text, how = secret.NewToken(), "client_secret"
-		c.SecretHash = secret.Hash(text)
-	}
-	if _, err := tx.Exec(`INSERT INTO directory_clients (org_id, client_id, directory_id, name, secret_hash, jwks, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		tx.Org(), c.ID, id, c.Name, c.SecretHash, c.JWKS, c.CreatedAt); err != nil {
+	text := ""
+	if c.JWKS, c.JWKSURL, err = keysOf(in.JWKS, in.JWKSURL); err != nil {
 		return c, "", err
 	}
-	return c, text, tx.Record(store.Activity{Action: "directory.client.create", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name,
-		Detail: map[string]any{"after": map[string]any{"client_id": string(c.ID), "name": c.Name, "signs_in_by": how}}})
+	if c.JWKS == "" && c.JWKSURL == "" {
+		text = secret.NewToken()
+		c.SecretHash = secret.Hash(text)
+	}
+	if _, err := tx.Exec(`INSERT INTO directory_clients (org_id, client_id, directory_id, name, secret_hash, jwks, jwks_url, allow, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		tx.Org(), c.ID, id, c.Name, c.SecretHash, c.JWKS, c.JWKSURL, c.Allow, c.CreatedAt, c.ExpiresAt); err != nil {
+		return c, "", err
+	}
+	after := map[string]any{"client_id": string(c.ID), "name": c.Name, "signs_in_by": c.SignsInBy(), "allow": c.Allow, "jwks_url": c.JWKSURL}
+	if c.ExpiresAt != 0 {
+		after["expires_at"] = c.ExpiresAt.RFC3339()
+	}
+	return c, text, tx.Record(store.Activity{Action: "directory.client.create", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name, Detail: map[string]any{"after": after}})
+}
+
+// RotateClient gives a client another secret, which is shown this once; the one before
+// works for grace longer. A client that signs gets the keys in next instead, at once:
+// a set can have the old and the new one in it. Needs Write. Faults: Denied, NotFound,
+// Invalid on "grace", "jwks" or "jwks_url".
+func RotateClient(tx *store.Tx, id store.DirectoryID, client store.ID[Client], grace time.Duration, next NewClient) (Client, string, error) {
+	d, c, err := clientOf(tx, id, client)
+	if err != nil {
+		return c, "", err
+	}
+	jwks, url, err := keysOf(next.JWKS, next.JWKSURL)
+	text := ""
+	switch {
+	case err != nil:
+		return c, "", err
+	case grace < 0 || grace > maxGrace:
+		return c, "", fault.Invalid.On("grace", "The old secret can go on for 0 to 90 days, not %s.", grace)
+	case c.SecretHash == "" && jwks == "" && url == "":
+		return c, "", fault.Invalid.On("jwks", "%s signs with its keys and has no secret. Give its new keys, or make another client.", c.Name)
+	case c.SecretHash != "" && (jwks != "" || url != ""):
+		return c, "", fault.Invalid.On("jwks", "%s has a secret, not keys. Make another client for the keys.", c.Name)
+	case c.SecretHash == "":
+		c.JWKS, c.JWKSURL, c.JWKSAt = jwks, url, 0
+	default:
+		text = secret.NewToken()
+		c.PreviousHash, c.PreviousEndsAt, c.SecretHash = c.SecretHash, tx.Now().Add(grace), secret.Hash(text)
+	}
+	if _, err := tx.Exec(`UPDATE directory_clients SET secret_hash = ?, previous_hash = ?, previous_ends_at = ?, jwks = ?, jwks_url = ?, jwks_at = ? WHERE org_id = ? AND client_id = ?`,
+		c.SecretHash, c.PreviousHash, c.PreviousEndsAt, c.JWKS, c.JWKSURL, c.JWKSAt, tx.Org(), c.ID); err != nil {
+		return c, "", err
+	}
+	detail := map[string]any{"client_id": string(c.ID), "name": c.Name}
+	if text != "" {
+		detail["previous_expires_at"] = c.PreviousEndsAt.RFC3339()
+	}
+	return c, text, tx.Record(store.Activity{Action: "directory.client.rotate", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name, Detail: detail})
 }
 
 // RevokeClient ends a client and the access tokens that it has, at once. Needs
 // Write. Faults: Denied, NotFound.
 func RevokeClient(tx *store.Tx, id store.DirectoryID, client store.ID[Client]) error {
-	if err := tx.Require(access.Configure); err != nil {
-		return err
-	}
-	d, err := tx.Directory(id)
+	d, c, err := clientOf(tx, id, client)
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec(`DELETE FROM directory_clients WHERE org_id = ? AND directory_id = ? AND client_id = ?`, tx.Org(), id, client)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return fault.NotFound.Say("%s has no client %q. `muster directory client list` shows which it has.", d.Name, client)
-	}
-	if _, err := tx.Exec(`DELETE FROM directory_tokens WHERE org_id = ? AND directory_id = ? AND client_id = ?`, tx.Org(), id, string(client)); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(`DELETE FROM directory_assertions WHERE org_id = ? AND client_id = ?`, tx.Org(), client); err != nil {
-		return err
+	for _, remove := range []string{`DELETE FROM directory_clients WHERE org_id = ? AND client_id = ?`, `DELETE FROM directory_tokens WHERE org_id = ? AND client_id = ?`,
+		`DELETE FROM directory_assertions WHERE org_id = ? AND client_id = ?`} {
+		if _, err := tx.Exec(remove, tx.Org(), c.ID); err != nil {
+			return err
+		}
 	}
 	return tx.Record(store.Activity{Action: "directory.client.revoke", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name,
-		Detail: map[string]any{"before": map[string]any{"client_id": string(client)}}})
+		Detail: map[string]any{"before": map[string]any{"client_id": string(client), "name": c.Name}}})
 }
 
 // assertionAlgorithms are what a client may sign with. None is symmetric.
@@ -158,4 +228,23 @@ func publicKeys(text []byte) (string, error) {
 	}
 	kept, err := json.Marshal(set)
 	return string(kept), err
+}
+
+// keysOf checks what somebody gave as a client's keys: a set, where it is, or neither.
+func keysOf(set []byte, address string) (jwks, jwksURL string, err error) {
+	if len(set) > 0 && address != "" {
+		return "", "", fault.Invalid.On("jwks_url", "Give the keys, or the address where they are, not both.")
+	}
+	if len(set) > 0 {
+		jwks, err = publicKeys(set)
+		return jwks, "", err
+	}
+	if address == "" {
+		return "", "", nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(address) > 2000 {
+		return "", "", fault.Invalid.On("jwks_url", "%.100q is no address of a JWK set. Write it like https://client.example.com/jwks.json.", address)
+	}
+	return "", u.String(), nil
 }

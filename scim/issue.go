@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type NewToken struct {
 const (
 	maxTokens   = 50 // of a directory, ended ones included
 	maxLifetime = 10 * 365 * 24 * time.Hour
+	maxGrace    = 90 * 24 * time.Hour
 	maxNetworks = 50
 )
 
@@ -61,17 +63,9 @@ func CreateToken(tx *store.Tx, id store.DirectoryID, in NewToken) (string, Token
 	if err := tx.Require(access.Configure); err != nil {
 		return "", Token{}, err
 	}
-	t := Token{Name: strings.TrimSpace(in.Name), CreatedAt: tx.Now()}
-	switch {
-	case t.Name == "" || len(t.Name) > 200 || !utf8.ValidString(t.Name) || strings.ContainsFunc(t.Name, unicode.IsControl):
-		return "", t, fault.Invalid.On("name", "The token needs a name of at most 200 bytes that says who uses it, such as Okta production.")
-	case in.Expires < 0 || in.Expires > maxLifetime || in.Expires > 0 && in.Expires < time.Minute:
-		return "", t, fault.Invalid.On("expires", "A token can live for a minute to ten years, or 0 for no end, not %s.", in.Expires)
-	case in.Expires > 0:
-		t.ExpiresAt = tx.Now().Add(in.Expires)
-	}
+	t := Token{CreatedAt: tx.Now()}
 	var err error
-	if t.Allow, err = networks(in.Allow); err != nil {
+	if t.Name, t.ExpiresAt, t.Allow, err = checkAccess(tx, "token", in.Name, in.Expires, in.Allow); err != nil {
 		return "", t, err
 	}
 	d, err := tx.Directory(id)
@@ -100,6 +94,22 @@ func CreateToken(tx *store.Tx, id store.DirectoryID, in NewToken) (string, Token
 		Detail: map[string]any{"after": after}})
 }
 
+// checkAccess reads what tokens and clients have in common; what is the word for it.
+func checkAccess(tx *store.Tx, what, name string, expires time.Duration, allow string) (string, store.Time, string, error) {
+	name = strings.TrimSpace(name)
+	var ends store.Time
+	switch {
+	case name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return "", 0, "", fault.Invalid.On("name", "The %s needs a name of at most 200 bytes that says who uses it, such as Okta production.", what)
+	case expires < 0 || expires > maxLifetime || expires > 0 && expires < time.Minute:
+		return "", 0, "", fault.Invalid.On("expires", "A %s can live for a minute to ten years, or 0 for no end, not %s.", what, expires)
+	case expires > 0:
+		ends = tx.Now().Add(expires)
+	}
+	allow, err := networks(allow)
+	return name, ends, allow, err
+}
+
 // Rotate makes a new token for a directory and lets the others, access tokens too,
 // work for grace longer, so that an administrator can enter the new one without a gap. It gives
 // the token, which is shown this once, and when the others end. The new one works
@@ -108,7 +118,7 @@ func Rotate(tx *store.Tx, id store.DirectoryID, grace time.Duration) (token stri
 	if err := tx.Require(access.Configure); err != nil {
 		return "", 0, err
 	}
-	if grace < 0 || grace > 90*24*time.Hour {
+	if grace < 0 || grace > maxGrace {
 		return "", 0, fault.Invalid.On("grace", "The old token can go on for 0 to 90 days, not %s.", grace)
 	}
 	d, err := tx.Directory(id)
@@ -131,17 +141,59 @@ func Rotate(tx *store.Tx, id store.DirectoryID, grace time.Duration) (token stri
 		Detail: map[string]any{"previous_expires_at": ends.RFC3339()}})
 }
 
-// RevokeToken ends a token at once. Needs Write. Faults: Denied, NotFound.
-func RevokeToken(tx *store.Tx, id store.DirectoryID, token string) error {
+// RotateToken replaces one token: the new one has its name, its allow-list and its
+// lifetime, and the old one works for grace longer. It gives the token, which is shown
+// this once. Needs Write. Faults: Denied, NotFound, Invalid on "grace".
+func RotateToken(tx *store.Tx, id store.DirectoryID, token string, grace time.Duration) (text string, previousEnds store.Time, err error) {
+	d, old, err := tokenOf(tx, id, token)
+	if err != nil {
+		return "", 0, err
+	}
+	if grace < 0 || grace > maxGrace {
+		return "", 0, fault.Invalid.On("grace", "The old token can go on for 0 to 90 days, not %s.", grace)
+	}
+	if list, err := Tokens(tx, id); err != nil || len(list) > maxTokens {
+		return "", 0, cmp.Or(err, fault.Conflict.Say("%s has %d tokens already. Revoke one that is not used any more.", d.Name, len(list)))
+	}
+	next := Token{Name: old.Name, Allow: old.Allow, CreatedAt: tx.Now()}
+	ends := tx.Now().Add(grace)
+	if old.ExpiresAt != 0 {
+		next.ExpiresAt = tx.Now() + old.ExpiresAt - old.CreatedAt
+		ends = min(ends, old.ExpiresAt)
+	}
+	if _, err := tx.Exec(`UPDATE directory_tokens SET expires_at = ? WHERE org_id = ? AND directory_id = ? AND substr(token_hash, 1, 32) = ?`, ends, tx.Org(), id, token); err != nil {
+		return "", 0, err
+	}
+	if err := dropEnded(tx, id); err != nil {
+		return "", 0, err
+	}
+	if text, err = issue(tx, id, &next); err != nil {
+		return "", 0, err
+	}
+	return text, ends, tx.Record(store.Activity{Action: "directory.token.rotate", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name,
+		Detail: map[string]any{"name": old.Name, "previous_expires_at": ends.RFC3339()}})
+}
+
+// tokenOf finds one of a directory's tokens, and the directory. Faults: Denied, NotFound.
+func tokenOf(tx *store.Tx, id store.DirectoryID, token string) (store.Directory, Token, error) {
 	list, err := Tokens(tx, id)
 	if err != nil {
-		return err
+		return store.Directory{}, Token{}, err
+	}
+	d, err := tx.Directory(id)
+	if err != nil {
+		return d, Token{}, err
 	}
 	at := slices.IndexFunc(list, func(t Token) bool { return t.ID == token })
 	if at < 0 {
-		return fault.NotFound.Say("The directory has no token %.64q. `muster directory token list` and the directory's page show which it has.", token)
+		return d, Token{}, fault.NotFound.Say("The directory has no token %.64q. `muster directory token list` and the directory's page show which it has.", token)
 	}
-	d, err := tx.Directory(id)
+	return d, list[at], nil
+}
+
+// RevokeToken ends a token at once. Needs Write. Faults: Denied, NotFound.
+func RevokeToken(tx *store.Tx, id store.DirectoryID, token string) error {
+	d, old, err := tokenOf(tx, id, token)
 	if err != nil {
 		return err
 	}
@@ -149,7 +201,7 @@ func RevokeToken(tx *store.Tx, id store.DirectoryID, token string) error {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "directory.token.revoke", TargetKind: "directory", TargetID: string(d.ID), TargetName: d.Name,
-		Detail: map[string]any{"before": map[string]any{"name": list[at].Name}}})
+		Detail: map[string]any{"before": map[string]any{"name": old.Name}}})
 }
 
 func issue(tx *store.Tx, id store.DirectoryID, t *Token) (string, error) {

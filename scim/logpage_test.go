@@ -44,8 +44,8 @@ func newLogSite(t *testing.T, db *store.DB, in NewDirectory) *logSite {
 			return string(o.ID), o.Name, err
 		},
 	})
-	s.log.mount(m)
-	s.mux = m
+	s.log = Mount(m, db, Options{PublicURL: testURL, Log: slog.New(slog.DiscardHandler)})
+	s.mux, s.door.mux = m, m
 	return s
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -39,6 +40,12 @@ func TokenURL(publicURL string) string { return issuer(publicURL) + "/oauth/toke
 
 func issuer(publicURL string) string { return strings.TrimSuffix(publicURL, "/") }
 
+// MetadataURL is where RFC 8414 has the description for a client that knows nothing but
+// its directory's base URL (§3.1).
+func MetadataURL(publicURL string, id store.DirectoryID) string {
+	return issuer(publicURL) + "/.well-known/oauth-authorization-server/scim/v2/" + string(id)
+}
+
 // oauthError is RFC 6749 §5.2. why is for the log.
 type oauthError struct {
 	status      int
@@ -57,14 +64,24 @@ func unknownClient(why string) error {
 func invalidRequest(why string) error { return oauthError{400, "invalid_request", why, why} }
 
 // metadata is RFC 8414 §3.2. response_types_supported is required, and empty:
-// nothing here has an authorization endpoint.
-func (h *handler) metadata(w http.ResponseWriter, _ *http.Request) error {
+// nothing here has an authorization endpoint. A client that knows nothing but the base
+// URL of its directory takes that for the issuer and asks at its path (§3.1); the
+// issuer in the answer must be the one that it asked for (§3.3).
+func (h *handler) metadata(w http.ResponseWriter, r *http.Request) error {
+	own := issuer(h.opt.PublicURL)
+	if directory := r.PathValue("directory"); directory != "" {
+		id, err := store.ParseID[store.Directory](directory)
+		if err != nil {
+			return err
+		}
+		own = BaseURL(h.opt.PublicURL, id)
+	}
 	algorithms := []string{}
 	for _, a := range assertionAlgorithms {
 		algorithms = append(algorithms, string(a))
 	}
 	return web.JSON(w, http.StatusOK, map[string]any{
-		"issuer":                                issuer(h.opt.PublicURL),
+		"issuer":                                own,
 		"token_endpoint":                        TokenURL(h.opt.PublicURL),
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": algorithms,
@@ -85,9 +102,9 @@ func (h *handler) accessToken(w http.ResponseWriter, r *http.Request) error {
 	logged.oauth = &tokenRequest{}
 	r.Body = body
 	defer h.log.end(logged)
-	token, err := h.grant(logged, r)
+	token, life, err := h.grant(logged, r)
 	if err == nil {
-		return web.JSON(logged, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(accessTokenLife.Seconds()), "scope": Scope})
+		return web.JSON(logged, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(life.Seconds()), "scope": Scope})
 	}
 	e, known := errors.AsType[oauthError](err)
 	logged.refusal = refusedClient
@@ -144,7 +161,7 @@ func (c credentials) names() string {
 // grant reads the request and has the client prove itself. Whom it names is found
 // out first, so that also what is wrong with the form stands in the log of the
 // client's directory.
-func (h *handler) grant(e *logged, r *http.Request) (string, error) {
+func (h *handler) grant(e *logged, r *http.Request) (token string, life time.Duration, err error) {
 	ctx := r.Context()
 	form, formErr := tokenForm(e, r)
 	sent, sentErr := credentialsOf(r, form)
@@ -152,32 +169,31 @@ func (h *handler) grant(e *logged, r *http.Request) (string, error) {
 	entry, err := h.limits.enter(secret.Hash(sent.id+"\n"+sent.secret+"\n"+sent.assertion), web.ClientIP(r))
 	e.owner, e.oauth.sent = entry.owner, sent
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	c, err := h.client(ctx, sent.names())
 	if err == nil {
 		e.owner, e.oauth.client = c.DirectoryID, c
 	}
-	var token string
 	err = cmp.Or(formErr, sentErr, checkGrant(form), err)
 	if err == nil {
-		token, err = h.exchange(ctx, r, c, sent)
+		token, life, err = h.exchange(ctx, r, c, sent)
 	}
 	if err != nil {
 		if _, refused := errors.AsType[oauthError](err); refused {
 			h.limits.bad(entry)
 		}
-		return "", err
+		return "", 0, err
 	}
 	s, err := h.settingsOf(ctx, c.DirectoryID)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if err := h.limits.good(entry, c.DirectoryID, s.quirks.RequestsPerSecond); err != nil {
-		return "", err
+		return "", 0, err
 	}
 	e.actor = actorOf(r, c)
-	return token, nil
+	return token, life, nil
 }
 
 // checkGrant is RFC 6749 §4.4.2.
@@ -202,40 +218,70 @@ func actorOf(r *http.Request, c Client) access.Actor {
 
 // exchange gives a token to a client that proved itself, in one transaction with
 // what must not happen twice.
-func (h *handler) exchange(ctx context.Context, r *http.Request, c Client, sent credentials) (token string, err error) {
+func (h *handler) exchange(ctx context.Context, r *http.Request, c Client, sent credentials) (token string, life time.Duration, err error) {
 	var proof *claims
-	if sent.assertion != "" {
-		proof, err = h.proved(c, sent)
-	} else if subtle.ConstantTimeCompare([]byte(secret.Hash(sent.secret)), []byte(c.SecretHash)) != 1 {
-		err = unknownClient("the secret is wrong, or the client has keys")
+	now := store.TimeOf(h.db.Now())
+	switch {
+	case sent.assertion != "":
+		proof, err = h.proved(ctx, actorOf(r, c), c, sent)
+	case !c.knows(sent.secret, now):
+		err = unknownClient("the secret is wrong, or has ended, or the client has keys")
+	}
+	if err == nil {
+		err = c.mayFrom(web.ClientIP(r), now)
 	}
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	actor := actorOf(r, c)
+	ends := now.Add(accessTokenLife)
+	if c.ExpiresAt != 0 {
+		ends = min(ends, c.ExpiresAt)
+	}
 	err = h.db.Write(ctx, actor, func(tx *store.Tx) error {
 		if proof != nil {
 			if err := proof.useOnce(tx, c.ID); err != nil {
 				return err
 			}
 		}
-		// The row is locked and read again: a client that is being revoked gets nothing.
-		n, err := tx.Exec(`UPDATE directory_clients SET last_used_at = ?, last_used_ip = ? WHERE org_id = ? AND client_id = ?`, tx.Now(), actor.IP, tx.Org(), c.ID)
+		// The row is locked and looked at again: a client that is being revoked gets
+		// nothing, and neither does a secret that is being replaced.
+		n, err := tx.Exec(`UPDATE directory_clients SET last_used_at = ?, last_used_ip = ? WHERE org_id = ? AND client_id = ? AND secret_hash = ?`, tx.Now(), actor.IP, tx.Org(), c.ID, c.SecretHash)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return unknownClient("the client was revoked meanwhile")
+			return unknownClient("the client was revoked or rotated meanwhile")
 		}
 		if _, err := tx.Exec(`DELETE FROM directory_tokens WHERE org_id = ? AND directory_id = ? AND client_id = ? AND (expires_at <= ? OR token_hash NOT IN (
 			SELECT token_hash FROM directory_tokens WHERE org_id = ? AND directory_id = ? AND client_id = ? ORDER BY created_at DESC, token_hash LIMIT ?))`,
 			tx.Org(), c.DirectoryID, string(c.ID), tx.Now(), tx.Org(), c.DirectoryID, string(c.ID), maxAccessTokens-1); err != nil {
 			return err
 		}
-		token, err = issue(tx, c.DirectoryID, &Token{Name: c.Name, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(accessTokenLife), client: c.ID})
+		token, err = issue(tx, c.DirectoryID, &Token{Name: c.Name, Allow: c.Allow, CreatedAt: tx.Now(), ExpiresAt: ends, client: c.ID})
 		return err
 	})
-	return token, err
+	return token, ends.Time().Sub(now.Time()), err
+}
+
+// knows tells whether a secret is the client's, or the one before while it goes on.
+func (c Client) knows(text string, now store.Time) bool {
+	hash := []byte(secret.Hash(text))
+	current := subtle.ConstantTimeCompare(hash, []byte(c.SecretHash))
+	previous := subtle.ConstantTimeCompare(hash, []byte(c.PreviousHash))
+	return current == 1 || previous == 1 && now < c.PreviousEndsAt
+}
+
+// mayFrom refuses a client that has proved itself, but not now or not from there.
+func (c Client) mayFrom(address netip.Addr, now store.Time) error {
+	bad := func(why string) error { return oauthError{401, "invalid_client", why, why} }
+	if c.ExpiresAt != 0 && c.ExpiresAt <= now {
+		return bad("The client was made to end at " + c.ExpiresAt.RFC3339() + ". Make a new one.")
+	}
+	if !allowed(c.Allow, address) {
+		return bad("The client may not be used from the address " + address.String() + ". Its allow-list is on the directory's page in the console.")
+	}
+	return nil
 }
 
 // tokenForm reads the parameters of a token request: in the body, each once, and

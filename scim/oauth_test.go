@@ -59,7 +59,7 @@ func (d *door) ask(form url.Values, head ...string) (out oauthReply) {
 func (d *door) client(jwks string) (c Client, text string) {
 	d.t.Helper()
 	d.write(func(tx *store.Tx) (err error) {
-		c, text, err = CreateClient(tx, d.directory.ID, "Client", []byte(jwks))
+		c, text, err = CreateClient(tx, d.directory.ID, NewClient{Name: "Client", JWKS: []byte(jwks)})
 		return err
 	})
 	return c, text
@@ -336,35 +336,35 @@ func TestPrivateKeyJWT(t *testing.T) {
 		}
 		constant := d.ask(assertionForm("a.b.c")).raw
 		for name, x := range map[string]struct{ text, part string }{
-			"alg none":             {none, ""},
-			"HS256, public key":    {signed(t, jose.HS256, pub, with(), nil), ""},
-			"RS512":                {signed(t, jose.RS512, keys["rsa"], with(), nil), ""},
-			"ES384":                {signed(t, jose.ES384, keys["p384"], with(), nil), ""},
-			"another key":          {signed(t, jose.RS256, keys["other"], with(), nil), ""},
-			"another client's":     {signed(t, jose.RS256, keys["rsa"], with("iss", string(other.ID), "sub", string(other.ID)), nil), ""},
-			"client with secret":   {signed(t, jose.RS256, keys["rsa"], with("iss", string(bySecret.ID), "sub", string(bySecret.ID)), nil), ""},
-			"no client":            {signed(t, jose.RS256, keys["rsa"], with("iss", "x", "sub", "x"), nil), ""},
-			"key in the header":    {signed(t, jose.RS256, keys["other"], with(), embedded), ""},
-			"other key's id":       {signed(t, jose.RS256, jose.JSONWebKey{Key: keys["rsa"], KeyID: "ec"}, with(), nil), ""},
-			"changed":              {parts[0] + "." + strings.Replace(parts[1], parts[1][10:14], "AAAA", 1) + "." + parts[2], ""},
-			"unsigned":             {parts[0] + "." + parts[1] + ".", ""},
-			"too long":             {strings.Repeat("a", maxAssertionBytes+1), ""},
-			"other issuer":         {signed(t, jose.RS256, keys["rsa"], with("iss", string(other.ID)), nil), "iss and sub"},
-			"no issuer":            {signed(t, jose.RS256, keys["rsa"], with("iss", nil), nil), "iss and sub"},
-			"other aud":            {signed(t, jose.RS256, keys["rsa"], with("aud", "https://elsewhere.example.com/oauth/token"), nil), "aud"},
-			"aud with another":     {signed(t, jose.RS256, keys["rsa"], with("aud", []string{endpoint, "https://elsewhere.example.com"}), nil), "aud"},
-			"aud is the directory": {signed(t, jose.RS256, keys["rsa"], with("aud", BaseURL(testURL, d.directory.ID)), nil), "aud"},
-			"no aud":               {signed(t, jose.RS256, keys["rsa"], with("aud", nil), nil), "aud"},
-			"expired":              {signed(t, jose.RS256, keys["rsa"], with("exp", clock.Now().Unix()), nil), "expired"},
-			"long ago":             {signed(t, jose.RS256, keys["rsa"], with("exp", 1), nil), "expired"},
-			"no exp":               {signed(t, jose.RS256, keys["rsa"], with("exp", nil), nil), "exp"},
-			"huge exp":             {signed(t, jose.RS256, keys["rsa"], with("exp", 1e300), nil), "exp"},
-			"six minutes":          {signed(t, jose.RS256, keys["rsa"], with("exp", clock.Now().Add(6*time.Minute).Unix()), nil), "5 minutes"},
-			"not yet":              {signed(t, jose.RS256, keys["rsa"], with("nbf", clock.Now().Add(time.Minute).Unix()), nil), "future"},
-			"issued later":         {signed(t, jose.RS256, keys["rsa"], with("iat", clock.Now().Add(time.Minute).Unix()), nil), "future"},
-			"no jti":               {signed(t, jose.RS256, keys["rsa"], with("jti", nil), nil), "jti"},
-			"replayed":             {used, "used before"},
-			"jti again":            {signed(t, jose.ES256, keys["ec"], with("jti", "once"), nil), "used before"},
+			"alg none":                 {none, ""},
+			"HS256, public key":        {signed(t, jose.HS256, pub, with(), nil), ""},
+			"RS512":                    {signed(t, jose.RS512, keys["rsa"], with(), nil), ""},
+			"ES384":                    {signed(t, jose.ES384, keys["p384"], with(), nil), ""},
+			"another key":              {signed(t, jose.RS256, keys["other"], with(), nil), ""},
+			"another client's":         {signed(t, jose.RS256, keys["rsa"], with("iss", string(other.ID), "sub", string(other.ID)), nil), ""},
+			"client with secret":       {signed(t, jose.RS256, keys["rsa"], with("iss", string(bySecret.ID), "sub", string(bySecret.ID)), nil), ""},
+			"no client":                {signed(t, jose.RS256, keys["rsa"], with("iss", "x", "sub", "x"), nil), ""},
+			"key in the header":        {signed(t, jose.RS256, keys["other"], with(), embedded), ""},
+			"other key's id":           {signed(t, jose.RS256, jose.JSONWebKey{Key: keys["rsa"], KeyID: "ec"}, with(), nil), ""},
+			"changed":                  {parts[0] + "." + strings.Replace(parts[1], parts[1][10:14], "AAAA", 1) + "." + parts[2], ""},
+			"unsigned":                 {parts[0] + "." + parts[1] + ".", ""},
+			"too long":                 {strings.Repeat("a", maxAssertionBytes+1), ""},
+			"other issuer":             {signed(t, jose.RS256, keys["rsa"], with("iss", string(other.ID)), nil), "iss and sub"},
+			"no issuer":                {signed(t, jose.RS256, keys["rsa"], with("iss", nil), nil), "iss and sub"},
+			"other aud":                {signed(t, jose.RS256, keys["rsa"], with("aud", "https://elsewhere.example.com/oauth/token"), nil), "aud"},
+			"aud with another":         {signed(t, jose.RS256, keys["rsa"], with("aud", []string{endpoint, "https://elsewhere.example.com"}), nil), "aud"},
+			"aud is another directory": {signed(t, jose.RS256, keys["rsa"], with("aud", BaseURL(testURL, store.NewID[store.Directory]())), nil), "aud"},
+			"no aud":                   {signed(t, jose.RS256, keys["rsa"], with("aud", nil), nil), "aud"},
+			"expired":                  {signed(t, jose.RS256, keys["rsa"], with("exp", clock.Now().Unix()), nil), "expired"},
+			"long ago":                 {signed(t, jose.RS256, keys["rsa"], with("exp", 1), nil), "expired"},
+			"no exp":                   {signed(t, jose.RS256, keys["rsa"], with("exp", nil), nil), "exp"},
+			"huge exp":                 {signed(t, jose.RS256, keys["rsa"], with("exp", 1e300), nil), "exp"},
+			"six minutes":              {signed(t, jose.RS256, keys["rsa"], with("exp", clock.Now().Add(6*time.Minute).Unix()), nil), "5 minutes"},
+			"not yet":                  {signed(t, jose.RS256, keys["rsa"], with("nbf", clock.Now().Add(time.Minute).Unix()), nil), "future"},
+			"issued later":             {signed(t, jose.RS256, keys["rsa"], with("iat", clock.Now().Add(time.Minute).Unix()), nil), "future"},
+			"no jti":                   {signed(t, jose.RS256, keys["rsa"], with("jti", nil), nil), "jti"},
+			"replayed":                 {used, "used before"},
+			"jti again":                {signed(t, jose.ES256, keys["ec"], with("jti", "once"), nil), "used before"},
 		} {
 			got := d.ask(assertionForm(x.text))
 			if got.code != 401 || got.Error != "invalid_client" || !strings.Contains(got.About, x.part) || x.part == "" && got.raw != constant {
@@ -434,7 +434,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		"off the curve": `{"keys":[{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ"}]}`, "too large": strings.Repeat(" ", 65<<10) + `{}`,
 	} {
 		err := d.db.Write(context.Background(), d.admin, func(tx *store.Tx) error {
-			_, _, err := CreateClient(tx, d.directory.ID, "x", []byte(jwks))
+			_, _, err := CreateClient(tx, d.directory.ID, NewClient{Name: "x", JWKS: []byte(jwks)})
 			return err
 		})
 		if !fault.Is(err, fault.Invalid) || fault.Field(err) != "jwks" {

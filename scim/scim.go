@@ -40,7 +40,7 @@ what to change at the vendor when it was refused (log.go says what is guaranteed
 redact.go, remedy.go, logpage.go, logapi.go).
 
 A directory may fetch its tokens by itself, as an OAuth client: oauth.go, client.go,
-assertion.go.
+assertion.go, clientkeys.go. What the REST API shows of tokens and clients: accessapi.go.
 
 It owns the tables directory_tokens, directory_clients, directory_assertions and
 scim_log. It relies on package store for everything
@@ -81,6 +81,10 @@ type Options struct {
 	// keeps it in one; nil when it is the person's already. Without it none is taken.
 	// Faults: Invalid on "password", Unavailable.
 	Password func(ctx context.Context, in PasswordChange) (func(tx *store.Tx, user store.UserID) error, error)
+	// Fetch reads a document at an address that a tenant chose, and keeps out of the
+	// operator's network; nil: OAuth clients' keys are not read anywhere. what names
+	// the document in faults.
+	Fetch func(ctx context.Context, what, address string) ([]byte, error)
 }
 
 type handler struct {
@@ -92,6 +96,7 @@ type handler struct {
 	known    sync.Map      // store.DirectoryID -> settings; only of directories that have a token
 	lanes    chan struct{} // held by each operation that a Bulk has running
 	compiled sync.Map      // store.OrgID -> extendedTypes; of organizations with schemas of their own
+	keys     keyReader
 }
 
 // Mount adds the door to the routes, under /scim/v2/{directory}/, and the page of
@@ -103,12 +108,14 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	if opt.Key == nil {
 		opt.Key = secret.NewKey()
 	}
-	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt), lanes: make(chan struct{}, db.Lanes())}
+	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt), lanes: make(chan struct{}, db.Lanes()), keys: keyReader{asks: map[string]*keyAsk{}}}
 	m.Machine("POST /oauth/token", h.accessToken)
 	m.Machine("GET /.well-known/oauth-authorization-server", h.metadata)
+	m.Machine("GET /.well-known/oauth-authorization-server/scim/v2/{directory}", h.metadata)
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 	h.log.mount(m)
+	h.mountAPI(m)
 	return h.log
 }
 

@@ -146,6 +146,13 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Fetch gets a document at an address that a tenant chose, for other doors. what names
+// it in the fault. Faults: Invalid on "url", Unavailable.
+func (d *Door) Fetch(ctx context.Context, what, address string) ([]byte, error) {
+	body, _, err := fetch(ctx, d.client, what, address)
+	return body, err
+}
+
 // fetch gets a document of the identity provider. Faults: Unavailable, with a
 // reason that never repeats what the other side said.
 func fetch(ctx context.Context, client *http.Client, what, address string) ([]byte, http.Header, error) {

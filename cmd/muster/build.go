@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
@@ -85,7 +84,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
 	s.provisioning = scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log, LogAge: cfg.SCIM.LogAge, LogRows: cfg.SCIM.LogRows, ScanRows: cfg.SCIM.ScanRows,
-		Password: s.directoryPassword})
+		Password: s.directoryPassword, Fetch: s.sso.Fetch})
 	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
 	console.New(s.consoleOptions(log)).Mount(s.mux)
 
@@ -143,7 +142,7 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})
 		},
-		Tokens: directoryTokens, Settings: directorySettings,
+		Tokens: directoryTokens, Settings: directorySettings, Clients: s.directoryClients(),
 		Requests: func(tx *store.Tx, ids []store.DirectoryID) (map[store.DirectoryID]console.Requests, error) {
 			list, err := s.provisioning.States(tx, ids)
 			out := make(map[store.DirectoryID]console.Requests, len(list))
@@ -169,26 +168,4 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			return out, err
 		},
 	}
-}
-
-// directoryTokens is package scim as the console's page of a directory needs it.
-var directoryTokens = console.DirectoryTokens{
-	List: func(tx *store.Tx, id store.DirectoryID) ([]console.Token, error) {
-		list, err := scim.Tokens(tx, id)
-		out := make([]console.Token, len(list))
-		for i, t := range list {
-			out[i] = console.Token{ID: t.ID, Name: t.Name, Allow: t.Allow, LastUsedIP: t.LastUsedIP, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt,
-				LastUsedAt: t.LastUsedAt, Ended: t.ExpiresAt != 0 && t.ExpiresAt <= tx.Now()}
-		}
-		return out, err
-	},
-	Create: func(tx *store.Tx, id store.DirectoryID, in console.NewToken) (string, error) {
-		token, _, err := scim.CreateToken(tx, id, scim.NewToken{Name: in.Name, Expires: in.Expires, Allow: in.Allow})
-		return token, err
-	},
-	Rotate: func(tx *store.Tx, id store.DirectoryID, grace time.Duration) (string, error) {
-		token, _, err := scim.Rotate(tx, id, grace)
-		return token, err
-	},
-	Revoke: scim.RevokeToken,
 }

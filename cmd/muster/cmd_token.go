@@ -22,28 +22,19 @@ type directoryTokenCreateCmd struct {
 	Allow     string        `placeholder:"CIDR,..." help:"Only from these addresses or networks."`
 }
 
-// tokenJSON is a token as the command line lists it.
-type tokenJSON struct {
-	ID           string `json:"id"`
-	Name         string `json:"name"`
-	Token        string `json:"token,omitempty"` // when it was just made
-	Allow        string `json:"allow"`
-	CreatedAt    string `json:"created_at"`
-	ExpiresAt    string `json:"expires_at,omitempty"`
-	LastUsedAt   string `json:"last_used_at,omitempty"`
-	LastUsedFrom string `json:"last_used_from,omitempty"`
-}
-
-func tokenOf(t scim.Token) tokenJSON {
-	return tokenJSON{ID: t.ID, Name: t.Name, Allow: t.Allow, CreatedAt: t.CreatedAt.RFC3339(), ExpiresAt: moment(t.ExpiresAt), LastUsedAt: moment(t.LastUsedAt), LastUsedFrom: t.LastUsedIP}
-}
-
-// moment is a time in JSON, empty when it is unset.
-func moment(t store.Time) string {
-	if t == 0 {
-		return ""
+// howUsed says of a token or client when it was used, when it ends, and from where it works.
+func howUsed(at, from, ends, allow string) string {
+	text := "never used"
+	if at != "" {
+		text = "used " + at + " from " + from
 	}
-	return t.RFC3339()
+	if ends != "" {
+		text += ", ends " + ends
+	}
+	if allow != "" {
+		text += ", only from " + allow
+	}
+	return text
 }
 
 func (c directoryTokenCreateCmd) Run(a *app) error {
@@ -51,11 +42,10 @@ func (c directoryTokenCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var out tokenJSON
+	var out scim.TokenInfo
 	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) error {
 		token, t, err := scim.CreateToken(tx, d.ID, scim.NewToken{Name: c.Name, Expires: c.Expires, Allow: c.Allow})
-		out = tokenOf(t)
-		out.Token = token
+		out = t.Info(token)
 		return err
 	})
 	if err != nil {
@@ -73,17 +63,13 @@ func (c directoryTokenListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	rows, lines := []tokenJSON{}, []string{}
+	rows, lines := []scim.TokenInfo{}, []string{}
 	err = a.opened.db.Read(a.ctx, actor, func(tx *store.Tx) error {
 		list, err := scim.Tokens(tx, d.ID)
 		for _, t := range list {
-			row := tokenOf(t)
-			used := "never used"
-			if row.LastUsedAt != "" {
-				used = "used " + row.LastUsedAt + " from " + row.LastUsedFrom
-			}
+			row := t.Info("")
 			rows = append(rows, row)
-			lines = append(lines, fmt.Sprintf("%s  %-24s %s", row.ID, row.Name, used))
+			lines = append(lines, fmt.Sprintf("%s  %-24s %s", row.ID, row.Name, howUsed(row.LastUsedAt, row.LastUsedFrom, row.ExpiresAt, row.Allow)))
 		}
 		return err
 	})
@@ -112,6 +98,7 @@ func (c directoryTokenRevokeCmd) Run(a *app) error {
 type directoryRotateCmd struct {
 	Directory string        `required:"" placeholder:"ID" help:"The directory's id."`
 	Grace     time.Duration `default:"24h" help:"How long the old tokens go on."`
+	Token     string        `arg:"" optional:"" help:"Replace this one alone (id from muster directory token list); the new one has its name, allow-list and lifetime."`
 }
 
 func (c directoryRotateCmd) Run(a *app) error {
@@ -122,7 +109,11 @@ func (c directoryRotateCmd) Run(a *app) error {
 	var token string
 	var ends store.Time
 	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) (err error) {
-		token, ends, err = scim.Rotate(tx, d.ID, c.Grace)
+		if c.Token != "" {
+			token, ends, err = scim.RotateToken(tx, d.ID, c.Token, c.Grace)
+		} else {
+			token, ends, err = scim.Rotate(tx, d.ID, c.Grace)
+		}
 		return err
 	})
 	if err != nil {

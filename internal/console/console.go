@@ -8,7 +8,7 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
-	/console/{org}/directories        directories.go, directory.go, settings.go
+	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
 the rules are store's. It owns no table. What other doors know (invitations,
@@ -51,6 +51,8 @@ type Options struct {
 	Tokens DirectoryTokens
 	// Settings say how a directory's requests are understood. All there, or none.
 	Settings DirectorySettings
+	// Clients are all there, or none: then directories have no page of OAuth clients.
+	Clients DirectoryClients
 	// Requests tells how the connections of these directories do. With it, each has a
 	// page .../directories/{directory}/log of another package.
 	Requests func(tx *store.Tx, directories []store.DirectoryID) (map[store.DirectoryID]Requests, error)
@@ -123,6 +125,12 @@ func (c *Console) Mount(m *web.Mux) {
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens", c.makeToken(c.createToken))
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/rotate", c.makeToken(c.rotateToken))
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/revoke", c.revokeToken)
+	}
+	if c.opt.Clients.List != nil {
+		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/clients", c.clients)
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/clients", c.makeClient(c.createClient))
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/clients/rotate", c.makeClient(c.rotateClient))
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/clients/revoke", c.revokeClient)
 	}
 	if c.opt.Settings.Of != nil {
 		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/settings", c.settings)

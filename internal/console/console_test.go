@@ -72,6 +72,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 		},
 		DirectoryURL: func(id store.DirectoryID) string { return "http://127.0.0.1:8080/scim/v2/" + string(id) },
 		Tokens:       s.tokens(),
+		Clients:      s.clients(),
 		Settings:     s.settings(),
 		Vendors:      []web.Option{{Value: "okta", Label: "Okta"}, {Value: "entra", Label: "Entra ID"}},
 	}).Mount(s.mux)
@@ -222,6 +223,10 @@ func TestWhoReachesWhichRoute(t *testing.T) {
 			"POST /directories/{okta}/tokens":             "400 403 403 404 303 400",
 			"POST /directories/{okta}/tokens/rotate":      "400 403 403 404 303 400",
 			"POST /directories/{okta}/tokens/revoke":      "404 403 403 404 303 404",
+			"GET /directories/{okta}/clients":             "200 403 403 404 303 200",
+			"POST /directories/{okta}/clients":            "400 403 403 404 303 400",
+			"POST /directories/{okta}/clients/rotate":     "400 403 403 404 303 400",
+			"POST /directories/{okta}/clients/revoke":     "404 403 403 404 303 404",
 			"GET /directories/" + strings.Repeat("0", 32): "404 403 403 404 303 404",
 			"GET /users/nothex":                           "404 404 403 404 303 404",
 			"GET /users/" + strings.Repeat("0", 32):       "404 404 403 404 303 404",

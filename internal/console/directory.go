@@ -13,9 +13,9 @@ import (
 // are shown once.
 type DirectoryTokens struct {
 	List   func(tx *store.Tx, id store.DirectoryID) ([]Token, error)
-	Create func(tx *store.Tx, id store.DirectoryID, in NewToken) (string, error) // Faults: Invalid on "name", "expires", "allow"; Conflict
-	Rotate func(tx *store.Tx, id store.DirectoryID, grace time.Duration) (string, error)
-	Revoke func(tx *store.Tx, id store.DirectoryID, token string) error // Faults: NotFound
+	Create func(tx *store.Tx, id store.DirectoryID, in NewToken) (string, error)                       // Faults: Invalid on "name", "expires", "allow"; Conflict
+	Rotate func(tx *store.Tx, id store.DirectoryID, token string, grace time.Duration) (string, error) // an empty token: all. Faults: NotFound, Invalid on "grace"
+	Revoke func(tx *store.Tx, id store.DirectoryID, token string) error                                // Faults: NotFound
 }
 
 // Token is what the console shows of one.
@@ -39,8 +39,10 @@ type directoryPage struct {
 	Vendor, URL   string
 	Tokens        []Token
 	Expiry, Grace []web.Option
-	Token         string // shown this once
+	Token         string       // shown this once
+	Choices       []web.Option // which token to replace
 	HasLog        bool
+	HasClients    bool
 	HasSettings   bool
 }
 
@@ -72,7 +74,7 @@ func (c *Console) showDirectory(w http.ResponseWriter, r *http.Request, status i
 		return err
 	}
 	p.Org, p.Expiry, p.Grace, p.URL = web.OrgOf(r), expiryOptions, graceOptions, c.url(id)
-	p.HasLog, p.HasSettings = c.opt.Requests != nil, c.opt.Settings.Of != nil
+	p.HasLog, p.HasSettings, p.HasClients = c.opt.Requests != nil, c.opt.Settings.Of != nil, c.opt.Clients.List != nil
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 		if p.Directory, err = tx.Directory(id); err != nil {
 			return err
@@ -82,6 +84,12 @@ func (c *Console) showDirectory(w http.ResponseWriter, r *http.Request, status i
 	})
 	if err != nil {
 		return err
+	}
+	p.Choices = []web.Option{{Value: "", Label: "All of them"}}
+	for _, t := range p.Tokens {
+		if !t.Ended {
+			p.Choices = append(p.Choices, web.Option{Value: t.ID, Label: t.Name})
+		}
 	}
 	p.Vendor = p.Directory.Vendor
 	for _, v := range c.opt.Vendors {
@@ -128,7 +136,7 @@ func (c *Console) rotateToken(tx *store.Tx, id store.DirectoryID, f web.Form) (s
 	if err != nil {
 		return "", err
 	}
-	return c.opt.Tokens.Rotate(tx, id, grace)
+	return c.opt.Tokens.Rotate(tx, id, f.Get("token"), grace)
 }
 
 // chosen is the time that one of the options stands for.

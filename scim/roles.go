@@ -157,7 +157,7 @@ func (h *handler) entry(c *Compiled) func(http.ResponseWriter, *http.Request, st
 // cut into pages here, with the words and errors of every other list.
 func (h *handler) listEntries(w http.ResponseWriter, r *http.Request, params map[string]string, c *Compiled) error {
 	d := from(r.Context())
-	l := &list{stream: stream{w: w, code: http.StatusOK}, base: d.base}
+	l := &list{stream: newStream(w, http.StatusOK), base: d.base}
 	if err := l.readPage(h, d, params, []*Compiled{c}); err != nil {
 		return err
 	}

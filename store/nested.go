@@ -244,8 +244,7 @@ type above struct {
 	Key string `db:"name_key"`
 }
 
-// addIndirect completes lists of direct groups by those that hold one of them. It
-// walks from the groups and not from the people: one query for any number of them.
+// addIndirect completes lists of direct groups by those that hold one of them.
 func (tx *Tx) addIndirect(of map[UserID][]GroupRef) error {
 	var start []GroupID
 	for _, list := range of {
@@ -253,29 +252,45 @@ func (tx *Tx) addIndirect(of map[UserID][]GroupRef) error {
 			start = append(start, g.ID)
 		}
 	}
+	up, err := tx.walkUp(distinct(start))
+	if err != nil || len(up) == 0 {
+		return err
+	}
+	for user, list := range of {
+		of[user] = append(list, indirect(list, up)...)
+	}
+	return nil
+}
+
+// GroupsAbove are the groups that hold a group, and those that hold one of these.
+func (tx *Tx) GroupsAbove(id GroupID) ([]GroupRef, error) {
+	if err := tx.Require(access.ViewGroups); err != nil {
+		return nil, err
+	}
+	up, err := tx.walkUp([]GroupID{id})
+	list := refs(up[id])
+	return append(list, indirect(list, up)...), err
+}
+
+// walkUp goes up from groups and tells of each that it meets which groups hold
+// it, by name. It begins at the groups and not at people: one query for any number.
+func (tx *Tx) walkUp(start []GroupID) (map[GroupID][]above, error) {
 	query := `WITH RECURSIVE up(member_group_id, id) AS (
 			SELECT s.member_group_id, s.group_id FROM subgroups s WHERE s.org_id = ? AND s.member_group_id {{in_ids}}
 			UNION
 			SELECT s.member_group_id, s.group_id FROM up JOIN subgroups s ON s.org_id = ? AND s.member_group_id = up.id)
 		SELECT up.member_group_id, g.id, g.name, g.name_key FROM up JOIN groups g ON g.org_id = ? AND g.id = up.id`
-	args := []any{tx.Org(), jsonList(distinct(start)), tx.Org(), tx.Org()}
+	args := []any{tx.Org(), jsonList(start), tx.Org(), tx.Org()}
 	if tx.actor.Kind == access.Directory {
 		query, args = query+" WHERE g.directory_id = ?", append(args, tx.actor.ID)
 	}
-	holders := map[GroupID][]above{}
+	up := map[GroupID][]above{}
 	var row above
-	err := tx.query(query+" ORDER BY g.name_key, g.id", args, func(rows *sqlx.Rows) error {
+	return up, tx.query(query+" ORDER BY g.name_key, g.id", args, func(rows *sqlx.Rows) error {
 		err := rows.StructScan(&row)
-		holders[row.From] = append(holders[row.From], row)
+		up[row.From] = append(up[row.From], row)
 		return err
 	})
-	if err != nil || len(holders) == 0 {
-		return err
-	}
-	for user, list := range of {
-		of[user] = append(list, indirect(list, holders)...)
-	}
-	return nil
 }
 
 // indirect are the groups that hold those of list, directly or through others, by name.
@@ -300,8 +315,12 @@ func indirect(list []GroupRef, holders map[GroupID][]above) []GroupRef {
 		}
 	}
 	slices.SortFunc(found, func(a, b above) int { return strings.Compare(a.Key+"\x00"+string(a.ID), b.Key+"\x00"+string(b.ID)) })
-	out := make([]GroupRef, len(found))
-	for i, a := range found {
+	return refs(found)
+}
+
+func refs(list []above) []GroupRef {
+	out := make([]GroupRef, len(list))
+	for i, a := range list {
 		out[i] = a.GroupRef
 	}
 	return out

@@ -273,7 +273,8 @@ func (d *demo) invitations() error {
 	return nil
 }
 
-// team is a local group, with people from every door.
+// team makes a local group with people from every door, and one that holds it and
+// the directory's group.
 func (d *demo) team() error {
 	return d.db.Write(d.ctx, d.actor, func(tx *store.Tx) error {
 		var members []store.UserID
@@ -284,7 +285,21 @@ func (d *demo) team() error {
 			}
 			members = append(members, u.ID)
 		}
-		_, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Support"}, Members: members})
+		support, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Support"}, Members: members})
+		if err != nil {
+			return err
+		}
+		groups, err := tx.Groups()
+		if err != nil {
+			return err
+		}
+		inside := []store.UserID{store.UserID(support.ID)}
+		for _, g := range groups {
+			if g.DirectoryID != "" {
+				inside = append(inside, store.UserID(g.ID))
+			}
+		}
+		_, err = tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Whole company"}, Members: inside})
 		return err
 	})
 }

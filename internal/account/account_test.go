@@ -52,7 +52,11 @@ func TestMe(t *testing.T) {
 	each(t, func(t *testing.T, s *site, acme access.Actor) {
 		user := s.addUser(acme, "ada@acme.example", good)
 		err := s.db.Write(context.Background(), acme, func(tx *store.Tx) error {
-			_, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Support"}, Members: []store.UserID{user}})
+			team, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Support"}, Members: []store.UserID{user}})
+			if err != nil {
+				return err
+			}
+			_, err = tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Company"}, Members: []store.UserID{store.UserID(team.ID)}})
 			return err
 		})
 		if err != nil {
@@ -78,7 +82,7 @@ func TestMe(t *testing.T) {
 			t.Errorf("reason %v", reason)
 		}
 		delete(reason, "since")
-		want := `{"email":"ada@acme.example","groups":["Support"],"org":"acme","role_reasons":[{"kind":"manual","role":"admin"}],"roles":["admin"],"session":{"connection":"","method":"password"},` +
+		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","role_reasons":[{"kind":"manual","role":"admin"}],"roles":["admin"],"session":{"connection":"","method":"password"},` +
 			`"source":"invite","status":"active","user_id":"` + string(user) + `","user_name":"ada@acme.example"}`
 		if have, _ := json.Marshal(me); string(have) != want {
 			t.Errorf("me\n%s\nwant\n%s", have, want)

@@ -21,7 +21,7 @@ var did = map[string]string{
 	"password.set": "set a password for", "password.reset.ask": "mailed a link for a new password to",
 	"invitation.create": "invited", "invitation.resend": "sent the invitation again to", "invitation.cancel": "cancelled the invitation of", "invitation.accept": "accepted the invitation of",
 	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
-	"group.member.add": "added people to", "group.member.remove": "removed people from", "group.member.replace": "replaced the members of",
+	"group.member.add": "added members to", "group.member.remove": "removed members from", "group.member.replace": "replaced the members of",
 	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of",
 	"directory.role.map": "mapped a role of", "directory.role.unmap": "removed a mapped role of",
 	"directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of",

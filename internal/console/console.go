@@ -116,6 +116,8 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/rename", c.renameTeam)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/add", c.addMember)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/remove", c.removeMember)
+	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/nest", c.nestTeam)
+	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/unnest", c.unnestTeam)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/delete", c.deleteTeam)
 
 	m.Console(access.Configure, "GET /console/{org}/directories", c.directories)

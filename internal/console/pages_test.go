@@ -113,6 +113,51 @@ func TestTeams(t *testing.T) {
 	})
 }
 
+// A team may hold teams and directories' groups: their people belong to it.
+func TestTeamsInTeams(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.post("boss", "/console/acme/teams", 303, url.Values{"name": {"Company"}})
+		s.write(s.muster, func(tx *store.Tx) error {
+			g, err := tx.GroupByName("Company")
+			s.people["Company"] = store.UserID(g.ID)
+			return err
+		})
+		support, everyone, company := s.path("/teams/{Support}"), s.path("/teams/{Everyone}"), s.path("/teams/{Company}")
+		id := func(at string) url.Values { return url.Values{"group": {at[strings.LastIndexByte(at, '/')+1:]}} }
+		has(t, s.page("boss", company), "Add a team or group", "Everyone (Okta Prod)")
+		hasNot(t, s.page("viewer", company), "Add a team or group")
+		s.post("boss", company+"/nest", 303, id(support))
+		s.post("boss", company+"/nest", 303, id(everyone))
+		has(t, s.page("viewer", company), "0 members", "Teams and groups in Company", "Support", "Everyone", "Okta Prod")
+		has(t, s.page("boss", company), "Take out Support")
+		has(t, s.page("viewer", support), "In Company")
+		hasNot(t, s.page("viewer", support), "Company (")
+		has(t, s.page("viewer", s.path("/users/{agent}")), "Company through Support")
+		has(t, s.page("viewer", "/console/acme/activity"), "boss added members to Company")
+		for name, f := range map[string]url.Values{"nothing": {}, "no group": {"group": {strings.Repeat("0", 32)}}, "itself": id(company), "a circle": id(company)} {
+			at := company
+			if name == "a circle" {
+				at = support
+			}
+			has(t, s.post("boss", at+"/nest", 400, f), `href="#f-group"`)
+		}
+		s.post("boss", everyone+"/nest", 403, id(support))
+		s.post("viewer", company+"/nest", 403, id(support))
+		s.post("boss", company+"/unnest", 303, id(support))
+		s.post("boss", company+"/unnest", 303, id(support))
+		hasNot(t, s.page("viewer", s.path("/users/{agent}")), "Company")
+		hasNot(t, s.page("viewer", company), "Support")
+		// Editing somebody's teams is about those that the person is a member of.
+		s.post("boss", company+"/nest", 303, id(support))
+		at := s.path("/users/{agent}/edit")
+		body := s.do("boss", "GET", at, nil).Body.String()
+		if n := strings.Count(body, " checked"); n != 1 {
+			t.Errorf("%d teams are ticked, want Support alone", n)
+		}
+	})
+}
+
 func TestDirectories(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -73,16 +74,26 @@ func (c *Console) createTeam(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// nameField says displayName in the word of the form.
+// nameField says displayName and members in the words of the forms.
 func nameField(f *web.Form) {
 	for i := range f.Errors {
-		if f.Errors[i].Field == "displayName" {
+		switch f.Errors[i].Field {
+		case "displayName":
 			f.Errors[i].Field = "name"
+		case "members":
+			f.Errors[i].Field = "group"
 		}
 	}
 }
 
 const membersShown = 500
+
+// insideRow is a group in a team.
+type insideRow struct {
+	ID              store.GroupID
+	Name, Directory string
+	Since           store.Time
+}
 
 // teamPage is one team with its members.
 type teamPage struct {
@@ -92,7 +103,11 @@ type teamPage struct {
 	Directory string
 	Members   []store.Member
 	Count     string
-	Cut       bool // there are more than are shown
+	Cut       bool             // there are more than are shown
+	Inside    []insideRow      // as far as they are among the groups that the console lists
+	More      int              // how many others are inside
+	Holders   []store.GroupRef // the groups that it is in
+	Choices   []web.Option     // the groups that it could hold
 	MayEdit   bool
 }
 
@@ -120,17 +135,57 @@ func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, status int, f
 			return err
 		}
 		p.Count, p.Cut = count(n, "member", "members"), n > membersShown
-		p.Members, err = firstMembers(tx, id)
-		return err
+		if p.Members, err = firstMembers(tx, id); err != nil {
+			return err
+		}
+		p.MayEdit = p.Group.DirectoryID == "" && web.Actor(r).May(access.EditGroups)
+		return p.fillNested(tx, directories)
 	})
 	if err != nil {
 		return err
 	}
-	p.MayEdit = p.Group.DirectoryID == "" && web.Actor(r).May(access.EditGroups)
 	if _, ok := f.Values["name"]; !ok {
 		p.Form.Set("name", p.Group.Name)
 	}
 	return pages.Write(w, r, status, "team", p)
+}
+
+// fillNested finds the groups in the team, those that it is in, and those that
+// could be in it: not the team itself, and none that holds it.
+func (p *teamPage) fillNested(tx *store.Tx, directories map[store.DirectoryID]string) (err error) {
+	if p.Holders, err = tx.GroupsAbove(p.Group.ID); err != nil {
+		return err
+	}
+	since := map[store.GroupID]store.Time{}
+	err = tx.Subgroups([]store.GroupID{p.Group.ID}, func(_ store.GroupID, m store.Member) error {
+		since[store.GroupID(m.ID)] = m.Since
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	taken := map[store.GroupID]bool{p.Group.ID: true}
+	for _, g := range p.Holders {
+		taken[g.ID] = true
+	}
+	all, err := tx.Groups()
+	for _, g := range all {
+		from := directories[g.DirectoryID]
+		if at, in := since[g.ID]; in {
+			p.Inside = append(p.Inside, insideRow{g.ID, g.Name, from, at})
+		} else if p.MayEdit && !taken[g.ID] {
+			label := g.Name
+			if from != "" {
+				label += " (" + from + ")"
+			}
+			p.Choices = append(p.Choices, web.Option{Value: string(g.ID), Label: label})
+		}
+	}
+	if len(p.Choices) > 0 {
+		p.Choices = append([]web.Option{{Label: "Choose"}}, p.Choices...)
+	}
+	p.More = len(since) - len(p.Inside)
+	return err
 }
 
 func firstMembers(tx *store.Tx, id store.GroupID) (list []store.Member, err error) {
@@ -217,6 +272,28 @@ func (c *Console) removeMember(w http.ResponseWriter, r *http.Request) error {
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}})
 		return names[id] + " is not in " + g.Name + " any more.", err
+	})
+}
+
+func (c *Console) nestTeam(w http.ResponseWriter, r *http.Request) error {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+		id, err := store.ParseID[store.User](f.Get("group"))
+		if err != nil {
+			return "", fault.Invalid.On("group", "Choose a team or group.")
+		}
+		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindGroup}})
+		return "Its people belong to " + g.Name + " now.", err
+	})
+}
+
+func (c *Console) unnestTeam(w http.ResponseWriter, r *http.Request) error {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+		id, err := pathID[store.User](f.Get("group"))
+		if err != nil {
+			return "", err
+		}
+		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindGroup}})
+		return "Its people belong to " + g.Name + " only where they are members themselves.", err
 	})
 }
 

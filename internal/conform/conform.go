@@ -135,6 +135,18 @@ func (o Options) Check() error {
 	return nil
 }
 
+// newWord is a random word without vowels: filters look for parts of real words, which
+// it must not have by chance.
+func newWord() string {
+	word := strings.Map(func(c rune) rune {
+		if strings.ContainsRune("aeiou", c) {
+			return -1
+		}
+		return c
+	}, strings.ToLower(rand.Text()))
+	return word[:min(8, len(word))]
+}
+
 // quiet marks an error without adding words to its sentence.
 type quiet struct{ error }
 
@@ -153,7 +165,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.MaxRequests <= 0 {
 		o.MaxRequests = 5000
 	}
-	r := &runner{opt: o, base: strings.TrimRight(o.BaseURL, "/"), word: strings.ToLower(rand.Text()[:8]), fixtures: map[string][]object{}}
+	r := &runner{opt: o, base: strings.TrimRight(o.BaseURL, "/"), word: newWord(), fixtures: map[string][]object{}}
 	if o.Client != nil {
 		r.client = *o.Client
 	}

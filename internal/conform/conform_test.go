@@ -96,6 +96,11 @@ func TestEachFaultIsFound(t *testing.T) {
 		"catalog-differs":        "catalog.Role.one",
 		"catalog-any":            "catalog.Role.unknown",
 		"catalog-taken":          "catalog.Role.methods",
+		"nested-user":            "members.nested",
+		"nested-stays":           "members.nested.deleted",
+		"indirect-missing":       "members.nested.indirect",
+		"type-ignored":           "members.nested.type",
+		"circle-of-one":          "members.nested.circle",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

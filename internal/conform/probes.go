@@ -28,7 +28,7 @@ func (r *runner) probes() []probe {
 		}
 		all = slices.Concat(all, crudProbes(t), changeProbes(t), r.listProbes(t), r.patchProbes(t), etagProbes(t))
 	}
-	all = slices.Concat(all, r.filterProbes(), projectionProbes(), r.patchRuleProbes(), memberProbes(), optionProbes())
+	all = slices.Concat(all, r.filterProbes(), projectionProbes(), r.patchRuleProbes(), memberProbes(), nestedProbes(), optionProbes())
 	return append(all, r.scripts()...)
 }
 

@@ -37,8 +37,8 @@ var tinySchemaTexts = []string{
 		attr("active", "boolean", ""), attr("password", "string", `"mutability":"writeOnly","returned":"never"`),
 		attr("name", "complex", "", attr("givenName", "string", ""), attr("familyName", "string", "")),
 		attr("emails", "complex", many, attr("value", "string", ""), attr("display", "string", ""), attr("type", "string", `"canonicalValues":["work","home"]`), attr("primary", "boolean", "")),
-		attr("groups", "complex", many+`,"mutability":"readOnly"`, attr("value", "string", `"mutability":"readOnly"`))),
-	schemaText(groupURN, attr("displayName", "string", `"required":true,"uniqueness":"server"`), attr("members", "complex", many, attr("value", "string", ""), attr("$ref", "reference", `"referenceTypes":["User"]`))),
+		attr("groups", "complex", many+`,"mutability":"readOnly"`, attr("value", "string", `"mutability":"readOnly"`), attr("type", "string", `"mutability":"readOnly","canonicalValues":["direct","indirect"]`))),
+	schemaText(groupURN, attr("displayName", "string", `"required":true,"uniqueness":"server"`), attr("members", "complex", many, attr("value", "string", ""), attr("$ref", "reference", `"referenceTypes":["User","Group"]`), attr("type", "string", `"canonicalValues":["User","Group"]`))),
 	schemaText(enterpriseURN, attr("department", "string", ""), attr("employeeNumber", "string", "")),
 	schemaText(tinyRoleURN, attr("displayName", "string", `"required":true,"mutability":"readOnly"`)),
 	schemaText(configURN, attr("patch", "complex", "", attr("supported", "boolean", ""))),
@@ -124,10 +124,8 @@ func (s *tiny) value(a attribute, v any) any {
 				out[sub.Name] = s.value(sub, one)
 			}
 		}
-		if id, _ := out["value"].(string); a.Name == "members" && !s.is("members-unknown") {
-			if u := s.find("Users", id); u == nil || u.gone {
-				panic(bad)
-			}
+		if a.Name == "members" {
+			s.member(out, bad)
 		}
 		return out
 	case "boolean":
@@ -179,6 +177,7 @@ func (s *tiny) patch(w http.ResponseWriter, r *http.Request, kind string, rec *r
 		doc["active"] = true
 	}
 	s.unique(kind, &record{doc: doc}, rec)
+	s.circle(rec.id, doc)
 	if !s.is("patch-lie") {
 		s.store(rec, doc)
 	}

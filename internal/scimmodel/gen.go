@@ -42,7 +42,7 @@ func (s *Source) Step() Step {
 		{9, func() Step { return s.change(http.MethodPut, "Users") }}, {5, func() Step { return s.change(http.MethodPut, "Groups") }},
 		{24, func() Step { return s.change(http.MethodPatch, "Users") }}, {15, func() Step { return s.change(http.MethodPatch, "Groups") }},
 		{4, func() Step { return s.change(http.MethodDelete, "Users") }}, {2, func() Step { return s.change(http.MethodDelete, "Groups") }},
-		{6, s.get}, {14, s.list}, {5, s.search}, {4, s.walk}, {7, s.bulk},
+		{6, s.get}, {14, s.list}, {5, s.search}, {7, s.walk}, {7, s.bulk},
 	}
 	total := 0
 	for _, w := range weighted {
@@ -84,7 +84,7 @@ func (s *Source) some(endpoint string) string {
 	if len(all) == 0 || s.one(40) {
 		return "nothing"
 	}
-	return all[max(0, len(all)-1-s.rng.IntN(min(len(all), 9)))]
+	return all[max(0, len(all)-1-s.rng.IntN(min(len(all), 7)))]
 }
 
 func (s *Source) ref(endpoint string) string { return "‹" + s.some(endpoint) + "›" }
@@ -187,6 +187,13 @@ func (s *Source) list() Step {
 func (s *Source) walk() Step {
 	endpoint := pick(s, "Users", "Users", "Groups", "")
 	v := s.query(endpoint)
+	if endpoint != "" && s.one(2) {
+		v.Set("sortBy", s.sortable(endpoint))
+		v.Set("sortOrder", pick(s, "ascending", "descending"))
+	}
+	if s.one(2) {
+		v.Del("filter")
+	}
 	v.Set("count", fmt.Sprint(1+s.rng.IntN(3)))
 	return Step{Request: Request{Method: http.MethodGet, Path: "/" + endpoint + "?" + v.Encode() + "&cursor="}, Walk: true}
 }
@@ -261,7 +268,7 @@ func (s *Source) interlace(ops []any, fresh []string) {
 		if s.one(12) {
 			ref = "bulkId:nothing"
 		}
-		if data["displayName"] != nil && data["userName"] == nil && strings.HasPrefix(ref, "bulkId:u") {
+		if data["displayName"] != nil && data["userName"] == nil {
 			data["members"] = []any{map[string]any{"value": ref}}
 		} else if data["userName"] != nil && strings.HasPrefix(ref, "bulkId:u") {
 			data[enterpriseURN] = map[string]any{"manager": map[string]any{"value": ref}}

@@ -84,7 +84,8 @@ func (s *Source) userTerm() string {
 	case 8:
 		return enterpriseURN + ":" + pick(s, "manager", "manager.value") + ` eq "` + s.ref("Users") + `"`
 	case 9:
-		return pick(s, `groups.value eq "`, `groups eq "`) + s.ref("Groups") + `"`
+		return pick(s, `groups.value eq "`+s.ref("Groups")+`"`, `groups eq "`+s.ref("Groups")+`"`, `groups[type eq "indirect"]`,
+			`groups[value eq "`+s.ref("Groups")+`" and type eq "direct"]`)
 	case 10:
 		return pick(s, "emails.value", "emails", "phoneNumbers.value", "ims.type") + " " + s.operator() + " " + quoted(pick(s, "a@x.example", "A@X.EXAMPLE", "x.example", "work"))
 	}
@@ -124,5 +125,5 @@ func (s *Source) groupTerm() string {
 	case 4:
 		return strings.Replace(`members[value eq "#"]`, "#", s.ref("Users"), 1)
 	}
-	return pick(s, "members pr", "externalId pr", "not (members pr)", "members eq null", `meta.resourceType eq "group"`, "members.display pr")
+	return pick(s, `members[type eq "Group"]`, "members pr", "externalId pr", "not (members pr)", "members eq null", `meta.resourceType eq "group"`, "members.display pr")
 }

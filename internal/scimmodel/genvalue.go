@@ -170,10 +170,17 @@ func (s *Source) group() map[string]any {
 	return m
 }
 
-func (s *Source) members() any {
+func (s *Source) members() []any {
 	out := []any{}
 	for range s.rng.IntN(4) {
-		out = append(out, map[string]any{"value": s.ref("Users")})
+		kind := pick(s, "Users", "Users", "Users", "Users", "Groups")
+		m := map[string]any{"value": s.ref(kind)}
+		if s.one(5) {
+			m["type"] = strings.TrimSuffix(kind, "s")
+		} else if s.one(40) {
+			m["type"] = pick(s, "User", "Group")
+		}
+		out = append(out, m)
 	}
 	return out
 }
@@ -196,6 +203,10 @@ func (s *Source) patch(endpoint string) map[string]any {
 		m["Operations"] = []any{}
 	case 2:
 		ops[0].(map[string]any)["op"] = "move"
+	case 3, 4:
+		if endpoint == "Groups" { // by itself, for the same reason as in groupOp
+			m["Operations"] = []any{operation("remove", pick(s, `members[type eq "Group"]`, `members[type eq "User"]`), nil)}
+		}
 	}
 	return m
 }
@@ -323,7 +334,11 @@ func (s *Source) groupOp() any {
 		return map[string]any{"op": pick(s, "add", "replace"), "value": map[string]any{"displayName": s.group()["displayName"], "members": s.members()}}
 	case 8:
 		m := operation("remove", "members", nil)
-		m["value"] = s.members()
+		list := s.members()
+		for _, e := range list { // the type of who was added just before may be unknown
+			delete(e.(map[string]any), "type")
+		}
+		m["value"] = list
 		return m
 	case 9:
 		return operation(pick(s, "add", "replace"), pick(s, "members.value", `members[value eq "x"]`, "displayName.x", "id"), "x")

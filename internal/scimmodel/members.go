@@ -2,6 +2,7 @@ package scimmodel
 
 import (
 	"slices"
+	"strings"
 )
 
 // members is an operation on the members of a group, which are kept as
@@ -17,7 +18,7 @@ func (r reader) members(doc map[string]any, op string, t target, raw any) {
 		r.fault("invalidPath") // choice: members are added as a whole
 		return
 	case t.only != nil:
-		old = slices.DeleteFunc(slices.Clone(old), func(e any) bool { return t.only.holds(scope{element: e}) })
+		old = slices.DeleteFunc(slices.Clone(old), func(e any) bool { return t.only.holds(scope{element: r.typed(e)}) })
 	case op == "add":
 		old = union(old, r.memberList(raw))
 	case op == "replace":
@@ -48,12 +49,25 @@ func (r reader) memberList(raw any) []any {
 		id, _ := e.(string)
 		if m, ok := e.(map[string]any); ok {
 			id, _ = m["value"].(string)
+			in := r.m.member(id)
+			if kind, _ := m["type"].(string); kind != "" && in != nil && !strings.EqualFold(kind, in.k.name) {
+				r.fault("invalidValue") // choice: what is said of a member must be so
+			}
 		}
 		if id == "" {
 			r.fault("invalidValue")
 			continue
 		}
 		out = append(out, map[string]any{"value": id})
+	}
+	return out
+}
+
+// typed is a member with its type, as filters see it.
+func (r reader) typed(e any) any {
+	out := clone(e.(map[string]any))
+	if in := r.m.member(out["value"].(string)); in != nil {
+		out["type"] = in.k.name
 	}
 	return out
 }

@@ -222,7 +222,7 @@ func matches(header, tag string) bool {
 }
 
 func (m *Model) reader(k *kind, faults *[]Fault) reader {
-	return reader{strict: m.strict, k: k, faults: faults}
+	return reader{m: m, strict: m.strict, k: k, faults: faults}
 }
 
 // single is POST, PUT, PATCH or DELETE of one resource.

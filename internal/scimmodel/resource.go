@@ -68,7 +68,6 @@ func (m *Model) attempt(c change) (*resource, []Fault) {
 		r.doc = m.whole(read, c.body, nil)
 		m.all = append(m.all, r)
 		m.sort()
-		m.regroup(r, nil)
 		return r, append(faults, m.conflicts(r)...)
 	}
 	if r == nil {
@@ -100,7 +99,6 @@ func (m *Model) attempt(c change) (*resource, []Fault) {
 	faults = append(faults, m.conflicts(r)...)
 	if now := r.touched(old); now > still {
 		r.told, r.since = "", max(r.since, now)
-		m.regroup(r, old)
 	}
 	return r, faults
 }
@@ -168,11 +166,29 @@ func (m *Model) conflicts(r *resource) []Fault {
 		}
 	}
 	for _, id := range r.members() {
-		if m.find(m.kinds[0], id) == nil {
+		if m.member(id) == nil || m.contains(id, r.id, 0) {
 			out = append(out, Fault{400, "invalidValue"})
 		}
 	}
 	return out
+}
+
+// member finds what can be in a group: "User" or "Group" (RFC 7643 §4.2).
+func (m *Model) member(id string) *resource {
+	if u := m.find(m.kinds[0], id); u != nil {
+		return u
+	}
+	return m.find(m.kinds[1], id)
+}
+
+// contains tells whether a group is, or has in it, another one. Choice: groups do
+// not contain one another.
+func (m *Model) contains(id, other string, depth int) bool {
+	g := m.find(m.kinds[1], id)
+	if g == nil || depth > len(m.all) {
+		return false
+	}
+	return id == other || slices.ContainsFunc(g.members(), func(in string) bool { return m.contains(in, other, depth+1) })
 }
 
 func (r *resource) members() []string {
@@ -184,12 +200,11 @@ func (r *resource) members() []string {
 	return ids
 }
 
-// remove deletes (§3.6); choice: who is deleted is in no group any more.
+// remove deletes (§3.6); choice: what is deleted is in no group any more.
 func (m *Model) remove(r *resource) {
-	old := clone(r.doc)
 	m.all = slices.DeleteFunc(m.all, func(o *resource) bool { return o == r })
 	for _, g := range m.all {
-		if at := slices.Index(g.members(), r.id); at >= 0 && r.k.name == "User" {
+		if at := slices.Index(g.members(), r.id); at >= 0 {
 			list := g.doc["members"].([]any)
 			if list = slices.Delete(slices.Clone(list), at, at+1); len(list) > 0 {
 				g.doc["members"] = list
@@ -197,22 +212,6 @@ func (m *Model) remove(r *resource) {
 				delete(g.doc, "members")
 			}
 			g.told, g.since = "", moved
-		}
-	}
-	r.doc = map[string]any{}
-	m.regroup(r, old)
-}
-
-// regroup marks the users whose groups show something else now. Choice: that is
-// no change of the user, whose groups are a view of the groups (RFC 7643 §4.1.2).
-func (m *Model) regroup(r *resource, old map[string]any) {
-	if r.k.name != "Group" {
-		return
-	}
-	was := (&resource{doc: old}).members()
-	for _, u := range m.all {
-		if u.k.name == "User" && (slices.Contains(was, u.id) || slices.Contains(r.members(), u.id)) {
-			u.told, u.since = "", max(u.since, perhaps)
 		}
 	}
 }
@@ -243,23 +242,35 @@ func (m *Model) full(r *resource) map[string]any {
 		return doc
 	}
 	in := []any{}
-	for _, g := range m.all {
-		if g.k.name == "Group" && slices.Contains(g.members(), r.id) {
-			in = append(in, map[string]any{"value": g.id, "$ref": m.location(g), "display": g.doc["displayName"], "type": "direct"})
+	for _, g := range m.all { // RFC 7643 §4.1.2: direct, or by another group in it
+		form := map[string]any{"value": g.id, "$ref": m.location(g), "display": g.doc["displayName"], "type": "direct"}
+		if slices.Contains(g.members(), r.id) {
+			in = append(in, form)
+		} else if m.holds(g, r.id) {
+			form["type"] = "indirect"
+			in = append(in, form)
 		}
 	}
-	doc["groups"] = in // choice: an empty list is shown
+	doc["groups"] = in // choice: an empty list is shown, and none of it changes the user's version
 	return doc
 }
 
-// showMembers completes the members. Choice: display is the user's displayName,
-// else the name, else userName.
+// holds tells whether a user belongs to a group, in whatever way.
+func (m *Model) holds(g *resource, user string) bool {
+	return slices.ContainsFunc(g.members(), func(id string) bool {
+		in := m.find(m.kinds[1], id)
+		return id == user || in != nil && m.holds(in, user)
+	})
+}
+
+// showMembers completes the members. Choice: display is displayName, else the
+// user's name, else userName.
 func (m *Model) showMembers(doc map[string]any, r *resource) {
 	list := []any{}
 	for _, id := range r.members() {
-		member := map[string]any{"value": id, "type": "User"}
-		if u := m.find(m.kinds[0], id); u != nil {
-			member["$ref"], member["display"] = m.location(u), nameOf(u.doc)
+		member := map[string]any{"value": id}
+		if in := m.member(id); in != nil {
+			member["type"], member["$ref"], member["display"] = in.k.name, m.location(in), nameOf(in.doc)
 		}
 		list = append(list, member)
 	}

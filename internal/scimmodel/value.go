@@ -16,6 +16,7 @@ type Fault struct {
 
 // reader turns what was sent into what is kept, and collects what is wrong with it.
 type reader struct {
+	m      *Model
 	strict bool
 	k      *kind
 	faults *[]Fault

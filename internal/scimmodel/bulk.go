@@ -228,7 +228,11 @@ func (m *Model) operation(op *bulkOp, unit, ops []*bulkOp) {
 		op.c.id = resolved(parts[1], ids).(string)
 	}
 	op.c.body, _ = resolved(op.data, ids).(map[string]any)
-	r, faults := m.change(op.c)
+	try := m.change
+	if len(unit) > 1 { // whoever fails is still in the way of the others
+		try = m.attempt
+	}
+	r, faults := try(op.c)
 	if op.faults, op.id = faults, op.c.id; len(faults) == 0 && r != nil {
 		op.id = r.id
 	}

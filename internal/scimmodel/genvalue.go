@@ -135,7 +135,7 @@ func (s *Source) element(list string) map[string]any {
 	if !s.one(3) {
 		m["type"] = pick(s, "work", "home", "other")
 	}
-	if s.one(3) {
+	if s.one(2) {
 		m["primary"] = pick[any](s, true, true, false)
 	}
 	if s.one(6) {
@@ -223,7 +223,7 @@ func operation(op, path string, value any) map[string]any {
 
 func (s *Source) userOp() any {
 	list := pick(s, lists...)
-	switch s.rng.IntN(15) {
+	switch s.rng.IntN(18) {
 	case 0, 1:
 		return operation(s.verb(), pick(s, simpleNames...), s.maybe(s.word()))
 	case 2:
@@ -238,8 +238,10 @@ func (s *Source) userOp() any {
 		return operation(s.verb(), enterpriseURN, s.enterprise())
 	case 7, 8:
 		return operation(s.verb(), list, s.elementsOf(list))
-	case 9, 10:
+	case 9, 10, 15, 16:
 		return s.filtered(list)
+	case 17:
+		return operation("add", "emails", []any{s.element("emails")})
 	case 11, 12:
 		return s.pathless()
 	case 13:
@@ -254,7 +256,7 @@ func (s *Source) filtered(list string) any {
 	if s.one(4) {
 		return operation(pick(s, "remove", "add", "replace"), path, s.element(list))
 	}
-	sub := pick(s, "value", "type", "display", "primary")
+	sub := pick(s, "value", "type", "display", "primary", "primary")
 	if list == "addresses" {
 		sub = pick(s, "locality", "country")
 	}

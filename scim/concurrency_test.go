@@ -149,3 +149,28 @@ func TestParallelIfMatch(t *testing.T) {
 		}
 	})
 }
+
+// Who deletes one version does not delete what another request has just made of it.
+func TestParallelDeletionOfAVersion(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		const n = 60
+		ids := make([]string, n)
+		for i := range ids {
+			ids[i] = d.user("u" + itoa(i))
+		}
+		replies := atOnce(2*n, func(i int) reply {
+			if i%2 == 0 {
+				return d.do("DELETE", "/Users/"+ids[i/2], "", `If-Match: W/"1"`)
+			}
+			return d.do("PATCH", "/Users/"+ids[i/2], patchBody(`{"op":"add","path":"title","value":"x"}`))
+		})
+		for i := range ids {
+			ended, changed := replies[2*i].code, replies[2*i+1].code
+			if !(ended == 204 && changed == 404 || ended == 412 && changed == 200) {
+				t.Errorf("user %d: DELETE of version 1 got %d, PATCH %d", i, ended, changed)
+			}
+		}
+	})
+}

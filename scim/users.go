@@ -213,8 +213,12 @@ func (h *handler) endUser(ctx context.Context, t wanted) error {
 			_, err = tx.UpdateUser(u, store.UserChange{Status: &ended, Why: "The directory sent DELETE, which this directory is set to understand as deactivate."})
 			return err
 		}
-		_, err = tx.DeleteUser(u.ID, "")
-		return err
+		gone, err := tx.DeleteUser(u.ID, "")
+		if err != nil {
+			return err
+		}
+		u.Version = gone.Version - 1 // it reads the user again
+		return ifMatch(t.match, userTag(u))
 	})
 }
 

@@ -298,6 +298,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (map[string]a
 	if err := jsonType(r); err != nil {
 		return nil, err
 	}
+	if r.ContentLength > limit { // not a byte of it is read
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
 	return decodeObject(http.MaxBytesReader(w, r.Body, limit))
 }
 

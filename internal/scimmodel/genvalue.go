@@ -166,6 +166,9 @@ func (s *Source) group() map[string]any {
 	if s.one(2) {
 		m["members"] = s.members()
 	}
+	if s.one(30) { // by itself: of a member that is named twice the last type counts
+		m["members"] = []any{map[string]any{"value": s.ref("Users"), "type": "Group"}}
+	}
 	s.spoil(m, "displayName")
 	return m
 }
@@ -177,8 +180,6 @@ func (s *Source) members() []any {
 		m := map[string]any{"value": s.ref(kind)}
 		if s.one(5) {
 			m["type"] = strings.TrimSuffix(kind, "s")
-		} else if s.one(40) {
-			m["type"] = pick(s, "User", "Group")
 		}
 		out = append(out, m)
 	}

@@ -108,6 +108,7 @@ type logged struct {
 	body     []byte // its first maxRead bytes
 	cut      bool
 	parts    []logRow // of a Bulk: what its operations add to the row
+	secrets  [2]map[string]bool
 
 	mu         sync.Mutex // guards what follows
 	changes    int
@@ -129,10 +130,14 @@ func (l *Log) begin(w http.ResponseWriter, r *http.Request) (*logged, *http.Requ
 	return e, r
 }
 
-// logAs says whose request it is, once the token has told.
-func logAs(ctx context.Context, actor access.Actor) {
+// logAs says whose request it is, once the token has told, and which attributes of the
+// organization are never shown.
+func logAs(ctx context.Context, d dirctx) {
 	if e, ok := ctx.Value(loggedKey{}).(*logged); ok {
-		e.actor = actor
+		e.actor = d.actor
+		if d.users != nil {
+			e.secrets = [2]map[string]bool{d.users.secrets, d.groups.secrets}
+		}
 	}
 }
 
@@ -304,8 +309,11 @@ func (e *logged) row(of logOf) logRow {
 		row.Path += "?" + query
 	}
 	row.Path = cutText(redactText(row.Path), 500)
+	if secretFilter(row.Path, e.secrets) {
+		row.Path = "/" + strings.Join(s, "/") + "?" + redacted
+	}
 	if row.Status >= 400 || e.reason != "" {
-		var x redactor
+		x := redactor{own: e.secrets}
 		var name string
 		row.Body, name = x.body(e.body, e.cut)
 		if row.Target == "" {

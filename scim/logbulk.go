@@ -39,13 +39,13 @@ func logParts(ctx context.Context, ops []*bulkOp) {
 	}
 	for _, op := range ops {
 		if op.done {
-			e.parts = append(e.parts, op.row())
+			e.parts = append(e.parts, op.row(e.secrets))
 		}
 	}
 }
 
 // row is what is the operation's own.
-func (op *bulkOp) row() logRow {
+func (op *bulkOp) row(secrets [2]map[string]bool) logRow {
 	row := logRow{Method: cutText(op.method, 10), Resource: op.kind, Path: "/" + op.kind, Status: op.code, Part: op.at + 1, TargetID: op.id, Target: op.name,
 		Changes: op.changes, Activities: op.activities[:min(len(op.activities), maxLinks)]}
 	if _, err := store.ParseID[store.User](op.id); err != nil {
@@ -58,7 +58,7 @@ func (op *bulkOp) row() logRow {
 		row.Path += "/bulkId:" + op.target
 	}
 	if op.err != nil {
-		var x redactor
+		x := redactor{own: secrets}
 		var name string
 		s := toScim(op.err)
 		row.Body, name = x.document(op.data)

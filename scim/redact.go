@@ -59,7 +59,42 @@ func looksRandom(s string) bool {
 
 // redactor takes secrets out of one body and remembers them, so that they are
 // found in the sentence that refuses it too.
-type redactor struct{ found []string }
+type redactor struct {
+	found []string
+	own   [2]map[string]bool // Compiled.secrets of users and groups
+}
+
+// secret tells whether a name or a path is that of a secret.
+func (x *redactor) secret(name string) bool {
+	if secretName.MatchString(name) {
+		return true
+	}
+	if len(x.own[0])+len(x.own[1]) == 0 {
+		return false
+	}
+	name, _, _ = strings.Cut(strings.ToLower(name), "[")
+	name = name[strings.LastIndexByte(name, ':')+1:]
+	for part := range strings.SplitSeq(name, ".") {
+		if x.own[0][part] || x.own[1][part] {
+			return true
+		}
+	}
+	return false
+}
+
+// secretFilter tells whether a path with a query compares an attribute that is never
+// shown with something.
+func secretFilter(path string, own [2]map[string]bool) bool {
+	path = strings.ToLower(path)
+	for _, names := range own {
+		for name := range names {
+			if strings.Contains(path, ":"+name+" ") || strings.Contains(path, "."+name+" ") {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // body is a refused body as the log keeps it, and the name that it gives its
 // resource. A body that is no JSON is not kept: what in it is secret cannot be told.
@@ -121,7 +156,7 @@ func (x *redactor) value(v any, secret bool) any {
 func (x *redactor) object(m map[string]any, secret bool) map[string]any {
 	_, path := anyCase(m, "path") // {"op":"replace","path":"password","value":"x"}
 	p, _ := path.(string)
-	bySecretPath := secretName.MatchString(p)
+	bySecretPath := x.secret(p)
 	if name, within, ok := strings.Cut(p, "["); ok && bySecretPath { // passwords[value eq "x"]
 		for i, piece := range strings.Split(within, `"`) {
 			if i%2 == 1 { // inside quotes
@@ -137,7 +172,7 @@ func (x *redactor) object(m map[string]any, secret bool) map[string]any {
 	}
 	out := make(map[string]any, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		hide := secret || secretName.MatchString(k) || bySecretPath && strings.EqualFold(k, "value")
+		hide := secret || x.secret(k) || bySecretPath && strings.EqualFold(k, "value")
 		out[redactText(k)] = x.value(m[k], hide)
 	}
 	return out

@@ -98,6 +98,7 @@ type Compiled struct {
 	must     map[string]bool          // URNs of extensions that every resource has
 	guarded  []*Attr                  // of an organization: readOnly and immutable
 	leaving  map[string]bool          // extensions and attributes, in small letters, whose values are on their way out
+	secrets  map[string]bool          // names of the organization's attributes that are never shown, in small letters
 	veiled   bool                     // documents hold what is not shown unless it is asked for, or never
 	schemas  []schema.Schema
 	urns     []string

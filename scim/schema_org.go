@@ -49,7 +49,7 @@ func extended(d *store.Definitions, resource string) *Compiled {
 		c.leaving[strings.ToLower(name)] = true
 	}
 	c.veiled = len(c.leaving) > 0
-	c.lenient = map[string]schema.Schema{}
+	c.lenient, c.secrets = map[string]schema.Schema{}, map[string]bool{}
 	for _, s := range defined {
 		c.take(s)
 		for i := range s.Attributes {
@@ -110,6 +110,9 @@ func (c *Compiled) take(s store.Schema) {
 			c.guarded = append(c.guarded, a)
 		}
 		for _, x := range append([]*Attr{a}, a.Subs...) {
+			if x.Returned == returnedNever {
+				c.secrets[strings.ToLower(x.Name)] = true
+			}
 			if x.Returned == returnedNever || x.Returned == returnedRequest {
 				c.veiled = true
 			}

@@ -477,6 +477,10 @@ func TestSecretOwnAttributesAreInNoLog(t *testing.T) {
 		d.must(200, "PUT", "/Users/"+id, userBody("jane", `"`+ownURN+`":{"pin":"amgeheimsten"}`))
 		d.do("PATCH", "/Users/"+id, patchBody(`{"op":"replace","path":"`+ownURN+`:pin","value":["geheim"]}`))
 		d.do("POST", "/Users", userBody("jane", `"`+ownURN+`":{"pin":"geheim"}`))
+		d.do("GET", "/Users?filter="+esc(ownURN+`:pin eq "geheim"`), "")
+		if rows := asJSON(d.logged(logQuery{limit: 100})); strings.Contains(rows, "geheim") || !strings.Contains(rows, "[redacted]") {
+			t.Errorf("the provisioning log says %s", rows)
+		}
 		err := d.db.Read(context.Background(), d.admin, func(tx *store.Tx) error {
 			list, err := tx.Activities(store.ActivityQuery{Limit: 100})
 			if text := asJSON(list); strings.Contains(text, "geheim") || !strings.Contains(text, "(not shown)") {

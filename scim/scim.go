@@ -181,7 +181,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	d, err := h.authenticate(ctx, w, r)
-	logAs(ctx, d.actor)
+	logAs(ctx, d)
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.health.mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)
 	s.mail.Mount(s.mux)
+	s.api.Mount(s.mux)
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)

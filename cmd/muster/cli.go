@@ -34,6 +34,8 @@ type cli struct {
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`
 	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
+	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
+	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`
 	Key        keyCmd        `cmd:"" help:"Keys for the REST API."`
 }
 

@@ -220,6 +220,9 @@ func (s *server) do(method, path, token, body string) (int, string) {
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/scim+json")
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			r.Header.Set("Content-Type", "application/json")
+		}
 	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {

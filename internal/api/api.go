@@ -1,4 +1,5 @@
-// Package api is the REST door: so far its keys, with which programs ask.
+// Package api is the REST door: its keys, with which programs ask, and the routes that
+// belong to no other door (schemas.go).
 //
 // A key belongs to an organization and holds one role there, or to the server's
 // operator. It comes as "Authorization: Bearer KEY" on paths under /api alone, is

@@ -33,6 +33,9 @@ var strictRefuses = map[string]string{
 	"vendor.entra.booleans":                "a boolean is true or false, not a string (RFC 7643 §2.3.2)",
 	"vendor.entra.emails":                  "a filter in a path that matches nothing is noTarget (RFC 7644 §3.5.2.3)",
 	"vendor.onelogin.template":             "unknown schemas are refused",
+	"vendor.authentik.update":              noPath,
+	"vendor.authentik.remove":              valueOfRemove,
+	"vendor.keycloak.patch":                "a boolean is true or false, not a string (RFC 7643 §2.3.2)",
 }
 
 const (

@@ -44,7 +44,7 @@ type Options struct {
 
 // Vendors are the directories about which the checks know something.
 func Vendors() []string {
-	return []string{"okta", "entra", "google", "onelogin", "jumpcloud", "ping", "rippling", "sailpoint", "authentik", "keycloak"}
+	return []string{"okta", "entra", "google", "onelogin", "jumpcloud", "ping", "pingone", "rippling", "sailpoint", "workday", "authentik", "keycloak"}
 }
 
 // What a check can end in.

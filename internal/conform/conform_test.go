@@ -9,7 +9,8 @@ import (
 
 // standard are the checks that do not depend on a vendor's quirks.
 var standard = []string{"discovery", "auth", "error", "crud", "put", "list", "patch", "etag", "filter", "projection", "members", "sort", "search", "me", "catalog",
-	"vendor.okta.spec", "vendor.rippling", "vendor.sailpoint"}
+	"vendor.okta.spec", "vendor.rippling", "vendor.sailpoint", "vendor.pingone", "vendor.workday",
+	"vendor.authentik.config", "vendor.authentik.user", "vendor.authentik.taken", "vendor.authentik.members", "vendor.keycloak.user", "vendor.keycloak.members", "vendor.keycloak.group"}
 
 func runTiny(t *testing.T, s *tiny, o Options) Report {
 	t.Helper()

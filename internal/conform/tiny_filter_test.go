@@ -178,6 +178,9 @@ func (f *filterReader) comparison() func(object) bool {
 		if a.Name == "externalId" && f.s.is("filter-externalid-zero") {
 			return false
 		}
+		if a.Type == "dateTime" && f.s.is("date-ignored") {
+			return true
+		}
 		for _, v := range all {
 			if one(v) {
 				return true

@@ -129,6 +129,9 @@ func (s *tiny) value(a attribute, v any) any {
 		}
 		return out
 	case "boolean":
+		if text, ok := v.(string); ok && s.lenient {
+			return strings.EqualFold(text, "true") || s.is("text-booleans-lie")
+		}
 		if _, ok := v.(bool); !ok {
 			panic(bad)
 		}
@@ -152,11 +155,14 @@ func (s *tiny) patch(w http.ResponseWriter, r *http.Request, kind string, rec *r
 	if s.is("patch-partial") {
 		doc = rec.doc
 	}
-	for _, o := range ops {
+	for i, o := range ops {
 		op, _ := pick(o, "/op").(string)
 		path, _ := pick(o, "/path").(string)
 		if op = strings.ToLower(op); op != "add" && op != "replace" && op != "remove" {
 			panic(oops{400, "invalidSyntax"})
+		}
+		if i > 0 && s.is("first-only") {
+			break
 		}
 		if path != "" {
 			s.operation(kind, doc, op, path, pick(o, "/value"))
@@ -166,8 +172,13 @@ func (s *tiny) patch(w http.ResponseWriter, r *http.Request, kind string, rec *r
 		if op == "remove" || !ok {
 			panic(oops{400, "noTarget"})
 		}
+		if kind == "Groups" && s.is("update-wipes") {
+			delete(doc, "members")
+		}
 		for name, v := range values {
-			s.operation(kind, doc, op, name, v)
+			if !s.lenient || name != "schemas" && name != "id" {
+				s.operation(kind, doc, op, name, v)
+			}
 		}
 	}
 	if _, renamed := pick(ops[0], "/path").(string); kind == "Groups" && renamed && s.is("members-wiped") && pick(ops[0], "/path") == "displayName" {
@@ -227,6 +238,11 @@ func (s *tiny) operation(kind string, doc object, op, path string, v any) {
 	if op == "remove" && a.Required && !s.is("required-removed") || op != "remove" && v == nil && a.Required {
 		panic(oops{400, "mutability"})
 	}
+	if op == "remove" && s.lenient && !empty(v) && !s.is("remove-value-all") {
+		gone := list(s.value(a, v))
+		target[a.Name] = slices.DeleteFunc(slices.Clone(list(target[a.Name])), func(e any) bool { return contains(gone, e) })
+		return
+	}
 	if op == "remove" {
 		v = nil
 	}
@@ -248,7 +264,7 @@ func (s *tiny) operation(kind string, doc object, op, path string, v any) {
 		}
 	case empty(v):
 		delete(target, a.Name)
-	case op == "add" && a.MultiValued:
+	case (op == "add" || s.is("replace-adds")) && a.MultiValued:
 		s.add(target, a, list(s.value(a, v)))
 	case op == "add" && a.Type == "complex":
 		o, _ := target[a.Name].(object)

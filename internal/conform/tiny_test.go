@@ -21,6 +21,7 @@ import (
 type tiny struct {
 	url     string
 	fault   string
+	lenient bool   // takes what some directories send besides the RFC
 	before  func() // each request
 	mu      sync.Mutex
 	n       int
@@ -123,6 +124,9 @@ func (s *tiny) resource(w http.ResponseWriter, r *http.Request, kind, id string)
 		s.list(w, r, kind)
 	case id == "" && r.Method == "POST":
 		rec := &record{doc: s.clean(kind, s.body(r), true)}
+		if s.is("created-active") {
+			rec.doc["active"] = true
+		}
 		s.unique(kind, rec, nil)
 		s.n++
 		rec.id = fmt.Sprintf("id-%d", s.n)

@@ -104,7 +104,8 @@ func (q *rawQueue) run(b *testing.B, conn *sql.Conn) {
 		_, err := activity.Exec(org, string(store.NewID[store.Activity]()), id, name, doc)
 		return err
 	}
-	do := func(query string) error { _, err := conn.ExecContext(ctx, query); return err }
+	do := func(st *sql.Stmt) error { _, err := st.Exec(); return err }
+	begin, commit, save, release := prepare("BEGIN IMMEDIATE"), prepare("COMMIT"), prepare("SAVEPOINT one"), prepare("RELEASE one")
 	for first := range q.jobs {
 		batch := []*rawJob{first}
 		for more := true; more && len(batch) < 64; {
@@ -117,20 +118,20 @@ func (q *rawQueue) run(b *testing.B, conn *sql.Conn) {
 				more = false
 			}
 		}
-		err := do("BEGIN IMMEDIATE")
+		err := do(begin)
 		for _, j := range batch {
 			if err == nil {
-				err = do("SAVEPOINT one")
+				err = do(save)
 			}
 			if err == nil {
 				err = one(j.name)
 			}
 			if err == nil {
-				err = do("RELEASE one")
+				err = do(release)
 			}
 		}
 		if err == nil {
-			err = do("COMMIT")
+			err = do(commit)
 		}
 		for _, j := range batch {
 			j.err <- err

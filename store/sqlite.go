@@ -89,21 +89,36 @@ func (w *writer) loop() {
 // alone; when the commit fails, none of them happened.
 func (w *writer) commit(batch []*job) {
 	ctx := context.Background()
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
 		fail(batch, err)
 		return
 	}
 	for _, j := range batch {
 		if err := w.one(ctx, j); err != nil {
-			w.conn.ExecContext(ctx, "ROLLBACK")
+			w.control(ctx, "ROLLBACK")
 			fail(batch, err)
 			return
 		}
 	}
-	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
-		w.conn.ExecContext(ctx, "ROLLBACK")
+	if err := w.control(ctx, "COMMIT"); err != nil {
+		w.control(ctx, "ROLLBACK")
 		fail(batch, err)
 	}
+}
+
+// control runs a statement about the transaction, prepared: to parse one anew costs
+// more than to run it, and each command needs two.
+func (w *writer) control(ctx context.Context, query string) error {
+	st, err := w.prepare(ctx, query)
+	switch {
+	case err != nil:
+		return err
+	case st == nil:
+		_, err = w.conn.ExecContext(ctx, query)
+	default:
+		_, err = st.ExecContext(ctx)
+	}
+	return err
 }
 
 func fail(batch []*job, err error) {
@@ -120,20 +135,19 @@ func (w *writer) one(ctx context.Context, j *job) error {
 	if j.err = j.ctx.Err(); j.err != nil {
 		return nil
 	}
-	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT command"); err != nil {
+	if err := w.control(ctx, "SAVEPOINT command"); err != nil {
 		return err
 	}
 	// Without the caller's cancellation: an interrupt would roll back the others' work too.
 	tx := w.db.newTx(context.WithoutCancel(j.ctx), j.actor, modeWrite)
 	tx.w = w
 	if j.err = guarded(j.fn, tx); j.err != nil {
-		if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO command"); err != nil {
+		if err := w.control(ctx, "ROLLBACK TO command"); err != nil {
 			return err
 		}
 	}
 	j.after = tx.after
-	_, err := w.conn.ExecContext(ctx, "RELEASE command")
-	return err
+	return w.control(ctx, "RELEASE command")
 }
 
 // guarded runs fn and turns a panic into an error: the writer serves everybody.

@@ -1,6 +1,7 @@
 # run    start a server with an embedded database       test   everything, on both databases, race detector on
 # demo   the same with people to look at                check  format, vet, staticcheck, vulnerabilities, fuzzing
 # build  one static binary in bin/                      bench  each hot path beside its raw limit
+#                                                       bench-report  the same, written to docs/performance.md
 
 # go.sum is complete and some modules resolve by exact version only, so nothing may rewrite it.
 export GOFLAGS := -mod=readonly -buildvcs=false
@@ -9,7 +10,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 FUZZTIME ?= 6s
 
-.PHONY: run demo build test check bench generate provide
+.PHONY: run demo build test check bench bench-report generate provide
 
 run:
 	go run ./cmd/muster serve
@@ -31,6 +32,9 @@ check:
 
 bench:
 	.ci/bench
+
+bench-report:
+	go run ./internal/benchreport
 
 generate:
 	go run ./cmd/muster config reference > docs/settings.md

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	_ "embed"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+// host is the machine, as far as it says something about the figures.
+type host struct {
+	Processor, Memory, Go, Postgres string
+	Cores                           int
+	Load, LoadAfter, Day            string
+}
+
+func machine(ctx context.Context) host {
+	m := host{Cores: runtime.NumCPU(), Go: runtime.Version(), Load: load(), Processor: "unknown", Memory: "unknown", Postgres: "unknown"}
+	read := func(file, pattern string) string {
+		text, _ := os.ReadFile(file)
+		if found := regexp.MustCompile(pattern).FindSubmatch(text); found != nil {
+			return string(found[1])
+		}
+		return ""
+	}
+	m.Processor = cmp.Or(read("/proc/cpuinfo", `(?m)^model name\s*: (.*)$`), m.Processor)
+	var kilobytes float64
+	if _, err := fmt.Sscan(read("/proc/meminfo", `(?m)^MemTotal:\s*(\d+)`), &kilobytes); err == nil {
+		m.Memory = fmt.Sprintf("%.0f GiB", kilobytes/(1<<20))
+	}
+	if out, err := exec.CommandContext(ctx, "pg_config", "--version").Output(); err == nil {
+		version, _, _ := strings.Cut(strings.TrimSpace(string(out)), " (")
+		m.Postgres = version
+	}
+	return m
+}
+
+// load is how many programs wanted a processor, over the last minute.
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(text), " ")
+	return cmp.Or(first, "unknown")
+}
+
+// paths are the requests that have a raw limit, and what is aimed at with 32 clients.
+var paths = []struct {
+	name, what string
+	goal       float64
+}{
+	{"Door/get", "GET a user", 0.45},
+	{"Door/get-with-groups", "GET a user with groups", 0.45},
+	{"Door/userName-eq", "filter `userName eq`", 0.28},
+	{"Door/page-100", "page of 100, by index", 0.50},
+	{"Door/page-100-by-cursor/created-0", "page of 100 by cursor, first", 0.50},
+	{"Door/page-100-by-cursor/created-50000", "... 50,000 deep", 0.50},
+	{"Door/page-100-by-cursor/created-99800", "... 99,800 deep", 0.50},
+	{"Door/page-100-by-cursor/userName-0", "page by cursor, sorted by userName, first", 0.50},
+	{"Door/page-100-by-cursor/userName-50000", "... 50,000 deep", 0.50},
+	{"Door/page-100-by-cursor/userName-99800", "... 99,800 deep", 0.50},
+	{"Door/create", "POST a user", 0.60},
+	{"Door/patch-user", "PATCH a title", 0.65},
+	{"Door/patch-active", "PATCH active", 0.65},
+	{"Door/patch-member-of-10", "add or remove a member, group of 10", 0.60},
+	{"Door/patch-member-of-100000", "... group of 100,000", 0.60},
+	{"SQLite/create", "POST a user, SQLite", 0.50},
+}
+
+// others are figures with a goal of their own.
+var others = []struct {
+	name, unit, what, goal string
+	met                    func(float64) bool
+}{
+	{"Bulk/postgres", "x-single", "1,000 creations in a Bulk, over 1,000 requests of one client, PostgreSQL", "≥ 3 times as fast", atLeast(3)},
+	{"Bulk/sqlite", "x-single", "the same, SQLite", "≥ 3 times as fast", atLeast(3)},
+	{"Bulk/postgres", "x-eight", "1,000 creations in a Bulk, over 1,000 requests of eight clients, PostgreSQL", "", nil},
+	{"Door/read-group-of-100000", "x-raw", "GET a group of 100,000 members, of the raw statement", "≥ 0.80", atLeast(0.8)},
+	{"Door/read-group-of-100000", "peak-MiB", "... memory while it streams", "≤ 10 MiB", atMost(10)},
+}
+
+func atLeast(goal float64) func(float64) bool { return func(v float64) bool { return v >= goal } }
+func atMost(goal float64) func(float64) bool  { return func(v float64) bool { return v <= goal } }
+
+//go:embed page.md
+var pageText string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+func page(m host, all results) []byte {
+	var b bytes.Buffer
+	err := pageTemplate.Execute(&b, map[string]any{"Machine": m, "Paths": pathTable(all), "Others": otherTable(all), "Rest": restTable(all)})
+	if err != nil { // the template is ours
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// pathTable has a row for each request and number of clients.
+func pathTable(all results) string {
+	var b strings.Builder
+	b.WriteString("| request | clients | a second | raw, a second | ratio | goal | CPU µs, raw | allocations |\n|---|---|---|---|---|---|---|---|\n")
+	for _, p := range paths {
+		for _, r := range all {
+			if r.name != p.name || r.clients == "" {
+				continue
+			}
+			own, _ := r.get("ns/op")
+			raw, _ := r.get("raw-ns/op")
+			ratio, _ := r.get("x-raw")
+			cpu, _ := r.get("cpu-ns/op")
+			rawCPU, _ := r.get("raw-cpu-ns/op")
+			allocs, _ := r.get("allocs/op")
+			goal := ""
+			if r.clients == "32" {
+				goal = fmt.Sprintf("%.2f, %s", p.goal, verdict(ratio >= p.goal))
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.2f | %s | %.0f, %.0f | %.0f |\n",
+				p.what, r.clients, perSecond(own), perSecond(raw), ratio, goal, cpu/1000, rawCPU/1000, allocs)
+		}
+	}
+	return b.String()
+}
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "**not met**"
+}
+
+func perSecond(ns float64) string {
+	if ns == 0 {
+		return "-"
+	}
+	return thousands(1e9 / ns)
+}
+
+// thousands writes three digits that mean something, with commas.
+func thousands(v float64) string {
+	if v < 100 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
+	digits := fmt.Sprintf("%.0f", math.Round(v/unit)*unit)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+func otherTable(all results) string {
+	var b strings.Builder
+	b.WriteString("| what | measured | goal |\n|---|---|---|\n")
+	for _, o := range others {
+		for _, r := range all {
+			v, ok := r.get(o.unit)
+			if r.name != o.name || !ok {
+				continue
+			}
+			goal := o.goal
+			if o.met != nil {
+				goal += ", " + verdict(o.met(v))
+			}
+			fmt.Fprintf(&b, "| %s | %.3g | %s |\n", o.what, v, goal)
+		}
+	}
+	return b.String()
+}
+
+// restTable has whatever else was measured, with every figure.
+func restTable(all results) string {
+	known := map[string]bool{}
+	for _, p := range paths {
+		known[p.name] = true
+	}
+	for _, o := range others {
+		known[o.name] = true
+	}
+	var b strings.Builder
+	b.WriteString("| benchmark | figures |\n|---|---|\n")
+	for _, r := range all {
+		if known[r.name] {
+			continue
+		}
+		var figures []string
+		for _, unit := range slices.Sorted(maps.Keys(r.figures)) {
+			v, _ := r.get(unit)
+			figures = append(figures, thousands(v)+" "+unit)
+		}
+		name := r.name
+		if r.clients != "" {
+			name += ", " + r.clients + " clients"
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", name, strings.Join(figures, ", "))
+	}
+	return b.String()
+}

@@ -116,6 +116,7 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 	h.log.mount(m)
 	h.mountAPI(m)
+	h.mountRoles(m)
 	return h.log
 }
 

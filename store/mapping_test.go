@@ -446,12 +446,22 @@ func TestAMappingOfManyPeople(t *testing.T) {
 		if done := m.remap("entitlements:license a", "agent"); done != (store.Remapped{Granted: n, Revoked: n}) {
 			t.Errorf("another role: %+v", done)
 		}
-		var sent []store.SentValue
-		if err := db.Read(ctx, m.admin, func(tx *store.Tx) (err error) { sent, err = tx.SentValues(m.dir); return err }); err != nil {
+		if err := m.change(last, "entitlements:License A", "roles:Viewer", "roles:Boss"); err != nil {
 			t.Fatal(err)
 		}
-		if len(sent) != 1 || sent[0] != (store.SentValue{Attr: "entitlements", Value: "License A", Users: n}) {
-			t.Errorf("sent: %+v", sent)
+		var values []store.RoleValue
+		if err := db.Read(ctx, m.admin, func(tx *store.Tx) (err error) { values, err = tx.RoleValues(m.dir); return err }); err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, v := range values {
+			lines = append(lines, fmt.Sprint(v.Attr, " ", v.Value, " ", v.Role, " ", v.Mapped, " ", v.Users))
+		}
+		if got := strings.Join(lines, ", "); got != fmt.Sprintf("entitlements license a agent true %d, roles Boss  false 1, roles Viewer viewer false 1", n) {
+			t.Errorf("values: %s", got)
+		}
+		if err := m.change(last, "entitlements:License A"); err != nil {
+			t.Fatal(err)
 		}
 		m.want(last, `agent scim entitlements "license a"`)
 	})

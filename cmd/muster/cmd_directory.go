@@ -19,6 +19,7 @@ type directoryCmd struct {
 	Rate   directoryRateCmd   `cmd:"" help:"Give a directory a rate limit of its own."`
 	Token  directoryTokenCmd  `cmd:"" help:"Tokens of a directory."`
 	Client directoryClientCmd `cmd:"" help:"OAuth clients of a directory, which fetch their tokens themselves."`
+	Role   directoryRoleCmd   `cmd:"" help:"Which roles the values that a directory sends give."`
 }
 
 type directoryCreateCmd struct {

@@ -48,6 +48,7 @@ const (
 func (p *program) conformTo(mode string) conform.Report {
 	p.t.Helper()
 	d := p.must("directory", "create", "--org", "acme", "--name", "Conform "+mode, "--mode", mode)
+	p.must("directory", "role", "map", "--directory", d["id"].(string), "--attribute", "entitlements", "--value", "Pro/EU", "--role", "viewer", "--kind", "License")
 	r := p.run("scim", "conform", "--url", d["base_url"].(string), "--token", d["token"].(string), "--json")
 	var report conform.Report
 	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {

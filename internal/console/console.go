@@ -8,7 +8,7 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
-	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go
+	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go, roles.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
 the rules are store's. It owns no table. What other doors know (invitations,
@@ -127,6 +127,9 @@ func (c *Console) Mount(m *web.Mux) {
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens", c.makeToken(c.createToken))
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/rotate", c.makeToken(c.rotateToken))
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/revoke", c.revokeToken)
+		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/roles", c.roles)
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/roles", c.mapRole)
+		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/roles/unmap", c.unmapRole)
 	}
 	if c.opt.Clients.List != nil {
 		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/clients", c.clients)

@@ -76,6 +76,8 @@ type directoryInfo struct {
 func (h *handler) mountAPI(m *web.Mux) {
 	const at = "/api/v1/directories/{directory}"
 	m.API(access.Configure, "GET /api/v1/directories", h.apiDirectories)
+	m.API(access.Configure, "GET "+at+"/settings", h.apiSettings)
+	m.API(access.Configure, "PATCH "+at+"/settings", h.apiConfigure)
 	m.API(access.Configure, "GET "+at+"/tokens", h.apiTokens)
 	m.API(access.Configure, "POST "+at+"/tokens", h.apiCreateToken)
 	m.API(access.Configure, "POST "+at+"/tokens/rotate", h.apiRotateTokens)

@@ -37,7 +37,11 @@ func (p *plan) apply(doc map[string]any) error {
 	if err != nil {
 		return err
 	}
-	return p.n.check(doc)
+	err = p.n.check(doc)
+	if err != nil && p.n.tidy(doc) {
+		err = p.n.check(doc)
+	}
+	return err
 }
 
 func (p *plan) step(doc map[string]any, s step) error {

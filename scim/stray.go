@@ -315,3 +315,23 @@ func (n normalizer) checkStray(name string, v any, depth int) error {
 	}
 	return nil
 }
+
+// tidy leaves out what a document has of an extension but cannot have: a stray value
+// that was kept before a schema said what it must be. Everything that a request
+// brings is read by the schema before, so only what was stored can be so.
+func (n normalizer) tidy(doc map[string]any) (changed bool) {
+	for _, urn := range n.c.URNs()[1:] {
+		fields, _ := doc[urn].(map[string]any)
+		for name, v := range fields {
+			a, declared := n.c.Find(urn, name, "")
+			if !declared {
+				continue
+			}
+			if read, err := n.value(a, v); err != nil || read == nil {
+				delete(fields, name)
+				changed = true
+			}
+		}
+	}
+	return changed
+}

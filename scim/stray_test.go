@@ -2,8 +2,10 @@ package scim
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -138,6 +140,26 @@ func TestStrayAttributesHaveBounds(t *testing.T) {
 		}
 		if got := d.shown("/Users/" + id); got != want {
 			t.Errorf("refused requests changed %s into %s", want, got)
+		}
+	})
+}
+
+// A schema that is defined later does not find itself shadowed: what fits it is its
+// attribute from then on, and what does not goes with the next change.
+func TestStrayAttributesGiveWayToASchema(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		d := openDoor(t, db, NewDirectory{Quirks: store.JSON(storesStrays)})
+		id := d.user("jane", `"`+ownURN+`":{"badge":7,"costCenter":"Z1","colour":"red"}`)
+		d.define(`{"id":"` + ownURN + `","name":"Acme","attributes":[{"name":"costCenter"},{"name":"badge"}]}`)
+		clock.Pass(settingsFor + time.Second)
+		got := d.must(200, "PATCH", "/Users/"+id, patchBody(`{"op":"replace","path":"title","value":"Boss"}`))
+		if want := `{"colour":"red","costCenter":"Z1"}`; text(got.own()) != want || got.json["title"] != "Boss" {
+			t.Errorf("after the schema: %s, want %s", got.raw, want)
+		}
+		d.must(200, "PATCH", "/Users/"+id, patchBody(`{"op":"add","path":"`+ownURN+`:badge","value":"B7"}`))
+		if got := d.must(200, "GET", "/Users?filter="+url.QueryEscape(ownURN+`:badge eq "b7"`), ""); got.json["totalResults"] != 1.0 {
+			t.Errorf("the schema's attribute is not found: %s", got.raw)
 		}
 	})
 }

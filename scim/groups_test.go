@@ -102,6 +102,11 @@ func TestGroupSwitches(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		d := openDoor(t, db, NewDirectory{Quirks: store.JSON(`{"ignoreUnknownMembers":true,"groupDisplayNameUnique":false,"membersReplaceIsAdd":true}`)})
 		a, b := d.user("a"), d.user("b")
+		inner := d.group("Inner", b)
+		outer := d.group("Outer", "nobody", inner, strings.Repeat("0", 32))
+		if got := d.shownMembers(outer); got != "Group:"+inner {
+			t.Errorf("members %s, want the inner group", got)
+		}
 		id := d.group("Sales", a, "nobody", strings.Repeat("0", 32))
 		d.group("Sales")
 		d.must(204, "PATCH", "/Groups/"+id, patchBody(`{"op":"replace","path":"members","value":`+memberJSON(b, "nobody")+`}`))

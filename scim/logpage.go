@@ -225,12 +225,12 @@ func logLines(tx *store.Tx, rows []logRow, vendor, console string) ([]logLine, e
 	return lines, nil
 }
 
-// membersOf are the people whom an activity row about members names. Other rows name none.
+// membersOf are the people and groups whom an activity row about members names. Other rows name none.
 func membersOf(a store.Activity) (ids []store.UserID) {
 	if !strings.HasPrefix(a.Action, "group.member.") {
 		return nil
 	}
-	for _, key := range []string{"users", "kept"} {
+	for _, key := range []string{"users", "kept", "groups"} {
 		list, _ := a.Detail[key].([]any)
 		for _, v := range list {
 			if id, ok := v.(string); ok {
@@ -249,7 +249,24 @@ func memberNames(tx *store.Tx, acts map[store.ActivityID]store.Activity) (map[st
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	return tx.Named(ids)
+	names, err := tx.Named(ids)
+	if err != nil {
+		return nil, err
+	}
+	var groups []store.GroupID
+	for _, id := range ids {
+		if names[id] == "" {
+			groups = append(groups, store.GroupID(id))
+		}
+	}
+	if len(groups) == 0 {
+		return names, nil
+	}
+	of, err := tx.NamedGroups(groups)
+	for id, name := range of {
+		names[store.UserID(id)] = name
+	}
+	return names, err
 }
 
 // changesOf is an activity row's changes, members by name, without what an attribute

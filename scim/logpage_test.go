@@ -172,7 +172,7 @@ func TestTheLogPageGoesBack(t *testing.T) {
 // kinds that there are.
 func TestRemedies(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{refusedToken, refusedURL, refusedMissing, refusedTaken, refusedBusy, refusedValue, refusedMembers, refusedFormat, refusedFilter,
+	for _, kind := range []string{refusedToken, refusedURL, refusedMissing, refusedTaken, refusedBusy, refusedValue, refusedMembers, refusedNesting, refusedFormat, refusedFilter,
 		refusedPath, refusedSize, refusedLimit, refusedUnsupported, refusedDenied, refusedServer} {
 		for _, vendor := range []string{"okta", "entra", "google", "onelogin", "jumpcloud", "ping", "custom", "keycloak"} {
 			if remedyOf(vendor, kind) == "" {

@@ -180,7 +180,11 @@ func TestCirclesAtOnce(t *testing.T) {
 				if (round+i)%3 == 0 {
 					return d.do("PUT", "/Groups/"+pair[i], groupBody(fmt.Sprintf("%c%d", 'A'+i, round), `"members":`+memberJSON(pair[1-i])))
 				}
-				return d.do("PATCH", "/Groups/"+pair[i], patchBody(`{"op":"add","path":"members","value":`+memberJSON(pair[1-i])+`}`))
+				head := []string{}
+				if round > 3 { // each holds its own group's row from the beginning
+					head = append(head, "If-Match: *")
+				}
+				return d.do("PATCH", "/Groups/"+pair[i], patchBody(`{"op":"add","path":"members","value":`+memberJSON(pair[1-i])+`}`), head...)
 			})
 			done := 0
 			for i, r := range replies {
@@ -350,4 +354,50 @@ func TestStrictMemberTypes(t *testing.T) {
 	if got := d.do("GET", "/Schemas/"+groupURN, ""); got.code != http.StatusOK || !strings.Contains(got.raw, `["User","Group"]`) {
 		t.Errorf("the schema does not say that members are users and groups: %s", got.raw)
 	}
+}
+
+// The log names the groups that came and went, and says what to do about a circle.
+func TestNestingInTheLog(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{Vendor: "entra"})
+		ann, web := d.user("ann"), d.group("Web")
+		all := d.group("All", web)
+		for _, c := range []struct {
+			group, ops    string
+			status        int
+			refusal, want string
+		}{
+			{all, `{"op":"add","path":"members","value":` + memberJSON(ann) + `}`, 204, "", "+ann"},
+			{all, `{"op":"remove","path":"members","value":` + memberJSON(web) + `}`, 204, "", "-Web"},
+			{all, `{"op":"add","path":"members","value":` + memberJSON(web) + `}`, 204, "", "+Web"},
+			{web, `{"op":"add","path":"members","value":` + memberJSON(all) + `}`, 400, refusedNesting, ""},
+			{web, `{"op":"add","path":"members","value":` + memberJSON(web) + `}`, 400, refusedNesting, ""},
+			{web, `{"op":"add","path":"members","value":` + memberJSON(strings.Repeat("0", 32)) + `}`, 400, refusedMembers, ""},
+		} {
+			d.must(c.status, "PATCH", "/Groups/"+c.group, patchBody(c.ops))
+			row := d.last()
+			var lines []logLine
+			if err := d.db.Read(t.Context(), d.admin, func(tx *store.Tx) (err error) {
+				lines, err = logLines(tx, []logRow{row}, "entra", "")
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, done := range lines[0].Done {
+				for _, change := range done.Changes {
+					if change.Before != "" {
+						got += "-" + change.Before
+					}
+					if change.After != "" {
+						got += "+" + change.After
+					}
+				}
+			}
+			if row.Refusal != c.refusal || got != c.want || (lines[0].Remedy == "") != (c.refusal == "") {
+				t.Errorf("%s: refusal %q, changes %q, remedy %q; want %q, %q", c.ops, row.Refusal, got, lines[0].Remedy, c.refusal, c.want)
+			}
+		}
+	})
 }

@@ -1,12 +1,14 @@
 package scim
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	scimerr "github.com/elimity-com/scim/errors"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
 )
 
 // Kinds of refusal, as the log keeps them: what they have in common is the setting
@@ -19,7 +21,8 @@ const (
 	refusedBusy        = "busy"    // somebody else was faster
 	refusedValue       = "value"
 	refusedMembers     = "members"
-	refusedFormat      = "format" // JSON, names of attributes and schemas
+	refusedNesting     = "nesting" // groups in groups: a circle, or too many levels
+	refusedFormat      = "format"  // JSON, names of attributes and schemas
 	refusedFilter      = "filter"
 	refusedPath        = "path" // of a PATCH
 	refusedSize        = "size"
@@ -67,6 +70,9 @@ func refusalOf(known bool, err error, e scimerr.ScimError) string {
 	if e.Status >= 500 {
 		return refusedServer
 	}
+	if errors.Is(err, store.ErrNesting) {
+		return refusedNesting
+	}
 	if fault.Field(err) == "members" || strings.HasPrefix(e.Detail, "members:") {
 		return refusedMembers
 	}
@@ -99,6 +105,7 @@ var remedies = map[string]map[string]string{
 		refusedBusy:        "Nothing: another request changed the same thing at that moment. The client repeats this one.",
 		refusedValue:       "Correct the named attribute of this person at the directory, or its mapping, and send the person again.",
 		refusedMembers:     "Assign the named people to the application before the group is sent, so that they exist here first.",
+		refusedNesting:     "Take one of the two named groups out of the other at the directory. Groups do not contain one another here, and at most ten stand one inside the other.",
 		refusedFormat:      "Take the named attribute or schema out of the client's mapping. A directory in mode compat ignores what it does not know.",
 		refusedFilter:      "Have the client match by userName, externalId or emails, with eq.",
 		refusedPath:        "Change the attribute mapping so that the named path is an attribute of /Schemas that may be written.",

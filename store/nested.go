@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,6 +29,14 @@ const (
 	KindUser  Kind = "User"
 	KindGroup Kind = "Group"
 )
+
+// ErrNesting is behind the faults of groups that would contain one another, or stand
+// too deep one inside the other.
+var ErrNesting = errors.New("groups cannot be nested like this")
+
+func noNesting(format string, args ...any) error {
+	return &fault.Error{Kind: fault.Invalid, Field: "members", Public: fmt.Sprintf(format, args...), Err: ErrNesting}
+}
 
 // maxNested is how many groups may stand one inside the other. Okta and Entra ID
 // know no limit of their own; real trees have three or four levels.
@@ -166,10 +176,10 @@ func (tx *Tx) checkNesting(id GroupID, members []GroupID, names map[GroupID]stri
 	}
 	for _, m := range members {
 		if m == id {
-			return fault.Invalid.On("members", "The group %q cannot be a member of itself.", names[id])
+			return noNesting("The group %q cannot be a member of itself.", names[id])
 		}
 		if slices.ContainsFunc(above, func(l level) bool { return l.ID == m }) {
-			return fault.Invalid.On("members", "The group %q contains the group %q already, so it cannot become a member of it: groups do not contain one another.", names[m], names[id])
+			return noNesting("The group %q contains the group %q already, so it cannot become a member of it: groups do not contain one another.", names[m], names[id])
 		}
 	}
 	below, err := tx.levels(`WITH RECURSIVE down(top, id, depth) AS (
@@ -179,7 +189,7 @@ func (tx *Tx) checkNesting(id GroupID, members []GroupID, names map[GroupID]stri
 		SELECT top AS id, top, MAX(depth) AS depth FROM down GROUP BY top`, tx.Org(), jsonList(members), tx.Org())
 	for _, l := range below {
 		if height+l.Depth > maxNested {
-			return fault.Invalid.On("members", "With the group %q in the group %q, %d groups would stand one inside the other; at most %d are possible.", names[l.Top], names[id], height+l.Depth, maxNested)
+			return noNesting("With the group %q in the group %q, %d groups would stand one inside the other; at most %d are possible.", names[l.Top], names[id], height+l.Depth, maxNested)
 		}
 	}
 	return err
@@ -223,6 +233,17 @@ func (tx *Tx) Subgroups(of []GroupID, each func(GroupID, Member) error) error {
 		FROM subgroups s JOIN groups g ON g.org_id = s.org_id AND g.id = s.member_group_id
 		WHERE s.org_id = ? AND s.group_id IN ({{ids}})
 		AND (s.group_id, s.member_group_id) > ({{as_id}}, {{as_id}}) ORDER BY s.group_id, s.member_group_id LIMIT ?`, of, KindGroup, true, each)
+}
+
+// NamedGroups tells groups' names by id, for lists that refer to them.
+func (tx *Tx) NamedGroups(ids []GroupID) (map[GroupID]string, error) {
+	var rows []GroupRef
+	err := tx.Select(&rows, "SELECT g.id, g.name FROM groups g WHERE g.org_id = ? AND g.id {{in_ids}}", tx.Org(), jsonList(ids))
+	names := make(map[GroupID]string, len(rows))
+	for _, r := range rows {
+		names[r.ID] = r.Name
+	}
+	return names, err
 }
 
 // GroupRef names a group in somebody's list.

@@ -174,6 +174,9 @@ func (n normalizer) assign(doc map[string]any, t target, name string, raw any) e
 		return n.extension(doc, t.urn, name, raw)
 	}
 	drop, err := n.unwritable(t)
+	if err == nil && drop && isPassword(t) {
+		_, err = passwordText(raw) // left out, but not whatever it is
+	}
 	if err != nil || drop {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	scimerr "github.com/elimity-com/scim/errors"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store/storetest"
 )
 
 func TestNormalize(t *testing.T) {
@@ -148,4 +149,14 @@ func TestFaultKinds(t *testing.T) {
 	if got := toScim(fault.Conflict.On("userName", "Taken.")); got.Detail != "userName: Taken." {
 		t.Errorf("the attribute is not named: %q", got.Detail)
 	}
+}
+
+// A password that is left out is still text, as everything else is of its type.
+func TestPasswordsThatAreLeftOutAreText(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t, storetest.SQLite(t), NewDirectory{})
+	d.refused(400, "invalidValue", "password", "POST", "/Users", userBody("a", `"password":{"x":7}`))
+	id := d.user("jane", `"password":"Hunter22"`)
+	d.refused(400, "invalidValue", "password", "PATCH", "/Users/"+id, patchBody(`{"op":"replace","path":"password","value":7}`))
+	d.must(200, "PATCH", "/Users/"+id, patchBody(`{"op":"replace","path":"password","value":"x"}`))
 }

@@ -167,6 +167,9 @@ func (p *plan) targeted(op scim.PatchOperation, path string, implied bool) error
 		return mutability("%s is read-only.", path)
 	case drop && isPassword(t) && p.n.q.PasswordHandling == storeIt:
 		return p.takePassword(op.Op, op.Value)
+	case drop && isPassword(t):
+		_, err := passwordText(op.Value) // left out, but not whatever it is
+		return err
 	case drop:
 		return nil
 	case t.attr.Name == "members" && !t.attr.Extension():

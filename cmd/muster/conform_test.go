@@ -36,6 +36,9 @@ var strictRefuses = map[string]string{
 	"vendor.authentik.update":              noPath,
 	"vendor.authentik.remove":              valueOfRemove,
 	"vendor.keycloak.patch":                "a boolean is true or false, not a string (RFC 7643 §2.3.2)",
+	"vendor.entra.postman.strings":         "a boolean is true or false, not a string (RFC 7643 §2.3.2)",
+	"vendor.entra.postman.typo":            "unknown attributes are refused",
+	"vendor.entra.postman.unquoted":        "a value of a filter is JSON (RFC 7644 §3.4.2.2)",
 }
 
 const (
@@ -96,7 +99,7 @@ func TestWeConform(t *testing.T) {
 			}
 		}
 		const name = "../../docs/scim/conformance.md"
-		page := conformancePage(compat, strict)
+		page := conformancePage(compat, strict) + listsPage(t, compat)
 		if os.Getenv("MUSTER_WRITE_DOCS") != "" {
 			if err := os.WriteFile(name, []byte(page), 0o644); err != nil {
 				t.Fatal(err)

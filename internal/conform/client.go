@@ -82,6 +82,7 @@ type answer struct {
 	header http.Header
 	raw    []byte
 	doc    object
+	took   time.Duration
 }
 
 func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
@@ -165,6 +166,7 @@ func (r *runner) once(ctx context.Context, method, path, body string, pairs []st
 			req.Header.Set(pairs[i], pairs[i+1])
 		}
 	}
+	began := time.Now()
 	res, err := r.client.Do(req)
 	if err != nil {
 		return a, err
@@ -174,6 +176,7 @@ func (r *runner) once(ctx context.Context, method, path, body string, pairs []st
 	if a.raw, err = io.ReadAll(io.LimitReader(res.Body, largest)); err != nil {
 		return a, err
 	}
+	a.took = time.Since(began)
 	d := json.NewDecoder(bytes.NewReader(a.raw))
 	d.UseNumber()
 	if d.Decode(&a.doc) != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // standard are the checks that do not depend on a vendor's quirks.
-var standard = []string{"discovery", "auth", "error", "crud", "put", "list", "patch", "etag", "filter", "projection", "members", "sort", "search", "me", "catalog",
+var standard = []string{"discovery", "auth", "error", "crud", "put", "list", "patch", "etag", "traits", "filter", "projection", "members", "sort", "search", "me", "catalog",
 	"vendor.okta.spec", "vendor.rippling", "vendor.sailpoint", "vendor.pingone", "vendor.workday",
 	"vendor.authentik.config", "vendor.authentik.user", "vendor.authentik.taken", "vendor.authentik.members", "vendor.keycloak.user", "vendor.keycloak.members", "vendor.keycloak.group"}
 
@@ -92,6 +92,18 @@ func TestEachFaultIsFound(t *testing.T) {
 		"inactive-hidden":        "patch.rule.active",
 		"members-wiped":          "members.keep",
 		"members-unknown":        "members.unknown",
+		"password-listed":        "traits.User.never",
+		"request-shown":          "traits.User.request",
+		"always-left-out":        "traits.User.always",
+		"immutable-put":          "traits.User.immutable",
+		"immutable-patched":      "traits.User.immutable",
+		"member-swapped":         "traits.Group.immutable.sub",
+		"readonly-posted":        "traits.User.readonly",
+		"required-missing":       "traits.Group.required",
+		"unique-code":            "traits.User.unique",
+		"case-loose":             "traits.User.case",
+		"canonical-only":         "traits.User.canonical",
+		"type-loose":             "traits.User.types",
 		"catalog-undeclared":     "catalog.Role.list",
 		"catalog-unpaged":        "catalog.Role.first",
 		"catalog-differs":        "catalog.Role.one",
@@ -184,6 +196,21 @@ func TestRunDoesNotBegin(t *testing.T) {
 	}
 }
 
+// A limit of time is held: nothing takes no time.
+func TestSlowIsFound(t *testing.T) {
+	t.Parallel()
+	s := newTiny(t, "")
+	r := &runner{opt: Options{Token: "secret", MaxRequests: 100}, base: s.url, ctx: t.Context(), fixtures: map[string][]object{}}
+	for limit, want := range map[string]string{"0": Failed, "60000": Passed} {
+		got := r.run(probe{"x", "x", "x", must, nil, func(c *check) {
+			c.play(script{lines: []string{"GET /Groups", "< 200", "within " + limit + "ms"}})
+		}})
+		if got.Result != want {
+			t.Errorf("within %s ms: %s %s", limit, got.Result, got.Why)
+		}
+	}
+}
+
 // Every script can be read, and the public lists are whole.
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -205,7 +232,7 @@ func TestScripts(t *testing.T) {
 					requests++
 				} else if strings.HasPrefix(line, "< ") {
 					answers++
-				} else if !strings.HasPrefix(line, "{") && !keepLine.MatchString(line) && !wantLine.MatchString(line) {
+				} else if !strings.HasPrefix(line, "{") && !keepLine.MatchString(line) && !wantLine.MatchString(line) && !withinLine.MatchString(line) {
 					t.Errorf("%s: %q is nothing that a script can have", s.id, line)
 				}
 			}

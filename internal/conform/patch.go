@@ -52,7 +52,11 @@ func (c *check) becomes(path string, a attribute, op object, want any) object {
 	if !c.done(c.patch(path, op)) {
 		return nil
 	}
-	got := c.read(path)
+	asked := path
+	if a.Returned == "request" {
+		asked += "?attributes=" + escape(a.path())
+	}
+	got := c.read(asked)
 	v := of(got.doc, a)
 	switch {
 	case c.decided:

@@ -26,7 +26,7 @@ func (r *runner) probes() []probe {
 			all = append(all, catalogProbes(t)...)
 			continue
 		}
-		all = slices.Concat(all, crudProbes(t), changeProbes(t), r.listProbes(t), r.patchProbes(t), etagProbes(t))
+		all = slices.Concat(all, crudProbes(t), changeProbes(t), r.listProbes(t), r.patchProbes(t), r.traitProbes(t), etagProbes(t))
 	}
 	all = slices.Concat(all, r.filterProbes(), projectionProbes(), r.patchRuleProbes(), memberProbes(), nestedProbes(), optionProbes())
 	return append(all, r.scripts()...)

@@ -196,7 +196,7 @@ func (f *filterReader) compare(a attribute, op string, got, want any) bool {
 	if !ok1 || !ok2 {
 		return (got == want) == (op == "eq")
 	}
-	if !a.CaseExact && !f.s.is("filter-case") {
+	if !a.CaseExact && !f.s.is("filter-case") || f.s.is("case-loose") {
 		x, y = strings.ToLower(x), strings.ToLower(y)
 	}
 	return map[string]bool{"eq": x == y, "ne": x != y, "co": strings.Contains(x, y), "sw": strings.HasPrefix(x, y), "ew": strings.HasSuffix(x, y),

@@ -34,11 +34,13 @@ const many = `"multiValued":true`
 
 var tinySchemaTexts = []string{
 	schemaText(userURN, attr("userName", "string", `"required":true,"uniqueness":"server"`), attr("displayName", "string", ""), attr("title", "string", ""), attr("nickName", "string", ""),
+		attr("badge", "string", `"mutability":"immutable","caseExact":true`), attr("hint", "string", `"returned":"request"`), attr("stamp", "string", `"returned":"always"`),
+		attr("code", "string", `"uniqueness":"server","caseExact":true`), attr("number", "string", `"mutability":"readOnly"`), attr("userType", "string", `"canonicalValues":["staff","guest"]`),
 		attr("active", "boolean", ""), attr("password", "string", `"mutability":"writeOnly","returned":"never"`),
 		attr("name", "complex", "", attr("givenName", "string", ""), attr("familyName", "string", "")),
 		attr("emails", "complex", many, attr("value", "string", ""), attr("display", "string", ""), attr("type", "string", `"canonicalValues":["work","home"]`), attr("primary", "boolean", "")),
 		attr("groups", "complex", many+`,"mutability":"readOnly"`, attr("value", "string", `"mutability":"readOnly"`), attr("type", "string", `"mutability":"readOnly","canonicalValues":["direct","indirect"]`))),
-	schemaText(groupURN, attr("displayName", "string", `"required":true,"uniqueness":"server"`), attr("members", "complex", many, attr("value", "string", ""), attr("$ref", "reference", `"referenceTypes":["User","Group"]`), attr("type", "string", `"canonicalValues":["User","Group"]`))),
+	schemaText(groupURN, attr("displayName", "string", `"required":true,"uniqueness":"server"`), attr("members", "complex", many, attr("value", "string", `"mutability":"immutable"`), attr("$ref", "reference", `"referenceTypes":["User","Group"]`), attr("type", "string", `"canonicalValues":["User","Group"]`))),
 	schemaText(enterpriseURN, attr("department", "string", ""), attr("employeeNumber", "string", "")),
 	schemaText(tinyRoleURN, attr("displayName", "string", `"required":true,"mutability":"readOnly"`)),
 	schemaText(configURN, attr("patch", "complex", "", attr("supported", "boolean", ""))),
@@ -70,7 +72,7 @@ func (s *tiny) clean(kind string, doc object, whole bool) object {
 	out := object{}
 	take := func(to object, attributes []attribute, from object) {
 		for name, v := range from {
-			if a, ok := lookup(attributes, name); ok && a.Mutability != "readOnly" && !empty(v) {
+			if a, ok := lookup(attributes, name); ok && (a.Mutability != "readOnly" || s.is("readonly-posted")) && !empty(v) {
 				to[a.Name] = s.value(a, v)
 			}
 		}
@@ -86,7 +88,7 @@ func (s *tiny) clean(kind string, doc object, whole bool) object {
 			out[enterpriseURN] = to
 		}
 	}
-	if name, _ := out[naming(kind)].(string); name == "" && whole {
+	if name, _ := out[naming(kind)].(string); name == "" && whole && !s.is("required-missing") {
 		panic(oops{400, "invalidValue"})
 	}
 	if kind == "Users" && out["active"] == nil {
@@ -132,12 +134,16 @@ func (s *tiny) value(a attribute, v any) any {
 		if text, ok := v.(string); ok && s.lenient {
 			return strings.EqualFold(text, "true") || s.is("text-booleans-lie")
 		}
-		if _, ok := v.(bool); !ok {
+		if _, ok := v.(bool); !ok && !s.is("type-loose") {
 			panic(bad)
 		}
 	default:
-		if _, ok := v.(string); !ok {
+		text, ok := v.(string)
+		if !ok {
 			panic(bad)
+		}
+		if len(a.CanonicalValues) > 0 && !slices.Contains(a.CanonicalValues, text) && s.is("canonical-only") {
+			return a.CanonicalValues[0]
 		}
 	}
 	return v
@@ -227,6 +233,12 @@ func (s *tiny) operation(kind string, doc object, op, path string, v any) {
 	a, ok := lookup(attributes, m[2])
 	if m[2] == "externalId" {
 		a, ok = attribute{Name: "externalId", Type: "string"}, true
+	}
+	if a.Mutability == "immutable" && target[a.Name] != nil && !(op != "remove" && agree(target[a.Name], v)) && !s.is("immutable-patched") {
+		panic(oops{400, "mutability"})
+	}
+	if sub, ok := a.sub(m[4]); ok && sub.Mutability == "immutable" && m[3] != "" && !s.is("member-swapped") {
+		panic(oops{400, "mutability"})
 	}
 	readOnly := m[2] == "id" || m[2] == "meta" || a.Mutability == "readOnly"
 	if readOnly && !s.is("readonly-taken") {

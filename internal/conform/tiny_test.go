@@ -167,6 +167,9 @@ func (s *tiny) one(w http.ResponseWriter, r *http.Request, kind, id string) {
 	case "PUT":
 		next := &record{id: rec.id, doc: s.clean(kind, s.body(r), true)}
 		s.unique(kind, next, rec)
+		if old, v := rec.doc["badge"], next.doc["badge"]; old != nil && v != nil && old != v && !s.is("immutable-put") {
+			panic(oops{400, "mutability"})
+		}
 		s.circle(rec.id, next.doc)
 		if s.is("put-partial") {
 			merged := maps.Clone(rec.doc)
@@ -250,6 +253,9 @@ func (s *tiny) unique(kind string, rec, self *record) {
 		if s.is("duplicate-case") {
 			same = name == theirs
 		}
+		if code := rec.doc["code"]; code != nil && code == other.doc["code"] && other != self && !other.gone && !s.is("unique-code") {
+			panic(oops{409, "uniqueness"})
+		}
 		if same && other != self && (!other.gone || s.is("name-burnt")) && !s.is("duplicate-ok") {
 			panic(oops{409, "uniqueness"})
 		}
@@ -282,8 +288,14 @@ func (s *tiny) project(doc object, query url.Values) object {
 	if s.is("projection-ignored") {
 		return doc
 	}
-	if names := query.Get("attributes"); names != "" {
+	if !strings.Contains(query.Get("attributes"), "hint") && !s.is("request-shown") {
+		delete(doc, "hint")
+	}
+	if names := query.Get("attributes"); names != "" && names != "all,hint" {
 		out := object{"id": doc["id"], "schemas": doc["schemas"]}
+		if doc["stamp"] != nil && !s.is("always-left-out") {
+			out["stamp"] = doc["stamp"]
+		}
 		for name := range strings.SplitSeq(names, ",") {
 			name = strings.TrimPrefix(name, userURN+":")
 			top, sub, deep := strings.Cut(name, ".")
@@ -299,7 +311,7 @@ func (s *tiny) project(doc object, query url.Values) object {
 		return out
 	}
 	for name := range strings.SplitSeq(query.Get("excludedAttributes"), ",") {
-		if name != "id" || s.is("excluded-id") {
+		if name != "id" && name != "stamp" || s.is("excluded-id") {
 			delete(doc, name)
 		}
 	}
@@ -323,8 +335,12 @@ func (s *tiny) list(w http.ResponseWriter, r *http.Request, kind string) {
 	found := []any{}
 	for _, rec := range s.records[kind] {
 		inactive := rec.doc["active"] == false && s.is("inactive-hidden")
-		if (!rec.gone || s.is("delete-listed")) && !inactive && match(s.view(kind, rec, nil)) {
-			found = append(found, s.view(kind, rec, query))
+		if (!rec.gone || s.is("delete-listed")) && !inactive && match(s.view(kind, rec, url.Values{"attributes": {"all,hint"}})) {
+			one := s.view(kind, rec, query)
+			if s.is("password-listed") && rec.doc["password"] != nil {
+				one["password"] = rec.doc["password"]
+			}
+			found = append(found, one)
 		}
 	}
 	total := len(found)

@@ -23,6 +23,11 @@ func (tx *Tx) PlanSortedGroups(q Query, by Sort) (string, error) {
 	return tx.groupList(q).planSorted(by)
 }
 
+// PlanGroupsOf is how the database would go about GroupsOf.
+func (tx *Tx) PlanGroupsOf(ids []UserID) (string, error) {
+	return listing{tx: tx}.explain(tx.directGroups(ids))
+}
+
 func (l listing) planSorted(by Sort) (string, error) {
 	w := walk{l: l, by: by, where: l.sentence(), at: l.q.After}
 	if l.id == "id" { // users, whose rows are read in the order of an index

@@ -194,19 +194,13 @@ func (tx *Tx) Groups() ([]Group, error) {
 // members of, by name, and then those that hold one of these. One query, and one
 // more in an organization that has groups in groups. A directory sees its own only.
 func (tx *Tx) GroupsOf(ids []UserID) (map[UserID][]GroupRef, error) {
-	query := `SELECT m.user_id, g.id, g.name, EXISTS (SELECT 1 FROM subgroups n WHERE n.org_id = ?) AS nested
-		FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
-		WHERE m.org_id = ? AND m.user_id {{in_ids}}`
-	args := []any{tx.Org(), tx.Org(), jsonList(ids)}
-	if tx.actor.Kind == access.Directory {
-		query, args = query+" AND g.directory_id = ?", append(args, tx.actor.ID)
-	}
+	query, args := tx.directGroups(ids)
 	var rows []struct {
 		UserID UserID `db:"user_id"`
 		GroupRef
 		Nested bool `db:"nested"`
 	}
-	if err := tx.Select(&rows, query+" ORDER BY m.user_id, g.name_key, g.id", args...); err != nil {
+	if err := tx.Select(&rows, query, args...); err != nil {
 		return nil, err
 	}
 	groups := make(map[UserID][]GroupRef, len(ids))
@@ -217,6 +211,19 @@ func (tx *Tx) GroupsOf(ids []UserID) (map[UserID][]GroupRef, error) {
 		return groups, tx.addIndirect(groups)
 	}
 	return groups, nil
+}
+
+// directGroups is the query for the groups that people are members of, and for
+// whether any groups are nested, which is looked up once and not for each row.
+func (tx *Tx) directGroups(ids []UserID) (string, []any) {
+	query := `SELECT m.user_id, g.id, g.name, EXISTS (SELECT 1 FROM subgroups n WHERE n.org_id = ?) AS nested
+		FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
+		WHERE m.org_id = ? AND m.user_id {{in_ids}}`
+	args := []any{tx.Org(), tx.Org(), jsonList(ids)}
+	if tx.actor.Kind == access.Directory {
+		query, args = query+" AND g.directory_id = ?", append(args, tx.actor.ID)
+	}
+	return query + " ORDER BY m.user_id, g.name_key, g.id", args
 }
 
 // GroupChange is what UpdateGroup does. Nil fields keep what is there.

@@ -373,3 +373,30 @@ func TestFiltersKnowNesting(t *testing.T) {
 		}
 	})
 }
+
+// Whether anything is nested costs one look into an index for a whole page of people.
+func TestNestingIsLookedUpOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		fill(t, db, admin, "", 1000)
+		if db.Dialect() == "postgres" {
+			for _, table := range []string{"users", "groups", "members"} {
+				write(t, db, admin, func(tx *store.Tx) error { _, err := tx.Exec("ANALYZE " + table); return err })
+			}
+		}
+		err := db.Read(ctx, admin, func(tx *store.Tx) error {
+			plan, err := tx.PlanGroupsOf([]store.UserID{store.NewID[store.User](), store.NewID[store.User]()})
+			once, each := "InitPlan", "SubPlan"
+			if db.Dialect() == "sqlite" {
+				once, each = "SCALAR SUBQUERY", "CORRELATED"
+			}
+			if !strings.Contains(plan, once) || strings.Contains(plan, each) || !strings.Contains(plan, "subgroups") && !strings.Contains(plan, "SEARCH n USING") {
+				t.Errorf("want one %s over subgroups and no %s in\n%s", once, each, plan)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

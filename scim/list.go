@@ -152,56 +152,19 @@ func (l *list) run(tx *store.Tx) error {
 // users writes users with their groups.
 func (l *list) users(tx *store.Tx, part int, q store.Query) (int, error) {
 	p := l.parts[part]
-	write := func(u store.User, groups []store.GroupRef) error {
-		l.next()
-		l.buf = appendUser(l.buf, p.c, u, groups, l.base, p.p)
-		return l.more()
-	}
-	var waiting []store.User // for their groups
-	flush := func() error {
-		if len(waiting) == 0 {
-			return nil
-		}
-		ids := make([]store.UserID, len(waiting))
-		for i, u := range waiting {
-			ids[i] = u.ID
-		}
-		groups, err := tx.GroupsOf(ids)
-		if err != nil {
-			return err
-		}
-		for _, u := range waiting {
-			if err := write(u, groups[u.ID]); err != nil {
-				return err
-			}
-		}
-		waiting = waiting[:0]
-		return nil
-	}
-	wanted := p.p.Wants("groups")
+	q.Groups = p.p.Wants("groups")
 	each := func(u store.User, at store.Place) error {
 		if !l.pages.take(part, at) {
 			return nil
 		}
-		if !wanted {
-			return write(u, nil)
-		}
-		if waiting = append(waiting, u); len(waiting) < chunk {
-			return nil
-		}
-		return flush()
+		l.next()
+		l.buf = appendUser(l.buf, p.c, u, u.Groups, l.base, p.p)
+		return l.more()
 	}
-	var total int
-	var err error
 	if l.by == nil {
-		total, err = tx.EachUser(q, func(u store.User) error { return each(u, store.Place{ID: string(u.ID)}) })
-	} else {
-		total, err = tx.SortedUsers(q, *l.by, each)
+		return tx.EachUser(q, func(u store.User) error { return each(u, store.Place{ID: string(u.ID)}) })
 	}
-	if err != nil {
-		return 0, err
-	}
-	return total, flush()
+	return tx.SortedUsers(q, *l.by, each)
 }
 
 // groups writes groups with their members.

@@ -66,19 +66,22 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, id string) err
 	if err != nil {
 		return err
 	}
+	uid, err := store.ParseID[store.User](id)
+	if err != nil {
+		return notFound("User", id)
+	}
 	var u store.User
-	var groups []store.GroupRef
 	err = h.db.Read(r.Context(), from(r.Context()).actor, func(tx *store.Tx) error {
-		if u, err = findUser(tx, id); err != nil {
-			return err
-		}
-		groups, err = groupsOf(tx, u, p.Wants("groups"))
+		u, err = tx.ShownUser(uid, p.Wants("groups"))
 		return err
 	})
+	if fault.Is(err, fault.NotFound) {
+		return notFound("User", id)
+	}
 	if err != nil {
 		return err
 	}
-	return showUser(w, r, http.StatusOK, u, groups, p)
+	return showUser(w, r, http.StatusOK, u, u.Groups, p)
 }
 
 // putUser is PUT /Users/{id} (RFC 7644 §3.5.1).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -22,6 +23,7 @@ type Query struct {
 	Count  bool          // tell how many there are in all
 	Brief  bool          // of a user only what a directory shows: id, status, document, version and times
 	Budget time.Duration // how long a condition may search; searchBudget when 0
+	Groups bool          // with each user's Groups; needs Brief
 	Rows   int           // how many rows a directory may have searched without an index; 0: any number
 }
 
@@ -40,12 +42,16 @@ func (tx *Tx) EachUser(q Query, each func(User) error) (total int, err error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return 0, err
 	}
-	chunk, row := make([]User, 0, q.likely()), q.userRow()
-	return tx.userList(q).run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
+	l := tx.userList(q)
+	chunk, row := make([]User, 0, q.likely()), l.userRow()
+	return l.run(func() { chunk = chunk[:0] }, func(rows *sqlx.Rows) (string, error) {
 		u, err := row.scan(rows)
 		chunk = append(chunk, u)
 		return string(u.ID), err
 	}, func() error {
+		if err := l.groups(chunk, row); err != nil {
+			return err
+		}
 		for _, u := range chunk {
 			if err := each(u); err != nil {
 				return err
@@ -65,20 +71,32 @@ func (q Query) likely() int {
 
 func (tx *Tx) userList(q Query) listing {
 	seen, more := tx.visible()
-	columns := userColumns
+	l := listing{tx: tx, q: q, columns: "SELECT " + userFields, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
 	if q.Brief {
-		columns = briefUser
+		l.columns, l.first = tx.shownColumns(l.grouped())
 	}
-	l := listing{tx: tx, q: q, columns: columns, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
 	if tx.actor.Kind == access.Directory {
 		l.count = countUsers
 	}
 	return l
 }
 
+// grouped tells that the rows have the users' groups: when there are but a few.
+func (l listing) grouped() bool { return l.q.Groups && l.q.Where.few }
+
+func (l listing) userRow() *userRow { return newUserRow(l.q.Brief, l.grouped()) }
+
+// groups completes a chunk of users.
+func (l listing) groups(chunk []User, row *userRow) error {
+	if !l.q.Groups {
+		return nil
+	}
+	return l.tx.addGroups(chunk, row)
+}
+
 // groupRow is groupColumns without the members' epoch, which costs a query for
 // each page instead of a sum over all groups.
-const groupRow = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at, g.updated_at, ` + hasGroups + ` FROM groups g`
+const groupRow = `SELECT g.id, g.directory_id, g.name, COALESCE(g.external_id, '') AS external_id, g.doc, g.version, g.created_at, g.updated_at, ` + hasGroups
 
 // EachGroup is EachUser for groups. A directory sees its own.
 func (tx *Tx) EachGroup(q Query, each func(Group) error) (total int, err error) {
@@ -190,8 +208,9 @@ const noID = "00000000000000000000000000000000"
 type listing struct {
 	tx      *Tx
 	q       Query
-	columns string // SELECT ... FROM table
-	table   string
+	columns string // SELECT ...
+	first   []any  // arguments of columns
+	table   string // FROM ...
 	where   string // what the actor may see
 	args    []any  // of where
 	id      string
@@ -274,7 +293,7 @@ func (l listing) sentence() *sentence {
 // page is the query for one chunk: from the offset, then behind the last row. The
 // offset is found by walking ids alone (5 times faster than over whole rows).
 func (l listing) page(where *sentence, after string, limit int) (string, []any) {
-	query, args := l.columns+where.sql.String(), append([]any{}, where.args...)
+	query, args := l.columns+l.table+where.sql.String(), slices.Concat(l.first, where.args)
 	switch {
 	case after != "":
 		query, args = query+" AND "+l.id+" > "+l.hidden("{{hidden_id}}"), append(args, after)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,7 +109,8 @@ func (tx *Tx) SortedUsers(q Query, by Sort, each func(User, Place) error) (total
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return 0, err
 	}
-	l, row := tx.userList(q), q.userRow()
+	l := tx.userList(q)
+	row := l.userRow()
 	if by.write != nil && !by.scan && q.Offset == 0 {
 		// An index has the order, so rows are read in it, which spares looking them up
 		// by their ids: four fifths of such a page.
@@ -118,6 +120,9 @@ func (tx *Tx) SortedUsers(q Query, by Sort, each func(User, Place) error) (total
 			users = append(users, u)
 			return string(u.ID), err
 		}, func(_ *sentence, places []Place) (int, error) {
+			if err := l.groups(users, row); err != nil {
+				return 0, err
+			}
 			for i, u := range users {
 				if err := each(u, places[i]); err != nil {
 					return i, err
@@ -128,14 +133,21 @@ func (tx *Tx) SortedUsers(q Query, by Sort, each func(User, Place) error) (total
 		})
 	}
 	return l.sorted(by, nil, func(where *sentence, places []Place) (int, error) {
-		found := make(map[string]User, len(places))
+		users := make([]User, 0, len(places))
 		err := l.fetch(where, places, func(rows *sqlx.Rows) error {
 			u, err := row.scan(rows)
-			found[string(u.ID)] = u
+			users = append(users, u)
 			return err
 		})
 		if err != nil {
 			return 0, err
+		}
+		if err := l.groups(users, row); err != nil {
+			return 0, err
+		}
+		found := make(map[string]User, len(users))
+		for _, u := range users {
+			found[string(u.ID)] = u
 		}
 		return handOver(places, found, each)
 	})
@@ -191,7 +203,7 @@ func (l listing) fetch(where *sentence, places []Place, scan func(*sqlx.Rows) er
 	for i, p := range places {
 		ids[i] = p.ID
 	}
-	return l.search(l.columns+where.sql.String()+" AND "+l.id+" {{in_ids}}", append(append([]any{}, where.args...), jsonList(ids)), scan)
+	return l.search(l.columns+l.table+where.sql.String()+" AND "+l.id+" {{in_ids}}", append(slices.Concat(l.first, where.args), jsonList(ids)), scan)
 }
 
 // sorted is run for a Sort: it reads the places of a chunk, then hands them to
@@ -328,7 +340,8 @@ func (w *walk) statement(limit int) (string, []any) {
 	var s sentence
 	columns := "SELECT " + id
 	if w.scan != nil {
-		columns = strings.TrimSuffix(w.l.columns, w.l.table)
+		columns = w.l.columns
+		s.args = append(s.args, w.l.first...)
 	}
 	s.add(columns+", "+key+" AS sorted_by"+w.l.table+w.where.sql.String(), w.where.args...)
 	order := w.hide(id) + way

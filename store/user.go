@@ -52,6 +52,7 @@ type User struct {
 	LastSignInAt     Time        `db:"signed_in_at"`
 	LastSignInMethod string      `db:"signed_in_with"`
 	DeletedAt        Time        `db:"deleted_at"`
+	Groups           []GroupRef  `db:"-"` // by Query.Groups and ShownUser alone
 }
 
 // Attributes is the document, decoded; the caller may change it.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -17,10 +18,15 @@ import (
 
 // keptPasswords is a keeper that leaves an activity row, so that what was kept can
 // be seen, and with what words it was checked.
-type keptPasswords struct{ words [][]string }
+type keptPasswords struct {
+	mu    sync.Mutex // guards words: a Bulk does several operations at once
+	words [][]string
+}
 
 func (k *keptPasswords) keep(_ context.Context, in PasswordChange) (func(*store.Tx, store.UserID) error, error) {
+	k.mu.Lock()
 	k.words = append(k.words, in.Words)
+	k.mu.Unlock()
 	switch {
 	case in.Password == "same":
 		return nil, nil

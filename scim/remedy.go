@@ -106,7 +106,7 @@ var remedies = map[string]map[string]string{
 		refusedValue:       "Correct the named attribute of this person at the directory, or its mapping, and send the person again.",
 		refusedMembers:     "Assign the named people to the application before the group is sent, so that they exist here first.",
 		refusedNesting:     "Take one of the two named groups out of the other at the directory. Groups do not contain one another here, and at most ten stand one inside the other.",
-		refusedFormat:      "Take the named attribute or schema out of the client's mapping. A directory in mode compat ignores what it does not know.",
+		refusedFormat:      "Take the named attribute or schema out of the client's mapping. Or choose in the directory's Settings here what happens to what it does not know: mode compat leaves it out.",
 		refusedFilter:      "Have the client match by userName, externalId or emails, with eq.",
 		refusedPath:        "Change the attribute mapping so that the named path is an attribute of /Schemas that may be written.",
 		refusedSize:        "Have the client send fewer members or attributes per request.",
@@ -197,5 +197,26 @@ var remedies = map[string]map[string]string{
 		refusedFormat:  "In PingOne, your rule > Attribute Mapping: remove the named attribute. In PingFederate: remove its custom attribute from the channel.",
 		refusedFilter:  "In PingOne, your connection > Preferences: User Filter Expression. In PingFederate: Filter Expression; userName eq ... and emails eq ... work.",
 		refusedPath:    "In PingOne, your rule > Attribute Mapping: remove the named attribute.",
+	},
+	// docs.goauthentik.io, SCIM provider (Applications > Providers: URL, Token, property mappings,
+	// sync status; backchannel provider of the application).
+	"authentik": {
+		refusedToken:   "In authentik, Applications > Providers > your SCIM provider > Edit: enter the directory's token as Token, then Run sync again.",
+		refusedURL:     "In authentik, Applications > Providers > your SCIM provider > Edit: URL must be the base URL on the page Directories.",
+		refusedMissing: "Nothing, at most once: authentik drops its link to the person on 404, and creates the person again with the next sync.",
+		refusedTaken:   "In authentik, change the username of one of the two people, or free the name here; then Run sync again on the provider's page.",
+		refusedValue:   "In authentik, Customization > Property Mappings: correct what the SCIM mapping of the provider gives to the named attribute.",
+		refusedMembers: "In authentik, the provider's User filtering must let the named people through, so that they are here before their group.",
+		refusedFormat:  "In authentik, Customization > Property Mappings: take the named attribute out of the provider's SCIM mapping.",
+		refusedPath:    "In authentik, Customization > Property Mappings: take the named attribute out of the provider's SCIM mapping.",
+	},
+	// keycloak-scim (sh.libre.scim), its README: User federation > Scim provider.
+	"keycloak": {
+		refusedToken:   "In Keycloak, User federation > your Scim provider: Auth mode BEARER, and the directory's token as Auth password/token.",
+		refusedURL:     "In Keycloak, User federation > your Scim provider: SCIM 2.0 endpoint must be the base URL on the page Directories.",
+		refusedMissing: "In Keycloak, User federation > your Scim provider: run the sync again; it links people anew.",
+		refusedTaken:   "In Keycloak, change the username of one of the two people, or free the name here; then run the Scim provider's sync again.",
+		refusedValue:   "In Keycloak, Users: correct the named attribute of the person, then save the person again.",
+		refusedMembers: "In Keycloak, User federation > your Scim provider: switch user propagation on and run the sync, so that people are here before their groups.",
 	},
 }

@@ -231,11 +231,11 @@ func (p *plan) add(s step, raw any) error {
 		a = s.t.sub
 	}
 	// RFC 7644 §3.5.2.3: a complex value leaves the sub-attributes alone that it does
-	// not name. The profile wants replace to replace (§6.5.2.1), and so does a
-	// complex attribute with a "value": a new manager has not the old one's $ref.
+	// not name. The profile wants replace to replace (§6.5.2.1), and so does manager: a
+	// new one has not the old one's $ref.
 	fields, isObject := raw.(map[string]any)
 	merges := s.op == scim.PatchOperationAdd || !p.n.q.Strict
-	if isObject && a.Type == typeComplex && !a.MultiValued && a.subOf("value") == nil && merges {
+	if isObject && a.Type == typeComplex && !a.MultiValued && (a.URN != enterpriseURN || a.Name != "manager") && merges {
 		return p.fields(s, a, fields)
 	}
 	var err error

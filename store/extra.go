@@ -55,10 +55,13 @@ func (d *Definitions) keep(l leaf) {
 	}
 }
 
-// indexed counts the attributes that have rows, or are to have them.
-func (d *Definitions) indexed() int {
+// indexed counts the attributes of a resource type that have rows, or are to have them.
+func (d *Definitions) indexed(resource string) int {
 	n := 0
 	for _, s := range d.Schemas {
+		if s.Resource != resource {
+			continue
+		}
 		for _, a := range s.Attributes {
 			for _, x := range append([]Attribute{a}, a.Subs...) {
 				if x.rows() && a.State != Removing {

@@ -55,8 +55,8 @@ func (tx *Tx) PutSchema(in Schema, confirmed bool) (SchemaChange, error) {
 		return SchemaChange{}, err
 	}
 	d.Schemas[at] = next
-	if n := d.indexed(); n > maxIndexed {
-		return SchemaChange{}, fault.Invalid.On("indexed", "%d attributes would be indexed or unique; at most %d can be in one organization, as each costs something at every change.", n, maxIndexed)
+	if n := d.indexed(next.Resource); n > maxIndexed {
+		return SchemaChange{}, fault.Invalid.On("indexed", "%d attributes of a %s would be indexed or unique; at most %d can be, as each costs something at every change.", n, next.Resource, maxIndexed)
 	}
 	if err := tx.saveDefinitions(d); err != nil {
 		return SchemaChange{}, err

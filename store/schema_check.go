@@ -14,7 +14,7 @@ const (
 	maxSchemas    = 20
 	maxAttributes = 100 // of one schema
 	maxSubs       = 20
-	maxIndexed    = 20 // of one organization: each costs a row for each value at every write
+	maxIndexed    = 20 // of one resource type: each costs a row for each value at every write
 	maxCanonical  = 100
 	maxWord       = 60 // a name
 )

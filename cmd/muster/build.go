@@ -124,6 +124,7 @@ var navigation = []web.NavItem{
 	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
+	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
 	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
 }
 

@@ -8,6 +8,7 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
+	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
 	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go, roles.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
@@ -109,6 +110,12 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
 
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
+
+	m.Console(access.Configure, "GET /console/{org}/attributes", c.attributes)
+	m.Console(access.Configure, "POST /console/{org}/attributes", c.addAttribute)
+	m.Console(access.Configure, "GET /console/{org}/attributes/{urn}/{name}", c.attribute)
+	m.Console(access.Configure, "POST /console/{org}/attributes/{urn}/{name}", c.editAttribute)
+	m.Console(access.Configure, "POST /console/{org}/attributes/{urn}/{name}/delete", c.deleteAttribute)
 
 	m.Console(access.ViewGroups, "GET /console/{org}/teams", c.teams)
 	m.Console(access.EditGroups, "POST /console/{org}/teams", c.createTeam)

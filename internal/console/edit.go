@@ -21,6 +21,8 @@ type editPage struct {
 	Name      string
 	Directory string // who manages the attributes; empty: nobody
 	Rows      [][]web.Field
+	Extras    [][]web.Field // the organization's own attributes
+	own       []extra
 	Other     []string
 	Roles     []web.Option
 	Teams     []web.Option
@@ -64,7 +66,7 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 			p.Form.Set("teams", posted.All("teams")...)
 		}
 	}
-	p.Rows = attributeRows(p.Form)
+	p.Rows, p.Extras = attributeRows(p.Form), extraRows(p.Form, p.own)
 	return pages.Write(w, r, status, "edit", p)
 }
 
@@ -99,6 +101,16 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 	for _, f := range profileFields(&profile) {
 		p.Form.Set(f.name, *f.value)
 	}
+	d, err := tx.Definitions()
+	if err != nil {
+		return err
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return err
+	}
+	p.own = extras(d)
+	fillExtras(&p.Form, p.own, doc)
 	p.Form.Set("version", strconv.FormatInt(u.Version, 10))
 	if u.ManagerID != "" {
 		m, err := tx.User(u.ManagerID)
@@ -216,8 +228,17 @@ func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
 			p.ManagerID = string(m.ID)
 		}
 	}
-	if !sent {
-		return u, nil
+	d, err := tx.Definitions()
+	if err != nil {
+		return u, err
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return u, err
+	}
+	own, err := takeExtras(f, extras(d), doc)
+	if err != nil || !sent && !own {
+		return u, err
 	}
 	if p.Email != u.Email && p.Email != "" {
 		if err := freeAddress(tx, u.ID, p.Email); err != nil {
@@ -227,11 +248,9 @@ func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
 	if strings.TrimSpace(p.UserName) == "" {
 		return u, fault.Invalid.On("user_name", "A person needs a user name; the address is a good one.")
 	}
-	doc, err := u.Attributes()
-	if err != nil {
-		return u, err
+	if sent {
+		p.Apply(doc)
 	}
-	p.Apply(doc)
 	return tx.UpdateUser(u, store.UserChange{Doc: doc})
 }
 

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 
@@ -32,6 +31,7 @@ type personPage struct {
 	ManagerLink store.UserID
 	SignInWith  string
 	Grants      []grant
+	Own         []fact // what the organization has added
 	Groups      []store.GroupRef
 	Invitation  *Invitation
 	Identities  []Identity
@@ -103,11 +103,20 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 	if err := c.fillAccess(tx, p); err != nil {
 		return err
 	}
-	var doc bytes.Buffer
-	if err := json.Indent(&doc, u.Doc, "", "  "); err != nil {
+	own, err := tx.Definitions()
+	if err != nil {
 		return err
 	}
-	p.Attributes = doc.String()
+	doc, err := u.Attributes()
+	if err != nil {
+		return err
+	}
+	p.Own = facts(own, doc)
+	text, err := json.MarshalIndent(own.Masked(doc), "", "  ")
+	if err != nil {
+		return err
+	}
+	p.Attributes = string(text)
 	if !p.MayLog {
 		return nil
 	}

@@ -245,24 +245,24 @@ func BenchmarkDoor(b *testing.B) {
 	dir := string(x.directory.ID)
 
 	b.Run("get", func(b *testing.B) {
-		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND id = $2 AND status <> 'deleted'")
+		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND id = $2 AND deleted_at = 0")
 		x.versus(b, func(i int) { x.send(200, "GET", "/Users/"+userID(i*7919%benchAll)+"?excludedAttributes=groups", "") },
 			func(i int) { x.scan(st.Query(x.org, userID(i*7919%benchAll))) })
 	})
 	b.Run("get-with-groups", func(b *testing.B) {
 		st := x.prepare("SELECT " + rawColumns + `, (SELECT jsonb_agg(jsonb_build_array(g.id, g.name)) FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
-			WHERE m.org_id = u.org_id AND m.user_id = u.id) FROM users u WHERE org_id = $1 AND id = $2 AND status <> 'deleted'`)
+			WHERE m.org_id = u.org_id AND m.user_id = u.id) FROM users u WHERE org_id = $1 AND id = $2 AND deleted_at = 0`)
 		x.versus(b, func(i int) { x.send(200, "GET", "/Users/"+userID(i*7919%benchAll), "") },
 			func(i int) { x.scan(st.Query(x.org, userID(i*7919%benchAll))) })
 	})
 	b.Run("userName-eq", func(b *testing.B) {
-		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND user_name_key = $2 AND status <> 'deleted'")
+		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND user_name_key = $2 AND deleted_at = 0")
 		x.versus(b, func(i int) {
 			x.send(200, "GET", fmt.Sprintf("/Users?filter=userName+eq+%%22user%d@example.com%%22", i*7919%benchAll), "")
 		}, func(i int) { x.scan(st.Query(x.org, fmt.Sprintf("user%d@example.com", i*7919%benchAll))) })
 	})
 	b.Run("page-100", func(b *testing.B) {
-		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND status <> 'deleted' ORDER BY id LIMIT 100")
+		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND deleted_at = 0 ORDER BY id LIMIT 100")
 		x.versus(b, func(int) { x.send(200, "GET", "/Users?startIndex=1&count=100&excludedAttributes=groups", "") },
 			func(int) { x.scan(st.Query(x.org, dir)) })
 	})
@@ -279,7 +279,7 @@ func BenchmarkDoor(b *testing.B) {
 // pagesByCursor reads one page at several depths, in the order of creation and of
 // an index, beside the statement that reads the rows behind the same place.
 func (x *bench) pagesByCursor(b *testing.B) {
-	const seen = "SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND status <> 'deleted' AND "
+	const seen = "SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND deleted_at = 0 AND "
 	byID := x.prepare(seen + "id > $3 ORDER BY id LIMIT 100")
 	byName := x.prepare(seen + "user_name_key > $3 ORDER BY user_name_key LIMIT 100")
 	h := &handler{db: x.db, opt: Options{Key: secret.NewKey()}}

@@ -20,7 +20,7 @@ type UserChange struct {
 
 const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
 	display_name = ?, sort_key = ?, search_key = ?, manager_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
-	WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`
+	WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`
 
 // When access begins or comes back; package session refuses what is older. The new
 // status, and the time of the change.
@@ -28,7 +28,7 @@ const activeFrom = `active_from = CASE WHEN status = 'active' OR {{as_text}} <> 
 
 // The document stays as it is: only its columns are rewritten.
 const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
-	WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`
+	WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`
 
 // UpdateUser changes the person u, which is what the caller read in this Tx. When
 // it was changed since, Write and Command run their function again. A change to

@@ -55,7 +55,7 @@ func (tx *Tx) adopt(ids []UserID) (bool, error) {
 		return false, nil
 	}
 	var free []User
-	err := tx.Select(&free, userColumns+" WHERE org_id = ? AND id {{in_ids}} AND directory_id IS NULL AND status <> 'deleted' AND NOT break_glass ORDER BY id",
+	err := tx.Select(&free, userColumns+" WHERE org_id = ? AND id {{in_ids}} AND directory_id IS NULL AND deleted_at = 0 AND NOT break_glass ORDER BY id",
 		tx.Org(), jsonList(ids))
 	if err != nil || len(free) == 0 {
 		return false, err

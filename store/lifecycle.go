@@ -75,7 +75,7 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 	next := u
 	next.Status, next.EndedBy, next.Version, next.UpdatedAt, next.DeletedAt = Deleted, tx.actor.Kind, u.Version+1, tx.Now(), tx.Now()
 	_, err = tx.moved(u, next, step{`UPDATE users SET status = 'deleted', ended_by = ?, version = version + 1, updated_at = ?, deleted_at = ?
-		WHERE org_id = ? AND id = ? AND version = ? AND status <> 'deleted'`,
+		WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`,
 		[]any{next.EndedBy, next.UpdatedAt, next.DeletedAt, tx.Org(), id, u.Version}}, []step{tx.countStep(countUsers, u.DirectoryID, -1)}, "user.delete", why)
 	if err != nil {
 		return u, err

@@ -72,7 +72,7 @@ func (tx *Tx) MemberCount(id GroupID) (n int, err error) {
 
 const insertFirstMembers = `INSERT INTO members (org_id, group_id, user_id, since)
 	SELECT u.org_id, {{as_id}}, u.id, {{as_int}} FROM users u
-	WHERE u.org_id = ? AND u.id {{in_ids}} AND u.status <> 'deleted' AND {{gate}}{{share}}`
+	WHERE u.org_id = ? AND u.id {{in_ids}} AND u.deleted_at = 0 AND {{gate}}{{share}}`
 
 const bumpEpoch = `INSERT INTO group_epochs (org_id, group_id, slot, n, changed_at)
 	SELECT {{as_id}}, {{as_id}}, {{as_int}}, 1, {{as_int}} WHERE {{gate}}
@@ -158,12 +158,12 @@ func (tx *Tx) insertMembers(g Group, ids []UserID) (int64, error) {
 		SELECT u.org_id, g.id, u.id, {{as_int}} FROM users u JOIN groups g ON g.org_id = u.org_id AND g.id = {{as_id}}` + own
 	args := append([]any{tx.Now(), g.ID}, more...)
 	if len(ids) == 1 { // the usual case: the person is there, or nothing is inserted
-		query += " WHERE u.org_id = ? AND u.id = {{as_id}} AND u.status <> 'deleted'" + strings.Replace(owned, "%s", "u", 1)
+		query += " WHERE u.org_id = ? AND u.id = {{as_id}} AND u.deleted_at = 0" + strings.Replace(owned, "%s", "u", 1)
 		args = append(append(args, tx.Org(), ids[0]), manager...)
 	} else {
 		list := jsonList(ids)
-		query += ` WHERE u.org_id = ? AND u.id {{in_ids}} AND u.status <> 'deleted'
-			AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id {{in_ids}} AND c.status <> 'deleted'` + strings.Replace(owned, "%s", "c", 1) + `) = {{as_int}}`
+		query += ` WHERE u.org_id = ? AND u.id {{in_ids}} AND u.deleted_at = 0
+			AND (SELECT COUNT(*) FROM users c WHERE c.org_id = ? AND c.id {{in_ids}} AND c.deleted_at = 0` + strings.Replace(owned, "%s", "c", 1) + `) = {{as_int}}`
 		args = append(append(append(args, tx.Org(), list, tx.Org(), list), manager...), len(ids))
 	}
 	return tx.change(step{query + "{{lock_member}} ON CONFLICT (org_id, group_id, user_id) DO NOTHING", args}, []step{tx.epochStep(g.ID)},

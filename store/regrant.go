@@ -34,7 +34,7 @@ func (r regranted) compare(o regranted) int {
 const selectWanted = `SELECT v.user_id, MAX(u.display_name) AS display_name, e.value ->> 'role' AS role, MIN(CAST(e.value ->> 'n' AS {{int}})) AS n
 	FROM {{each}} JOIN user_values v ON v.attr = e.value ->> 'attr' AND v.value_key = e.value ->> 'key'
 	JOIN users u ON u.org_id = v.org_id AND u.id = v.user_id
-	WHERE v.org_id = ? AND u.directory_id = ? AND u.status <> 'deleted' GROUP BY v.user_id, e.value ->> 'role'`
+	WHERE v.org_id = ? AND u.directory_id = ? AND u.deleted_at = 0 GROUP BY v.user_id, e.value ->> 'role'`
 
 const selectGranted = `SELECT r.user_id, u.display_name, r.role, r.reason_detail FROM user_roles r JOIN users u ON u.org_id = r.org_id AND u.id = r.user_id
 	WHERE r.org_id = ? AND r.reason_kind = ? AND r.reason_ref = ?`

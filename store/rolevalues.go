@@ -18,7 +18,7 @@ const maxSent = 200
 const selectSent = `SELECT v.attr, v.value_key, COUNT(DISTINCT v.user_id) AS users, MIN(CAST(v.user_id AS text)) AS example
 	FROM user_values v JOIN users u ON u.org_id = v.org_id AND u.id = v.user_id
 	LEFT JOIN role_mappings m ON m.org_id = v.org_id AND m.directory_id = u.directory_id AND m.attr = v.attr AND m.value_key = v.value_key
-	WHERE v.org_id = ? AND v.attr IN ('roles', 'entitlements') AND u.directory_id = ? AND u.status <> 'deleted'
+	WHERE v.org_id = ? AND v.attr IN ('roles', 'entitlements') AND u.directory_id = ? AND u.deleted_at = 0
 	GROUP BY v.attr, v.value_key ORDER BY COUNT(m.attr) = 0, 3 DESC, 1, 2 LIMIT ?`
 
 // RoleValues lists what has been mapped for a directory, and then what it has sent

@@ -388,7 +388,7 @@ func inExtension(resource string, path ...string) Text {
 
 func (tx *Tx) countDocs(resource string, where Cond) (n int, err error) {
 	s := &sentence{tx: tx}
-	s.add("SELECT COUNT(*) FROM users WHERE org_id = ? AND status <> 'deleted' AND ", tx.Org())
+	s.add("SELECT COUNT(*) FROM users WHERE org_id = ? AND deleted_at = 0 AND ", tx.Org())
 	if resource == GroupResource {
 		s = &sentence{tx: tx}
 		s.add("SELECT COUNT(*) FROM groups g WHERE g.org_id = ? AND ", tx.Org())

@@ -214,9 +214,9 @@ func taken(err error, userName, externalID string) error {
 // people it manages and those nobody manages, and no break-glass accounts.
 func (tx *Tx) visible() (string, []any) {
 	if tx.actor.Kind == access.Directory {
-		return " AND status <> 'deleted' AND (directory_id = ? OR directory_id IS NULL) AND NOT break_glass", []any{tx.actor.ID}
+		return " AND deleted_at = 0 AND (directory_id = ? OR directory_id IS NULL) AND NOT break_glass", []any{tx.actor.ID}
 	}
-	return " AND status <> 'deleted'", nil
+	return " AND deleted_at = 0", nil
 }
 
 func (tx *Tx) user(where string, args ...any) (User, error) {

@@ -22,7 +22,7 @@ const candidateColumns = `SELECT c.org_id, o.slug, o.name AS org_name, c.user_id
 	FROM users u JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id JOIN orgs o ON o.id = u.org_id`
 
 const candidatesInOrg = candidateColumns + `
-	WHERE u.org_id = ? AND u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?) ORDER BY u.id LIMIT ?`
+	WHERE u.org_id = ? AND u.status = 'active' AND u.deleted_at = 0 AND (u.email_key = ? OR u.user_name_key = ?) ORDER BY u.id LIMIT ?`
 
 // Everybody's first account comes before anybody's second: what one organization
 // does with an address crowds nobody out of the limit.
@@ -30,12 +30,12 @@ const fairly = ` ORDER BY ROW_NUMBER() OVER (PARTITION BY u.org_id ORDER BY u.id
 
 // Before the organization is known.
 const candidatesAnywhere = candidateColumns + `
-	WHERE u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?)` + fairly
+	WHERE u.status = 'active' AND u.deleted_at = 0 AND (u.email_key = ? OR u.user_name_key = ?)` + fairly
 
 const knownPeople = `SELECT u.org_id, o.slug, o.name AS org_name, u.id AS user_id, u.display_name, u.email, u.source,
 	u.directory_id IS NOT NULL AS managed, c.hash IS NOT NULL AS has_password
 	FROM users u JOIN orgs o ON o.id = u.org_id LEFT JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id
-	WHERE u.status = 'active' AND (u.email_key = ? OR u.user_name_key = ?)` + fairly
+	WHERE u.status = 'active' AND u.deleted_at = 0 AND (u.email_key = ? OR u.user_name_key = ?)` + fairly
 
 const upsertCredential = `INSERT INTO credentials (org_id, user_id, hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (org_id, user_id) DO UPDATE SET hash = excluded.hash, updated_at = excluded.updated_at`

@@ -51,8 +51,8 @@ const insertActivities = `INSERT INTO activity (org_id, id, at, actor_kind, acto
 	CAST(e.value ->> 'record' AS {{json}}) FROM {{each}}`
 
 // regrant brings the roles of a directory's people in line with its mapping: two
-// queries, and three statements for each thousand roles that come or go. The caller
-// holds the mapping alone.
+// queries, and two statements for each thousand roles that come or go (measured: 0.1 ms
+// a role, so 10 s when 100,000 people get one). The caller holds the mapping alone.
 func (tx *Tx) regrant(id DirectoryID) (Remapped, error) {
 	var done Remapped
 	want, err := tx.wantedByAll(id)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,66 @@ func TestMe(t *testing.T) {
 		b.want(b.get("/account"), 303, "/login?next=%2Faccount")
 		if got := b.post("/login", "email", "ada@acme.example", "password", good); got.status != 400 {
 			t.Errorf("signed in although deactivated: %+v", got)
+		}
+	})
+}
+
+// A role from a directory says from which, because of what, and since when; and it is
+// gone with the next request after the directory took it.
+func TestMeSaysWhyARoleIsThere(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *site, acme access.Actor) {
+		user := s.addUser(acme, "ada@acme.example", good)
+		var d store.Directory
+		send := func(roles ...any) {
+			t.Helper()
+			okta := access.Actor{Kind: access.Directory, Org: acme.Org, ID: string(d.ID), Name: "Okta"}
+			err := s.db.Command(context.Background(), okta, func(tx *store.Tx) error {
+				u, err := tx.User(user)
+				if err != nil {
+					return err
+				}
+				doc, err := u.Attributes()
+				if err != nil {
+					return err
+				}
+				doc["roles"] = roles
+				_, err = tx.UpdateUser(u, store.UserChange{Doc: doc})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := s.db.Write(context.Background(), acme, func(tx *store.Tx) (err error) {
+			d, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := s.browser()
+		b.want(b.post("/login", "email", "ada@acme.example", "password", good), 303, "/account")
+		send(map[string]any{"value": "VIEWER"})
+		var me struct {
+			Roles   []string            `json:"roles"`
+			Reasons []map[string]string `json:"role_reasons"`
+		}
+		read := func() (fromDirectory []map[string]string) {
+			t.Helper()
+			if err := json.Unmarshal([]byte(b.get("/api/v1/me").body), &me); err != nil {
+				t.Fatal(err)
+			}
+			return slices.DeleteFunc(me.Reasons, func(r map[string]string) bool { return r["kind"] != "scim" })
+		}
+		got := read()
+		if len(got) != 1 || !slices.Contains(me.Roles, "viewer") || got[0]["role"] != "viewer" || got[0]["by"] != "Okta" || got[0]["ref"] != string(d.ID) ||
+			got[0]["detail"] != `roles "Viewer"` || !strings.HasSuffix(got[0]["since"], "Z") {
+			t.Errorf("me has %v because of %v", me.Roles, got)
+		}
+		send()
+		if got := read(); len(got) != 0 || slices.Contains(me.Roles, "viewer") {
+			t.Errorf("taken again, me has %v because of %v", me.Roles, got)
 		}
 	})
 }

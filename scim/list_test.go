@@ -2,6 +2,7 @@ package scim
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -391,5 +393,50 @@ func TestSearchesWithoutIndexAreBounded(t *testing.T) {
 		if got := d.get("/Groups", "filter", "displayName pr"); got.code != 200 {
 			t.Errorf("there are few groups: %d %s", got.code, got.raw)
 		}
+	})
+}
+
+// Pages by index show whom the first one counted, in one order and once each, while
+// others are added.
+func TestIndexPagesWhileOthersAreAdded(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		var want []string
+		for i := range 60 {
+			want = append(want, d.user("u"+itoa(i)))
+		}
+		var adding sync.WaitGroup
+		done := make(chan struct{})
+		for w := range 3 {
+			adding.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-done:
+						return
+					default:
+						d.do("POST", "/Users", userBody(fmt.Sprintf("new%d-%d", w, i)))
+					}
+				}
+			})
+		}
+		for _, size := range []int{7, 10, 25} {
+			var got []string
+			total := 0.0
+			for start := 1; start <= len(want); start += size {
+				page := d.must(200, "GET", fmt.Sprintf("/Users?startIndex=%d&count=%d", start, size), "")
+				if n := page.json["totalResults"].(float64); n < total || n < float64(len(want)) {
+					t.Errorf("totalResults went from %v to %v", total, n)
+				} else {
+					total = n
+				}
+				got = append(got, idsOf(page.json["Resources"].([]any))...)
+			}
+			if !slices.Equal(got[:len(want)], want) {
+				t.Errorf("pages of %d\n got %v\nwant %v", size, got, want)
+			}
+		}
+		close(done)
+		adding.Wait()
 	})
 }

@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -231,4 +233,49 @@ func TestMembersChangeWithoutReadingTheGroup(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A change of a group's members that has not ended yet holds up no other change of
+// them, nor of the versions that count both. (SQLite has one writer at a time.)
+func TestAHotGroupDoesNotHoldUpItsWriters(t *testing.T) {
+	t.Parallel()
+	db := storetest.Postgres(t)
+	org, admin := storetest.Org(t, db, "acme")
+	dir := okta(org, newDirectory(t, db, admin, "Okta"))
+	var people []store.UserID
+	for i := range 12 {
+		people = append(people, newUser(t, db, dir, fmt.Sprintf("p%d@example.com", i)).ID)
+	}
+	g := newGroup(t, db, dir, "Eng", people[:4]...)
+	err := db.Write(ctx, dir, func(tx *store.Tx) error {
+		if _, err := tx.AddMembers(g.ID, people[4:5]); err != nil {
+			return err
+		}
+		soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		for i, change := range []store.GroupChange{{Add: people[5:6]}, {Remove: people[:1]}, {Add: people[6:9]}, {Remove: people[1:3]}, {Add: people[9:]}} {
+			err := db.Command(soon, dir, func(tx *store.Tx) error {
+				g, err := tx.Group(g.ID)
+				if err == nil {
+					_, err = tx.UpdateGroup(g, change)
+				}
+				return err
+			})
+			if err != nil {
+				t.Errorf("change %d waits for another one: %v", i, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := membersOf(t, db, dir, g.ID); len(got) != 9 || !got[people[4]] || got[people[0]] {
+		t.Errorf("members %v", got)
+	}
+	var after store.Group
+	write(t, db, dir, func(tx *store.Tx) (err error) { after, err = tx.Group(g.ID); return err })
+	if after.Epoch != g.Epoch+6 {
+		t.Errorf("six changes are counted as %d", after.Epoch-g.Epoch)
+	}
 }

@@ -31,7 +31,7 @@ func (tx *Tx) Check() (found []string, err error) {
 // checkCounts is one statement for each kind, so that both sides are of one moment.
 func (tx *Tx) checkCounts() (found []string, err error) {
 	for kind, rows := range map[string]string{
-		countUsers:  "SELECT COALESCE(u.directory_id, {{as_id}}) AS directory_id, 0 AS said, 1 AS there FROM users u WHERE u.org_id = ? AND u.status <> 'deleted' AND NOT u.break_glass",
+		countUsers:  "SELECT COALESCE(u.directory_id, {{as_id}}) AS directory_id, 0 AS said, 1 AS there FROM users u WHERE u.org_id = ? AND u.deleted_at = 0 AND NOT u.break_glass",
 		countGroups: "SELECT COALESCE(g.directory_id, {{as_id}}) AS directory_id, 0 AS said, 1 AS there FROM groups g WHERE g.org_id = ?",
 	} {
 		var wrong []struct {
@@ -56,7 +56,7 @@ func (tx *Tx) checkCounts() (found []string, err error) {
 func (tx *Tx) checkOrphans() (found []string, err error) {
 	for _, c := range []struct{ what, query string }{
 		{"memberships of people who are not there", `SELECT COUNT(*) FROM members m WHERE m.org_id = ?
-			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = m.org_id AND u.id = m.user_id AND u.status <> 'deleted')`},
+			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = m.org_id AND u.id = m.user_id AND u.deleted_at = 0)`},
 		{"memberships in groups that are not there", `SELECT COUNT(*) FROM members m WHERE m.org_id = ?
 			AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = m.org_id AND g.id = m.group_id)`},
 		{"groups in groups of which one is not there", `SELECT COUNT(*) FROM subgroups n WHERE n.org_id = ?
@@ -65,9 +65,9 @@ func (tx *Tx) checkOrphans() (found []string, err error) {
 		{"versions of groups that are not there", `SELECT COUNT(*) FROM group_epochs e WHERE e.org_id = ?
 			AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = e.org_id AND g.id = e.group_id)`},
 		{"indexed values of people who are not there", `SELECT COUNT(*) FROM user_values v WHERE v.org_id = ?
-			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.user_id AND u.status <> 'deleted')`},
+			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.user_id AND u.deleted_at = 0)`},
 		{"values of own attributes whose owner is not there", `SELECT COUNT(*) FROM extra_values v WHERE v.org_id = ?
-			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.owner_id AND u.status <> 'deleted')
+			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.owner_id AND u.deleted_at = 0)
 			AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = v.org_id AND g.id = v.owner_id)`},
 	} {
 		n := 0
@@ -85,7 +85,7 @@ func (tx *Tx) checkOrphans() (found []string, err error) {
 func (tx *Tx) checkUsers() (found []string, err error) {
 	for after := UserID(noID); ; {
 		var page []User
-		if err := tx.Select(&page, userColumns+" WHERE org_id = ? AND id > ? AND status <> 'deleted' ORDER BY id LIMIT ?", tx.Org(), after, checkPage); err != nil {
+		if err := tx.Select(&page, userColumns+" WHERE org_id = ? AND id > ? AND deleted_at = 0 ORDER BY id LIMIT ?", tx.Org(), after, checkPage); err != nil {
 			return nil, err
 		}
 		values, err := tx.valuesOf(page)

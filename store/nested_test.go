@@ -400,3 +400,41 @@ func TestNestingIsLookedUpOnce(t *testing.T) {
 		}
 	})
 }
+
+// Thousands of groups in a group come page by page, each once and in order.
+func TestManyGroupsInOne(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		top, other := newGroup(t, db, admin, "Top"), newGroup(t, db, admin, "Other")
+		fill(t, db, admin, "", 5200)
+		write(t, db, admin, func(tx *store.Tx) error {
+			_, err := tx.Exec(`INSERT INTO subgroups (org_id, group_id, member_group_id, since)
+				SELECT g.org_id, {{as_id}}, g.id, 1 FROM groups g WHERE g.org_id = ? AND g.id NOT IN (?, ?)`, top.ID, tx.Org(), top.ID, other.ID)
+			return err
+		})
+		mustChange(t, db, admin, other.ID, store.GroupChange{Add: asMembers(top)})
+		err := db.Read(ctx, admin, func(tx *store.Tx) error {
+			n, last := 0, store.UserID("")
+			err := tx.Subgroups([]store.GroupID{other.ID, top.ID}, func(of store.GroupID, m store.Member) error {
+				if of == other.ID && m.ID != store.UserID(top.ID) || of == top.ID && m.ID <= last {
+					t.Errorf("%s in %s after %s", m.ID, of, last)
+				}
+				if of == top.ID {
+					n, last = n+1, m.ID
+				}
+				return nil
+			})
+			if n != 5200 {
+				t.Errorf("%d groups in Top", n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustChange(t, db, admin, top.ID, store.GroupChange{Replace: &[]store.UserID{}})
+		if got := groupsIn(t, db, admin, top.ID); len(got) != 0 {
+			t.Errorf("%d groups are left", len(got))
+		}
+	})
+}

@@ -33,8 +33,9 @@ const noRole = "none"
 
 var attributeOptions = []web.Option{{Value: store.Roles, Label: "roles"}, {Value: store.Entitlements, Label: "entitlements"}}
 
+// roleChoices begins with none chosen: a role is not given by leaving a form as it is.
 func roleChoices(tx *store.Tx) []web.Option {
-	var list []web.Option
+	list := []web.Option{{Value: "", Label: "Choose"}}
 	for _, r := range tx.OrgRoles() {
 		list = append(list, web.Option{Value: r.ID, Label: r.Name})
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -490,6 +491,35 @@ func TestSecretOwnAttributesAreInNoLog(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Without an index a search is bounded as any other, and says what to do; with one it
+// finds in a directory of any size.
+func TestSearchesByOwnAttributesAreBounded(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, d *door, clock *storetest.Clock) {
+		m := web.NewMux(web.Options{PublicURL: testURL})
+		Mount(m, d.db, Options{PublicURL: testURL, ScanRows: 5})
+		d.mux = m
+		schema := `{"id":"` + ownURN + `","attributes":[{"name":"code"},{"name":"list","multiValued":true}]}`
+		d.define(schema)
+		for i := range 6 {
+			d.user("u"+itoa(i), `"`+ownURN+`":{"code":"c`+itoa(i)+`","list":["l`+itoa(i)+`"]}`)
+		}
+		query := func(name, value string) string { return "/Users?filter=" + esc(ownURN+":"+name+` eq "`+value+`"`) }
+		d.refused(400, "tooMany", "on the console's page Attributes", "GET", query("code", "c1"), "")
+		d.define(strings.ReplaceAll(strings.Replace(schema, `"name":"code"`, `"name":"code","indexed":true`, 1), `"multiValued":true`, `"multiValued":true,"indexed":true`))
+		d.refused(400, "tooMany", ownURN+":code", "GET", query("code", "c1"), "")
+		clock.Pass(time.Minute)
+		if err := d.db.TendSchemas(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []string{query("code", "C1"), query("list", "L1"), "/Users?filter=" + esc(ownURN+`:code sw "C1" and title eq null`)} {
+			if got := d.must(200, "GET", q, ""); got.json["totalResults"] != 1.0 {
+				t.Errorf("%s finds %s", q, got.raw)
+			}
 		}
 	})
 }

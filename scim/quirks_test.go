@@ -285,28 +285,38 @@ func TestConfigureLosesNoSwitch(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		d := openDoor(t, db, NewDirectory{})
-		names := []string{"stringBooleans", "managerAsString", "removeWithValueArray", "unquotedFilterValues"}
-		done := make(chan error)
-		for _, name := range names {
-			go func() {
-				done <- db.Write(context.Background(), d.admin, func(tx *store.Tx) error {
-					_, err := Configure(tx, d.directory.ID, DirectoryChange{Quirks: map[string]string{name: "false"}})
+		names := []string{"stringBooleans", "managerAsString", "removeWithValueArray", "unquotedFilterValues", "groupDisplayNameUnique", "createOnMissingFilterTarget"}
+		for range 8 {
+			set := func(ch DirectoryChange) error {
+				return db.Write(context.Background(), d.admin, func(tx *store.Tx) error {
+					_, err := Configure(tx, d.directory.ID, ch)
 					return err
 				})
-			}()
-		}
-		for range names {
-			if err := <-done; err != nil {
-				t.Error(err)
 			}
-		}
-		after, err := db.DirectoryByID(context.Background(), d.directory.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
-			if !strings.Contains(string(after.Quirks), name) {
-				t.Errorf("%s is lost: %s", name, after.Quirks)
+			if err := set(DirectoryChange{Reset: true}); err != nil {
+				t.Fatal(err)
+			}
+			begin, done := make(chan struct{}), make(chan error)
+			for _, name := range names {
+				go func() {
+					<-begin
+					done <- set(DirectoryChange{Quirks: map[string]string{name: "false"}})
+				}()
+			}
+			close(begin)
+			for range names {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+			after, err := db.DirectoryByID(context.Background(), d.directory.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				if !strings.Contains(string(after.Quirks), name) {
+					t.Errorf("%s is lost: %s", name, after.Quirks)
+				}
 			}
 		}
 	})

@@ -48,7 +48,9 @@ type bench struct {
 	backends   string // the query for the ids of PostgreSQL's processes
 }
 
-func openBench(b *testing.B) *bench {
+func openBench(b *testing.B) *bench { return openBenchOf(b, benchAll) }
+
+func openBenchOf(b *testing.B, people int) *bench {
 	b.Helper()
 	url := storetest.DurablePostgresURL(b)
 	db, err := store.Open(context.Background(), store.Options{URL: url})
@@ -76,8 +78,8 @@ func openBench(b *testing.B) *bench {
 		'externalId', 'e' || i, 'displayName', 'User ' || i, 'title', 'Engineer', 'locale', 'en-US', 'name', jsonb_build_object('givenName', 'User', 'familyName', 'No ' || i),
 		'emails', jsonb_build_array(jsonb_build_object('value', 'user' || i || '@example.com', 'type', 'work', 'primary', true)),
 		'`+enterpriseURN+`', jsonb_build_object('department', 'R&D', 'costCenter', '4711', 'employeeNumber', i::text)), 1, 0, 0
-		FROM generate_series(0, $4::int - 1) AS i`, x.org, string(x.directory.ID), benchID, benchAll)
-	for id, size := range map[string]int{x.small: 10, x.big: benchAll} {
+		FROM generate_series(0, $4::int - 1) AS i`, x.org, string(x.directory.ID), benchID, people)
+	for id, size := range map[string]int{x.small: 10, x.big: min(people, benchAll)} {
 		x.exec(`INSERT INTO members (org_id, group_id, user_id, since) SELECT org_id, $2, id, 0 FROM users WHERE org_id = $1 ORDER BY id LIMIT $3`, x.org, id, size)
 	}
 	x.exec("ANALYZE")
@@ -276,18 +278,23 @@ func BenchmarkDoor(b *testing.B) {
 	b.Run("read-group-of-100000", x.readGroup)
 }
 
+// withKey is the door again, with a key by which cursors can be made.
+func (x *bench) withKey() (*handler, *bench) {
+	h := &handler{db: x.db, opt: Options{Key: secret.NewKey()}}
+	m := web.NewMux(web.Options{PublicURL: testURL, Log: slog.New(slog.DiscardHandler)})
+	Mount(m, x.db, h.opt)
+	beside := *x.door
+	beside.mux = m
+	return h, &bench{door: &beside}
+}
+
 // pagesByCursor reads one page at several depths, in the order of creation and of
 // an index, beside the statement that reads the rows behind the same place.
 func (x *bench) pagesByCursor(b *testing.B) {
 	const seen = "SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND deleted_at = 0 AND "
 	byID := x.prepare(seen + "id > $3 ORDER BY id LIMIT 100")
 	byName := x.prepare(seen + "user_name_key > $3 ORDER BY user_name_key LIMIT 100")
-	h := &handler{db: x.db, opt: Options{Key: secret.NewKey()}}
-	m := web.NewMux(web.Options{PublicURL: testURL, Log: slog.New(slog.DiscardHandler)})
-	Mount(m, x.db, h.opt)
-	beside := *x.door
-	beside.mux = m
-	y := &bench{door: &beside}
+	h, y := x.withKey()
 	for _, depth := range []int{0, benchAll / 2, benchAll - 200} {
 		for _, by := range []string{"", "userName"} {
 			name, place := fmt.Sprintf("user%d@example.com", depth), store.Place{ID: userID(depth)}
@@ -393,10 +400,11 @@ type gauge struct {
 func (g *gauge) Header() http.Header { return g.header }
 func (g *gauge) WriteHeader(int)     {}
 func (g *gauge) Write(p []byte) (int, error) {
-	g.bytes += len(p)
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	g.peak = max(g.peak, m.HeapAlloc)
+	if g.bytes += len(p); g.bytes/(1<<20) > (g.bytes-len(p))/(1<<20) { // looking stops the program, so at each MiB
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		g.peak = max(g.peak, m.HeapAlloc)
+	}
 	return len(p), nil
 }
 

@@ -146,12 +146,12 @@ func howIn(g store.GroupRef) string {
 // memberForm is which parts of a member are shown. Its name costs a join, so it
 // is shown only when it is asked for (attributes=members.display).
 type memberForm struct {
-	base                      string
+	base                      string // as it stands inside a JSON string
 	value, ref, kind, display bool
 }
 
 func newMemberForm(base string, p Projection) memberForm {
-	f := memberForm{base: base, value: true, ref: true, kind: true}
+	f := memberForm{base: string(appendPlain(nil, base)), value: true, ref: true, kind: true}
 	if p.All() {
 		return f
 	}
@@ -167,7 +167,8 @@ func (f memberForm) append(buf []byte, m store.Member) []byte {
 		buf = append(append(append(buf, `"value":"`...), m.ID...), `",`...)
 	}
 	if f.ref {
-		buf = append(appendString(append(buf, `"$ref":`...), f.base+"/"+string(m.Kind)+"s/"+string(m.ID)), ',')
+		buf = append(append(append(append(buf, `"$ref":"`...), f.base...), '/'), m.Kind...)
+		buf = append(append(append(buf, "s/"...), m.ID...), `",`...)
 	}
 	if f.kind {
 		buf = append(append(append(buf, `"type":"`...), m.Kind...), `",`...)

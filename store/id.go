@@ -77,18 +77,15 @@ func (id *ID[noun]) Scan(src any) error {
 
 // plainID drops the hyphens that PostgreSQL prints.
 func plainID(b []byte) string {
+	var out [36]byte
+	return string(appendID(out[:0], b))
+}
+
+func appendID(buf, b []byte) []byte {
 	if len(b) != 36 {
-		return string(b)
+		return append(buf, b...)
 	}
-	var out [32]byte
-	n := 0
-	for _, c := range b {
-		if c != '-' && n < len(out) {
-			out[n] = c
-			n++
-		}
-	}
-	return string(out[:n])
+	return append(append(append(append(append(buf, b[:8]...), b[9:13]...), b[14:18]...), b[19:23]...), b[24:]...)
 }
 
 // Time is UTC microseconds since 1970; 0 means never. A plain number reads the

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"slices"
 	"strings"
 
@@ -30,38 +31,42 @@ const membersPage = 5000
 // Members hands every person in a group to each, in order of id, and never holds more than a
 // page of them: no connection is in use while each runs. Names cost a join (ten
 // times, measured at 100,000), so they come only when asked for.
-func (tx *Tx) Members(id GroupID, names bool, each func(Member) error) error {
+func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error {
 	query := "SELECT m.user_id FROM members m"
 	if names {
 		query = "SELECT m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id"
 	}
-	query += " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > ? ORDER BY m.user_id LIMIT ?"
-	after := UserID(strings.Repeat("0", 32))
+	query += " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > {{hidden_id}} ORDER BY m.user_id LIMIT {{hidden_int}}"
+	after := UserID(noID)
 	page := make([]Member, 0, 64)
 	m := Member{Kind: KindUser} // one for all rows, and one list of where to scan to
-	dest := []any{&m.ID, &m.Name, &m.Since}
+	var id sql.RawBytes
+	var ids []byte // those of a page share one string: a hundred thousand of their own are a third of the time
+	dest := []any{&id, &m.Name, &m.Since}
 	if !names {
 		dest = dest[:1]
 	}
 	for {
-		page = page[:0]
-		err := tx.query(query, []any{tx.Org(), id, after, membersPage}, func(rows *sqlx.Rows) error {
+		page, ids = page[:0], ids[:0]
+		err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error {
 			err := rows.Scan(dest...)
-			page = append(page, m)
+			page, ids = append(page, m), appendID(ids, id)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, m := range page {
+		all := string(ids)
+		for i, m := range page {
+			m.ID = UserID(all[i*len(noID) : (i+1)*len(noID)])
 			if err := each(m); err != nil {
 				return err
 			}
+			after = m.ID
 		}
 		if len(page) < membersPage {
 			return nil
 		}
-		after = page[len(page)-1].ID
 	}
 }
 

@@ -85,6 +85,14 @@ var others = []struct {
 	{"Bulk/postgres", "x-eight", "1,000 creations in a Bulk, over 1,000 requests of eight clients, PostgreSQL", "", nil},
 	{"Door/read-group-of-100000", "x-raw", "GET a group of 100,000 members, of the raw statement", "≥ 0.80", atLeast(0.8)},
 	{"Door/read-group-of-100000", "peak-MiB", "... memory while it streams", "≤ 10 MiB", atMost(10)},
+	{"Walk/postgres", "peak-MiB", "100,000 people walked by cursor: memory, PostgreSQL", "≤ 16 MiB", atMost(16)},
+	{"Walk/sqlite", "peak-MiB", "the same, SQLite", "≤ 16 MiB", atMost(16)},
+	{"Growth/get", "people", "people in the large organization of the next five", "", nil},
+	{"Growth/get", "x-growth", "GET a user: CPU there, over CPU with 1,000 people", "≤ 2", atMost(2)},
+	{"Growth/get-with-groups", "x-growth", "GET a user with groups, the same", "≤ 2", atMost(2)},
+	{"Growth/userName-eq", "x-growth", "filter `userName eq`, the same", "≤ 2", atMost(2)},
+	{"Growth/externalId-eq", "x-growth", "filter `externalId eq`, the same", "≤ 2", atMost(2)},
+	{"Growth/page-100-by-cursor", "x-growth", "page of 100 by cursor in the middle, the same", "≤ 1.2", atMost(1.2)},
 }
 
 func atLeast(goal float64) func(float64) bool { return func(v float64) bool { return v >= goal } }
@@ -170,7 +178,7 @@ func otherTable(all results) string {
 			if o.met != nil {
 				goal += ", " + verdict(o.met(v))
 			}
-			fmt.Fprintf(&b, "| %s | %.3g | %s |\n", o.what, v, goal)
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", o.what, thousands(v), goal)
 		}
 	}
 	return b.String()

@@ -170,6 +170,9 @@ func (c *definitionsCache) put(org OrgID, d *Definitions, until time.Time) {
 	if c.m == nil {
 		c.m = map[OrgID]knownDefinitions{}
 	}
+	if c.m[org].until.After(until) { // somebody who began to read later was faster
+		return
+	}
 	c.m[org] = knownDefinitions{d, until}
 }
 

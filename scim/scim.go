@@ -23,8 +23,11 @@ What a directory may send as roles and entitlements: roles.go. What they give is
 package store's (mapping.go there).
 
 Two modes. compat takes what Okta and Entra ID really send; strict follows the
-SCIM interoperability profile. Each single deviation is a switch in quirks.go
-with its source, and recorded exchanges stand in testdata.
+SCIM interoperability profile (profile.go). Each single deviation is a switch in
+quirks.go with its source, and recorded exchanges stand in testdata; vendors.go has
+the presets, switches.go and directory.go what people see and change of them,
+hint.go what requests call themselves. stray.go keeps attributes that no schema has,
+password.go passwords, for directories that are set to it.
 
 Of github.com/elimity-com/scim it uses the schemas, their validation, the
 resource and error types; the HTTP layer and the parsers are our own, because the

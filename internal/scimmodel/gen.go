@@ -84,7 +84,7 @@ func (s *Source) some(endpoint string) string {
 	if len(all) == 0 || s.one(40) {
 		return "nothing"
 	}
-	return all[max(0, len(all)-1-s.rng.IntN(min(len(all), 7)))]
+	return all[max(0, len(all)-1-s.rng.IntN(min(len(all), 5)))]
 }
 
 func (s *Source) ref(endpoint string) string { return "‹" + s.some(endpoint) + "›" }

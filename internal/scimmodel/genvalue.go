@@ -196,6 +196,9 @@ func (s *Source) patch(endpoint string) map[string]any {
 			ops = append(ops, s.groupOp())
 		}
 	}
+	if endpoint == "Groups" && s.one(4) { // the document and the members in one request
+		ops = []any{operation("replace", "externalId", pick[any](s, "G3", "G4", "G5", "G6")), operation("remove", `members[value eq "`+s.ref("Users")+`"]`, nil)}
+	}
 	m := map[string]any{"schemas": []any{patchURN}, "Operations": ops}
 	switch s.rng.IntN(80) {
 	case 0:

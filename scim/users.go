@@ -183,13 +183,10 @@ func (h *handler) quickActive(ctx context.Context, t wanted, p *plan) (u store.U
 		return u, nil, false, nil
 	}
 	err = h.db.Command(ctx, from(ctx).actor, func(tx *store.Tx) error {
-		if u, done, err = tx.SetActive(id, active); err != nil || !done {
-			return err
-		}
-		groups, err = groupsOf(tx, u, t.groups)
+		u, done, err = tx.SetActive(id, active, t.groups)
 		return err
 	})
-	return u, groups, done, err
+	return u, u.Groups, done, err
 }
 
 // deleteUser is DELETE /Users/{id} (RFC 7644 §3.6): gone at once, the name free.
@@ -226,13 +223,12 @@ func (h *handler) endUser(ctx context.Context, t wanted) error {
 }
 
 // changeUser reads the user, checks If-Match and makes one change; when somebody
-// else was faster it starts again with what they left. The groups are read for
-// the answer.
+// else was faster it starts again with what they left. The groups come with the read
+// when the answer shows them.
 func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User) (store.UserChange, error)) (store.User, []store.GroupRef, error) {
 	var u store.User
-	var groups []store.GroupRef
 	err := h.runs(t.keep)(ctx, from(ctx).actor, func(tx *store.Tx) error {
-		old, err := findUser(tx, t.id)
+		old, err := findShown(tx, t)
 		if err != nil {
 			return err
 		}
@@ -246,15 +242,12 @@ func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User
 		if u, err = tx.UpdateUser(old, change); err != nil {
 			return err
 		}
-		if t.keep != nil {
-			if err := t.keep(tx, u.ID); err != nil {
-				return err
-			}
+		if t.keep == nil {
+			return nil
 		}
-		groups, err = groupsOf(tx, u, t.groups)
-		return err
+		return t.keep(tx, u.ID)
 	})
-	return u, groups, err
+	return u, u.Groups, err
 }
 
 func findUser(tx *store.Tx, id string) (store.User, error) {
@@ -269,12 +262,17 @@ func findUser(tx *store.Tx, id string) (store.User, error) {
 	return u, err
 }
 
-func groupsOf(tx *store.Tx, u store.User, asked bool) ([]store.GroupRef, error) {
-	if !asked {
-		return nil, nil
+// findShown is findUser, with the groups when the answer shows them.
+func findShown(tx *store.Tx, t wanted) (store.User, error) {
+	id, err := store.ParseID[store.User](t.id)
+	if err != nil || !t.groups {
+		return findUser(tx, t.id)
 	}
-	all, err := tx.GroupsOf([]store.UserID{u.ID})
-	return all[u.ID], err
+	u, err := tx.UserWithGroups(id)
+	if fault.Is(err, fault.NotFound) {
+		return u, notFound("User", t.id)
+	}
+	return u, err
 }
 
 // readUser reads a whole user: the document as store keeps it, and active apart.

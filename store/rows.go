@@ -22,13 +22,18 @@ const directGroups = `, EXISTS (SELECT 1 FROM subgroups n WHERE n.org_id = ?), (
 
 // shownColumns are what a directory is shown of users, with their arguments.
 func (tx *Tx) shownColumns(groups bool) (string, []any) {
-	switch {
-	case !groups:
+	if !groups {
 		return briefUser, nil
-	case tx.actor.Kind == access.Directory:
-		return briefUser + directGroups + " AND g.directory_id = ?)", []any{tx.Org(), tx.Org(), tx.actor.ID}
 	}
-	return briefUser + directGroups + ")", []any{tx.Org(), tx.Org()}
+	return tx.andGroups(briefUser)
+}
+
+// andGroups adds directGroups.
+func (tx *Tx) andGroups(columns string) (string, []any) {
+	if tx.actor.Kind == access.Directory {
+		return columns + directGroups + " AND g.directory_id = ?)", []any{tx.Org(), tx.Org(), tx.actor.ID}
+	}
+	return columns + directGroups + ")", []any{tx.Org(), tx.Org()}
 }
 
 // userRow reads the users of a list. Brief rows are scanned by hand, into bytes that
@@ -147,6 +152,45 @@ func (tx *Tx) ShownUser(id UserID, groups bool) (User, error) {
 	if groups {
 		err = tx.addGroups(found, row)
 	}
+	return found[0], err
+}
+
+// fields is where the columns of userFields go.
+func (u *User) fields() []any {
+	return []any{&u.ID, &u.DirectoryID, &u.Source, &u.Status, &u.EndedBy, &u.BreakGlass, &u.UserName, &u.ExternalID, &u.Email,
+		&u.DisplayName, &u.ManagerID, &u.Doc, &u.Version, &u.CreatedAt, &u.UpdatedAt, &u.LastSignInAt, &u.LastSignInMethod, &u.DeletedAt}
+}
+
+// UserWithGroups is User and Groups in one statement, for a change whose answer shows
+// the person.
+func (tx *Tx) UserWithGroups(id UserID) (User, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return User{}, err
+	}
+	columns, args := tx.andGroups("SELECT " + userFields)
+	seen, more := tx.visible()
+	return tx.grouped(columns+" FROM users WHERE org_id = ? AND id = ?"+seen, append(append(args, tx.Org(), id), more...))
+}
+
+// grouped reads one row of userFields and directGroups. Faults: NotFound.
+func (tx *Tx) grouped(query string, args []any) (User, error) {
+	row := userRow{grouped: true}
+	var found []User
+	err := tx.query(query, args, func(rows *sqlx.Rows) (err error) {
+		var u User
+		if err = rows.Scan(append(u.fields(), &row.nested, &row.groups)...); err == nil {
+			u.Groups, err = groupList(row.groups)
+		}
+		found = append(found, u)
+		return err
+	})
+	if err != nil {
+		return User{}, err
+	}
+	if len(found) == 0 {
+		return User{}, fault.NotFound.Say("There is no such user.")
+	}
+	err = tx.addGroups(found, &row)
 	return found[0], err
 }
 

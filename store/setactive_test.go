@@ -29,7 +29,7 @@ func last(t *testing.T, db *store.DB, admin access.Actor, id store.UserID) (a st
 func setActive(t *testing.T, db *store.DB, actor access.Actor, id store.UserID, active bool) (u store.User, done bool) {
 	t.Helper()
 	if err := db.Command(ctx, actor, func(tx *store.Tx) (err error) {
-		u, done, err = tx.SetActive(id, active)
+		u, done, err = tx.SetActive(id, active, false)
 		return err
 	}); err != nil {
 		t.Fatalf("active %v: %v", active, err)
@@ -67,6 +67,48 @@ func TestSetActiveIsUpdateUser(t *testing.T) {
 			if a, b := last(t, db, admin, short.ID), last(t, db, admin, long.ID); !reflect.DeepEqual(a, b) {
 				t.Errorf("to %s: the record has %+v, by UpdateUser %+v", to, a, b)
 			}
+		}
+	})
+}
+
+// A change whose answer shows the person has the groups that GroupsOf would have.
+func TestChangesShowTheGroups(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, admin := storetest.Org(t, db, "acme")
+		dir := okta(org, newDirectory(t, db, admin, "One"))
+		u := newUser(t, db, dir, "a@example.com")
+		for _, name := range []string{"Zebras", "Apes"} {
+			write(t, db, dir, func(tx *store.Tx) error {
+				_, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": name}, Members: []store.UserID{u.ID}})
+				return err
+			})
+		}
+		var want []store.GroupRef
+		var got store.User
+		if err := db.Read(ctx, dir, func(tx *store.Tx) error {
+			all, err := tx.GroupsOf([]store.UserID{u.ID})
+			if err == nil {
+				want = all[u.ID]
+				got, err = tx.UserWithGroups(u.ID)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(want) != 2 || !reflect.DeepEqual(got.Groups, want) {
+			t.Errorf("UserWithGroups has %v, GroupsOf %v", got.Groups, want)
+		}
+		if got.Groups = nil; !reflect.DeepEqual(got, readUser(t, db, dir, u.ID)) {
+			t.Errorf("UserWithGroups has %+v, User %+v", got, readUser(t, db, dir, u.ID))
+		}
+		if err := db.Command(ctx, dir, func(tx *store.Tx) error {
+			off, done, err := tx.SetActive(u.ID, false, true)
+			if done && (!reflect.DeepEqual(off.Groups, want) || off.Status != store.Deactivated) {
+				t.Errorf("SetActive has %+v, want the groups %v", off, want)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
 		}
 	})
 }
@@ -115,7 +157,7 @@ func TestSetActiveAndOtherChangesBothStay(t *testing.T) {
 			}()
 			go func() {
 				failed <- db.Command(ctx, dir, func(tx *store.Tx) error {
-					_, done, err := tx.SetActive(u.ID, false)
+					_, done, err := tx.SetActive(u.ID, false, true)
 					if err != nil || done {
 						return err
 					}

@@ -263,6 +263,11 @@ func BenchmarkDoor(b *testing.B) {
 			x.send(200, "GET", fmt.Sprintf("/Users?filter=userName+eq+%%22user%d@example.com%%22", i*7919%benchAll), "")
 		}, func(i int) { x.scan(st.Query(x.org, fmt.Sprintf("user%d@example.com", i*7919%benchAll))) })
 	})
+	b.Run("get-group-without-members", func(b *testing.B) {
+		st := x.prepare("SELECT id, directory_id, name, external_id, doc, version, created_at, updated_at FROM groups WHERE org_id = $1 AND id = $2")
+		x.versus(b, func(int) { x.send(200, "GET", "/Groups/"+x.big+"?excludedAttributes=members", "") },
+			func(int) { x.scan(st.Query(x.org, x.big)) })
+	})
 	b.Run("page-100", func(b *testing.B) {
 		st := x.prepare("SELECT " + rawColumns + " FROM users WHERE org_id = $1 AND (directory_id = $2 OR directory_id IS NULL) AND deleted_at = 0 ORDER BY id LIMIT 100")
 		x.versus(b, func(int) { x.send(200, "GET", "/Users?startIndex=1&count=100&excludedAttributes=groups", "") },

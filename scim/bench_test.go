@@ -497,6 +497,10 @@ func benchBulk(b *testing.B, url string) {
 		b.Fatal(err)
 	}
 	x := &bench{door: openDoor(b, db, NewDirectory{})}
+	ctx, stop := context.WithCancel(context.Background())
+	var logging sync.WaitGroup
+	logging.Go(func() { x.log.Run(ctx) }) // as a server does: rows do not wait for a full queue
+	b.Cleanup(func() { stop(); logging.Wait() })
 	people := func() []string {
 		list := make([]string, maxOperations)
 		for i := range list {

@@ -382,6 +382,59 @@ func TestStates(t *testing.T) {
 	})
 }
 
+// PostgreSQL finds what is rare by the same indexes, among many rows.
+func TestTheLogIsIndexedOnPostgres(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		if !strings.HasSuffix(t.Name(), "postgres") {
+			return // TestTheLogIsIndexed looks at SQLite
+		}
+		d := openDoor(t, db, NewDirectory{})
+		rows := make([]logRow, 12_000)
+		var others [6]store.DirectoryID
+		for i := range others {
+			others[i] = store.NewID[store.Directory]()
+		}
+		for i := range rows {
+			rows[i] = logRow{Org: store.OrgID(d.admin.Org), Directory: d.directory.ID, At: store.Time(i + 1), ID: store.NewID[logRow](), Status: 200, Method: "GET", Resource: "Users",
+				Request: "request-" + itoa(i), TargetID: string(store.NewID[store.User]()), Target: "user" + itoa(i), TargetKey: "user" + itoa(i), Activities: []store.ActivityID{}}
+			if i%6 != 0 {
+				rows[i].Directory = others[i%6] // time alone tells nothing
+			}
+			if i%600 == 0 {
+				rows[i].Method, rows[i].Status, rows[i].Refusal = "PATCH", 400+i/600, "value"
+			}
+		}
+		for at := 0; at < len(rows); at += batchRows {
+			if err := d.log.insert(t.Context(), rows[at:min(at+batchRows, len(rows))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.write(func(tx *store.Tx) error { _, err := tx.Exec("ANALYZE scim_log"); return err })
+		for _, c := range []struct {
+			name, index string
+			q           logQuery
+		}{
+			{"newest", "scim_log_pkey", logQuery{}}, {"refused", "scim_log_refused", logQuery{refused: true}}, {"a status", "scim_log_status", logQuery{status: 404}},
+			{"a request", "scim_log_request", logQuery{request: "request-18"}}, {"an operation", "scim_log_change", logQuery{method: "PATCH", resource: "Users"}},
+			{"about an id", "scim_log_target", logQuery{target: rows[18].TargetID}}, {"about a name", "scim_log_target_key", logQuery{target: "user1800"}},
+		} {
+			var plan []string
+			d.write(func(tx *store.Tx) error {
+				c.q.directory, c.q.limit = d.directory.ID, 50
+				query, args, err := c.q.sql(tx)
+				if err != nil {
+					return err
+				}
+				return tx.Select(&plan, "EXPLAIN "+query, args...)
+			})
+			if text := strings.Join(plan, "; "); !strings.Contains(text, c.index) || strings.Contains(text, "Seq Scan on scim_log") {
+				t.Errorf("%s: %s, want %s", c.name, text, c.index)
+			}
+		}
+	})
+}
+
 // Every question to the log has an index.
 func TestTheLogIsIndexed(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,7 +98,7 @@ func forgiven(body string) bool {
 }
 
 // withoutDefects takes the library's known defects out of what it keeps: passwords,
-// empty lists and texts that mean "not assigned".
+// empty lists, texts that mean "not assigned", and elements whose value is such a one.
 func withoutDefects(doc map[string]any) map[string]any {
 	out := map[string]any{}
 	for k, v := range doc {
@@ -107,8 +108,12 @@ func withoutDefects(doc map[string]any) map[string]any {
 				out[k] = in
 			}
 		case []any:
-			if len(v) > 0 {
-				out[k] = v
+			list := slices.DeleteFunc(slices.Clone(v), func(e any) bool {
+				m, _ := e.(map[string]any)
+				return m["value"] == ""
+			})
+			if len(list) > 0 {
+				out[k] = list
 			}
 		case nil:
 		default:

@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -359,7 +360,7 @@ func TestSearchesWithoutIndexAreBounded(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		d := openDoor(t, db, NewDirectory{})
-		m := web.NewMux(web.Options{PublicURL: testURL})
+		m := web.NewMux(web.Options{PublicURL: testURL, Log: slog.New(slog.DiscardHandler)})
 		Mount(m, db, Options{PublicURL: testURL, ScanRows: 20})
 		d.mux = m
 		for i := range 20 {

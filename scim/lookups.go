@@ -12,7 +12,7 @@ import (
 // waits for the next look, together with all others that wait for it. So what was
 // revoked before a request came opens nothing, as if each request looked by itself;
 // and of many clients of a directory one asks for all. Of a GET at 32 clients it
-// spares a third; one client alone waits for nobody.
+// spares a tenth (146 -> 131 µs of CPU); one client alone waits for nobody.
 type lookups struct {
 	mu      sync.Mutex // guards what follows, and next of each
 	running map[string]*lookup

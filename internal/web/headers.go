@@ -11,7 +11,7 @@ import (
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // headers are the same on each answer, so their values are made once: Set makes a
-// list of one for each of them, an eighth of all that a small request allocates.
+// list of one for each of them.
 // Whoever changes one sets another list in its place.
 var headers = map[string][]string{
 	"Content-Security-Policy": {policy},

@@ -18,11 +18,16 @@ import (
 	"strings"
 )
 
-// NewToken is 256 random bits, 43 URL-safe characters.
+// NewToken is 43 URL-safe characters of 256 random bits. It does not begin with a
+// hyphen, so that a command line never takes it for a flag.
 func NewToken() string {
-	var b [32]byte
-	rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	for {
+		var b [32]byte
+		rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
+		if text := base64.RawURLEncoding.EncodeToString(b[:]); text[0] != '-' {
+			return text
+		}
+	}
 }
 
 // Hash is what is stored of a token: SHA-256 as 64 lower-case hex digits.

@@ -68,3 +68,12 @@ func TestDerivedKeysAreApart(t *testing.T) {
 		t.Error("the key for b opens what the key for a has sealed")
 	}
 }
+
+func TestTokensAreNoFlags(t *testing.T) {
+	t.Parallel()
+	for range 2000 { // one of 64 would be
+		if text := secret.NewToken(); text[0] == '-' || len(text) != 43 {
+			t.Fatalf("a token is %q", text)
+		}
+	}
+}

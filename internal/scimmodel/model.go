@@ -130,7 +130,7 @@ func (m *Model) heads(q Request, a Answer, out outcome) error {
 				return fmt.Errorf("ETag is %q, meta.version %v", tag, meta["version"])
 			}
 			if at := a.Head.Get("Location"); a.Status == http.StatusCreated && at != m.location(r) {
-				return fmt.Errorf("Location is %q, want %q", at, m.location(r))
+				return fmt.Errorf("the header Location is %q, want %q", at, m.location(r))
 			}
 			if r.told = tag; tag == "" && r.k.name == "User" {
 				return fmt.Errorf("no ETag")

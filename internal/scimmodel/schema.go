@@ -51,17 +51,6 @@ func (a *attr) sub(name string) *attr {
 	return nil
 }
 
-// path is the attribute's full name.
-func (a *attr) path() string {
-	switch {
-	case a.parent != nil:
-		return a.parent.path() + "." + a.name
-	case a.urn != "":
-		return a.urn + ":" + a.name
-	}
-	return a.name
-}
-
 // kind is a resource type.
 type kind struct {
 	name       string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,5 +171,30 @@ func TestRefusedBodiesAreBounded(t *testing.T) {
 	d.refused(400, "invalidSyntax", "", "POST", "/Users", `{"a":"b\u0000c","title":"x`)
 	if body := d.last().Body; !strings.HasPrefix(body, "(") {
 		t.Errorf("a broken body is kept: %s", body)
+	}
+}
+
+// The quick look must never spare a text that the expressions would change.
+func TestTheQuickLookMissesNoSecret(t *testing.T) {
+	t.Parallel()
+	pieces := []string{"passw", "PassWord", "secret", "Token", "credential", "authorization", "api_key", "apiKey", "private_key", "passphrase", "OTP", "code", "Bearer ", "basic ",
+		"eyJhbGciOiJI", ".", "-----BEGIN ", "KEY-----", " eq ", `"`, ":", "=", "?", "&", "x", "A1b2C3d4", "ſ", "/Users/", " ", "\n", "0123456789abcdef", "ABCdef123", `\`}
+	random := rand.New(rand.NewPCG(1, 2))
+	changed := 0
+	for range 50_000 {
+		var text strings.Builder
+		for range 1 + random.IntN(8) {
+			text.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		want := redactAll(text.String())
+		if got := redactText(text.String()); got != want {
+			t.Fatalf("%q became %q, want %q", text.String(), got, want)
+		}
+		if want != text.String() {
+			changed++
+		}
+	}
+	if changed < 1000 || mayHoldSecret("/Users/01a2007cc0ae7e969e2e23c525164c95") || mayHoldSecret("Okta SCIM Client 1.0.0") {
+		t.Errorf("%d texts held a secret; ordinary ones are looked at: %v", changed, mayHoldSecret("Okta SCIM Client 1.0.0"))
 	}
 }

@@ -1,10 +1,17 @@
 package store
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"strings"
+	"sync/atomic"
+	"testing"
 
 	"github.com/jmoiron/sqlx"
+	"modernc.org/sqlite"
+
+	"github.com/muster-id/muster/internal/access"
 )
 
 // PlanUsers is how the database would go about a page of EachUser.
@@ -57,4 +64,44 @@ func (l listing) explain(query string, args []any) (string, error) {
 		return err
 	})
 	return out.String(), err
+}
+
+// sqliteBegun is true once an SQLite database has come to the condition of Endless.
+var sqliteBegun atomic.Bool
+
+func init() {
+	sqlite.MustRegisterScalarFunction("endless_begins", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+		sqliteBegun.Store(true)
+		return int64(1), nil
+	})
+}
+
+// Endless is a condition that keeps the database at the first row that it looks at,
+// for ever on SQLite and for three minutes on PostgreSQL, however quick the machine;
+// begun tells whether the database has come to it. For one test at a time.
+func Endless(t *testing.T, db *DB, actor access.Actor) (endless Cond, begun func() bool) {
+	t.Helper()
+	if db.d == &sqliteDialect {
+		sqliteBegun.Store(false)
+		return Cond{scan: true, write: func(s *sentence) {
+			s.add("(WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n WHERE endless_begins() = 1) > 0")
+		}}, sqliteBegun.Load
+	}
+	// A sequence moves on even when the statement is undone.
+	err := db.Write(context.Background(), actor, func(tx *Tx) error {
+		_, err := tx.Exec("CREATE SEQUENCE endless_begins")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Cond{scan: true, write: func(s *sentence) {
+			s.add("CASE WHEN nextval('endless_begins') > 0 THEN pg_sleep(180) IS NOT NULL END")
+		}}, func() bool {
+			var called bool
+			if err := db.sql.Get(&called, "SELECT is_called FROM endless_begins"); err != nil {
+				t.Fatal(err)
+			}
+			return called
+		}
 }

@@ -104,7 +104,7 @@ func classify(err error) error {
 		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 			return &fault.Error{Kind: fault.Conflict, Field: uniqueColumns(e.Error()), Public: "That is already taken.", Err: err}
 		}
-		if code := e.Code() & 0xff; code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR {
+		if code := e.Code() & 0xff; busy(e) || code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR {
 			return fault.Unavailable.Wrap(err, "The database file is busy or its disk is full. Try again in a moment.")
 		}
 		return err
@@ -113,6 +113,12 @@ func classify(err error) error {
 		return fault.Unavailable.Wrap(err, "The database cannot be reached. Try again in a moment.")
 	}
 	return err
+}
+
+// busy tells that another connection holds an SQLite file.
+func busy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // uniqueColumns reads the columns out of SQLite's sentence, the only place where

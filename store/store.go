@@ -158,7 +158,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, noSync bool) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	writing.SetMaxOpenConns(1)
-	conn, err := writing.Connx(ctx)
+	conn, err := connectSQLite(ctx, writing)
 	if err != nil {
 		writing.Close()
 		return fault.Unavailable.Wrap(err, "The database file %s cannot be opened. Is it an SQLite database?", path)
@@ -172,6 +172,25 @@ func (db *DB) openSQLite(ctx context.Context, path string, noSync bool) error {
 	db.sql = reading
 	db.write = newWriter(db, dsn, writing, conn)
 	return nil
+}
+
+// connectSQLite waits for others that make the same new file: while one of them turns
+// it to WAL, SQLite refuses the rest at once, whatever the busy_timeout.
+func connectSQLite(ctx context.Context, pool *sqlx.DB) (*sqlx.Conn, error) {
+	begun := time.Now()
+	for try := 0; ; try++ {
+		conn, err := pool.Connx(ctx)
+		if err == nil || !busy(err) || time.Since(begun) > 10*time.Second {
+			return conn, err
+		}
+		pause := time.NewTimer(time.Duration(try) * 5 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // Now is the time by the database's clock func.

@@ -238,14 +238,16 @@ type GroupChange struct {
 
 // Single tells whether the change is one statement, and so fit for Command, if it
 // is not about groups in groups.
-func (ch GroupChange) Single() bool {
+func (ch GroupChange) Single() bool { return ch.parts() <= 1 && ch.Replace == nil }
+
+func (ch GroupChange) parts() int {
 	parts := 0
-	for _, there := range []bool{ch.Doc != nil, len(ch.Add) > 0, len(ch.Remove) > 0} {
+	for _, there := range []bool{ch.Doc != nil, len(ch.Add) > 0, len(ch.Remove) > 0, ch.Replace != nil} {
 		if there {
 			parts++
 		}
 	}
-	return parts <= 1 && ch.Replace == nil
+	return parts
 }
 
 // UpdateGroup changes the group g, which is what the caller read in this Tx. The
@@ -261,6 +263,11 @@ func (tx *Tx) UpdateGroup(g Group, ch GroupChange) (Group, error) {
 	if ch.Doc != nil {
 		var err error
 		if next, err = tx.updateGroupDoc(g, ch.Doc); err != nil {
+			return g, err
+		}
+	}
+	if ch.parts() > 1 {
+		if err := tx.keepGroup(next, ch.Doc != nil); err != nil {
 			return g, err
 		}
 	}
@@ -291,6 +298,19 @@ func (tx *Tx) UpdateGroup(g Group, ch GroupChange) (Group, error) {
 		return tx.Group(g.ID)
 	}
 	return next, nil
+}
+
+// keepGroup lets nobody change the group until the commit. The parts of a change are
+// statements of their own; without this the parts of two changes could mix, and no
+// order of the two would explain the end. With a document, even one that changes
+// nothing, the group must be as it was read.
+func (tx *Tx) keepGroup(g Group, asRead bool) error {
+	var version int64
+	err := tx.Get(&version, "SELECT version FROM groups WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), g.ID)
+	if fault.Is(err, fault.NotFound) || err == nil && asRead && version != g.Version {
+		return errStale
+	}
+	return err
 }
 
 func (tx *Tx) mayEditGroup(g Group) error {

@@ -245,6 +245,9 @@ func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User
 		if t.keep == nil {
 			return nil
 		}
+		if err := tx.KeepUser(u); err != nil {
+			return err
+		}
 		return t.keep(tx, u.ID)
 	})
 	return u, u.Groups, err

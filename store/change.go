@@ -89,6 +89,18 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	return next, tx.setGrants(next, grants)
 }
 
+// KeepUser lets nobody change the person u, which UpdateUser has given back, until the
+// commit. For a change of which UpdateUser is one half: where it changed nothing it
+// holds nothing, and somebody else's change could come between the halves. Needs Write.
+func (tx *Tx) KeepUser(u User) error {
+	var version int64
+	err := tx.Get(&version, "SELECT version FROM users WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), u.ID)
+	if fault.Is(err, fault.NotFound) || err == nil && version != u.Version {
+		return errStale
+	}
+	return err
+}
+
 // userPlan is what a new document means; empty when the document stays. Both
 // documents are decoded once and then used for everything.
 type userPlan struct {

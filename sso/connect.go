@@ -11,6 +11,8 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
 )
 
@@ -30,7 +32,7 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 		}
 		return nil, "", nil
 	}
-	m, err := parseIDPMetadata(doc)
+	m, err := saml.ParseMetadata(doc)
 	if err != nil {
 		return nil, "", err
 	}
@@ -38,7 +40,7 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 		m.Warnings = append(m.Warnings, "The metadata says that it has expired. Get a new copy when the identity provider changes its keys.")
 	}
 	c.Issuer = m.EntityID
-	c.Config.SSORedirect, c.Config.SSOPost = m.SSO[bindingRedirect], m.SSO[bindingPOST]
+	c.Config.SSORedirect, c.Config.SSOPost = m.SSO[saml.BindingRedirect], m.SSO[saml.BindingPOST]
 	return m.Certificates, strings.Join(m.Warnings, " "), nil
 }
 
@@ -59,7 +61,7 @@ func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) 
 	}
 	for _, s := range c.Config.Scopes {
 		if s == "" || strings.ContainsAny(s, " \"\\") || !cleanText(s) {
-			return "", fault.Invalid.On("scopes", "%q is not a scope.", clip(s, 40))
+			return "", fault.Invalid.On("scopes", "%q is not a scope.", answer.Clip(s, 40))
 		}
 	}
 	if !oneOf("openid", c.Config.Scopes...) {
@@ -93,7 +95,7 @@ func (d *Door) newKeys(c Connection) ([]keyRow, error) {
 		wg.Go(func() {
 			k := &rows[i]
 			k.ID, k.State = store.NewID[keyRow](), keyActive
-			key, der, err := newSPKey(d.URLs(c).EntityID, d.opts.DB.Now())
+			key, der, err := saml.NewKey(d.URLs(c).EntityID, d.opts.DB.Now())
 			if err == nil {
 				k.Certificate = der
 				k.Sealed, err = d.opts.Key.Seal(k.sealedAs(c.ID), x509.MarshalPKCS1PrivateKey(key))
@@ -113,7 +115,7 @@ const (
 
 // samlSetup is a connection with its keys, ready to ask and to check.
 type samlSetup struct {
-	party      samlParty
+	party      saml.Party
 	signKey    *rsa.PrivateKey
 	signing    [][]byte // our certificates
 	encryption [][]byte
@@ -123,8 +125,8 @@ type samlSetup struct {
 func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s samlSetup, err error) {
 	var keys []keyRow
 	urls := d.URLs(c)
-	s.party = samlParty{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: samlSkew,
-		WantResponseSigned: c.Config.WantResponseSigned, Attributes: attributesFor(c.Vendor)}
+	s.party = saml.Party{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: samlSkew,
+		WantResponseSigned: c.Config.WantResponseSigned, Attributes: saml.AttributesFor(c.Vendor)}
 	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
 		if s.party.Certificates, err = certificatesIn(tx, c.ID); err != nil {
 			return err

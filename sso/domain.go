@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
 
@@ -168,7 +169,7 @@ func recordDomain(tx *store.Tx, action string, v Domain) error {
 func domainName(s string) (string, error) {
 	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(strings.TrimSpace(s), "."))
 	if err != nil || len(name) > 253 || strings.ContainsAny(name, " /@:") || !strings.Contains(name, ".") {
-		return "", fault.Invalid.On("domain", "%q is not a mail domain. It looks like example.com.", clip(s, 100))
+		return "", fault.Invalid.On("domain", "%q is not a mail domain. It looks like example.com.", answer.Clip(s, 100))
 	}
 	if isPublicMail(name) {
 		return "", fault.Invalid.On("domain", "Anybody can have an address at %s, so it cannot belong to an organization.", name)

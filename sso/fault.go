@@ -9,6 +9,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
 
@@ -20,7 +21,7 @@ type refusal struct {
 	sentence string // safe to show
 	hint     string // what the administrator can change
 	request  bool   // counts as a request for access
-	trace    Trace
+	trace    answer.Trace
 }
 
 func (r *refusal) Error() string { return "sign-in refused (" + r.check + "): " + r.sentence }
@@ -46,7 +47,7 @@ var answers = map[fault.Kind]struct {
 }
 
 // refusalOf makes any error of a sign-in presentable; trace may be nil.
-func refusalOf(err error, trace Trace) *refusal {
+func refusalOf(err error, trace answer.Trace) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		out := *r // some are shared values
 		out.trace = trace
@@ -80,7 +81,7 @@ type refusedPage struct {
 
 // refused records a refusal and shows its page. a may be nil, when it is not
 // known who came.
-func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *arrival, err error, trace Trace) error {
+func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *arrival, err error, trace answer.Trace) error {
 	ref := newReference()
 	out := refusalOf(err, trace)
 	actor := actorOf(c, web.Actor(r))
@@ -112,7 +113,7 @@ func (d *Door) record(r *http.Request, actor access.Actor, c Connection, a *arri
 			row.Detail["trace"] = out.trace
 		}
 		if a != nil {
-			row.Detail["subject"], row.Detail["email"] = clip(a.Subject, gotLimit), clip(a.Email, gotLimit)
+			row.Detail["subject"], row.Detail["email"] = answer.Clip(a.Subject, answer.GotLimit), answer.Clip(a.Email, answer.GotLimit)
 			// The person's own log shows it too, when there is an account.
 			if id, err := identityOf(tx, c.ID, a.SubjectKind, a.Subject); err == nil {
 				row.TargetKind, row.TargetID, row.TargetName = "user", string(id), orElse(a.DisplayName, a.Email)

@@ -14,6 +14,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
 
@@ -91,7 +92,7 @@ type answered struct {
 	arrival arrival
 	id      string // names the answer, for the replay record
 	until   time.Time
-	trace   Trace
+	trace   answer.Trace
 }
 
 // finish turns a verified answer into a session, or into a refusal that explains

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 	"golang.org/x/net/html"
 
 	"github.com/muster-id/muster/internal/access"
@@ -283,7 +283,7 @@ func TestRefusedSAMLSignIns(t *testing.T) {
 		b.send(acs, fields)
 		s.refused(b.send(acs, fields), "not provisioned") // a refusal used nothing up, and gives nothing
 
-		idp.Next(ssotest.Login{NameID: "ada-id", Assertion: func(a *saml.Assertion) { a.Issuer.Value = "https://evil.example" }})
+		idp.Next(ssotest.Login{NameID: "ada-id", Assertion: func(a *crewjam.Assertion) { a.Issuer.Value = "https://evil.example" }})
 		p := newBrowser(t).samlSignIn(c.URLs.Login)
 		if p.status != http.StatusBadRequest || strings.Contains(p.body, "evil.example") {
 			t.Errorf("wrong issuer: status %d; the page must not repeat the answer:\n%s", p.status, p.body)
@@ -358,7 +358,7 @@ func TestAssertionsWorkOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := serve(t, db)
 		idp, c := s.saml("jit")
-		idp.Next(ssotest.Login{NameID: "ada-id", Assertion: func(a *saml.Assertion) { a.ID = "_one" }})
+		idp.Next(ssotest.Login{NameID: "ada-id", Assertion: func(a *crewjam.Assertion) { a.ID = "_one" }})
 		if p := newBrowser(t).samlSignIn(c.URLs.Login); !p.signedIn() {
 			t.Fatalf("status %d: %s", p.status, p.body)
 		}

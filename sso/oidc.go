@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // oidcAlgorithms may sign an ID token. HS256 would make the client secret a
@@ -143,7 +144,7 @@ func (s *oidcIssuers) discover(ctx context.Context, issuer string) (*oidcIssuer,
 // discoveryFault drops what go-oidc repeats of the other side's answer.
 func discoveryFault(err error, issuer string) error {
 	if m, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
-		return fault.Invalid.On("issuer", "The provider calls itself %q, not %q. Enter it exactly so, with or without the last slash.", clip(m.Discovered, 200), m.Provided)
+		return fault.Invalid.On("issuer", "The provider calls itself %q, not %q. Enter it exactly so, with or without the last slash.", answer.Clip(m.Discovered, 200), m.Provided)
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		return unreachable(err, "identity provider", issuer)
@@ -165,7 +166,7 @@ func pickAlgorithms(offered []string) ([]string, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fault.Invalid.On("issuer", "The provider signs ID tokens with %s only. Choose RS256 (or another asymmetric algorithm) for this application at the provider.", clip(strings.Join(offered, ", "), 100))
+		return nil, fault.Invalid.On("issuer", "The provider signs ID tokens with %s only. Choose RS256 (or another asymmetric algorithm) for this application at the provider.", answer.Clip(strings.Join(offered, ", "), 100))
 	}
 	return out, nil
 }
@@ -182,14 +183,14 @@ func (i *oidcIssuer) oauth(clientID, clientSecret, redirect string, scopes []str
 
 // exchange trades the code for tokens. The answer's body never gets into an
 // error: only the code that RFC 6749 §5.2 defines does.
-func (s *oidcIssuers) exchange(ctx context.Context, client *oauth2.Config, code, verifier string, trace *Trace) (access, idToken string, err error) {
+func (s *oidcIssuers) exchange(ctx context.Context, client *oauth2.Config, code, verifier string, trace *answer.Trace) (access, idToken string, err error) {
 	token, err := client.Exchange(oidc.ClientContext(ctx, s.client), code, oauth2.VerifierOption(verifier))
 	if err != nil {
 		got := "no usable answer"
 		if r, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-			got = fmt.Sprintf("status %d, error %q", r.Response.StatusCode, clip(r.ErrorCode, 60))
+			got = fmt.Sprintf("status %d, error %q", r.Response.StatusCode, answer.Clip(r.ErrorCode, 60))
 		}
-		trace.add(Check{Name: "token endpoint", Expected: "tokens for the code", Got: got,
+		trace.Add(answer.Check{Name: "token endpoint", Expected: "tokens for the code", Got: got,
 			Hint: "Check the client ID, the client secret and that the redirect URL is entered exactly at the provider."})
 		if _, ok := errors.AsType[*url.Error](err); ok {
 			return "", "", unreachable(err, "token endpoint", client.Endpoint.TokenURL)
@@ -197,7 +198,7 @@ func (s *oidcIssuers) exchange(ctx context.Context, client *oauth2.Config, code,
 		return "", "", fault.Invalid.Say("The identity provider did not complete the sign-in.")
 	}
 	idToken, _ = token.Extra("id_token").(string)
-	if !trace.add(Check{Name: "id_token", Expected: "an ID token", Got: fmt.Sprintf("%d characters", len(idToken)), OK: idToken != "",
+	if !trace.Add(answer.Check{Name: "id_token", Expected: "an ID token", Got: fmt.Sprintf("%d characters", len(idToken)), OK: idToken != "",
 		Hint: "The application at the provider must be an OpenID Connect one and the scope openid allowed."}) {
 		return "", "", fault.Invalid.Say("The identity provider did not say who signed in.")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 )
 
 const (
@@ -45,8 +46,8 @@ var errIDToken = fault.Invalid.Say("The identity provider's answer could not be 
 // 1.0 §3.1.3.7). go-oidc verifies it; the table then makes each check again with
 // a name for the administrator, and adds those that go-oidc leaves to its caller.
 // Faults: Invalid (a check failed: see the trace), Unavailable (no keys).
-func checkIDToken(ctx context.Context, p oidcParty, raw string, e oidcExpect) (oidcClaims, Trace, error) {
-	var trace Trace
+func checkIDToken(ctx context.Context, p oidcParty, raw string, e oidcExpect) (oidcClaims, answer.Trace, error) {
+	var trace answer.Trace
 	keys := &witness{KeySet: p.Keys}
 	verifier := oidc.NewVerifier(p.Issuer, keys, &oidc.Config{
 		ClientID:             p.ClientID,
@@ -58,20 +59,20 @@ func checkIDToken(ctx context.Context, p oidcParty, raw string, e oidcExpect) (o
 		return nil, trace, keys.err
 	}
 	head := tokenHeader(raw)
-	if !trace.add(Check{Name: "algorithm", Expected: strings.Join(p.Algorithms, ", "), Got: head.Alg, OK: slices.Contains(p.Algorithms, head.Alg),
+	if !trace.Add(answer.Check{Name: "algorithm", Expected: strings.Join(p.Algorithms, ", "), Got: head.Alg, OK: slices.Contains(p.Algorithms, head.Alg),
 		Hint: "Choose RS256 for ID tokens of this application at the provider."}) ||
-		!trace.add(Check{Name: "signature", Expected: "made by a current key of " + p.Issuer, Got: "key id " + head.Kid, OK: keys.payload != nil}) {
+		!trace.Add(answer.Check{Name: "signature", Expected: "made by a current key of " + p.Issuer, Got: "key id " + head.Kid, OK: keys.payload != nil}) {
 		return nil, trace, errIDToken
 	}
 	claims, err := parseClaims(keys.payload)
-	if !trace.add(Check{Name: "claims", Expected: "a JSON object", Got: fmt.Sprintf("%d bytes", len(keys.payload)), OK: err == nil}) {
+	if !trace.Add(answer.Check{Name: "claims", Expected: "a JSON object", Got: fmt.Sprintf("%d bytes", len(keys.payload)), OK: err == nil}) {
 		return nil, trace, errIDToken
 	}
 	for _, c := range claimChecks(p, e, head, claims) {
-		trace.add(c)
+		trace.Add(c)
 	}
 	if _, failed := trace.Failed(); !failed {
-		trace.add(Check{Name: "library", Expected: "go-oidc agrees", Got: fmt.Sprint(verdict), OK: verdict == nil})
+		trace.Add(answer.Check{Name: "library", Expected: "go-oidc agrees", Got: fmt.Sprint(verdict), OK: verdict == nil})
 	}
 	if _, failed := trace.Failed(); failed {
 		return nil, trace, errIDToken
@@ -80,15 +81,15 @@ func checkIDToken(ctx context.Context, p oidcParty, raw string, e oidcExpect) (o
 }
 
 // claimChecks is the table of checks on a token whose signature is good.
-func claimChecks(p oidcParty, e oidcExpect, head joseHeader, c oidcClaims) []Check {
+func claimChecks(p oidcParty, e oidcExpect, head joseHeader, c oidcClaims) []answer.Check {
 	aud, azp := c.list("aud"), c.text("azp")
 	exp, iat, nbf := c.at("exp"), c.at("iat"), c.at("nbf")
 	now := e.Now
-	out := []Check{
+	out := []answer.Check{
 		// A logout token or an access token is signed by the same key and must
 		// never pass for an ID token (RFC 8725 §3.11).
 		{Name: "typ", Expected: "JWT", Got: head.Typ, OK: idTokenType(head.Typ)},
-		{Name: "events", Expected: "no logout event", Got: clip(c.show("events"), 60), OK: !c.has("events")},
+		{Name: "events", Expected: "no logout event", Got: answer.Clip(c.show("events"), 60), OK: !c.has("events")},
 		{Name: "iss", Expected: p.Issuer, Got: c.show("iss"), OK: sameIssuer(p.Issuer, c.text("iss")),
 			Hint: "The issuer entered for this connection must be the one in the token, letter for letter."},
 		{Name: "aud", Expected: p.ClientID, Got: strings.Join(aud, ", "), OK: slices.Contains(aud, p.ClientID),
@@ -99,8 +100,8 @@ func claimChecks(p oidcParty, e oidcExpect, head joseHeader, c oidcClaims) []Che
 		{Name: "iat", Expected: "within " + oidcMaxAge.String() + " before " + clock(now), Got: clock(iat),
 			OK: !iat.IsZero() && !iat.After(now.Add(oidcSkew)) && !iat.Before(now.Add(-oidcMaxAge)), Hint: "Compare the clocks of this server and of the provider."},
 		{Name: "nbf", Expected: "not after " + clock(now), Got: c.show("nbf"), OK: !c.has("nbf") || !nbf.IsZero() && !nbf.After(now.Add(oidcSkew))},
-		{Name: "nonce", Expected: "that of this sign-in", Got: clip(c.show("nonce"), 12), OK: e.Nonce != "" && c.text("nonce") == e.Nonce},
-		{Name: "sub", Expected: "1 to 255 characters", Got: clip(c.show("sub"), 60), OK: validSubject(c.text("sub"))},
+		{Name: "nonce", Expected: "that of this sign-in", Got: answer.Clip(c.show("nonce"), 12), OK: e.Nonce != "" && c.text("nonce") == e.Nonce},
+		{Name: "sub", Expected: "1 to 255 characters", Got: answer.Clip(c.show("sub"), 60), OK: validSubject(c.text("sub"))},
 		// Optional in the code flow (§3.1.3.6): Entra ID sends it from the
 		// authorization endpoint only. When it is there, it must fit.
 		{Name: "at_hash", Expected: "of the access token, or none", Got: c.show("at_hash"),

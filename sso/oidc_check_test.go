@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/ssotest"
 )
 
@@ -143,7 +144,7 @@ func TestVendorRules(t *testing.T) {
 		"other vendors have no such rule": {"https://login.example.com", nil, ""},
 	}
 	for name, c := range cases {
-		trace := Trace(vendorChecks(oidcParty{Issuer: c.issuer, Domains: []string{"acme.example"}}, claimsOf(t, c.claims)))
+		trace := answer.Trace(vendorChecks(oidcParty{Issuer: c.issuer, Domains: []string{"acme.example"}}, claimsOf(t, c.claims)))
 		if failed, _ := trace.Failed(); failed.Name != c.stop {
 			t.Errorf("%s: stopped by %q, want %q", name, failed.Name, c.stop)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
 
@@ -100,20 +101,20 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 }
 
 // checkCallback looks at the answer before its code is used.
-func checkCallback(trace *Trace, c Connection, issuer *oidcIssuer, q url.Values) error {
+func checkCallback(trace *answer.Trace, c Connection, issuer *oidcIssuer, q url.Values) error {
 	// Whoever mixes two providers up sends the code of one to the other (RFC 9207 §2.4).
 	iss := q.Get("iss")
-	if !trace.add(Check{Name: "iss parameter", Expected: c.Issuer, Got: iss, OK: iss == c.Issuer || iss == "" && !issuer.sendsIss}) {
+	if !trace.Add(answer.Check{Name: "iss parameter", Expected: c.Issuer, Got: iss, OK: iss == c.Issuer || iss == "" && !issuer.sendsIss}) {
 		return errIDToken
 	}
 	if code := q.Get("error"); code != "" {
-		trace.add(Check{Name: "error parameter", Expected: "none", Got: code + ": " + q.Get("error_description"), Hint: oidcErrorHints[code]})
+		trace.Add(answer.Check{Name: "error parameter", Expected: "none", Got: code + ": " + q.Get("error_description"), Hint: oidcErrorHints[code]})
 		if code == "access_denied" {
 			return fault.SignIn.Say("The sign-in was cancelled, or your identity provider did not allow it.")
 		}
 		return fault.SignIn.Say("Your identity provider could not sign you in.")
 	}
-	if !trace.add(Check{Name: "code", Expected: "a code", Got: "nothing", OK: q.Get("code") != ""}) {
+	if !trace.Add(answer.Check{Name: "code", Expected: "a code", Got: "nothing", OK: q.Get("code") != ""}) {
 		return errIDToken
 	}
 	(*trace)[len(*trace)-1].Got = "a code" // the code itself is a secret
@@ -157,16 +158,16 @@ func (d *Door) oidcParty(ctx context.Context, actor access.Actor, c Connection, 
 // missing asks userinfo when the ID token lacks what an account needs. That it
 // does not answer is noted; that it speaks of somebody else is refused (OpenID
 // Connect Core 1.0 §5.3.2).
-func (d *Door) missing(ctx context.Context, issuer *oidcIssuer, id oidcClaims, accessToken string, trace *Trace) (oidcClaims, error) {
+func (d *Door) missing(ctx context.Context, issuer *oidcIssuer, id oidcClaims, accessToken string, trace *answer.Trace) (oidcClaims, error) {
 	if issuer.userinfo == "" || id.has("email") && (id.has("name") || id.has("given_name")) {
 		return nil, nil
 	}
 	info, err := d.issuers.userInfo(ctx, issuer.userinfo, accessToken)
 	if err != nil {
-		trace.add(Check{Name: "userinfo", Expected: "claims", Got: orElse(fault.Public(err), "no JSON object"), OK: true})
+		trace.Add(answer.Check{Name: "userinfo", Expected: "claims", Got: orElse(fault.Public(err), "no JSON object"), OK: true})
 		return nil, nil
 	}
-	if !trace.add(Check{Name: "userinfo sub", Expected: id.text("sub"), Got: strings.TrimSpace(info.show("sub")), OK: info.text("sub") == id.text("sub")}) {
+	if !trace.Add(answer.Check{Name: "userinfo sub", Expected: id.text("sub"), Got: strings.TrimSpace(info.show("sub")), OK: info.text("sub") == id.text("sub")}) {
 		return nil, errIDToken
 	}
 	return info, nil

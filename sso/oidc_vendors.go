@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 )
 
 const (
@@ -31,7 +32,7 @@ func entraTenant(issuer string) string {
 func checkIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fault.Invalid.On("issuer", "%q is not an issuer. It looks like https://login.example.com, without query or fragment.", clip(issuer, 200))
+		return fault.Invalid.On("issuer", "%q is not an issuer. It looks like https://login.example.com, without query or fragment.", answer.Clip(issuer, 200))
 	}
 	switch tenant := entraTenant(issuer); tenant {
 	case "common", "organizations", "consumers":
@@ -42,19 +43,19 @@ func checkIssuer(issuer string) error {
 
 // vendorChecks are checks that a vendor's own rules ask for. They go by the
 // issuer as well as by the chosen vendor, so that "custom" does not avoid them.
-func vendorChecks(p oidcParty, c oidcClaims) []Check {
-	var out []Check
+func vendorChecks(p oidcParty, c oidcClaims) []answer.Check {
+	var out []answer.Check
 	if p.Issuer == googleIssuer {
 		// One issuer serves every Google account; only hd says which Workspace it
 		// is (https://developers.google.com/identity/openid-connect/openid-connect, "hd").
 		hd := strings.ToLower(c.text("hd"))
-		out = append(out, Check{Name: "hd", Expected: "one of the verified domains: " + strings.Join(p.Domains, ", "), Got: c.show("hd"),
+		out = append(out, answer.Check{Name: "hd", Expected: "one of the verified domains: " + strings.Join(p.Domains, ", "), Got: c.show("hd"),
 			OK: hd != "" && slices.Contains(p.Domains, hd), Hint: "Sign in with the Workspace account. The Workspace's domain must be verified here."})
 	}
 	if tenant := entraTenant(p.Issuer); tenant != "" {
 		out = append(out,
-			Check{Name: "tid", Expected: tenant, Got: c.show("tid"), OK: strings.EqualFold(c.text("tid"), tenant)},
-			Check{Name: "oid", Expected: "an object ID", Got: c.show("oid"), OK: validSubject(c.text("oid")),
+			answer.Check{Name: "tid", Expected: tenant, Got: c.show("tid"), OK: strings.EqualFold(c.text("tid"), tenant)},
+			answer.Check{Name: "oid", Expected: "an object ID", Got: c.show("oid"), OK: validSubject(c.text("oid")),
 				Hint: "The application must be allowed the scope profile."})
 	}
 	return out
@@ -62,7 +63,7 @@ func vendorChecks(p oidcParty, c oidcClaims) []Check {
 
 // arrival is a person at the door, with both protocols' differences settled.
 type arrival struct {
-	Profile
+	answer.Profile
 	keys  []string  // values that a directory may have stored as externalId
 	email claimWord // what the provider says about the e-mail address being this person's
 }
@@ -89,7 +90,7 @@ func oidcArrival(p oidcParty, id, info oidcClaims) arrival {
 		known = false
 	}
 	a := arrival{
-		Profile: Profile{
+		Profile: answer.Profile{
 			Subject:      id.text("sub"),
 			SubjectKind:  "sub",
 			Email:        strings.TrimSpace(c.text("email")),

@@ -9,6 +9,8 @@ import (
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/sso/saml"
 )
 
 const (
@@ -22,7 +24,7 @@ func (d *Door) samlMetadata(w http.ResponseWriter, r *http.Request, c Connection
 	if err != nil {
 		return err
 	}
-	doc, err := spMetadata(s.party.EntityID, s.party.ACS, s.signing, s.encryption)
+	doc, err := saml.SPMetadata(s.party.EntityID, s.party.ACS, s.signing, s.encryption)
 	if err != nil {
 		return err
 	}
@@ -44,12 +46,12 @@ func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 		return d.refused(w, r, c, nil, err, nil)
 	}
 	p.RequestID = "_" + rand.Text()
-	ask := authnRequest{ID: p.RequestID, SSOURL: c.Config.SSORedirect, Binding: bindingRedirect, RelayState: t.handle,
+	ask := saml.AuthnRequest{ID: p.RequestID, SSOURL: c.Config.SSORedirect, Binding: saml.BindingRedirect, RelayState: t.handle,
 		NameIDFormat: c.Config.NameIDFormat, Now: d.opts.DB.Now(), SignKey: s.signKey}
 	if ask.SSOURL == "" {
-		ask.SSOURL, ask.Binding, ask.SignCert = c.Config.SSOPost, bindingPOST, s.signing[0]
+		ask.SSOURL, ask.Binding, ask.SignCert = c.Config.SSOPost, saml.BindingPOST, s.signing[0]
 	}
-	out, err := newAuthnRequest(s.party, ask)
+	out, err := saml.NewAuthnRequest(s.party, ask)
 	if err == nil {
 		err = d.open(r.Context(), actor, c, t, p, "")
 	}
@@ -92,7 +94,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
-	profile, result, trace, err := checkResponse(s.party, samlForm{SAMLResponse: form.Get("SAMLResponse")}, samlExpect{RequestID: p.RequestID, Now: d.opts.DB.Now()})
+	profile, result, trace, err := saml.CheckResponse(s.party, saml.Form{SAMLResponse: form.Get("SAMLResponse")}, saml.Expect{RequestID: p.RequestID, Now: d.opts.DB.Now()})
 	if err != nil {
 		return d.refused(w, r, c, nil, err, trace)
 	}
@@ -126,9 +128,9 @@ func notStartedHere(t ticket, err error) error {
 
 // samlArrival is the profile of an assertion. SAML has no word on whether an
 // address is verified; the organization's proof of the domain decides.
-func samlArrival(p Profile) arrival {
+func samlArrival(p answer.Profile) arrival {
 	a := arrival{Profile: p, keys: []string{p.Subject}}
-	if oid := p.Attributes[claimsIdentity+"objectidentifier"]; len(oid) == 1 && !slices.Contains(a.keys, oid[0]) {
+	if oid := p.Attributes[saml.ClaimsIdentity+"objectidentifier"]; len(oid) == 1 && !slices.Contains(a.keys, oid[0]) {
 		a.keys = append(a.keys, oid[0]) // Entra's directory sends it as externalId
 	}
 	return a

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -85,7 +86,7 @@ func TestSimpleSAMLphp(t *testing.T) {
 	}{
 		{"as it comes", nil},
 		{"our request's signature checked", map[string]string{"validate.authnrequest": "true"}},
-		{"transient NameIDs set there, we ask for persistent", map[string]string{"NameIDFormat": "'" + formatTransient + "'"}},
+		{"transient NameIDs set there, we ask for persistent", map[string]string{"NameIDFormat": "'" + saml.FormatTransient + "'"}},
 		{"assertion signed only", map[string]string{"saml20.sign.response": "false"}},
 		{"response signed only", map[string]string{"saml20.sign.assertion": "false"}},
 		{"sha512", map[string]string{"signature.algorithm": "'http://www.w3.org/2001/04/xmldsig-more#rsa-sha512'"}},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -141,7 +142,7 @@ func (p *place) count() (n int) {
 }
 
 func who(subject, email string, word claimWord) arrival {
-	return arrival{Profile: Profile{Subject: subject, Email: email, GivenName: "Ada", FamilyName: "Example"}, email: word}
+	return arrival{Profile: answer.Profile{Subject: subject, Email: email, GivenName: "Ada", FamilyName: "Example"}, email: word}
 }
 
 // refusedFor is the check of a refusal, or "" when err is none.

@@ -6,9 +6,9 @@ One connection is one provider of one organization, with URLs, keys and a
 status of its own. A sign-in goes
 
 	/sso/saml/{id}/login      pending request (replay.go), redirect to the provider
-	/sso/saml/{id}/acs        its answer: checkResponse (saml.go) -> Profile
+	/sso/saml/{id}/acs        its answer: saml.CheckResponse -> answer.Profile
 	/sso/oidc/{id}/login      the same over OIDC
-	/sso/oidc/{id}/callback   code -> ID token: checkIDToken (oidc_check.go) -> Profile
+	/sso/oidc/{id}/callback   code -> ID token: checkIDToken (oidc_check.go) -> answer.Profile
 
 and both end in finish (http.go), in one transaction: use up the pending request,
 remember the answer, find or make the account (signin.go), start the session.
@@ -41,6 +41,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
 
@@ -228,13 +229,13 @@ func checkConnection(in NewConnection) (Connection, error) {
 	}
 	switch {
 	case c.Protocol != protocolSAML && c.Protocol != protocolOIDC:
-		return c, fault.Invalid.On("protocol", "There is no protocol %q. Choose saml or oidc.", clip(in.Protocol, 40))
+		return c, fault.Invalid.On("protocol", "There is no protocol %q. Choose saml or oidc.", answer.Clip(in.Protocol, 40))
 	case c.Name == "" || len(c.Name) > 200 || !cleanText(c.Name):
 		return c, fault.Invalid.On("name", "The connection needs a name of 1 to 200 characters, such as Okta.")
 	case !oneOf(c.Accounts, accountsJIT, accountsExisting, accountsSCIM):
-		return c, fault.Invalid.On("accounts", "There is no way %q to handle accounts. Choose jit (create on first sign-in), existing (must exist) or scim (must come from the directory).", clip(in.Accounts, 40))
+		return c, fault.Invalid.On("accounts", "There is no way %q to handle accounts. Choose jit (create on first sign-in), existing (must exist) or scim (must come from the directory).", answer.Clip(in.Accounts, 40))
 	case !oneOf(c.Vendor, Vendors()...):
-		return c, fault.Invalid.On("vendor", "There is no preset %q. Choose one of %s.", clip(in.Vendor, 40), strings.Join(Vendors(), ", "))
+		return c, fault.Invalid.On("vendor", "There is no preset %q. Choose one of %s.", answer.Clip(in.Vendor, 40), strings.Join(Vendors(), ", "))
 	}
 	return c, nil
 }

@@ -68,7 +68,7 @@ var suites = []suite{
 	{"./scim", "^BenchmarkBulk$", 5, 1},
 	{"./scim", "^(BenchmarkWalk|BenchmarkGrowth)$", 5, 1},
 	{"./scim", "^(BenchmarkParseFilter|BenchmarkParsePath)$", 50_000, 5},
-	{"./sso", ".", 500, 5},
+	{"./sso/saml", ".", 500, 5},
 }
 
 func (s suite) run(ctx context.Context, times float64, progress io.Writer) (string, error) {

@@ -1,4 +1,20 @@
-package sso
+/*
+Package saml is the SAML 2.0 side of a service provider, without a database and
+without HTTP: what a provider's answer proves, the requests that we send, both
+sides' metadata.
+
+It is a pipeline of its own over goxmldsig, because crewjam/saml reads the
+unverified tree, panics on short responses and skips half of the profile's
+checks; its types serve metadata and requests. Each step reads only what the one
+before let through:
+
+	base64 -> token scan (scan.go) -> shape -> signature form -> response signature (verify.go)
+	  -> decryption (decrypt.go) -> the same scan of the plaintext -> assertion signature
+	  -> facts read from verified bytes (read.go) -> table of checks (checks.go) -> answer.Profile
+
+The caller keeps what must be remembered: pending requests and used answers.
+*/
+package saml
 
 import (
 	"crypto/rsa"
@@ -6,19 +22,11 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 )
 
-// The SAML side is our own pipeline over goxmldsig, because crewjam/saml reads
-// the unverified tree, panics on short responses and skips half of the profile's
-// checks; its types serve metadata and requests. Each step reads only what the
-// one before let through:
-//
-//	base64 -> token scan -> shape -> signature form -> response signature
-//	  -> decryption -> the same scan of the plaintext -> assertion signature
-//	  -> facts read from verified bytes -> table of checks -> Profile
-
-// samlParty is everything that checkResponse knows about both sides. No I/O.
-type samlParty struct {
+// Party is everything that CheckResponse knows about both sides. No I/O.
+type Party struct {
 	EntityID     string            // ours; must be among the audiences
 	ACS          string            // ours; the Recipient and Destination, compared exactly
 	IDPEntityID  string            // the Issuer
@@ -29,22 +37,22 @@ type samlParty struct {
 	Skew               time.Duration // clock difference allowed both ways
 	WantResponseSigned bool
 	AllowUnsolicited   bool // sign-ins that the identity provider starts
-	Attributes         attributeMap
+	Attributes         AttributeMap
 }
 
-// samlForm is what the browser posted, raw.
-type samlForm struct {
+// Form is what the browser posted, raw.
+type Form struct {
 	SAMLResponse string // base64
 }
 
-// samlExpect is what this browser's pending request says.
-type samlExpect struct {
+// Expect is what this browser's pending request says.
+type Expect struct {
 	RequestID string // ID of our AuthnRequest; empty when none is pending
 	Now       time.Time
 }
 
-// samlResult is what the caller needs beside the profile.
-type samlResult struct {
+// Result is what the caller needs beside the profile.
+type Result struct {
 	ResponseID   string
 	AssertionID  string    // key of the replay record
 	NotOnOrAfter time.Time // keep the replay record until then; skew is included
@@ -55,25 +63,25 @@ type samlResult struct {
 	Encrypted    bool
 }
 
-// checkResponse examines a SAML response and returns the person it vouches for.
+// CheckResponse examines a SAML response and returns the person it vouches for.
 // The error is fault.Invalid with a sentence that is safe to show; the trace
 // says which check failed and is for administrators only. Replay is the
 // caller's: result.AssertionID must be new until result.NotOnOrAfter.
-func checkResponse(p samlParty, form samlForm, expect samlExpect) (Profile, samlResult, Trace, error) {
+func CheckResponse(p Party, form Form, expect Expect) (answer.Profile, Result, answer.Trace, error) {
 	e := examination{party: p, expect: expect}
 	profile, err := e.run(form)
 	if err != nil {
-		return Profile{}, samlResult{}, e.trace, fault.Invalid.Wrap(err, "%s", e.sentence())
+		return answer.Profile{}, Result{}, e.trace, fault.Invalid.Wrap(err, "%s", e.sentence())
 	}
 	return profile, e.result, e.trace, nil
 }
 
 // examination is one run of the pipeline.
 type examination struct {
-	party  samlParty
-	expect samlExpect
-	trace  Trace
-	result samlResult
+	party  Party
+	expect Expect
+	trace  answer.Trace
+	result Result
 }
 
 // sentence is what the person may read.
@@ -86,50 +94,50 @@ func (e *examination) sentence() string {
 
 // pass records a step that has no value to compare: err is why it failed.
 func (e *examination) pass(name, expected string, err error, hint string) error {
-	c := Check{Name: name, Expected: expected, Got: "yes", OK: err == nil}
+	c := answer.Check{Name: name, Expected: expected, Got: "yes", OK: err == nil}
 	if err != nil {
 		c.Got, c.Hint = err.Error(), hint
 	}
-	e.trace.add(c)
+	e.trace.Add(c)
 	return err
 }
 
-func (e *examination) run(form samlForm) (Profile, error) {
+func (e *examination) run(form Form) (answer.Profile, error) {
 	doc, err := e.read(form)
 	if err != nil {
-		return Profile{}, err
+		return answer.Profile{}, err
 	}
 	response, assertion, err := e.verified(doc)
 	if err != nil {
-		return Profile{}, err
+		return answer.Profile{}, err
 	}
-	f := samlFacts{party: e.party, expect: e.expect}
+	f := facts{party: e.party, expect: e.expect}
 	f.response, err = readResponse(response.el)
 	if err == nil {
 		f.assertion, err = readAssertion(assertion.el)
 	}
 	if err := e.pass("assertion", "one of each part, times and texts readable", err, ""); err != nil {
-		return Profile{}, err
+		return answer.Profile{}, err
 	}
 	f.response.Signed = response.cert != ""
 	f.profile = e.party.Attributes.profile(f.assertion)
-	for _, check := range samlChecks {
+	for _, check := range checks {
 		expected, got, ok := check.look(&f)
-		c := Check{Name: check.name, Expected: expected, Got: got, OK: ok}
+		c := answer.Check{Name: check.name, Expected: expected, Got: got, OK: ok}
 		if !ok {
 			c.Hint = check.hint
 		}
-		e.trace.add(c)
+		e.trace.Add(c)
 	}
 	if c, failed := e.trace.Failed(); failed {
-		return Profile{}, fmt.Errorf("%s: want %s, got %s", c.Name, c.Expected, c.Got)
+		return answer.Profile{}, fmt.Errorf("%s: want %s, got %s", c.Name, c.Expected, c.Got)
 	}
 	e.conclude(&f)
 	return f.profile, nil
 }
 
 // conclude fills the result once every check has passed.
-func (e *examination) conclude(f *samlFacts) {
+func (e *examination) conclude(f *facts) {
 	e.result.ResponseID = f.response.ID
 	e.result.AssertionID = f.assertion.ID
 	e.result.InResponseTo = f.response.InResponseTo

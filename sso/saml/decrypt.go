@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto"
@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 const (
@@ -79,7 +81,7 @@ func decryptAssertion(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([
 	content, ok := contentCiphers[algorithm]
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("the assertion is encrypted with %q; AES-GCM is needed", clip(algorithm, 120))
+		return nil, fmt.Errorf("the assertion is encrypted with %q; AES-GCM is needed", answer.Clip(algorithm, 120))
 	case content.cbc && !signed:
 		return nil, fmt.Errorf("the assertion is encrypted with AES-CBC and the response around it is not signed; AES-GCM or a signed response is needed")
 	case len(keys) == 0:
@@ -162,17 +164,17 @@ func readKey(el *etree.Element) (w wrappedKey, err error) {
 			}
 		}
 	default:
-		return w, fmt.Errorf("the key is wrapped with %q; RSA-OAEP is needed", clip(algorithm, 120))
+		return w, fmt.Errorf("the key is wrapped with %q; RSA-OAEP is needed", answer.Clip(algorithm, 120))
 	}
 	if algorithm == nsEncryption+"rsa-oaep-mgf1p" {
 		mask = "" // its name fixes MGF1 with SHA-1
 	}
 	var known bool
 	if w.digest, known = oaepDigests[digest]; !known {
-		return w, fmt.Errorf("the OAEP digest is %q; SHA-1 or SHA-2 is needed", clip(digest, 120))
+		return w, fmt.Errorf("the OAEP digest is %q; SHA-1 or SHA-2 is needed", answer.Clip(digest, 120))
 	}
 	if w.mask, known = oaepMasks[mask]; !known {
-		return w, fmt.Errorf("the OAEP mask function is %q; MGF1 with SHA-1 or SHA-2 is needed", clip(mask, 120))
+		return w, fmt.Errorf("the OAEP mask function is %q; MGF1 with SHA-1 or SHA-2 is needed", answer.Clip(mask, 120))
 	}
 	if w.label, err = decodeBase64(label); err != nil {
 		return w, fmt.Errorf("OAEPparams is not base64")

@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto/rsa"
@@ -12,26 +12,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/ssotest"
 )
 
 // recorded is a response that a real provider sent, and the party it was for.
 type recorded struct {
 	name, form string
-	party      samlParty
-	expect     samlExpect
+	party      Party
+	expect     Expect
 }
 
 func recordedResponses(tb testing.TB) []recorded {
 	tb.Helper()
 	read := func(name string) []byte {
-		b, err := os.ReadFile("testdata/saml/" + name)
+		b, err := os.ReadFile("testdata/" + name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			tb.Fatal(err)
 		}
 		return b
 	}
-	files, err := os.ReadDir("testdata/saml")
+	files, err := os.ReadDir("testdata")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -50,9 +51,9 @@ func recordedResponses(tb testing.TB) []recorded {
 		if err != nil {
 			tb.Fatalf("%s: %v", name, err)
 		}
-		p := samlParty{ACS: response.Destination, IDPEntityID: response.Issuer, Certificates: [][]byte{ssotest.NewIDP().Signer.Cert.Raw}, Attributes: attributesFor("custom")}
+		p := Party{ACS: response.Destination, IDPEntityID: response.Issuer, Certificates: [][]byte{ssotest.NewIDP().Signer.Cert.Raw}, Attributes: AttributesFor("custom")}
 		if metadata := read(name + "-metadata.xml"); metadata != nil {
-			m, err := parseIDPMetadata(metadata)
+			m, err := ParseMetadata(metadata)
 			if err != nil {
 				tb.Fatalf("%s: %v", name, err)
 			}
@@ -66,7 +67,7 @@ func recordedResponses(tb testing.TB) []recorded {
 			p.DecryptKeys = []*rsa.PrivateKey{key}
 		}
 		out = append(out, recorded{name, base64.StdEncoding.EncodeToString(doc), p,
-			samlExpect{RequestID: response.InResponseTo, Now: response.IssueInstant.Add(time.Second)}})
+			Expect{RequestID: response.InResponseTo, Now: response.IssueInstant.Add(time.Second)}})
 	}
 	return out
 }
@@ -96,14 +97,14 @@ func TestRecordedResponses(t *testing.T) {
 			p := r.party
 			p.EntityID = as.entity
 			if as.sha1 {
-				_, _, trace, err := checkResponse(p, samlForm{r.form}, r.expect)
-				refused(t, "response.signature.form", Profile{}, trace, err)
+				_, _, trace, err := CheckResponse(p, Form{r.form}, r.expect)
+				refused(t, "response.signature.form", answer.Profile{}, trace, err)
 				p.AllowSHA1Until = r.expect.Now.Add(time.Hour)
 			}
 			if p.EntityID == "" {
 				p.EntityID = strings.TrimSuffix(p.ACS, "/acs")
 			}
-			profile, _, trace, err := checkResponse(p, samlForm{r.form}, r.expect)
+			profile, _, trace, err := CheckResponse(p, Form{r.form}, r.expect)
 			if err != nil {
 				t.Fatalf("refused: %v\n%s", err, show(trace))
 			}
@@ -112,8 +113,8 @@ func TestRecordedResponses(t *testing.T) {
 			}
 			// It was for nobody else.
 			p.EntityID += "x"
-			_, _, trace, err = checkResponse(p, samlForm{r.form}, r.expect)
-			refused(t, "conditions.audience", Profile{}, trace, err)
+			_, _, trace, err = CheckResponse(p, Form{r.form}, r.expect)
+			refused(t, "conditions.audience", answer.Profile{}, trace, err)
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto/rand"
@@ -15,15 +15,16 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 )
 
 const nsMetadata = "urn:oasis:names:tc:SAML:2.0:metadata"
 
-// IDPMetadata is what a connection needs to know of its identity provider.
-type IDPMetadata struct {
+// Metadata is what a connection needs to know of its identity provider.
+type Metadata struct {
 	EntityID                string
 	SSO                     map[string]string // single sign-on URL by binding; redirect and POST only
 	Certificates            [][]byte          // DER, usable for signing, each once
@@ -35,23 +36,23 @@ type IDPMetadata struct {
 
 // The bindings that a request can take.
 const (
-	bindingRedirect = saml.HTTPRedirectBinding
-	bindingPOST     = saml.HTTPPostBinding
+	BindingRedirect = crewjam.HTTPRedirectBinding
+	BindingPOST     = crewjam.HTTPPostBinding
 )
 
-// parseIDPMetadata reads metadata that an administrator gave us; whose it is was
+// ParseMetadata reads metadata that an administrator gave us; whose it is was
 // decided by where it came from, so a signature on it is not looked at. The
 // fault is Invalid on "metadata".
-func parseIDPMetadata(b []byte) (IDPMetadata, error) {
+func ParseMetadata(b []byte) (Metadata, error) {
 	doc, err := scanXML(b, nil, true)
 	if err != nil {
-		return IDPMetadata{}, fault.Invalid.On("metadata", "This is not readable as SAML metadata: %s. Export the metadata (XML) of this application at the identity provider.", err)
+		return Metadata{}, fault.Invalid.On("metadata", "This is not readable as SAML metadata: %s. Export the metadata (XML) of this application at the identity provider.", err)
 	}
 	entity, role, err := identityProvider(doc.root)
 	if err != nil {
-		return IDPMetadata{}, err
+		return Metadata{}, err
 	}
-	m := IDPMetadata{
+	m := Metadata{
 		EntityID:                attr(entity, "entityID"),
 		SSO:                     map[string]string{},
 		WantAuthnRequestsSigned: slices.Contains([]string{"true", "1"}, attr(role, "WantAuthnRequestsSigned")),
@@ -79,10 +80,10 @@ func parseIDPMetadata(b []byte) (IDPMetadata, error) {
 		}
 	}
 	if len(m.SSO) == 0 {
-		return m, fault.Invalid.On("metadata", "The metadata of %s has no single sign-on URL for the redirect or POST binding.%s", clip(m.EntityID, 200), m.warned())
+		return m, fault.Invalid.On("metadata", "The metadata of %s has no single sign-on URL for the redirect or POST binding.%s", answer.Clip(m.EntityID, 200), m.warned())
 	}
 	if len(m.Certificates) == 0 {
-		return m, fault.Invalid.On("metadata", "The metadata of %s has no certificate to sign with.%s", clip(m.EntityID, 200), m.warned())
+		return m, fault.Invalid.On("metadata", "The metadata of %s has no certificate to sign with.%s", answer.Clip(m.EntityID, 200), m.warned())
 	}
 	return m, nil
 }
@@ -117,24 +118,24 @@ func identityProvider(root *etree.Element) (entity, role *etree.Element, err err
 		if entities > 0 {
 			return nil, nil, fault.Invalid.On("metadata", "The metadata is of a service provider, not of a SAML 2.0 identity provider. Export the identity provider's own.")
 		}
-		return nil, nil, fault.Invalid.On("metadata", "The document is XML but not SAML metadata: its root is <%s>, not <EntityDescriptor>.", clip(root.Tag, 80))
+		return nil, nil, fault.Invalid.On("metadata", "The document is XML but not SAML metadata: its root is <%s>, not <EntityDescriptor>.", answer.Clip(root.Tag, 80))
 	}
 	var names []string
 	for _, f := range all[:min(len(all), 10)] {
-		names = append(names, clip(attr(f.entity, "entityID"), 200))
+		names = append(names, answer.Clip(attr(f.entity, "entityID"), 200))
 	}
 	return nil, nil, fault.Invalid.On("metadata", "The metadata lists %d identity providers (%s). Choose one and give the <EntityDescriptor> of that one only.", len(all), strings.Join(names, ", "))
 }
 
 // addSSO keeps the first usable URL per binding. The browser is sent there, so
 // only web addresses will do (GHSA-267v-3v32-g6q5).
-func (m *IDPMetadata) addSSO(binding, location string) {
-	if binding != bindingRedirect && binding != bindingPOST || m.SSO[binding] != "" {
+func (m *Metadata) addSSO(binding, location string) {
+	if binding != BindingRedirect && binding != BindingPOST || m.SSO[binding] != "" {
 		return
 	}
 	u, err := url.Parse(location)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" || u.User != nil {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("The single sign-on URL %q is not a web address and was left out.", clip(location, 200)))
+		m.Warnings = append(m.Warnings, fmt.Sprintf("The single sign-on URL %q is not a web address and was left out.", answer.Clip(location, 200)))
 		return
 	}
 	m.SSO[binding] = location
@@ -142,7 +143,7 @@ func (m *IDPMetadata) addSSO(binding, location string) {
 
 // addKeys takes the first certificate of each X509Data: what follows it is its
 // chain, and a CA of the chain must not sign assertions.
-func (m *IDPMetadata) addKeys(descriptor *etree.Element) {
+func (m *Metadata) addKeys(descriptor *etree.Element) {
 	for _, info := range descriptor.ChildElements() {
 		for _, data := range info.ChildElements() {
 			cert, _ := firstOf(data, "X509Certificate")
@@ -151,13 +152,13 @@ func (m *IDPMetadata) addKeys(descriptor *etree.Element) {
 			}
 			der, err := decodeBase64(cert.Text())
 			if err == nil {
-				_, err = parseCertificates([][]byte{der})
+				_, err = ParseCertificates([][]byte{der})
 			}
 			switch {
 			case err != nil:
 				m.Warnings = append(m.Warnings, fmt.Sprintf("A certificate was left out: %s.", err))
-			case len(m.Certificates) == maxCertificates:
-				m.Warnings = append(m.Warnings, fmt.Sprintf("Only the first %d certificates were taken.", maxCertificates))
+			case len(m.Certificates) == MaxCertificates:
+				m.Warnings = append(m.Warnings, fmt.Sprintf("Only the first %d certificates were taken.", MaxCertificates))
 			case !slices.ContainsFunc(m.Certificates, func(c []byte) bool { return string(c) == string(der) }):
 				m.Certificates = append(m.Certificates, der)
 			}
@@ -165,7 +166,7 @@ func (m *IDPMetadata) addKeys(descriptor *etree.Element) {
 	}
 }
 
-func (m *IDPMetadata) warned() string {
+func (m *Metadata) warned() string {
 	if len(m.Warnings) == 0 {
 		return ""
 	}
@@ -186,54 +187,54 @@ func firstOf(el *etree.Element, local string) (*etree.Element, bool) {
 // which always writes validUntil: providers that cache would drop us. Ours has
 // no end.
 type spEntity struct {
-	XMLName  xml.Name               `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
-	EntityID string                 `xml:"entityID,attr"`
-	Roles    []saml.SPSSODescriptor `xml:"SPSSODescriptor"`
+	XMLName  xml.Name                  `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
+	EntityID string                    `xml:"entityID,attr"`
+	Roles    []crewjam.SPSSODescriptor `xml:"SPSSODescriptor"`
 }
 
-// spMetadata writes the metadata of one of our connections. signing and
+// SPMetadata writes the metadata of one of our connections. signing and
 // encryption are DER certificates; during a rollover there are two of a kind.
 // AuthnRequestsSigned is left out: to say it would make providers refuse the
 // unsigned requests of a connection that does not sign.
-func spMetadata(entityID, acs string, signing, encryption [][]byte) ([]byte, error) {
+func SPMetadata(entityID, acs string, signing, encryption [][]byte) ([]byte, error) {
 	yes := true
-	role := saml.SPSSODescriptor{
+	role := crewjam.SPSSODescriptor{
 		WantAssertionsSigned:      &yes,
-		AssertionConsumerServices: []saml.IndexedEndpoint{{Binding: bindingPOST, Location: acs, Index: 0, IsDefault: &yes}},
+		AssertionConsumerServices: []crewjam.IndexedEndpoint{{Binding: BindingPOST, Location: acs, Index: 0, IsDefault: &yes}},
 	}
 	role.ProtocolSupportEnumeration = nsProtocol
-	role.NameIDFormats = []saml.NameIDFormat{saml.PersistentNameIDFormat, saml.UnspecifiedNameIDFormat, saml.EmailAddressNameIDFormat}
+	role.NameIDFormats = []crewjam.NameIDFormat{crewjam.PersistentNameIDFormat, crewjam.UnspecifiedNameIDFormat, crewjam.EmailAddressNameIDFormat}
 	for _, der := range signing {
 		role.KeyDescriptors = append(role.KeyDescriptors, keyDescriptor("signing", der))
 	}
 	for _, der := range encryption {
 		d := keyDescriptor("encryption", der)
 		for _, algorithm := range []string{nsEncryption11 + "aes256-gcm", nsEncryption11 + "aes128-gcm", nsEncryption + "rsa-oaep-mgf1p"} {
-			d.EncryptionMethods = append(d.EncryptionMethods, saml.EncryptionMethod{Algorithm: algorithm})
+			d.EncryptionMethods = append(d.EncryptionMethods, crewjam.EncryptionMethod{Algorithm: algorithm})
 		}
 		role.KeyDescriptors = append(role.KeyDescriptors, d)
 	}
-	b, err := xml.MarshalIndent(spEntity{EntityID: entityID, Roles: []saml.SPSSODescriptor{role}}, "", "  ")
+	b, err := xml.MarshalIndent(spEntity{EntityID: entityID, Roles: []crewjam.SPSSODescriptor{role}}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("write metadata of %s: %w", entityID, err)
 	}
 	return append([]byte(xml.Header), b...), nil
 }
 
-func keyDescriptor(use string, der []byte) saml.KeyDescriptor {
-	return saml.KeyDescriptor{Use: use, KeyInfo: saml.KeyInfo{X509Data: saml.X509Data{
-		X509Certificates: []saml.X509Certificate{{Data: base64.StdEncoding.EncodeToString(der)}},
+func keyDescriptor(use string, der []byte) crewjam.KeyDescriptor {
+	return crewjam.KeyDescriptor{Use: use, KeyInfo: crewjam.KeyInfo{X509Data: crewjam.X509Data{
+		X509Certificates: []crewjam.X509Certificate{{Data: base64.StdEncoding.EncodeToString(der)}},
 	}}}
 }
 
-// spKeyBits makes the RSA keys of new connections last as long as their
+// keyBits makes the RSA keys of new connections last as long as their
 // certificates.
-const spKeyBits = 3072
+const keyBits = 3072
 
-// newSPKey makes a key for one of our connections and a certificate to publish
+// NewKey makes a key for one of our connections and a certificate to publish
 // it: self-signed, ten years, as providers look at the key and not at the name.
-func newSPKey(name string, now time.Time) (*rsa.PrivateKey, []byte, error) {
-	key, err := rsa.GenerateKey(rand.Reader, spKeyBits)
+func NewKey(name string, now time.Time) (*rsa.PrivateKey, []byte, error) {
+	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a key for %s: %w", name, err)
 	}
@@ -243,7 +244,7 @@ func newSPKey(name string, now time.Time) (*rsa.PrivateKey, []byte, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: clip(name, 60)},
+		Subject:      pkix.Name{CommonName: answer.Clip(name, 60)},
 		NotBefore:    now.Add(-time.Hour),
 		NotAfter:     now.AddDate(10, 0, 0),
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,

@@ -1,10 +1,12 @@
-package sso
+package saml
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // statusSuccess is the one status that comes with an assertion.
@@ -19,39 +21,39 @@ const maxUnsolicitedAge = 5 * time.Minute
 // maxSubject bounds the key of an identity; persistent NameIDs have at most 256.
 const maxSubject = 1024
 
-// samlFacts is all that the semantic checks look at: what is verified, and what
+// facts is all that the semantic checks look at: what is verified, and what
 // we know ourselves.
-type samlFacts struct {
-	party     samlParty
-	expect    samlExpect
+type facts struct {
+	party     Party
+	expect    Expect
 	response  responseFacts
 	assertion assertionFacts
-	profile   Profile
+	profile   answer.Profile
 }
 
-// samlCheck is a row of the table: look returns what had to be there, what was
+// check is a row of the table: look returns what had to be there, what was
 // there, and whether that will do.
-type samlCheck struct {
+type check struct {
 	name string
-	look func(f *samlFacts) (expected, got string, ok bool)
+	look func(f *facts) (expected, got string, ok bool)
 	hint string
 }
 
-// samlChecks are made on verified facts, in this order, and all of them, so
+// checks are made on verified facts, in this order, and all of them, so
 // that an administrator sees every setting that is wrong at once.
 // Sources: saml-core-2.0 §2.3-2.7, saml-bindings-2.0 §3.5.5.2, saml-profiles-2.0 §4.1.4.
-var samlChecks = []samlCheck{
+var checks = []check{
 	{"status", checkStatus, "The identity provider itself refused. Its log says why; often the person has no access to this application there."},
-	{"response.version", func(f *samlFacts) (string, string, bool) {
+	{"response.version", func(f *facts) (string, string, bool) {
 		return "2.0", f.response.Version, f.response.Version == "2.0"
 	}, ""},
 	{"response.issuer", checkResponseIssuer, "Import the identity provider's metadata again: its entity ID differs from the one stored here."},
 	{"response.destination", checkDestination, "Set the assertion consumer service (ACS, reply, single sign-on) URL at the identity provider to the expected value."},
 	{"response.in_response_to", checkInResponseTo, "Start the sign-in here, or allow sign-ins that the identity provider starts."},
-	{"assertion.version", func(f *samlFacts) (string, string, bool) {
+	{"assertion.version", func(f *facts) (string, string, bool) {
 		return "2.0", f.assertion.Version, f.assertion.Version == "2.0"
 	}, ""},
-	{"assertion.issuer", func(f *samlFacts) (string, string, bool) {
+	{"assertion.issuer", func(f *facts) (string, string, bool) {
 		return f.party.IDPEntityID, f.assertion.Issuer, f.assertion.Issuer == f.party.IDPEntityID && f.assertion.Issuer != ""
 	}, "Import the identity provider's metadata again: its entity ID differs from the one stored here."},
 	{"assertion.issued", checkIssued, "Compare the clocks of the identity provider and of this server."},
@@ -59,17 +61,17 @@ var samlChecks = []samlCheck{
 	{"subject.confirmation", checkConfirmation, "The ACS URL at the identity provider must be the expected one, and both clocks right."},
 	{"conditions", checkConditions, "The identity provider must send Conditions with an audience restriction."},
 	{"conditions.audience", checkAudience, "Set the audience (SP entity ID, identifier) at the identity provider to the expected value."},
-	{"conditions.not_before", func(f *samlFacts) (string, string, bool) {
+	{"conditions.not_before", func(f *facts) (string, string, bool) {
 		return notAfter(f.assertion.NotBefore, f)
 	}, "Compare the clocks of the identity provider and of this server."},
-	{"conditions.not_on_or_after", func(f *samlFacts) (string, string, bool) {
+	{"conditions.not_on_or_after", func(f *facts) (string, string, bool) {
 		return stillValid(f.assertion.NotOnOrAfter, f)
 	}, "The response came too late, or the clocks differ. Sign in again."},
 	{"authentication", checkAuthentication, "The identity provider must say when and how the person signed in (AuthnStatement)."},
 	{"authentication.session", checkSession, "The session at the identity provider is over. Sign in there again."},
 }
 
-func checkStatus(f *samlFacts) (string, string, bool) {
+func checkStatus(f *facts) (string, string, bool) {
 	codes := f.response.StatusCodes
 	got := strings.Join(codes, " > ")
 	if f.response.StatusMessage != "" {
@@ -80,18 +82,18 @@ func checkStatus(f *samlFacts) (string, string, bool) {
 
 // checkResponseIssuer: the Issuer of an unsigned response may be left out
 // (saml-profiles-2.0 §4.1.4.2).
-func checkResponseIssuer(f *samlFacts) (string, string, bool) {
+func checkResponseIssuer(f *facts) (string, string, bool) {
 	got := f.response.Issuer
 	return f.party.IDPEntityID, got, got == f.party.IDPEntityID && got != "" || got == "" && !f.response.Signed
 }
 
 // checkDestination: required when the message is signed (saml-bindings-2.0 §3.5.5.2).
-func checkDestination(f *samlFacts) (string, string, bool) {
+func checkDestination(f *facts) (string, string, bool) {
 	got := f.response.Destination
 	return f.party.ACS, got, got == f.party.ACS || got == "" && !f.response.Signed
 }
 
-func checkInResponseTo(f *samlFacts) (string, string, bool) {
+func checkInResponseTo(f *facts) (string, string, bool) {
 	got := f.response.InResponseTo
 	if f.expect.RequestID != "" {
 		return f.expect.RequestID, got, got == f.expect.RequestID
@@ -102,7 +104,7 @@ func checkInResponseTo(f *samlFacts) (string, string, bool) {
 	return "none", got, got == ""
 }
 
-func checkIssued(f *samlFacts) (string, string, bool) {
+func checkIssued(f *facts) (string, string, bool) {
 	issued := f.assertion.IssueInstant
 	expected, got, ok := notAfter(issued, f)
 	if f.expect.RequestID == "" {
@@ -112,7 +114,7 @@ func checkIssued(f *samlFacts) (string, string, bool) {
 	return expected, got, ok && !issued.IsZero()
 }
 
-func checkSubject(f *samlFacts) (string, string, bool) {
+func checkSubject(f *facts) (string, string, bool) {
 	const expected = "a lasting, non-empty key"
 	p := f.profile
 	switch {
@@ -122,7 +124,7 @@ func checkSubject(f *samlFacts) (string, string, bool) {
 		return expected, "no NameID and none of the attributes that may replace it", false
 	case len(p.Subject) > maxSubject:
 		return expected, fmt.Sprintf("%d bytes; at most %d are kept", len(p.Subject), maxSubject), false
-	case p.SubjectKind == subjectNameID && p.NameIDFormat == formatTransient:
+	case p.SubjectKind == subjectNameID && p.NameIDFormat == FormatTransient:
 		return expected, "a transient NameID, different at every sign-in", false
 	}
 	return expected, p.SubjectKind + " " + p.Subject, true
@@ -130,7 +132,7 @@ func checkSubject(f *samlFacts) (string, string, bool) {
 
 // checkConfirmation wants a bearer confirmation that fits; others beside it do
 // no harm (saml-profiles-2.0 §4.1.4.3).
-func checkConfirmation(f *samlFacts) (string, string, bool) {
+func checkConfirmation(f *facts) (string, string, bool) {
 	expected := "a bearer confirmation for " + f.party.ACS
 	var why []string
 	for _, c := range f.assertion.Confirmations {
@@ -147,13 +149,13 @@ func checkConfirmation(f *samlFacts) (string, string, bool) {
 }
 
 // misfit says why a confirmation does not hold here, "" when it does.
-func (f *samlFacts) misfit(c confirmation) string {
+func (f *facts) misfit(c confirmation) string {
 	now := f.expect.Now
 	switch {
 	case c.Method != methodBearer:
-		return fmt.Sprintf("method %q", clip(c.Method, 80))
+		return fmt.Sprintf("method %q", answer.Clip(c.Method, 80))
 	case c.Recipient != f.party.ACS:
-		return fmt.Sprintf("Recipient %q", clip(c.Recipient, 200))
+		return fmt.Sprintf("Recipient %q", answer.Clip(c.Recipient, 200))
 	case c.NotOnOrAfter.IsZero():
 		return "no NotOnOrAfter"
 	case !now.Before(c.NotOnOrAfter.Add(f.party.Skew)):
@@ -161,12 +163,12 @@ func (f *samlFacts) misfit(c confirmation) string {
 	case now.Add(f.party.Skew).Before(c.NotBefore):
 		return "not before " + stamp(c.NotBefore)
 	case c.InResponseTo != f.expect.RequestID:
-		return fmt.Sprintf("InResponseTo %q", clip(c.InResponseTo, 80))
+		return fmt.Sprintf("InResponseTo %q", answer.Clip(c.InResponseTo, 80))
 	}
 	return ""
 }
 
-func checkConditions(f *samlFacts) (string, string, bool) {
+func checkConditions(f *facts) (string, string, bool) {
 	const expected = "Conditions, all of them understood"
 	switch {
 	case !f.assertion.HasConditions:
@@ -179,7 +181,7 @@ func checkConditions(f *samlFacts) (string, string, bool) {
 }
 
 // checkAudience: every restriction must name us, any audience inside one will do.
-func checkAudience(f *samlFacts) (string, string, bool) {
+func checkAudience(f *facts) (string, string, bool) {
 	ok := len(f.assertion.Audiences) > 0
 	var got []string
 	for _, restriction := range f.assertion.Audiences {
@@ -189,7 +191,7 @@ func checkAudience(f *samlFacts) (string, string, bool) {
 	return f.party.EntityID, strings.Join(got, " and "), ok
 }
 
-func checkAuthentication(f *samlFacts) (string, string, bool) {
+func checkAuthentication(f *facts) (string, string, bool) {
 	if len(f.assertion.AuthnStatements) == 0 {
 		return "an AuthnStatement", "none", false
 	}
@@ -201,7 +203,7 @@ func checkAuthentication(f *samlFacts) (string, string, bool) {
 	return "an AuthnStatement", "present", true
 }
 
-func checkSession(f *samlFacts) (string, string, bool) {
+func checkSession(f *facts) (string, string, bool) {
 	for _, s := range f.assertion.AuthnStatements {
 		if expected, got, ok := stillValid(s.SessionNotOnOrAfter, f); !ok {
 			return expected, got, false
@@ -211,13 +213,13 @@ func checkSession(f *samlFacts) (string, string, bool) {
 }
 
 // notAfter: t is absent or not in the future.
-func notAfter(t time.Time, f *samlFacts) (string, string, bool) {
+func notAfter(t time.Time, f *facts) (string, string, bool) {
 	limit := f.expect.Now.Add(f.party.Skew)
 	return "not after " + stamp(limit), stamp(t), !t.After(limit)
 }
 
 // stillValid: t, an end, is absent or in the future.
-func stillValid(t time.Time, f *samlFacts) (string, string, bool) {
+func stillValid(t time.Time, f *facts) (string, string, bool) {
 	limit := f.expect.Now.Add(-f.party.Skew)
 	return "after " + stamp(limit), stamp(t), t.IsZero() || t.After(limit)
 }

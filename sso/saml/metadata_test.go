@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/sso/ssotest"
@@ -43,7 +43,7 @@ func TestParseIDPMetadata(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			m, err := parseIDPMetadata([]byte(c.in))
+			m, err := ParseMetadata([]byte(c.in))
 			if c.want != "" {
 				if !fault.Is(err, fault.Invalid) || fault.Field(err) != "metadata" || !strings.Contains(fault.Public(err), c.want) {
 					t.Fatalf("error %v, want Invalid on metadata with %q", err, c.want)
@@ -53,7 +53,7 @@ func TestParseIDPMetadata(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if m.EntityID != idp.EntityID || m.SSO[bindingRedirect] != "https://idp.example/sso" || len(m.Certificates) != 2 {
+			if m.EntityID != idp.EntityID || m.SSO[BindingRedirect] != "https://idp.example/sso" || len(m.Certificates) != 2 {
 				t.Errorf("metadata %+v", m)
 			}
 		})
@@ -68,14 +68,14 @@ func cut(s, from, to string) string {
 
 func TestSPMetadata(t *testing.T) {
 	t.Parallel()
-	b, err := spMetadata(testEntity, testACS, [][]byte{spKey.Cert.Raw}, [][]byte{spKey.Cert.Raw})
+	b, err := SPMetadata(testEntity, testACS, [][]byte{spKey.Cert.Raw}, [][]byte{spKey.Cert.Raw})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(b, []byte("validUntil")) {
 		t.Errorf("the metadata ends some day:\n%s", b)
 	}
-	var m saml.EntityDescriptor
+	var m crewjam.EntityDescriptor
 	if err := xml.Unmarshal(b, &m); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestSPMetadata(t *testing.T) {
 
 func TestNewSPKey(t *testing.T) {
 	t.Parallel()
-	key, der, err := newSPKey("muster.example", now)
+	key, der, err := NewKey("muster.example", now)
 	if err != nil {
 		t.Fatal(err)
 	}

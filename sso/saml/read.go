@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // Reading turns elements into plain values for the checks. crewjam's Assertion
@@ -195,7 +197,7 @@ func (a *assertionFacts) readConditions(el *etree.Element) error {
 		case isElement(child, nsAssertion, "OneTimeUse"), isElement(child, nsAssertion, "ProxyRestriction"):
 			// Each assertion is used once here, and none is passed on.
 		default:
-			a.UnknownConditions = append(a.UnknownConditions, clip(child.Tag, 80))
+			a.UnknownConditions = append(a.UnknownConditions, answer.Clip(child.Tag, 80))
 		}
 	}
 	return nil
@@ -240,5 +242,5 @@ func timeOf(el *etree.Element, name string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%s %s=%q is not a time", el.Tag, name, clip(s, 80))
+	return time.Time{}, fmt.Errorf("%s %s=%q is not a time", el.Tag, name, answer.Clip(s, 80))
 }

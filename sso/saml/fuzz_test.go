@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ func FuzzSAMLResponse(f *testing.F) {
 	idp := ssotest.NewIDP()
 	idp.EntityID = "https://idp.example/fuzz" // the same in every worker
 	p := party(idp)
-	expect := samlExpect{RequestID: testRequest, Now: now}
+	expect := Expect{RequestID: testRequest, Now: now}
 	add := func(change func(*ssotest.Login)) {
 		l := login()
 		if change != nil {
@@ -43,7 +43,7 @@ func FuzzSAMLResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		form := base64.StdEncoding.EncodeToString(doc)
-		profile, _, trace, err := checkResponse(p, samlForm{form}, expect)
+		profile, _, trace, err := CheckResponse(p, Form{form}, expect)
 		if scanned, err := scanXML(doc, nil, false); err == nil {
 			sameTree(t, doc, scanned)
 			// What comes after the signatures must stand anything too: any tenant
@@ -59,20 +59,20 @@ func FuzzSAMLResponse(f *testing.F) {
 		if profile.Subject != "alice" {
 			t.Fatalf("%q signed in with\n%s", profile.Subject, doc)
 		}
-		if subject, err := crewjam(idp, p, form, expect); err == nil && subject != profile.Subject {
+		if subject, err := byCrewjam(idp, p, form, expect); err == nil && subject != profile.Subject {
 			t.Fatalf("crewjam reads %q, we %q in\n%s", subject, profile.Subject, doc)
 		}
 	})
 }
 
 // unverified runs everything that reads verified elements over ones that are not.
-func unverified(p samlParty, expect samlExpect, doc *scanned) {
-	facts := samlFacts{party: p, expect: expect}
+func unverified(p Party, expect Expect, doc *scanned) {
+	facts := facts{party: p, expect: expect}
 	facts.response, _ = readResponse(doc.root)
 	for _, el := range doc.assertions {
 		facts.assertion, _ = readAssertion(el)
 		facts.profile = p.Attributes.profile(facts.assertion)
-		for _, check := range samlChecks {
+		for _, check := range checks {
 			check.look(&facts)
 		}
 		decryptAssertion(el, p.DecryptKeys, true)
@@ -112,7 +112,7 @@ func FuzzIDPMetadata(f *testing.F) {
 	f.Add(idp.Metadata(ssotest.OtherSigner().Cert))
 	f.Add([]byte(`<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata"><EntityDescriptor entityID="x"/></EntitiesDescriptor>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := parseIDPMetadata(b)
+		m, err := ParseMetadata(b)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) || fault.Field(err) != "metadata" {
 				t.Fatalf("error %v", err)

@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/sso/ssotest"
 )
@@ -20,8 +20,8 @@ type hostileCase struct {
 	name   string
 	stop   string
 	login  func(*ssotest.Login)
-	party  func(*samlParty)
-	expect func(*samlExpect)
+	party  func(*Party)
+	expect func(*Expect)
 	form   func(string) string
 }
 
@@ -37,11 +37,11 @@ func sealed(sign ssotest.Sign, e ssotest.Encryption) func(*ssotest.Login) {
 	}
 }
 
-func assertionEdit(f func(*saml.Assertion)) func(*ssotest.Login) {
+func assertionEdit(f func(*crewjam.Assertion)) func(*ssotest.Login) {
 	return func(l *ssotest.Login) { l.Assertion = f }
 }
 
-func responseEdit(f func(*saml.Response)) func(*ssotest.Login) {
+func responseEdit(f func(*crewjam.Response)) func(*ssotest.Login) {
 	return func(l *ssotest.Login) { l.Sign, l.Response = ssotest.SignResponse, f }
 }
 
@@ -196,7 +196,7 @@ func signatureCases() []hostileCase {
 			assertion := response.SelectElement("Assertion")
 			assertion.RemoveChild(assertion.SelectElement("Signature"))
 		})},
-		{name: "response unsigned where wanted", stop: "signed", party: func(p *samlParty) { p.WantResponseSigned = true }},
+		{name: "response unsigned where wanted", stop: "signed", party: func(p *Party) { p.WantResponseSigned = true }},
 		{name: "another key, certificate brought along", stop: "assertion.signature", login: func(l *ssotest.Login) { l.Signer = other }},
 		{name: "another key, our certificate in KeyInfo", stop: "assertion.signature", login: func(l *ssotest.Login) {
 			l.Signer = ssotest.Signer{Key: other.Key, Cert: ssotest.NewIDP().Signer.Cert}
@@ -206,11 +206,11 @@ func signatureCases() []hostileCase {
 		{name: "good assertion in a response signed by another key", stop: "response.signature", login: after(func(response *etree.Element) {
 			ssotest.SignElement(response, other, crypto.SHA256)
 		})},
-		{name: "no certificates", stop: "certificates", party: func(p *samlParty) { p.Certificates = nil }},
-		{name: "RSA 1024", stop: "certificates", login: func(l *ssotest.Login) { l.Signer = weak }, party: func(p *samlParty) { p.Certificates = [][]byte{weak.Cert.Raw} }},
+		{name: "no certificates", stop: "certificates", party: func(p *Party) { p.Certificates = nil }},
+		{name: "RSA 1024", stop: "certificates", login: func(l *ssotest.Login) { l.Signer = weak }, party: func(p *Party) { p.Certificates = [][]byte{weak.Cert.Raw} }},
 		{name: "sha1", stop: "assertion.signature.form", login: func(l *ssotest.Login) { l.Hash = crypto.SHA1 }},
 		{name: "sha1 after its end", stop: "response.signature.form", login: func(l *ssotest.Login) { l.Hash, l.Sign = crypto.SHA1, ssotest.SignResponse },
-			party: func(p *samlParty) { p.AllowSHA1Until = now.Add(-time.Second) }},
+			party: func(p *Party) { p.AllowSHA1Until = now.Add(-time.Second) }},
 		{name: "HMAC", stop: "assertion.signature.form", login: set(info+"/SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1")},
 		{name: "unknown digest", stop: "assertion.signature.form", login: set(info+"/Reference/DigestMethod", "Algorithm", "urn:x")},
 		{name: "inclusive canonicalization", stop: "assertion.signature.form", login: set(info+"/CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")},
@@ -260,7 +260,7 @@ func decryptionCases() []hostileCase {
 		{name: "for another service provider", stop: "decryption", login: func(l *ssotest.Login) {
 			l.Encrypt = &ssotest.Encryption{To: &ssotest.OtherSigner().Key.PublicKey}
 		}},
-		{name: "we have no key", stop: "decryption", login: sealed(ssotest.SignAssertion, ssotest.Encryption{}), party: func(p *samlParty) { p.DecryptKeys = nil }},
+		{name: "we have no key", stop: "decryption", login: sealed(ssotest.SignAssertion, ssotest.Encryption{}), party: func(p *Party) { p.DecryptKeys = nil }},
 		{name: "ciphertext changed", stop: "decryption", login: sealed(ssotest.SignAssertion, ssotest.Encryption{Content: gcm, Cipher: func(b []byte) []byte { b[len(b)/2] ^= 1; return b }})},
 		{name: "padding byte zero", stop: "decryption", login: sealed(ssotest.SignResponse, ssotest.Encryption{Content: cbc, Cipher: func(b []byte) []byte { return b[:32] }})},
 		{name: "plaintext of spaces", stop: "decryption.content", login: sealed(ssotest.SignResponse, ssotest.Encryption{Content: cbc, Plain: func([]byte) []byte { return bytes.Repeat([]byte(" "), 64) }})},
@@ -307,8 +307,8 @@ func decryptionCases() []hostileCase {
 		}},
 		{name: "one ID inside and outside", stop: "decryption.content", login: func(l *ssotest.Login) {
 			sealed(ssotest.SignAssertion, ssotest.Encryption{})(l)
-			l.Assertion = func(a *saml.Assertion) { a.ID = "_same" }
-			l.Response = func(r *saml.Response) { r.ID = "_same" }
+			l.Assertion = func(a *crewjam.Assertion) { a.ID = "_same" }
+			l.Response = func(r *crewjam.Response) { r.ID = "_same" }
 		}},
 	}
 	for _, n := range []int{0, 1, 11, 12, 15, 16, 17, 27, 28, 31, 33} {
@@ -334,45 +334,45 @@ func responseCases() []hostileCase {
 	return []hostileCase{
 		{name: "access refused there", stop: "status", login: func(l *ssotest.Login) {
 			l.Sign = ssotest.SignNothing
-			l.Response = func(r *saml.Response) {
-				r.Status.StatusCode = saml.StatusCode{Value: saml.StatusResponder, StatusCode: &saml.StatusCode{Value: saml.StatusAuthnFailed}}
+			l.Response = func(r *crewjam.Response) {
+				r.Status.StatusCode = crewjam.StatusCode{Value: crewjam.StatusResponder, StatusCode: &crewjam.StatusCode{Value: crewjam.StatusAuthnFailed}}
 			}
 			l.Signed = func(response *etree.Element) { response.RemoveChild(response.SelectElement("Assertion")) }
 		}},
 		{name: "failure with a good assertion", stop: "status", login: func(l *ssotest.Login) {
-			l.Response = func(r *saml.Response) { r.Status.StatusCode.Value = saml.StatusRequester }
+			l.Response = func(r *crewjam.Response) { r.Status.StatusCode.Value = crewjam.StatusRequester }
 		}},
 		{name: "no status", stop: "status", login: after(func(response *etree.Element) { response.RemoveChild(response.SelectElement("Status")) })},
-		{name: "response version", stop: "response.version", login: responseEdit(func(r *saml.Response) { r.Version = "1.1" })},
-		{name: "response of another issuer", stop: "response.issuer", login: responseEdit(func(r *saml.Response) { r.Issuer.Value = "https://evil.example" })},
-		{name: "signed response without issuer", stop: "response.issuer", login: responseEdit(func(r *saml.Response) { r.Issuer = nil })},
-		{name: "destination elsewhere", stop: "response.destination", login: responseEdit(func(r *saml.Response) { r.Destination = "https://other.example/acs" })},
+		{name: "response version", stop: "response.version", login: responseEdit(func(r *crewjam.Response) { r.Version = "1.1" })},
+		{name: "response of another issuer", stop: "response.issuer", login: responseEdit(func(r *crewjam.Response) { r.Issuer.Value = "https://evil.example" })},
+		{name: "signed response without issuer", stop: "response.issuer", login: responseEdit(func(r *crewjam.Response) { r.Issuer = nil })},
+		{name: "destination elsewhere", stop: "response.destination", login: responseEdit(func(r *crewjam.Response) { r.Destination = "https://other.example/acs" })},
 		{name: "destination elsewhere, unsigned response", stop: "response.destination", login: func(l *ssotest.Login) {
-			l.Response = func(r *saml.Response) { r.Destination = testEntity }
+			l.Response = func(r *crewjam.Response) { r.Destination = testEntity }
 		}},
-		{name: "signed response without destination", stop: "response.destination", login: responseEdit(func(r *saml.Response) { r.Destination = "" })},
+		{name: "signed response without destination", stop: "response.destination", login: responseEdit(func(r *crewjam.Response) { r.Destination = "" })},
 		{name: "answer to another request", stop: "response.in_response_to", login: func(l *ssotest.Login) { l.InResponseTo = "_other" }},
-		{name: "unsolicited", stop: "response.in_response_to", login: func(l *ssotest.Login) { l.InResponseTo = "" }, expect: func(e *samlExpect) { e.RequestID = "" }},
+		{name: "unsolicited", stop: "response.in_response_to", login: func(l *ssotest.Login) { l.InResponseTo = "" }, expect: func(e *Expect) { e.RequestID = "" }},
 		{name: "unsolicited though we asked", stop: "response.in_response_to", login: func(l *ssotest.Login) { l.InResponseTo = "" },
-			party: func(p *samlParty) { p.AllowUnsolicited = true }},
-		{name: "stolen answer posted as unsolicited", stop: "response.in_response_to", expect: func(e *samlExpect) { e.RequestID = "" },
-			party: func(p *samlParty) { p.AllowUnsolicited = true }},
-		{name: "stolen answer, InResponseTo taken off the envelope", stop: "subject.confirmation", expect: func(e *samlExpect) { e.RequestID = "" },
-			login: after(func(response *etree.Element) { response.RemoveAttr("InResponseTo") }), party: func(p *samlParty) { p.AllowUnsolicited = true }},
-		{name: "unsolicited and old", stop: "assertion.issued", expect: func(e *samlExpect) { e.RequestID = "" },
+			party: func(p *Party) { p.AllowUnsolicited = true }},
+		{name: "stolen answer posted as unsolicited", stop: "response.in_response_to", expect: func(e *Expect) { e.RequestID = "" },
+			party: func(p *Party) { p.AllowUnsolicited = true }},
+		{name: "stolen answer, InResponseTo taken off the envelope", stop: "subject.confirmation", expect: func(e *Expect) { e.RequestID = "" },
+			login: after(func(response *etree.Element) { response.RemoveAttr("InResponseTo") }), party: func(p *Party) { p.AllowUnsolicited = true }},
+		{name: "unsolicited and old", stop: "assertion.issued", expect: func(e *Expect) { e.RequestID = "" },
 			login: func(l *ssotest.Login) {
-				l.InResponseTo, l.Assertion = "", func(a *saml.Assertion) { a.IssueInstant = now.Add(-10 * time.Minute) }
+				l.InResponseTo, l.Assertion = "", func(a *crewjam.Assertion) { a.IssueInstant = now.Add(-10 * time.Minute) }
 			},
-			party: func(p *samlParty) { p.AllowUnsolicited = true }},
+			party: func(p *Party) { p.AllowUnsolicited = true }},
 	}
 }
 
 func assertionCases() []hostileCase {
-	confirmation := func(f func(*saml.SubjectConfirmation)) func(*ssotest.Login) {
-		return assertionEdit(func(a *saml.Assertion) { f(&a.Subject.SubjectConfirmations[0]) })
+	confirmation := func(f func(*crewjam.SubjectConfirmation)) func(*ssotest.Login) {
+		return assertionEdit(func(a *crewjam.Assertion) { f(&a.Subject.SubjectConfirmations[0]) })
 	}
-	data := func(f func(*saml.SubjectConfirmationData)) func(*ssotest.Login) {
-		return confirmation(func(c *saml.SubjectConfirmation) { f(c.SubjectConfirmationData) })
+	data := func(f func(*crewjam.SubjectConfirmationData)) func(*ssotest.Login) {
+		return confirmation(func(c *crewjam.SubjectConfirmation) { f(c.SubjectConfirmationData) })
 	}
 	unsealed := func(path, attribute string) func(*ssotest.Login) {
 		return func(l *ssotest.Login) {
@@ -383,14 +383,14 @@ func assertionCases() []hostileCase {
 		{name: "assertion version", stop: "assertion.version", login: func(l *ssotest.Login) {
 			l.Tree = func(_, assertion *etree.Element) { assertion.CreateAttr("Version", "1.1") }
 		}},
-		{name: "assertion of another issuer", stop: "assertion.issuer", login: assertionEdit(func(a *saml.Assertion) { a.Issuer.Value = "https://evil.example" })},
-		{name: "assertion without issuer", stop: "assertion.issuer", login: assertionEdit(func(a *saml.Assertion) { a.Issuer.Value = "" })},
-		{name: "issued in the future", stop: "assertion.issued", login: assertionEdit(func(a *saml.Assertion) { a.IssueInstant = now.Add(time.Hour) })},
-		{name: "no subject", stop: "subject", login: assertionEdit(func(a *saml.Assertion) { a.Subject = nil })},
-		{name: "no NameID", stop: "subject", login: assertionEdit(func(a *saml.Assertion) { a.Subject.NameID = nil })},
-		{name: "empty NameID", stop: "subject", login: assertionEdit(func(a *saml.Assertion) { a.Subject.NameID.Value = "  " })},
-		{name: "transient NameID", stop: "subject", login: assertionEdit(func(a *saml.Assertion) { a.Subject.NameID.Format = formatTransient })},
-		{name: "endless NameID", stop: "subject", login: assertionEdit(func(a *saml.Assertion) { a.Subject.NameID.Value = strings.Repeat("x", 2000) })},
+		{name: "assertion of another issuer", stop: "assertion.issuer", login: assertionEdit(func(a *crewjam.Assertion) { a.Issuer.Value = "https://evil.example" })},
+		{name: "assertion without issuer", stop: "assertion.issuer", login: assertionEdit(func(a *crewjam.Assertion) { a.Issuer.Value = "" })},
+		{name: "issued in the future", stop: "assertion.issued", login: assertionEdit(func(a *crewjam.Assertion) { a.IssueInstant = now.Add(time.Hour) })},
+		{name: "no subject", stop: "subject", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject = nil })},
+		{name: "no NameID", stop: "subject", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject.NameID = nil })},
+		{name: "empty NameID", stop: "subject", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject.NameID.Value = "  " })},
+		{name: "transient NameID", stop: "subject", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject.NameID.Format = FormatTransient })},
+		{name: "endless NameID", stop: "subject", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject.NameID.Value = strings.Repeat("x", 2000) })},
 		{name: "elements in the NameID", stop: "assertion", login: func(l *ssotest.Login) {
 			l.Tree = func(_, assertion *etree.Element) {
 				assertion.FindElement("./Subject/NameID").CreateElement("saml:b").SetText("@evil")
@@ -404,46 +404,46 @@ func assertionCases() []hostileCase {
 				assertion.SelectElement("Conditions").CreateAttr("NotOnOrAfter", "tomorrow")
 			}
 		}},
-		{name: "no confirmation", stop: "subject.confirmation", login: assertionEdit(func(a *saml.Assertion) { a.Subject.SubjectConfirmations = nil })},
-		{name: "confirmation without data", stop: "subject.confirmation", login: confirmation(func(c *saml.SubjectConfirmation) { c.SubjectConfirmationData = nil })},
-		{name: "holder of key", stop: "subject.confirmation", login: confirmation(func(c *saml.SubjectConfirmation) { c.Method = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key" })},
-		{name: "sender vouches", stop: "subject.confirmation", login: confirmation(func(c *saml.SubjectConfirmation) { c.Method = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches" })},
-		{name: "another recipient", stop: "subject.confirmation", login: data(func(d *saml.SubjectConfirmationData) { d.Recipient = testACS + "/" })},
+		{name: "no confirmation", stop: "subject.confirmation", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject.SubjectConfirmations = nil })},
+		{name: "confirmation without data", stop: "subject.confirmation", login: confirmation(func(c *crewjam.SubjectConfirmation) { c.SubjectConfirmationData = nil })},
+		{name: "holder of key", stop: "subject.confirmation", login: confirmation(func(c *crewjam.SubjectConfirmation) { c.Method = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key" })},
+		{name: "sender vouches", stop: "subject.confirmation", login: confirmation(func(c *crewjam.SubjectConfirmation) { c.Method = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches" })},
+		{name: "another recipient", stop: "subject.confirmation", login: data(func(d *crewjam.SubjectConfirmationData) { d.Recipient = testACS + "/" })},
 		{name: "no recipient", stop: "subject.confirmation", login: unsealed("./Subject/SubjectConfirmation/SubjectConfirmationData", "Recipient")},
-		{name: "confirmation for another request", stop: "subject.confirmation", login: data(func(d *saml.SubjectConfirmationData) { d.InResponseTo = "_other" })},
-		{name: "confirmation without request", stop: "subject.confirmation", login: data(func(d *saml.SubjectConfirmationData) { d.InResponseTo = "" })},
-		{name: "confirmation over", stop: "subject.confirmation", login: data(func(d *saml.SubjectConfirmationData) { d.NotOnOrAfter = now.Add(-time.Minute) })},
+		{name: "confirmation for another request", stop: "subject.confirmation", login: data(func(d *crewjam.SubjectConfirmationData) { d.InResponseTo = "_other" })},
+		{name: "confirmation without request", stop: "subject.confirmation", login: data(func(d *crewjam.SubjectConfirmationData) { d.InResponseTo = "" })},
+		{name: "confirmation over", stop: "subject.confirmation", login: data(func(d *crewjam.SubjectConfirmationData) { d.NotOnOrAfter = now.Add(-time.Minute) })},
 		{name: "confirmation without end", stop: "subject.confirmation", login: unsealed("./Subject/SubjectConfirmation/SubjectConfirmationData", "NotOnOrAfter")},
-		{name: "confirmation not yet", stop: "subject.confirmation", login: data(func(d *saml.SubjectConfirmationData) { d.NotBefore = now.Add(time.Hour) })},
-		{name: "no conditions", stop: "conditions", login: assertionEdit(func(a *saml.Assertion) { a.Conditions = nil })},
+		{name: "confirmation not yet", stop: "subject.confirmation", login: data(func(d *crewjam.SubjectConfirmationData) { d.NotBefore = now.Add(time.Hour) })},
+		{name: "no conditions", stop: "conditions", login: assertionEdit(func(a *crewjam.Assertion) { a.Conditions = nil })},
 		{name: "unknown condition", stop: "conditions", login: func(l *ssotest.Login) {
 			l.Tree = func(_, assertion *etree.Element) {
 				assertion.SelectElement("Conditions").CreateElement("saml:Condition")
 			}
 		}},
-		{name: "no audience", stop: "conditions.audience", login: assertionEdit(func(a *saml.Assertion) { a.Conditions.AudienceRestrictions = nil })},
+		{name: "no audience", stop: "conditions.audience", login: assertionEdit(func(a *crewjam.Assertion) { a.Conditions.AudienceRestrictions = nil })},
 		{name: "another audience", stop: "conditions.audience", login: func(l *ssotest.Login) { l.Audience = "https://muster.example/sso/saml/c2" }},
-		{name: "two restrictions, one of another", stop: "conditions.audience", login: assertionEdit(func(a *saml.Assertion) {
-			a.Conditions.AudienceRestrictions = append(a.Conditions.AudienceRestrictions, saml.AudienceRestriction{Audience: saml.Audience{Value: "https://another.example"}})
+		{name: "two restrictions, one of another", stop: "conditions.audience", login: assertionEdit(func(a *crewjam.Assertion) {
+			a.Conditions.AudienceRestrictions = append(a.Conditions.AudienceRestrictions, crewjam.AudienceRestriction{Audience: crewjam.Audience{Value: "https://another.example"}})
 		})},
-		{name: "early", stop: "conditions.not_before", login: assertionEdit(func(a *saml.Assertion) { a.Conditions.NotBefore = now.Add(time.Hour) })},
-		{name: "late", stop: "conditions.not_on_or_after", login: assertionEdit(func(a *saml.Assertion) { a.Conditions.NotOnOrAfter = now.Add(-time.Minute) })},
+		{name: "early", stop: "conditions.not_before", login: assertionEdit(func(a *crewjam.Assertion) { a.Conditions.NotBefore = now.Add(time.Hour) })},
+		{name: "late", stop: "conditions.not_on_or_after", login: assertionEdit(func(a *crewjam.Assertion) { a.Conditions.NotOnOrAfter = now.Add(-time.Minute) })},
 		{name: "everything late", stop: "subject.confirmation", login: func(l *ssotest.Login) { l.Now = now.Add(-time.Hour) }},
-		{name: "no authentication statement", stop: "authentication", login: assertionEdit(func(a *saml.Assertion) { a.AuthnStatements = nil })},
-		{name: "authenticated in the future", stop: "authentication", login: assertionEdit(func(a *saml.Assertion) { a.AuthnStatements[0].AuthnInstant = now.Add(time.Hour) })},
-		{name: "session over", stop: "authentication.session", login: assertionEdit(func(a *saml.Assertion) {
+		{name: "no authentication statement", stop: "authentication", login: assertionEdit(func(a *crewjam.Assertion) { a.AuthnStatements = nil })},
+		{name: "authenticated in the future", stop: "authentication", login: assertionEdit(func(a *crewjam.Assertion) { a.AuthnStatements[0].AuthnInstant = now.Add(time.Hour) })},
+		{name: "session over", stop: "authentication.session", login: assertionEdit(func(a *crewjam.Assertion) {
 			over := now.Add(-time.Hour)
 			a.AuthnStatements[0].SessionNotOnOrAfter = &over
 		})},
-		{name: "no subject attribute of Entra, transient NameID", stop: "subject", login: assertionEdit(func(a *saml.Assertion) { a.Subject.NameID.Format = formatTransient }),
-			party: func(p *samlParty) { p.Attributes = attributesFor("entra") }},
+		{name: "no subject attribute of Entra, transient NameID", stop: "subject", login: assertionEdit(func(a *crewjam.Assertion) { a.Subject.NameID.Format = FormatTransient }),
+			party: func(p *Party) { p.Attributes = AttributesFor("entra") }},
 	}
 }
 
 // run makes the response of a case and what it is checked against.
-func (c hostileCase) run() (samlParty, string, samlExpect) {
+func (c hostileCase) run() (Party, string, Expect) {
 	idp := ssotest.NewIDP()
-	l, p, expect := login(), party(idp), samlExpect{RequestID: testRequest, Now: now}
+	l, p, expect := login(), party(idp), Expect{RequestID: testRequest, Now: now}
 	if c.login != nil {
 		c.login(&l)
 	}
@@ -466,7 +466,7 @@ func TestHostileResponses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p, form, expect := c.run()
-			profile, _, trace, err := checkResponse(p, samlForm{form}, expect)
+			profile, _, trace, err := CheckResponse(p, Form{form}, expect)
 			refused(t, c.stop, profile, trace, err)
 		})
 	}

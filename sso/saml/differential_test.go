@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto/x509"
@@ -13,20 +13,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/sso/ssotest"
 )
 
 // crewjam's clock and patience are global; all tests here live at one moment.
 var _ = func() bool {
-	saml.TimeNow = func() time.Time { return now }
-	saml.MaxIssueDelay = time.Hour
+	crewjam.TimeNow = func() time.Time { return now }
+	crewjam.MaxIssueDelay = time.Hour
 	return true
 }()
 
 // crewjam asks crewjam/saml the same question. A panic counts as a refusal.
-func crewjam(idp *ssotest.IDP, p samlParty, form string, expect samlExpect) (subject string, err error) {
+func byCrewjam(idp *ssotest.IDP, p Party, form string, expect Expect) (subject string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
@@ -36,7 +36,7 @@ func crewjam(idp *ssotest.IDP, p samlParty, form string, expect samlExpect) (sub
 	if err != nil {
 		return "", err
 	}
-	var metadata saml.EntityDescriptor
+	var metadata crewjam.EntityDescriptor
 	if err := xml.Unmarshal(idp.Metadata(), &metadata); err != nil {
 		return "", err
 	}
@@ -49,13 +49,13 @@ func crewjam(idp *ssotest.IDP, p samlParty, form string, expect samlExpect) (sub
 	if err != nil {
 		return "", err
 	}
-	sp := saml.ServiceProvider{
+	sp := crewjam.ServiceProvider{
 		EntityID: p.EntityID, AcsURL: *acs, IDPMetadata: &metadata,
 		Key: p.DecryptKeys[0], Certificate: spKey.Cert, AllowIDPInitiated: p.AllowUnsolicited,
 	}
 	assertion, err := sp.ParseXMLResponse(doc, []string{expect.RequestID}, *acs)
 	if err != nil {
-		if invalid, ok := errors.AsType[*saml.InvalidResponseError](err); ok {
+		if invalid, ok := errors.AsType[*crewjam.InvalidResponseError](err); ok {
 			err = invalid.PrivateErr
 		}
 		return "", err
@@ -72,7 +72,7 @@ func TestSecondOpinions(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			idp, p, form, expect, l := c.make()
-			subject, err := crewjam(idp, p, form, expect)
+			subject, err := byCrewjam(idp, p, form, expect)
 			switch {
 			case c.crew == "" && (err != nil || subject != "alice"):
 				t.Errorf("crewjam: %q, %v", subject, err)
@@ -108,7 +108,7 @@ func TestSecondOpinions(t *testing.T) {
 }
 
 // plaintext decrypts without asking what is signed.
-func plaintext(t *testing.T, p samlParty, doc []byte) []byte {
+func plaintext(t *testing.T, p Party, doc []byte) []byte {
 	t.Helper()
 	scanned, err := scanXML(doc, nil, false)
 	if err != nil {

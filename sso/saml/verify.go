@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto/ecdsa"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 	algSHA1      = "http://www.w3.org/2000/09/xmldsig#sha1"
 
 	minRSABits      = 2048
-	maxCertificates = 10
+	MaxCertificates = 10
 )
 
 // strongAlgorithms are accepted always, weakAlgorithms only while a connection
@@ -77,14 +79,14 @@ func checkSignatureForm(sig *etree.Element, sha1 bool) error {
 	case id == "" || len(id) > maxSAMLID:
 		return fmt.Errorf("the signed element has no usable ID")
 	case uri != "#"+id:
-		return fmt.Errorf("the signature refers to %q, not to the element %q it stands in", clip(uri, 80), id)
+		return fmt.Errorf("the signature refers to %q, not to the element %q it stands in", answer.Clip(uri, 80), id)
 	}
 	for _, m := range []struct {
 		el   *etree.Element
 		want string
 	}{{info[0], algExcC14N}, {transforms[0], algEnveloped}, {transforms[1], algExcC14N}} {
 		if got := attr(m.el, "Algorithm"); got != m.want {
-			return fmt.Errorf("%s is %q, not %q", m.el.Tag, clip(got, 120), m.want)
+			return fmt.Errorf("%s is %q, not %q", m.el.Tag, answer.Clip(got, 120), m.want)
 		}
 	}
 	if len(info[0].ChildElements()) > 0 || len(transforms[0].ChildElements()) > 0 {
@@ -99,7 +101,7 @@ func checkSignatureForm(sig *etree.Element, sha1 bool) error {
 		case strongAlgorithms[got]:
 		case weakAlgorithms[got] && sha1:
 		default:
-			return fmt.Errorf("%s is %q; SHA-256 or better is needed", m.Tag, clip(got, 120))
+			return fmt.Errorf("%s is %q; SHA-256 or better is needed", m.Tag, answer.Clip(got, 120))
 		}
 	}
 	return nil
@@ -135,7 +137,7 @@ func verify(sig *etree.Element, certs []*x509.Certificate) (verified, error) {
 		context.Clock = dsig.NewFakeClockAt(cert.NotBefore)
 		out, err := context.Validate(el)
 		if err == nil {
-			return verified{out, fingerprint(cert.Raw)}, nil
+			return verified{out, Fingerprint(cert.Raw)}, nil
 		}
 		last = err
 	}
@@ -161,12 +163,12 @@ func forGo(signature []byte, cert *x509.Certificate) []byte {
 	return out
 }
 
-// parseCertificates reads the stored certificates and leaves out those whose
+// ParseCertificates reads the stored certificates and leaves out those whose
 // key is too weak to trust.
-func parseCertificates(ders [][]byte) ([]*x509.Certificate, error) {
+func ParseCertificates(ders [][]byte) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	var last error
-	for _, der := range ders[:min(len(ders), maxCertificates)] {
+	for _, der := range ders[:min(len(ders), MaxCertificates)] {
 		cert, err := x509.ParseCertificate(der)
 		if err == nil {
 			err = checkKey(cert)
@@ -201,13 +203,13 @@ func checkKey(cert *x509.Certificate) error {
 	}
 }
 
-// fingerprint is the SHA-256 of a certificate, hex.
-func fingerprint(der []byte) string {
+// Fingerprint is the SHA-256 of a certificate, hex.
+func Fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
 }
 
-// claimedCertificate is the fingerprint of the certificate that a signature
+// claimedCertificate is the Fingerprint of the certificate that a signature
 // says it was made with: nothing to trust, but it tells an administrator that
 // the identity provider signs with a key we do not have.
 func claimedCertificate(sig *etree.Element) string {
@@ -222,7 +224,7 @@ func claimedCertificate(sig *etree.Element) string {
 				}
 				der, err := decodeBase64(cert.Text())
 				if err == nil {
-					return fingerprint(der)
+					return Fingerprint(der)
 				}
 			}
 		}

@@ -1,8 +1,10 @@
-package sso
+// Package answer is what both protocols make of an identity provider's answer:
+// the person it vouches for, and the checks that were made on the way.
+package answer
 
 import "time"
 
-// Profile is what both protocols hand to signIn: one person, as the identity
+// Profile is what both protocols hand to the sign-in: one person, as the identity
 // provider describes them. Nothing in it is checked against our own people yet.
 type Profile struct {
 	// Subject is the immutable key at the provider. Two kinds may hold equal

@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto"
@@ -13,16 +13,16 @@ import (
 	"github.com/muster-id/muster/sso/ssotest"
 )
 
-func request(binding string) authnRequest {
-	return authnRequest{ID: testRequest, SSOURL: "https://idp.example/sso?idpid=C0+x%2F1", Binding: binding, RelayState: "a+b&c=d/é",
-		NameIDFormat: formatPersistent, Now: now, SignKey: spKey.Key, SignCert: spKey.Cert.Raw}
+func request(binding string) AuthnRequest {
+	return AuthnRequest{ID: testRequest, SSOURL: "https://idp.example/sso?idpid=C0+x%2F1", Binding: binding, RelayState: "a+b&c=d/é",
+		NameIDFormat: FormatPersistent, Now: now, SignKey: spKey.Key, SignCert: spKey.Cert.Raw}
 }
 
 func TestRedirectRequest(t *testing.T) {
 	t.Parallel()
 	idp := ssotest.NewIDP()
-	r := request(bindingRedirect)
-	out, err := newAuthnRequest(party(idp), r)
+	r := request(BindingRedirect)
+	out, err := NewAuthnRequest(party(idp), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +60,8 @@ func unescape(t *testing.T, s string) []byte {
 func TestPostRequest(t *testing.T) {
 	t.Parallel()
 	idp := ssotest.NewIDP()
-	r := request(bindingPOST)
-	out, err := newAuthnRequest(party(idp), r)
+	r := request(BindingPOST)
+	out, err := NewAuthnRequest(party(idp), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,10 +89,10 @@ func TestAskedNameIDFormat(t *testing.T) {
 	t.Parallel()
 	for vendor, want := range map[string]bool{"custom": true, "keycloak": true, "shibboleth": true, "entra": false, "adfs": false, "google": false} {
 		p := party(ssotest.NewIDP())
-		p.Attributes = attributesFor(vendor)
-		r := request(bindingPOST)
+		p.Attributes = AttributesFor(vendor)
+		r := request(BindingPOST)
 		r.NameIDFormat = ""
-		policy := r.element(p).FindElement("./NameIDPolicy[@Format='" + formatPersistent + "']")
+		policy := r.element(p).FindElement("./NameIDPolicy[@Format='" + FormatPersistent + "']")
 		if (policy != nil) != want {
 			t.Errorf("%s: asks for the persistent format: %v, want %v", vendor, policy != nil, want)
 		}

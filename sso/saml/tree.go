@@ -1,10 +1,12 @@
-package sso
+package saml
 
 import (
 	"fmt"
 	"strings"
 
 	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // scopeOf lists the declarations in scope at el, outer ones first, el's own included.
@@ -95,7 +97,7 @@ func textOf(el *etree.Element) (string, error) {
 		return "", nil
 	}
 	if len(el.ChildElements()) > 0 {
-		return "", fmt.Errorf("<%s> must hold text only", clip(el.Tag, 80))
+		return "", fmt.Errorf("<%s> must hold text only", answer.Clip(el.Tag, 80))
 	}
 	return strings.TrimSpace(el.Text()), nil
 }
@@ -115,7 +117,7 @@ func childrenOf(el *etree.Element, space string, names ...string) ([]*etree.Elem
 		}
 	}
 	if len(children) > 0 {
-		return nil, fmt.Errorf("<%s> has an unexpected <%s>", el.Tag, clip(children[0].Tag, 80))
+		return nil, fmt.Errorf("<%s> has an unexpected <%s>", el.Tag, answer.Clip(children[0].Tag, 80))
 	}
 	return out, nil
 }

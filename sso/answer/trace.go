@@ -1,4 +1,4 @@
-package sso
+package answer
 
 // Check is one step of examining a sign-in, for the administrator: what was
 // looked at, what had to be there, what was there. Never shown to the person
@@ -25,18 +25,18 @@ func (t Trace) Failed() (c Check, ok bool) {
 	return Check{}, false
 }
 
-// gotLimit bounds what a trace repeats of the other side's text.
-const gotLimit = 300
+// GotLimit bounds what a trace repeats of the other side's text.
+const GotLimit = 300
 
-// add records a check and gives ok back.
-func (t *Trace) add(c Check) bool {
-	c.Got = clip(c.Got, gotLimit)
+// Add records a check and gives ok back.
+func (t *Trace) Add(c Check) bool {
+	c.Got = Clip(c.Got, GotLimit)
 	*t = append(*t, c)
 	return c.OK
 }
 
-// clip shortens s to at most n bytes at a character border.
-func clip(s string, n int) string {
+// Clip shortens s to at most n bytes at a character border.
+func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

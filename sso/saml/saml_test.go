@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto"
@@ -18,10 +18,11 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/ssotest"
 )
 
@@ -38,13 +39,13 @@ const (
 var spKey = ssotest.SPSigner()
 
 // party is a connection to idp that has everything on.
-func party(idp *ssotest.IDP) samlParty {
-	return samlParty{
+func party(idp *ssotest.IDP) Party {
+	return Party{
 		EntityID: testEntity, ACS: testACS,
 		IDPEntityID: idp.EntityID, Certificates: [][]byte{idp.Signer.Cert.Raw},
 		DecryptKeys: []*rsa.PrivateKey{spKey.Key},
 		Skew:        time.Minute,
-		Attributes:  attributesFor("custom"),
+		Attributes:  AttributesFor("custom"),
 	}
 }
 
@@ -63,8 +64,8 @@ func login() ssotest.Login {
 type goodCase struct {
 	name  string
 	login func(*ssotest.Login)
-	party func(*samlParty)
-	want  func(*testing.T, Profile, samlResult)
+	party func(*Party)
+	want  func(*testing.T, answer.Profile, Result)
 	crew  string // why crewjam/saml, the second opinion, can't follow; empty: it must accept too
 }
 
@@ -89,21 +90,21 @@ func encrypted(content, key, digest, mask string) func(*ssotest.Login) {
 
 func goodCases() []goodCase {
 	expired := ssotest.NewSigner(2048, now.AddDate(-3, 0, 0))
-	signedBy := func(want string) func(*testing.T, Profile, samlResult) {
-		return func(t *testing.T, _ Profile, r samlResult) {
+	signedBy := func(want string) func(*testing.T, answer.Profile, Result) {
+		return func(t *testing.T, _ answer.Profile, r Result) {
 			if r.SignedBy != want {
 				t.Errorf("signed by %q, want %q", r.SignedBy, want)
 			}
 		}
 	}
-	groups := func(n int) func(*testing.T, Profile, samlResult) {
-		return func(t *testing.T, p Profile, _ samlResult) {
+	groups := func(n int) func(*testing.T, answer.Profile, Result) {
+		return func(t *testing.T, p answer.Profile, _ Result) {
 			if len(p.Groups) != n || !p.GroupsKnown {
 				t.Errorf("%d groups, known %v; want %d", len(p.Groups), p.GroupsKnown, n)
 			}
 		}
 	}
-	isEncrypted := func(t *testing.T, _ Profile, r samlResult) {
+	isEncrypted := func(t *testing.T, _ answer.Profile, r Result) {
 		if !r.Encrypted {
 			t.Error("not marked as encrypted")
 		}
@@ -112,12 +113,12 @@ func goodCases() []goodCase {
 		{name: "assertion signed", want: signedBy("assertion")},
 		{name: "response signed", login: func(l *ssotest.Login) { l.Sign = ssotest.SignResponse }, want: signedBy("response")},
 		{name: "both signed", login: func(l *ssotest.Login) { l.Sign = ssotest.SignBoth }, want: signedBy("both")},
-		{name: "response signed as wanted", login: func(l *ssotest.Login) { l.Sign = ssotest.SignResponse }, party: func(p *samlParty) { p.WantResponseSigned = true }},
+		{name: "response signed as wanted", login: func(l *ssotest.Login) { l.Sign = ssotest.SignResponse }, party: func(p *Party) { p.WantResponseSigned = true }},
 		{name: "sha384", login: func(l *ssotest.Login) { l.Hash = crypto.SHA384 }},
 		{name: "sha512", login: func(l *ssotest.Login) { l.Hash = crypto.SHA512 }},
-		{name: "sha1 while allowed", login: func(l *ssotest.Login) { l.Hash = crypto.SHA1 }, party: func(p *samlParty) { p.AllowSHA1Until = now.Add(time.Hour) }},
+		{name: "sha1 while allowed", login: func(l *ssotest.Login) { l.Hash = crypto.SHA1 }, party: func(p *Party) { p.AllowSHA1Until = now.Add(time.Hour) }},
 		{name: "ECDSA", login: func(l *ssotest.Login) { l.Sign, l.Signed = ssotest.SignNothing, signECDSA },
-			party: func(p *samlParty) { p.Certificates = [][]byte{p.Certificates[0], ecdsaSigner().cert.Raw} },
+			party: func(p *Party) { p.Certificates = [][]byte{p.Certificates[0], ecdsaSigner().cert.Raw} },
 			crew:  "takes ASN.1 only"},
 		{name: "no KeyInfo", login: func(l *ssotest.Login) { l.NoKeyInfo = true }},
 		{name: "KeyInfo with a name only, as Keycloak sends it", login: func(l *ssotest.Login) { l.Signed = keyInfo("<ds:KeyName>k1</ds:KeyName>") }},
@@ -125,9 +126,9 @@ func goodCases() []goodCase {
 			l.Signed = keyInfo("<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>AQAB</ds:Modulus><ds:Exponent>AQAB</ds:Exponent></ds:RSAKeyValue></ds:KeyValue>")
 		}},
 		{name: "no KeyInfo, second certificate", crew: "needs the certificate in KeyInfo", login: func(l *ssotest.Login) { l.NoKeyInfo = true; l.Sign = ssotest.SignBoth },
-			party: func(p *samlParty) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
-		{name: "second certificate", party: func(p *samlParty) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
-		{name: "expired certificate", crew: "insists on certificate dates", login: func(l *ssotest.Login) { l.Signer = expired }, party: func(p *samlParty) { p.Certificates = [][]byte{expired.Cert.Raw} }},
+			party: func(p *Party) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
+		{name: "second certificate", party: func(p *Party) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
+		{name: "expired certificate", crew: "insists on certificate dates", login: func(l *ssotest.Login) { l.Signer = expired }, party: func(p *Party) { p.Certificates = [][]byte{expired.Cert.Raw} }},
 		{name: "150 groups", login: func(l *ssotest.Login) { l.Attributes["groups"] = many(150) }, want: groups(150)},
 		{name: "1500 groups, both signed", crew: "panics past 1,000 elements", login: func(l *ssotest.Login) { l.Attributes["groups"] = many(1500); l.Sign = ssotest.SignBoth }, want: groups(1500)},
 		{name: "1500 groups, encrypted", crew: "panics past 1,000 elements", login: func(l *ssotest.Login) {
@@ -148,13 +149,13 @@ func goodCases() []goodCase {
 		}},
 		{name: "two audiences in one restriction", crew: "sees the last audience only", login: func(l *ssotest.Login) { l.Tree = secondAudience }},
 		{name: "a holder-of-key confirmation beside the bearer one", crew: "wants every confirmation to fit", login: func(l *ssotest.Login) {
-			l.Assertion = func(a *saml.Assertion) {
-				a.Subject.SubjectConfirmations = append([]saml.SubjectConfirmation{{Method: "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}}, a.Subject.SubjectConfirmations...)
+			l.Assertion = func(a *crewjam.Assertion) {
+				a.Subject.SubjectConfirmations = append([]crewjam.SubjectConfirmation{{Method: "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}}, a.Subject.SubjectConfirmations...)
 			}
 		}},
 		{name: "clocks a little apart", login: func(l *ssotest.Login) { l.Now = now.Add(30 * time.Second) }},
 		{name: "slow person, conditions still hold", login: func(l *ssotest.Login) { l.Now = now.Add(-4 * time.Minute) }},
-		{name: "unsolicited where allowed", login: func(l *ssotest.Login) { l.InResponseTo = "" }, party: func(p *samlParty) { p.AllowUnsolicited = true }},
+		{name: "unsolicited where allowed", login: func(l *ssotest.Login) { l.InResponseTo = "" }, party: func(p *Party) { p.AllowUnsolicited = true }},
 		{name: "aes128-gcm", login: encrypted(enc11+"aes128-gcm", "", "", ""), want: isEncrypted},
 		{name: "aes192-gcm", crew: "not implemented", login: encrypted(enc11+"aes192-gcm", "", "", ""), want: isEncrypted},
 		{name: "aes256-gcm", crew: "not implemented", login: encrypted(enc11+"aes256-gcm", "", "http://www.w3.org/2000/09/xmldsig#sha1", ""), want: isEncrypted},
@@ -165,7 +166,7 @@ func goodCases() []goodCase {
 			encrypted("", "", "", "")(l)
 			l.Encrypt.Beside = true
 		}},
-		{name: "second of our keys", crew: "has one key", login: encrypted("", "", "", ""), party: func(p *samlParty) {
+		{name: "second of our keys", crew: "has one key", login: encrypted("", "", "", ""), party: func(p *Party) {
 			p.DecryptKeys = []*rsa.PrivateKey{ssotest.OtherSigner().Key, spKey.Key}
 		}},
 		{name: "aes128-cbc under a signed response", login: func(l *ssotest.Login) {
@@ -272,7 +273,7 @@ func secondAudience(_, assertion *etree.Element) {
 }
 
 // make builds the response of a case and what it is checked against.
-func (c goodCase) make() (*ssotest.IDP, samlParty, string, samlExpect, ssotest.Login) {
+func (c goodCase) make() (*ssotest.IDP, Party, string, Expect, ssotest.Login) {
 	idp := ssotest.NewIDP()
 	l, p := login(), party(idp)
 	if c.login != nil {
@@ -281,7 +282,7 @@ func (c goodCase) make() (*ssotest.IDP, samlParty, string, samlExpect, ssotest.L
 	if c.party != nil {
 		c.party(&p)
 	}
-	return idp, p, idp.Respond(l), samlExpect{RequestID: l.InResponseTo, Now: now}, l
+	return idp, p, idp.Respond(l), Expect{RequestID: l.InResponseTo, Now: now}, l
 }
 
 func TestGoodResponses(t *testing.T) {
@@ -290,7 +291,7 @@ func TestGoodResponses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			idp, p, form, expect, _ := c.make()
-			profile, result, trace, err := checkResponse(p, samlForm{form}, expect)
+			profile, result, trace, err := CheckResponse(p, Form{form}, expect)
 			if err != nil {
 				t.Fatalf("refused: %v\n%s", err, show(trace))
 			}
@@ -309,7 +310,7 @@ func TestGoodResponses(t *testing.T) {
 }
 
 // show writes a trace for a test's log.
-func show(trace Trace) string {
+func show(trace answer.Trace) string {
 	var b strings.Builder
 	for _, c := range trace {
 		fmt.Fprintf(&b, "  %-28s ok=%-5v want %s; got %s\n", c.Name, c.OK, c.Expected, c.Got)
@@ -319,7 +320,7 @@ func show(trace Trace) string {
 
 // refused fails unless the check named was the first to fail and the error is
 // the kind and the sentence that may be shown.
-func refused(t *testing.T, name string, profile Profile, trace Trace, err error) {
+func refused(t *testing.T, name string, profile answer.Profile, trace answer.Trace, err error) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("accepted as %+v, must be stopped by %q", profile, name)

@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 )
 
 // response5KB is a common response: signed assertion, some groups, 5 KB.
-func response5KB(tb testing.TB) (idp *ssotest.IDP, p samlParty, form string) {
+func response5KB(tb testing.TB) (idp *ssotest.IDP, p Party, form string) {
 	idp = ssotest.NewIDP()
 	l := login()
 	l.Attributes["displayName"] = []string{"Alice Adams"}
@@ -77,14 +77,14 @@ func fastest(n int, f func()) time.Duration {
 // and crewjam/saml, measured in the same run.
 func BenchmarkSAMLResponse5KB(b *testing.B) {
 	idp, p, form := response5KB(b)
-	expect := samlExpect{RequestID: testRequest, Now: now}
+	expect := Expect{RequestID: testRequest, Now: now}
 	ours := func() {
-		if _, _, _, err := checkResponse(p, samlForm{form}, expect); err != nil {
+		if _, _, _, err := CheckResponse(p, Form{form}, expect); err != nil {
 			b.Fatal(err)
 		}
 	}
 	theirs := func() {
-		if _, err := crewjam(idp, p, form, expect); err != nil {
+		if _, err := byCrewjam(idp, p, form, expect); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -105,7 +105,7 @@ func BenchmarkSAMLResponse5KB(b *testing.B) {
 func TestCostGrowsWithSizeOnly(t *testing.T) {
 	idp := ssotest.NewIDP()
 	p := party(idp)
-	expect := samlExpect{RequestID: testRequest, Now: now}
+	expect := Expect{RequestID: testRequest, Now: now}
 	extension := func(text func(n int) string) func(l *ssotest.Login, n int) {
 		return func(l *ssotest.Login, n int) {
 			l.Sign = ssotest.SignResponse
@@ -147,11 +147,11 @@ func TestCostGrowsWithSizeOnly(t *testing.T) {
 				if len(form) > base64.StdEncoding.EncodedLen(maxSAMLBytes) {
 					t.Fatalf("%d bytes are over the limit", len(form))
 				}
-				_, _, trace, err := checkResponse(p, samlForm{form}, expect)
+				_, _, trace, err := CheckResponse(p, Form{form}, expect)
 				if (err == nil) == (l.Signer.Key != nil) {
 					t.Fatalf("%v\n%s", err, show(trace))
 				}
-				return float64(fastest(7, func() { checkResponse(p, samlForm{form}, expect) })) / float64(len(form))
+				return float64(fastest(7, func() { CheckResponse(p, Form{form}, expect) })) / float64(len(form))
 			}
 			small, big := cost(c.big/10), cost(c.big)
 			t.Logf("%.0f ns per byte at a tenth, %.0f at the limit", small, big)

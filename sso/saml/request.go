@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"bytes"
@@ -14,15 +14,15 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// authnRequest is one question to an identity provider: who is this browser?
-type authnRequest struct {
+// AuthnRequest is one question to an identity provider: who is this browser?
+type AuthnRequest struct {
 	ID           string // "_" and random; the answer names it in InResponseTo
 	SSOURL       string
-	Binding      string // bindingRedirect or bindingPOST
+	Binding      string // BindingRedirect or BindingPOST
 	RelayState   string // at most 80 bytes (saml-bindings-2.0 §3.4.3)
 	NameIDFormat string // empty: as the vendor's preset says
 	ForceAuthn   bool
@@ -31,32 +31,32 @@ type authnRequest struct {
 	SignCert     []byte          // DER, for the POST binding's KeyInfo
 }
 
-// outgoing is how the request leaves: the browser is redirected to URL, or, when
+// Outgoing is how the request leaves: the browser is redirected to URL, or, when
 // Form is set, posts the fields to it.
-type outgoing struct {
+type Outgoing struct {
 	URL  string
 	Form url.Values
 }
 
-// newAuthnRequest writes the request. crewjam's own Redirect is not used: it
+// NewAuthnRequest writes the request. crewjam's own Redirect is not used: it
 // leaves RelayState unescaped and signs the provider's query along.
-func newAuthnRequest(p samlParty, r authnRequest) (outgoing, error) {
+func NewAuthnRequest(p Party, r AuthnRequest) (Outgoing, error) {
 	el := r.element(p)
-	if r.Binding == bindingPOST {
+	if r.Binding == BindingPOST {
 		return r.post(el)
 	}
 	return r.redirect(el)
 }
 
-func (r authnRequest) element(p samlParty) *etree.Element {
-	request := saml.AuthnRequest{
+func (r AuthnRequest) element(p Party) *etree.Element {
+	request := crewjam.AuthnRequest{
 		ID:                          r.ID,
 		Version:                     "2.0",
 		IssueInstant:                r.Now.UTC(),
 		Destination:                 r.SSOURL,
-		Issuer:                      &saml.Issuer{Value: p.EntityID},
+		Issuer:                      &crewjam.Issuer{Value: p.EntityID},
 		AssertionConsumerServiceURL: p.ACS,
-		ProtocolBinding:             bindingPOST,
+		ProtocolBinding:             BindingPOST,
 	}
 	format := r.NameIDFormat
 	if format == "" {
@@ -64,7 +64,7 @@ func (r authnRequest) element(p samlParty) *etree.Element {
 	}
 	if format != "" {
 		yes := true
-		request.NameIDPolicy = &saml.NameIDPolicy{Format: &format, AllowCreate: &yes}
+		request.NameIDPolicy = &crewjam.NameIDPolicy{Format: &format, AllowCreate: &yes}
 	}
 	if r.ForceAuthn {
 		request.ForceAuthn = &r.ForceAuthn
@@ -74,21 +74,21 @@ func (r authnRequest) element(p samlParty) *etree.Element {
 
 // redirect is the HTTP-Redirect binding: deflate, base64, and the signature over
 // exactly the escaped octets that are sent (saml-bindings-2.0 §3.4.4.1).
-func (r authnRequest) redirect(el *etree.Element) (outgoing, error) {
+func (r AuthnRequest) redirect(el *etree.Element) (Outgoing, error) {
 	doc, err := write(el)
 	if err != nil {
-		return outgoing{}, err
+		return Outgoing{}, err
 	}
 	var deflated bytes.Buffer
 	w, err := flate.NewWriter(&deflated, flate.BestCompression)
 	if err != nil {
-		return outgoing{}, fmt.Errorf("deflate the request: %w", err)
+		return Outgoing{}, fmt.Errorf("deflate the request: %w", err)
 	}
 	if _, err := w.Write(doc); err != nil {
-		return outgoing{}, fmt.Errorf("deflate the request: %w", err)
+		return Outgoing{}, fmt.Errorf("deflate the request: %w", err)
 	}
 	if err := w.Close(); err != nil {
-		return outgoing{}, fmt.Errorf("deflate the request: %w", err)
+		return Outgoing{}, fmt.Errorf("deflate the request: %w", err)
 	}
 	query := "SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString(deflated.Bytes()))
 	if r.RelayState != "" {
@@ -99,7 +99,7 @@ func (r authnRequest) redirect(el *etree.Element) (outgoing, error) {
 		sum := sha256.Sum256([]byte(query))
 		signature, err := rsa.SignPKCS1v15(rand.Reader, r.SignKey, crypto.SHA256, sum[:])
 		if err != nil {
-			return outgoing{}, fmt.Errorf("sign the request: %w", err)
+			return Outgoing{}, fmt.Errorf("sign the request: %w", err)
 		}
 		query += "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature))
 	}
@@ -108,32 +108,32 @@ func (r authnRequest) redirect(el *etree.Element) (outgoing, error) {
 	if strings.Contains(r.SSOURL, "?") {
 		separator = "&"
 	}
-	return outgoing{URL: strings.TrimRight(r.SSOURL, "?&") + separator + query}, nil
+	return Outgoing{URL: strings.TrimRight(r.SSOURL, "?&") + separator + query}, nil
 }
 
 // post is the HTTP-POST binding: base64 alone, the signature inside the XML.
-func (r authnRequest) post(el *etree.Element) (outgoing, error) {
+func (r AuthnRequest) post(el *etree.Element) (Outgoing, error) {
 	if r.SignKey != nil {
 		context, err := dsig.NewSigningContext(r.SignKey, [][]byte{r.SignCert})
 		if err != nil {
-			return outgoing{}, fmt.Errorf("sign the request: %w", err)
+			return Outgoing{}, fmt.Errorf("sign the request: %w", err)
 		}
 		context.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
 		signature, err := context.ConstructSignature(el.Copy(), true)
 		if err != nil {
-			return outgoing{}, fmt.Errorf("sign the request: %w", err)
+			return Outgoing{}, fmt.Errorf("sign the request: %w", err)
 		}
 		el.InsertChildAt(1, signature) // after the Issuer, as the schema wants
 	}
 	doc, err := write(el)
 	if err != nil {
-		return outgoing{}, err
+		return Outgoing{}, err
 	}
 	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString(doc)}}
 	if r.RelayState != "" {
 		form.Set("RelayState", r.RelayState)
 	}
-	return outgoing{URL: r.SSOURL, Form: form}, nil
+	return Outgoing{URL: r.SSOURL, Form: form}, nil
 }
 
 func write(el *etree.Element) ([]byte, error) {

@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"crypto/x509"
@@ -7,11 +7,13 @@ import (
 	"fmt"
 
 	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // read decodes and scans, and refuses documents of another shape than a
 // response with one assertion.
-func (e *examination) read(form samlForm) (*scanned, error) {
+func (e *examination) read(form Form) (*scanned, error) {
 	b, err := decodeForm(form.SAMLResponse)
 	if err := e.pass("encoding", fmt.Sprintf("base64 of at most %d bytes", maxSAMLBytes), err, ""); err != nil {
 		return nil, err
@@ -21,15 +23,15 @@ func (e *examination) read(form samlForm) (*scanned, error) {
 		return nil, err
 	}
 	if !isElement(doc.root, nsProtocol, "Response") {
-		err = fmt.Errorf("the root is <%s>", clip(doc.root.FullTag(), 80))
+		err = fmt.Errorf("the root is <%s>", answer.Clip(doc.root.FullTag(), 80))
 	}
 	if err := e.pass("response", "a SAML 2.0 Response", err, ""); err != nil {
 		return nil, err
 	}
 	// A refusal comes without an assertion and mostly unsigned; it is no secret.
 	if r, err := readResponse(doc.root); err == nil {
-		if expected, got, ok := checkStatus(&samlFacts{response: r}); !ok {
-			e.trace.add(Check{Name: "status", Expected: expected, Got: got, Hint: samlChecks[0].hint})
+		if expected, got, ok := checkStatus(&facts{response: r}); !ok {
+			e.trace.Add(answer.Check{Name: "status", Expected: expected, Got: got, Hint: checks[0].hint})
 			return nil, fmt.Errorf("status: %s", got)
 		}
 	}
@@ -82,7 +84,7 @@ func checkShape(doc *scanned) error {
 // verified returns the response and the assertion as far as signatures cover
 // them. The response may be unsigned; the assertion is always covered.
 func (e *examination) verified(doc *scanned) (response, assertion verified, err error) {
-	certs, err := parseCertificates(e.party.Certificates)
+	certs, err := ParseCertificates(e.party.Certificates)
 	if err := e.pass("certificates", "a usable signing certificate of the identity provider", err, "Import the identity provider's metadata again."); err != nil {
 		return response, assertion, err
 	}

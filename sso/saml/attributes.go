@@ -1,10 +1,14 @@
-package sso
+package saml
 
-import "strings"
+import (
+	"strings"
 
-// attributeMap says under which names an assertion carries a profile. Lists
+	"github.com/muster-id/muster/sso/answer"
+)
+
+// AttributeMap says under which names an assertion carries a profile. Lists
 // are tried in order and the first name with a value wins.
-type attributeMap struct {
+type AttributeMap struct {
 	// Subject lists alternatives for the immutable key; several names in one
 	// alternative are joined. When none is there the NameID is used, and instead
 	// of a transient one an attribute of lastingSubjects.
@@ -31,9 +35,9 @@ var lastingSubjects = []string{
 
 // Claim name prefixes of Microsoft's products.
 const (
-	claimsXMLSOAP  = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
-	claimsIdentity = "http://schemas.microsoft.com/identity/claims/"
-	claimsWindows  = "http://schemas.microsoft.com/ws/2008/06/identity/claims/"
+	ClaimsXMLSOAP  = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+	ClaimsIdentity = "http://schemas.microsoft.com/identity/claims/"
+	ClaimsWindows  = "http://schemas.microsoft.com/ws/2008/06/identity/claims/"
 
 	// groupsLink is what Entra ID sends instead of more than 150 groups:
 	// https://learn.microsoft.com/entra/identity-platform/saml-claims-customization
@@ -41,21 +45,21 @@ const (
 )
 
 // generic are the names that identity providers use without being told.
-func generic() attributeMap {
-	return attributeMap{
-		UserName:    []string{"userName", "username", "login", "uid", claimsXMLSOAP + "upn", claimsXMLSOAP + "name", "urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "urn:oid:0.9.2342.19200300.100.1.1"},
-		Email:       []string{"email", "mail", "emailAddress", "Email", claimsXMLSOAP + "emailaddress", "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1"},
-		GivenName:   []string{"firstName", "givenName", "given_name", "FirstName", claimsXMLSOAP + "givenname", "urn:oid:2.5.4.42"},
-		FamilyName:  []string{"lastName", "sn", "surname", "family_name", "LastName", claimsXMLSOAP + "surname", "urn:oid:2.5.4.4"},
-		DisplayName: []string{"displayName", "name", "cn", claimsIdentity + "displayname", "urn:oid:2.16.840.1.113730.3.1.241"},
-		Groups:      []string{"groups", "memberOf", "Group", claimsWindows + "groups", "http://schemas.xmlsoap.org/claims/Group", "member", "urn:oid:1.3.6.1.4.1.5923.1.5.1.1"},
+func generic() AttributeMap {
+	return AttributeMap{
+		UserName:    []string{"userName", "username", "login", "uid", ClaimsXMLSOAP + "upn", ClaimsXMLSOAP + "name", "urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "urn:oid:0.9.2342.19200300.100.1.1"},
+		Email:       []string{"email", "mail", "emailAddress", "Email", ClaimsXMLSOAP + "emailaddress", "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1"},
+		GivenName:   []string{"firstName", "givenName", "given_name", "FirstName", ClaimsXMLSOAP + "givenname", "urn:oid:2.5.4.42"},
+		FamilyName:  []string{"lastName", "sn", "surname", "family_name", "LastName", ClaimsXMLSOAP + "surname", "urn:oid:2.5.4.4"},
+		DisplayName: []string{"displayName", "name", "cn", ClaimsIdentity + "displayname", "urn:oid:2.16.840.1.113730.3.1.241"},
+		Groups:      []string{"groups", "memberOf", "Group", ClaimsWindows + "groups", "http://schemas.xmlsoap.org/claims/Group", "member", "urn:oid:1.3.6.1.4.1.5923.1.5.1.1"},
 	}
 }
 
-// attributesFor is the preset of a vendor: the generic names, and the immutable
+// AttributesFor is the preset of a vendor: the generic names, and the immutable
 // key where the vendor sends one. Unknown vendors get the generic names and are
 // known by NameID.
-func attributesFor(vendor string) attributeMap {
+func AttributesFor(vendor string) AttributeMap {
 	m := generic()
 	switch vendor {
 	case "okta", "entra", "google", "onelogin", "jumpcloud", "adfs", "auth0", "ping":
@@ -63,15 +67,15 @@ func attributesFor(vendor string) attributeMap {
 		// (AD FS: InvalidNameIDPolicy) or change the key.
 	default:
 		// Not asked, the others send a transient NameID mostly.
-		m.NameIDFormat = formatPersistent
+		m.NameIDFormat = FormatPersistent
 	}
 	switch vendor {
 	case "okta":
 		m.Subject = [][]string{{"userId"}}
 	case "entra":
 		// The NameID is the UPN, which changes with a marriage.
-		m.Subject = [][]string{{claimsIdentity + "tenantid", claimsIdentity + "objectidentifier"}}
-		m.UserName = append([]string{claimsXMLSOAP + "name"}, m.UserName...)
+		m.Subject = [][]string{{ClaimsIdentity + "tenantid", ClaimsIdentity + "objectidentifier"}}
+		m.UserName = append([]string{ClaimsXMLSOAP + "name"}, m.UserName...)
 	case "onelogin":
 		m.Subject = [][]string{{"id"}}
 	case "jumpcloud":
@@ -81,21 +85,21 @@ func attributesFor(vendor string) attributeMap {
 			m.Subject = append(m.Subject, []string{name})
 		}
 	case "adfs":
-		m.Subject = [][]string{{claimsXMLSOAP + "objectguid"}}
+		m.Subject = [][]string{{ClaimsXMLSOAP + "objectguid"}}
 	}
 	return m
 }
 
 const (
-	formatPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-	formatEmail      = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	formatTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	FormatPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	FormatEmail      = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+	FormatTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 	subjectNameID = "nameid"
 )
 
 // subject finds the immutable key and what kind of key it is.
-func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key, kind string) {
+func (m AttributeMap) subject(a assertionFacts, values map[string][]string) (key, kind string) {
 	for _, names := range m.Subject {
 		var parts []string
 		for _, name := range names {
@@ -107,7 +111,7 @@ func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key
 			return strings.Join(parts, "/"), "attribute:" + strings.Join(names, "+")
 		}
 	}
-	if a.NameID == "" || a.NameIDFormat == formatTransient {
+	if a.NameID == "" || a.NameIDFormat == FormatTransient {
 		for _, name := range lastingSubjects {
 			if v := first(values, []string{name}); v != "" {
 				return v, "attribute:" + name
@@ -118,13 +122,13 @@ func (m attributeMap) subject(a assertionFacts, values map[string][]string) (key
 }
 
 // profile reads the person out of a verified assertion.
-func (m attributeMap) profile(a assertionFacts) Profile {
+func (m AttributeMap) profile(a assertionFacts) answer.Profile {
 	values := map[string][]string{}
 	for _, at := range a.Attributes {
 		// An attribute without a value is a known empty list, so keep the key.
 		values[at.Name] = append(values[at.Name], at.Values...)
 	}
-	p := Profile{
+	p := answer.Profile{
 		Email:        first(values, m.Email),
 		GivenName:    first(values, m.GivenName),
 		FamilyName:   first(values, m.FamilyName),
@@ -134,7 +138,7 @@ func (m attributeMap) profile(a assertionFacts) Profile {
 		NameIDFormat: a.NameIDFormat,
 	}
 	p.Subject, p.SubjectKind = m.subject(a, values)
-	if p.Email == "" && a.NameIDFormat == formatEmail {
+	if p.Email == "" && a.NameIDFormat == FormatEmail {
 		p.Email = a.NameID
 	}
 	if p.UserName == "" {

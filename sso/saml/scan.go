@@ -1,4 +1,4 @@
-package sso
+package saml
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/beevik/etree"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // Limits of one SAML document. The largest honest response seen has 1,500
@@ -17,7 +19,7 @@ const (
 	maxSAMLBytes      = 512 << 10
 	maxSAMLDepth      = 40
 	maxSAMLElements   = 20_000
-	maxSAMLAttributes = 64 // of one element
+	maxAttributes     = 64 // of one element
 	maxSAMLNamespaces = 64 // declarations in scope at one place
 	maxSAMLID         = 256
 )
@@ -135,13 +137,13 @@ func (s *scanner) start(t xml.StartElement) error {
 	s.elements++
 	switch {
 	case len(s.open) == 0 && s.out.root != nil:
-		return fmt.Errorf("there is a second root element <%s>", clip(t.Name.Local, 80))
+		return fmt.Errorf("there is a second root element <%s>", answer.Clip(t.Name.Local, 80))
 	case len(s.open) >= maxSAMLDepth:
 		return fmt.Errorf("elements are nested deeper than %d", maxSAMLDepth)
 	case s.elements > maxSAMLElements:
 		return fmt.Errorf("there are more than %d elements", maxSAMLElements)
-	case len(t.Attr) > maxSAMLAttributes:
-		return fmt.Errorf("<%s> has more than %d attributes", clip(t.Name.Local, 80), maxSAMLAttributes)
+	case len(t.Attr) > maxAttributes:
+		return fmt.Errorf("<%s> has more than %d attributes", answer.Clip(t.Name.Local, 80), maxAttributes)
 	}
 	before := len(s.scope)
 	if err := s.declare(t.Attr); err != nil {
@@ -175,11 +177,11 @@ func (s *scanner) start(t xml.StartElement) error {
 
 func (s *scanner) end(t xml.EndElement) error {
 	if len(s.open) == 0 {
-		return fmt.Errorf("</%s> closes nothing", clip(t.Name.Local, 80))
+		return fmt.Errorf("</%s> closes nothing", answer.Clip(t.Name.Local, 80))
 	}
 	top := s.open[len(s.open)-1]
 	if top.el.Space != t.Name.Space || top.el.Tag != t.Name.Local {
-		return fmt.Errorf("<%s> is closed by </%s>", clip(top.el.FullTag(), 80), clip(t.Name.Local, 80))
+		return fmt.Errorf("<%s> is closed by </%s>", answer.Clip(top.el.FullTag(), 80), answer.Clip(t.Name.Local, 80))
 	}
 	s.open = s.open[:len(s.open)-1]
 	s.scope = s.scope[:top.scope]
@@ -199,7 +201,7 @@ func (s *scanner) declare(attrs []xml.Attr) error {
 		}
 		// Namespaces in XML 1.0 §3: the reserved names, and no undeclaring of prefixes.
 		if prefix == "xml" || prefix == "xmlns" || a.Value == nsXML || a.Value == nsXMLNS || (prefix != "" && a.Value == "") {
-			return fmt.Errorf("the namespace declaration %q is not allowed", clip(prefix, 80))
+			return fmt.Errorf("the namespace declaration %q is not allowed", answer.Clip(prefix, 80))
 		}
 		s.scope = append(s.scope, binding{prefix, a.Value})
 	}
@@ -213,7 +215,7 @@ func (s *scanner) declare(attrs []xml.Attr) error {
 // the local part of names like ":a", which it should not accept at all.
 func (s *scanner) resolve(name xml.Name, element bool) (xml.Name, error) {
 	if name.Local == "" || strings.Contains(name.Local, ":") {
-		return name, fmt.Errorf("%q is not a name", clip(name.Local, 80))
+		return name, fmt.Errorf("%q is not a name", answer.Clip(name.Local, 80))
 	}
 	if name.Space == "" && !element {
 		return name, nil
@@ -226,12 +228,12 @@ func (s *scanner) resolve(name xml.Name, element bool) (xml.Name, error) {
 	if name.Space == "" {
 		return name, nil
 	}
-	return name, fmt.Errorf("the prefix %q is not declared", clip(name.Space, 80))
+	return name, fmt.Errorf("the prefix %q is not declared", answer.Clip(name.Space, 80))
 }
 
 // attributes refuses duplicates, which the decoder lets pass, and collects ids.
 func (s *scanner) attributes(attrs []xml.Attr) error {
-	var names [maxSAMLAttributes]xml.Name
+	var names [maxAttributes]xml.Name
 	for i, a := range attrs {
 		name := a.Name
 		if name.Space != "xmlns" {
@@ -242,7 +244,7 @@ func (s *scanner) attributes(attrs []xml.Attr) error {
 		}
 		for _, other := range names[:i] {
 			if other == name {
-				return fmt.Errorf("the attribute %q stands twice on one element", clip(name.Local, 80))
+				return fmt.Errorf("the attribute %q stands twice on one element", answer.Clip(name.Local, 80))
 			}
 		}
 		names[i] = name
@@ -251,7 +253,7 @@ func (s *scanner) attributes(attrs []xml.Attr) error {
 			continue
 		}
 		if s.out.ids[a.Value] {
-			return fmt.Errorf("the ID %q stands twice", clip(a.Value, 80))
+			return fmt.Errorf("the ID %q stands twice", answer.Clip(a.Value, 80))
 		}
 		s.out.ids[a.Value] = true
 	}

@@ -56,6 +56,9 @@ type Options struct {
 
 	// LookupTXT asks the DNS for domain proofs; the system's resolver when nil.
 	LookupTXT func(ctx context.Context, name string) ([]string, error)
+
+	// Tell mails a notice to the admins of the transaction's organization; nil: nobody is told.
+	Tell func(tx *store.Tx, n Notice) error
 }
 
 // Door is the sign-in door. Safe for concurrent use.

@@ -56,7 +56,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.invites = invite.New(invite.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Queue: s.mail.Queue, PublicURL: url,
 		TTL: cfg.Invite.TTL, Log: log})
 	s.api = api.New(api.Options{DB: db, Log: log})
-	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log})
+	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins})
 
 	s.account = account.New(account.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: func(ctx context.Context, email, next string) ([]account.Way, error) {

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/sso"
+	"github.com/muster-id/muster/store"
+)
+
+// tellAdmins mails a notice to every active admin of the organization who has an
+// address.
+func (s *system) tellAdmins(tx *store.Tx, n sso.Notice) error {
+	admins, err := tx.Admins()
+	if err != nil {
+		return err
+	}
+	org, err := s.db.OrgByID(tx.Context(), tx.Org())
+	if err != nil {
+		return err
+	}
+	for _, u := range admins {
+		if mail.CheckAddress(u.Email) != nil {
+			continue
+		}
+		letter := mail.Letter{Subject: n.Subject, Greeting: "Hello " + u.DisplayName + ",", Lines: n.Lines, Button: n.Button,
+			Small: []string{"You get this mail because you are an admin of " + org.Name + "."}}
+		if n.Button != "" {
+			letter.Link = s.url + "/console/" + org.Slug + n.Path
+		}
+		if err := s.mail.Queue(tx, letter.To(u.Email)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,21 @@
+package sso
+
+import "github.com/muster-id/muster/store"
+
+// Notice is what the admins of an organization must learn although none of them
+// is looking at the console.
+type Notice struct {
+	Subject string
+	Lines   []string // a paragraph each
+	Button  string   // what the link does; empty: no link
+	Path    string   // in the organization's console: "/domains"
+}
+
+// tell mails a notice to the admins of the transaction's organization, with the
+// change that it is about.
+func (d *Door) tell(tx *store.Tx, n Notice) error {
+	if d.opts.Tell == nil {
+		return nil
+	}
+	return d.opts.Tell(tx, n)
+}

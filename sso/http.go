@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
@@ -91,6 +92,7 @@ func usable(c Connection) error {
 type answered struct {
 	arrival arrival
 	id      string // names the answer, for the replay record
+	idToken string // OIDC, raw; a logout names it as its hint
 	until   time.Time
 	trace   answer.Trace
 }
@@ -121,8 +123,12 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		if err != nil {
 			return err
 		}
-		token, _, err = d.opts.Sessions.Start(tx, u.ID, c.Protocol, string(c.ID), in.arrival.SessionNotOnOrAfter)
+		var id session.ID
+		token, id, err = d.opts.Sessions.Start(tx, u.ID, c.Protocol, string(c.ID), in.arrival.SessionNotOnOrAfter)
 		if err != nil {
+			return err
+		}
+		if err := d.refer(tx, c, id, u.ID, in); err != nil {
 			return err
 		}
 		next = p.ReturnTo

@@ -96,7 +96,7 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 		return in, err
 	}
 	in.arrival = oidcArrival(party, claims, info)
-	in.id, in.until = idToken, claims.at("exp").Add(oidcSkew)
+	in.id, in.idToken, in.until = idToken, idToken, claims.at("exp").Add(oidcSkew)
 	return in, nil
 }
 

@@ -88,12 +88,13 @@ func remember(tx *store.Tx, c Connection, answer string, until time.Time) (fresh
 	return n > 0, err
 }
 
-// Sweep removes pending sign-ins and used answers that have expired.
+// Sweep removes pending sign-ins and used answers that have expired, and what is
+// left of sessions that are over.
 func (d *Door) Sweep(ctx context.Context) error {
 	now := store.TimeOf(d.opts.DB.Now())
 	_, err1 := d.opts.DB.Sweep(ctx, sweepRequests, now)
 	_, err2 := d.opts.DB.Sweep(ctx, sweepReplays, now)
-	return errors.Join(err1, err2)
+	return errors.Join(err1, err2, d.sweepRefs(ctx))
 }
 
 // cookie is the browser's half of a ticket. crossSite: the answer comes as a post

@@ -23,7 +23,7 @@ page of ours. The session cookie is set on the answer's own redirect, which is
 a navigation of the top window, so browsers keep it.
 
 It owns the tables connections, sso_certificates, sp_keys, domains, identities,
-sso_requests and sso_replays. It relies on store for people, on session for
+sso_requests, sso_replays and sso_sessions (references.go). It relies on store for people, on session for
 sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
 */
 package sso

@@ -21,12 +21,14 @@ func migrationOwner(number int) string {
 		return "store"
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
-		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim"}[number]
+		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim", 30: "sso"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
 // own, each for a reason. Nobody else may ever write them.
 var reads = map[string]string{
+	"sso sessions":                "what a session was opened with lives as long as the session, whoever ended it: joined, so that no door has to tell",
+	"sso users":                   "the same: a session is live only while its user is active",
 	"internal/session users":      "a session is live only while its user is active: joined, so that no door has to tell",
 	"internal/session user_roles": "who asks and with which roles is one query on every request",
 	"internal/password users":     "whose password an address may be, active people only, in one query before anybody is known",
@@ -46,6 +48,7 @@ var unscoped = map[string]string{
 	"sso.Door.connectionByID":            "the connection's id stands in the URL",
 	"sso.Door.Discover":                  "the mail domain says which organization it is",
 	"sso.Door.Sweep":                     "expiry is the same for all",
+	"sso.Door.sweepRefs":                 "that a session is over is the same for all",
 	"internal/session.Store.Operators":   "whether the server has an operator at all: a number, nobody's data",
 	"internal/session.Store.Sweep":       "expiry is the same for all",
 	"internal/password.Store.Known":      "an address is all that a forgetful person types; the answer goes to the mailbox alone",

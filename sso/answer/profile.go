@@ -26,7 +26,18 @@ type Profile struct {
 	Attributes map[string][]string // all of them, by name as sent
 
 	NameIDFormat        string    // SAML only
+	NameID              NameID    // SAML only, whole
 	SessionIndex        string    // SAML SessionIndex or OIDC sid
 	SessionNotOnOrAfter time.Time // zero: the provider sets no end
 	AuthnInstant        time.Time
+}
+
+// NameID is a SAML name identifier as the provider sent it. A logout request must
+// repeat all of it (saml-core-2.0 §3.7.1).
+type NameID struct {
+	Value           string `json:"value"`
+	Format          string `json:"format,omitempty"`
+	NameQualifier   string `json:"name_qualifier,omitempty"`
+	SPNameQualifier string `json:"sp_name_qualifier,omitempty"`
+	SPProvidedID    string `json:"sp_provided_id,omitempty"`
 }

@@ -136,6 +136,7 @@ func (m AttributeMap) profile(a assertionFacts) answer.Profile {
 		UserName:     first(values, m.UserName),
 		Attributes:   values,
 		NameIDFormat: a.NameIDFormat,
+		NameID:       a.WholeNameID,
 	}
 	p.Subject, p.SubjectKind = m.subject(a, values)
 	if p.Email == "" && a.NameIDFormat == FormatEmail {

@@ -29,6 +29,7 @@ type assertionFacts struct {
 	IssueInstant        time.Time
 
 	NameID, NameIDFormat string
+	WholeNameID          answer.NameID
 	EncryptedNameID      bool
 	Confirmations        []confirmation
 
@@ -141,6 +142,8 @@ func (a *assertionFacts) readSubject(el *etree.Element) error {
 		if a.NameID, err = textOf(nameID); err != nil {
 			return err
 		}
+		a.WholeNameID = answer.NameID{Value: a.NameID, Format: a.NameIDFormat, NameQualifier: attr(nameID, "NameQualifier"),
+			SPNameQualifier: attr(nameID, "SPNameQualifier"), SPProvidedID: attr(nameID, "SPProvidedID")}
 	}
 	for _, child := range subject.ChildElements() {
 		switch {

@@ -42,6 +42,7 @@ import (
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/sso/guides"
 	"github.com/muster-id/muster/store"
 )
 
@@ -136,7 +137,11 @@ const (
 
 // Vendors are the presets that a connection can be made with.
 func Vendors() []string {
-	return []string{"okta", "entra", "google", "onelogin", "jumpcloud", "ping", "adfs", "keycloak", "shibboleth", "auth0", "custom"}
+	var list []string
+	for _, v := range guides.Vendors() {
+		list = append(list, v.Name)
+	}
+	return list
 }
 
 // URLs are the values that an administrator copies to the identity provider.

@@ -23,9 +23,10 @@ const (
 var may = map[string][]string{
 	"config":               {},
 	"scim":                 {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
-	"sso":                  {"sso/saml", "sso/answer", "store", "internal/session", "internal/web", "internal/access", "internal/fault", "internal/secret"},
+	"sso":                  {"sso/saml", "sso/answer", "sso/guides", "store", "internal/session", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"sso/saml":             {"sso/answer", "internal/fault"},
 	"sso/answer":           {},
+	"sso/guides":           {},
 	"internal/api":         {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/invite":      {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":     {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},

@@ -155,11 +155,12 @@ func (e *examination) assertion(source *etree.Element, responseCert string, cert
 // form bounds what verifying costs.
 func (e *examination) checkSignature(name string, sig *etree.Element, certs []*x509.Certificate) (verified, error) {
 	sha1 := e.expect.Now.Before(e.party.AllowSHA1Until)
-	if err := e.pass(name+".form", "one reference to its own element, exclusive canonicalization, SHA-256 or better",
-		checkSignatureForm(sig, sha1), "Let the identity provider sign with RSA-SHA256 and digest SHA-256."); err != nil {
+	_, _, err := readSignature(sig, sha1)
+	if err := e.pass(name+".form", "one reference to its own element, exclusive canonicalization, SHA-256 or better", err,
+		"Let the identity provider sign with RSA-SHA256 and digest SHA-256."); err != nil {
 		return verified{}, err
 	}
-	out, err := verify(sig, certs)
+	out, err := verify(sig, certs, sha1)
 	if err != nil {
 		if claimed := claimedCertificate(sig); claimed != "" {
 			err = fmt.Errorf("%w; it claims the certificate with SHA-256 %s", err, claimed)

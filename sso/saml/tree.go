@@ -29,15 +29,6 @@ func scopeOf(el *etree.Element) []binding {
 	return out
 }
 
-// detach copies el out of its document and declares on the copy what was in
-// scope, so that it means the same alone. goxmldsig's own NSDetatch gives up
-// after 1,000 elements.
-func detach(el *etree.Element) *etree.Element {
-	out := el.Copy()
-	inherit(out, scopeOf(el.Parent()))
-	return out
-}
-
 // inherit declares on el, which has no parent, what scope has and el has not.
 func inherit(el *etree.Element, scope []binding) {
 	declared := map[string]bool{}
@@ -91,12 +82,20 @@ func one(el *etree.Element, space, local string) (*etree.Element, error) {
 	return found, nil
 }
 
+// hasElements tells whether el holds more than text.
+func hasElements(el *etree.Element) bool {
+	for range el.ChildElementsSeq() {
+		return true
+	}
+	return false
+}
+
 // textOf is the trimmed text of an element that must have nothing but text.
 func textOf(el *etree.Element) (string, error) {
 	if el == nil {
 		return "", nil
 	}
-	if len(el.ChildElements()) > 0 {
+	if hasElements(el) {
 		return "", fmt.Errorf("<%s> must hold text only", answer.Clip(el.Tag, 80))
 	}
 	return strings.TrimSpace(el.Text()), nil

@@ -1,15 +1,19 @@
 package saml
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
+	_ "crypto/sha1" // while a connection allows it
 	"crypto/sha256"
+	_ "crypto/sha512" // SHA-384 too
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"strings"
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
@@ -20,21 +24,28 @@ import (
 const (
 	algEnveloped = string(dsig.EnvelopedSignatureAltorithmId)
 	algExcC14N   = string(dsig.CanonicalXML10ExclusiveAlgorithmId)
-	algSHA1      = "http://www.w3.org/2000/09/xmldsig#sha1"
 
 	minRSABits      = 2048
 	MaxCertificates = 10
 )
 
-// strongAlgorithms are accepted always, weakAlgorithms only while a connection
-// allows SHA-1.
+// algorithm is a signature or digest method; weak ones are accepted only while a
+// connection allows SHA-1.
+type algorithm struct {
+	hash crypto.Hash
+	weak bool
+}
+
 var (
-	strongAlgorithms = map[string]bool{
-		dsig.RSASHA256SignatureMethod: true, dsig.RSASHA384SignatureMethod: true, dsig.RSASHA512SignatureMethod: true,
-		dsig.ECDSASHA256SignatureMethod: true, dsig.ECDSASHA384SignatureMethod: true, dsig.ECDSASHA512SignatureMethod: true,
-		"http://www.w3.org/2001/04/xmlenc#sha256": true, "http://www.w3.org/2001/04/xmldsig-more#sha384": true, "http://www.w3.org/2001/04/xmlenc#sha512": true,
+	signatureMethods = map[string]algorithm{
+		dsig.RSASHA256SignatureMethod: {hash: crypto.SHA256}, dsig.RSASHA384SignatureMethod: {hash: crypto.SHA384}, dsig.RSASHA512SignatureMethod: {hash: crypto.SHA512},
+		dsig.ECDSASHA256SignatureMethod: {hash: crypto.SHA256}, dsig.ECDSASHA384SignatureMethod: {hash: crypto.SHA384}, dsig.ECDSASHA512SignatureMethod: {hash: crypto.SHA512},
+		dsig.RSASHA1SignatureMethod: {crypto.SHA1, true}, dsig.ECDSASHA1SignatureMethod: {crypto.SHA1, true},
 	}
-	weakAlgorithms = map[string]bool{dsig.RSASHA1SignatureMethod: true, dsig.ECDSASHA1SignatureMethod: true, algSHA1: true}
+	digestMethods = map[string]algorithm{
+		"http://www.w3.org/2001/04/xmlenc#sha256": {hash: crypto.SHA256}, "http://www.w3.org/2001/04/xmldsig-more#sha384": {hash: crypto.SHA384},
+		"http://www.w3.org/2001/04/xmlenc#sha512": {hash: crypto.SHA512}, nsSignature + "sha1": {crypto.SHA1, true},
+	}
 )
 
 // verified is an element parsed again from the bytes that a signature covers.
@@ -54,113 +65,178 @@ func (s *scanned) signatureOf(el *etree.Element) *etree.Element {
 	return nil
 }
 
-// checkSignatureForm holds a signature against the one form that SAML allows
-// (saml-core-2.0 §5.4): a single reference to its own parent, enveloped,
-// exclusive canonicalization, algorithms from the lists. Nothing is verified yet.
-func checkSignatureForm(sig *etree.Element, sha1 bool) error {
+// signedInfo is what a SignedInfo says, in the one form that SAML allows.
+type signedInfo struct {
+	el        *etree.Element
+	id        string // of the element that it refers to
+	method    string // URI of the signature method
+	signature algorithm
+	digest    algorithm
+	value     []byte   // DigestValue
+	inclusive []string // prefixes of the transform's InclusiveNamespaces
+}
+
+// readSignature holds a signature against that form (saml-core-2.0 §5.4): a single
+// reference to its own parent, enveloped, exclusive canonicalization, algorithms
+// from the lists. Nothing is verified yet.
+func readSignature(sig *etree.Element, sha1 bool) (signedInfo, []byte, error) {
 	parts, err := childrenOf(sig, nsSignature, "SignedInfo", "SignatureValue", "KeyInfo?")
 	if err != nil {
-		return err
+		return signedInfo{}, nil, err
 	}
-	info, err := childrenOf(parts[0], nsSignature, "CanonicalizationMethod", "SignatureMethod", "Reference")
+	info, err := readSignedInfo(parts[0], sha1)
 	if err != nil {
-		return err
+		return info, nil, err
+	}
+	switch id := attr(sig.Parent(), "ID"); {
+	case id == "" || len(id) > maxSAMLID:
+		return info, nil, fmt.Errorf("the signed element has no usable ID")
+	case info.id != id:
+		return info, nil, fmt.Errorf("the signature refers to %q, not to the element %q it stands in", answer.Clip(info.id, 80), id)
+	}
+	signature, err := decodeBase64(parts[1].Text())
+	if err != nil {
+		return info, nil, fmt.Errorf("the SignatureValue is not base64")
+	}
+	return info, signature, nil
+}
+
+func readSignedInfo(el *etree.Element, sha1 bool) (signedInfo, error) {
+	s := signedInfo{el: el}
+	info, err := childrenOf(el, nsSignature, "CanonicalizationMethod", "SignatureMethod", "Reference")
+	if err != nil {
+		return s, err
 	}
 	reference, err := childrenOf(info[2], nsSignature, "Transforms", "DigestMethod", "DigestValue")
 	if err != nil {
-		return err
+		return s, err
 	}
 	transforms, err := childrenOf(reference[0], nsSignature, "Transform", "Transform")
 	if err != nil {
-		return err
+		return s, err
 	}
-	id := attr(sig.Parent(), "ID")
-	switch uri := attr(info[2], "URI"); {
-	case id == "" || len(id) > maxSAMLID:
-		return fmt.Errorf("the signed element has no usable ID")
-	case uri != "#"+id:
-		return fmt.Errorf("the signature refers to %q, not to the element %q it stands in", answer.Clip(uri, 80), id)
+	uri := attr(info[2], "URI")
+	if !strings.HasPrefix(uri, "#") {
+		return s, fmt.Errorf("the signature refers to %q, not to the element it stands in", answer.Clip(uri, 80))
 	}
+	s.id = uri[1:]
 	for _, m := range []struct {
 		el   *etree.Element
 		want string
 	}{{info[0], algExcC14N}, {transforms[0], algEnveloped}, {transforms[1], algExcC14N}} {
 		if got := attr(m.el, "Algorithm"); got != m.want {
-			return fmt.Errorf("%s is %q, not %q", m.el.Tag, answer.Clip(got, 120), m.want)
+			return s, fmt.Errorf("%s is %q, not %q", m.el.Tag, answer.Clip(got, 120), m.want)
 		}
 	}
-	if len(info[0].ChildElements()) > 0 || len(transforms[0].ChildElements()) > 0 {
-		return fmt.Errorf("parameters are allowed on the last transform only")
+	if hasElements(info[0]) || hasElements(transforms[0]) {
+		return s, fmt.Errorf("parameters are allowed on the last transform only")
 	}
-	if _, err := childrenOf(transforms[1], algExcC14N, "InclusiveNamespaces?"); err != nil {
-		return err
+	parameters, err := childrenOf(transforms[1], algExcC14N, "InclusiveNamespaces?")
+	if err != nil {
+		return s, err
 	}
-	for _, m := range []*etree.Element{info[1], reference[1]} {
-		got := attr(m, "Algorithm")
-		switch {
-		case strongAlgorithms[got]:
-		case weakAlgorithms[got] && sha1:
-		default:
-			return fmt.Errorf("%s is %q; SHA-256 or better is needed", m.Tag, answer.Clip(got, 120))
+	if parameters[0] != nil {
+		for _, prefix := range strings.Fields(attr(parameters[0], "PrefixList")) {
+			if prefix == "#default" {
+				prefix = ""
+			}
+			s.inclusive = append(s.inclusive, prefix)
+		}
+		if len(s.inclusive) > maxSAMLNamespaces {
+			return s, fmt.Errorf("InclusiveNamespaces lists more than %d prefixes", maxSAMLNamespaces)
 		}
 	}
-	return nil
+	s.method = attr(info[1], "Algorithm")
+	if s.signature, err = chosen(info[1], signatureMethods, sha1); err != nil {
+		return s, err
+	}
+	if s.digest, err = chosen(reference[1], digestMethods, sha1); err != nil {
+		return s, err
+	}
+	if s.value, err = decodeBase64(reference[2].Text()); err != nil {
+		return s, fmt.Errorf("the DigestValue is not base64")
+	}
+	return s, nil
+}
+
+// chosen is the algorithm that an element names, if it is on the list.
+func chosen(el *etree.Element, list map[string]algorithm, sha1 bool) (algorithm, error) {
+	name := attr(el, "Algorithm")
+	a, known := list[name]
+	if !known || a.weak && !sha1 {
+		return a, fmt.Errorf("%s is %q; SHA-256 or better is needed", el.Tag, answer.Clip(name, 120))
+	}
+	return a, nil
 }
 
 // verify checks the signature sig that stands in its parent against each of the
 // connection's certificates. Neither KeyInfo nor the certificates' dates count:
 // which keys to trust was decided when the connection was set up, and
 // identity providers sign for years with expired self-signed certificates.
-func verify(sig *etree.Element, certs []*x509.Certificate) (verified, error) {
-	el := detach(sig.Parent())
-	own := el.Child[sig.Index()].(*etree.Element)
-	// First place, so that goxmldsig finds this signature and not one deeper.
-	// The enveloped transform takes it out of what is digested wherever it stands.
-	el.InsertChildAt(0, own)
-	var value *etree.Element
-	for _, child := range own.ChildElements() {
-		switch child.Tag {
-		case "KeyInfo":
-			own.RemoveChild(child)
-		case "SignatureValue":
-			value = child
-		}
-	}
-	signature, err := decodeBase64(value.Text())
+//
+// Of what came in, only canonical bytes count: those of SignedInfo are held
+// against the signature, then the digest is read from them and held against the
+// bytes of the element; and both are parsed again.
+func verify(sig *etree.Element, certs []*x509.Certificate, sha1 bool) (verified, error) {
+	claimed, signature, err := readSignature(sig, sha1)
 	if err != nil {
-		return verified{}, fmt.Errorf("the SignatureValue is not base64")
+		return verified{}, err
 	}
-	var last error
-	for _, cert := range certs {
-		value.SetText(base64.StdEncoding.EncodeToString(forGo(signature, cert)))
-		context := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}})
-		context.Clock = dsig.NewFakeClockAt(cert.NotBefore)
-		out, err := context.Validate(el)
-		if err == nil {
-			return verified{out, Fingerprint(cert.Raw)}, nil
-		}
-		last = err
+	signed := canonical(claimed.el, nil, nil)
+	signer := signerOf(claimed, signed, signature, certs)
+	if signer == nil {
+		return verified{}, fmt.Errorf("%d certificates tried: none of them made this signature", len(certs))
 	}
-	return verified{}, fmt.Errorf("%d certificates tried: %w", len(certs), last)
+	doc, err := scanXML(signed, nil, false)
+	if err != nil {
+		return verified{}, fmt.Errorf("the signed text cannot be read again: %w", err)
+	}
+	info, err := readSignedInfo(doc.root, sha1)
+	if err != nil {
+		return verified{}, err
+	}
+	content := canonical(sig.Parent(), sig, info.inclusive)
+	if sum := digestOf(info.digest, content); !bytes.Equal(sum, info.value) {
+		return verified{}, fmt.Errorf("the content was changed after it was signed: its digest is %s, signed was %s",
+			base64.StdEncoding.EncodeToString(sum), answer.Clip(base64.StdEncoding.EncodeToString(info.value), 100))
+	}
+	if doc, err = scanXML(content, nil, false); err != nil {
+		return verified{}, fmt.Errorf("the signed text cannot be read again: %w", err)
+	}
+	if attr(doc.root, "ID") != info.id {
+		return verified{}, fmt.Errorf("the signature refers to %q, not to the element it stands in", answer.Clip(info.id, 80))
+	}
+	return verified{doc.root, Fingerprint(signer.Raw)}, nil
 }
 
-// forGo turns an ECDSA signature from the two plain numbers of XML Signature
-// (RFC 4051 §3.4.1) into the ASN.1 that Go, and goxmldsig with it, expects.
-func forGo(signature []byte, cert *x509.Certificate) []byte {
-	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
-	if !ok {
-		return signature
+// signerOf is the certificate whose key made the signature, nil when none did.
+func signerOf(info signedInfo, signed, signature []byte, certs []*x509.Certificate) *x509.Certificate {
+	sum := digestOf(info.signature, signed)
+	for _, cert := range certs {
+		switch key := cert.PublicKey.(type) {
+		case *rsa.PublicKey:
+			if strings.Contains(info.method, "#rsa-") && rsa.VerifyPKCS1v15(key, info.signature.hash, sum, signature) == nil {
+				return cert
+			}
+		case *ecdsa.PublicKey:
+			// Two plain numbers side by side (RFC 4051 §3.4.1), not Go's ASN.1.
+			size := (key.Curve.Params().BitSize + 7) / 8
+			if !strings.Contains(info.method, "#ecdsa-") || len(signature) != 2*size {
+				continue
+			}
+			r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
+			if ecdsa.Verify(key, sum, r, s) {
+				return cert
+			}
+		}
 	}
-	size := (key.Curve.Params().BitSize + 7) / 8
-	if len(signature) != 2*size {
-		return signature
-	}
-	r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
-	out, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
-	if err != nil {
-		return signature
-	}
-	return out
+	return nil
+}
+
+func digestOf(a algorithm, b []byte) []byte {
+	h := a.hash.New()
+	h.Write(b)
+	return h.Sum(nil)
 }
 
 // ParseCertificates reads the stored certificates and leaves out those whose

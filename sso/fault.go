@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
@@ -52,6 +54,11 @@ func refusalOf(err error, trace answer.Trace) *refusal {
 		out := *r // some are shared values
 		out.trace = trace
 		return &out
+	}
+	if not, ok := errors.AsType[*session.NotAllowed](err); ok {
+		r := refuse(http.StatusForbidden, "policy", fault.Public(err), "The organization's rule is: "+not.Rule+". It is in the console under Security.")
+		r.trace = append(slices.Clone(trace), answer.Check{Name: "policy", Expected: not.Use, Got: "single sign-on", Hint: r.hint})
+		return r
 	}
 	kind := fault.Of(err)
 	a := answers[kind]

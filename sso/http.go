@@ -124,7 +124,8 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 			return err
 		}
 		var id session.ID
-		token, id, err = d.opts.Sessions.Start(tx, u.ID, c.Protocol, string(c.ID), in.arrival.SessionNotOnOrAfter)
+		token, id, err = d.opts.Sessions.Start(tx, session.In{User: u.ID, Method: c.Protocol, Connection: string(c.ID),
+			Ends: in.arrival.SessionNotOnOrAfter, AuthAt: in.arrival.AuthnInstant})
 		if err != nil {
 			return err
 		}

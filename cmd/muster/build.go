@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -35,6 +36,7 @@ type system struct {
 	mail         *mail.Outbox
 	invites      *invite.Door
 	account      *account.Account
+	policy       *policy.Door
 	sso          *sso.Door
 	provisioning *scim.Log
 	api          *api.Door
@@ -45,7 +47,9 @@ type system struct {
 func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (*system, error) {
 	url := cfg.BaseURL(cfg.HTTP.Addr)
 	s := &system{key: key, db: db, url: url, loopback: cfg.HTTP.Addr.Loopback(), health: &health{db: db}, metrics: newMetrics()}
-	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log})
+	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log,
+		Admit: func(tx *store.Tx, in session.In) error { return s.policy.Admit(tx, in) }})
+	s.policy = policy.New(policy.Options{DB: db, Sessions: s.sessions, Log: log})
 	s.passwords = password.New(password.Options{DB: db, Log: log})
 	var err error
 	s.mail, err = mail.New(mail.Options{DB: db, URL: string(cfg.Mail.URL), From: string(cfg.Mail.From), PublicURL: url,
@@ -54,7 +58,15 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		return nil, err
 	}
 	s.invites = invite.New(invite.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Queue: s.mail.Queue, PublicURL: url,
-		TTL: cfg.Invite.TTL, Log: log})
+		TTL: cfg.Invite.TTL, Log: log, MayUsePassword: s.mayUsePassword,
+		Connections: func(ctx context.Context, org store.OrgID, email string) ([]invite.Way, error) {
+			list, err := s.sso.ChoicesOf(ctx, org)
+			out := make([]invite.Way, len(list))
+			for i, c := range list {
+				out[i] = invite.Way{Name: c.Name, URL: c.Path("/account", email)}
+			}
+			return out, err
+		}})
 	s.api = api.New(api.Options{DB: db, Log: log})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins})
 
@@ -67,6 +79,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			list, err := s.sso.ChoicesOf(ctx, org)
 			return ways(list, next, ""), err
 		},
+		MayUsePassword: s.mayUsePassword,
 	})
 
 	s.mux = web.NewMux(web.Options{
@@ -116,6 +129,12 @@ func ways(list []sso.Choice, next, email string) []account.Way {
 		out[i] = account.Way{Name: c.Name, URL: c.Path(next, email)}
 	}
 	return out
+}
+
+// mayUsePassword asks the organization's policy about one person.
+func (s *system) mayUsePassword(tx *store.Tx, user store.UserID) (bool, error) {
+	may, err := s.policy.MethodsOf(tx, user)
+	return may.Password, err
 }
 
 // navigation is the console's, in the order of a working day.

@@ -51,7 +51,10 @@ type Options struct {
 	Discover func(ctx context.Context, email, next string) ([]Way, error)
 	// Connections gives the open connections of an organization. May be nil.
 	Connections func(ctx context.Context, org store.OrgID, next string) ([]Way, error)
-	Log         *slog.Logger
+	// MayUsePassword tells whether the organization's policy lets a person use one.
+	// May be nil: then everybody may. Sessions asks the policy itself.
+	MayUsePassword func(tx *store.Tx, user store.UserID) (bool, error)
+	Log            *slog.Logger
 }
 
 // Account is the door.
@@ -118,7 +121,7 @@ func (a *Account) signIn(tx *store.Tx, user store.UserID, name, method string) (
 	if err := tx.SignedIn(user, method); err != nil {
 		return "", err
 	}
-	token, _, err = a.opts.Sessions.Start(tx, user, method, "", time.Time{})
+	token, _, err = a.opts.Sessions.Start(tx, session.In{User: user, Method: method})
 	if err != nil {
 		return "", err
 	}

@@ -78,12 +78,18 @@ func TestMe(t *testing.T) {
 			t.Errorf("session %v", now)
 		}
 		delete(now, "id")
+		for _, name := range []string{"auth_time", "expires_at"} {
+			if at, _ := now[name].(string); !strings.HasSuffix(at, "Z") {
+				t.Errorf("session %v", now)
+			}
+			delete(now, name)
+		}
 		reason := me["role_reasons"].([]any)[0].(map[string]any)
 		if since, _ := reason["since"].(string); !strings.HasSuffix(since, "Z") {
 			t.Errorf("reason %v", reason)
 		}
 		delete(reason, "since")
-		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","role_reasons":[{"kind":"manual","role":"admin"}],"roles":["admin"],"session":{"connection":"","method":"password"},` +
+		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","role_reasons":[{"kind":"manual","role":"admin"}],"roles":["admin"],"session":{"acr":"","amr":"pwd","connection":"","method":"password"},` +
 			`"source":"invite","status":"active","user_id":"` + string(user) + `","user_name":"ada@acme.example"}`
 		if have, _ := json.Marshal(me); string(have) != want {
 			t.Errorf("me\n%s\nwant\n%s", have, want)

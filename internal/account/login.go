@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/web"
@@ -124,14 +123,7 @@ func (a *Account) withPassword(w http.ResponseWriter, r *http.Request, org store
 
 // enter signs a person in whose password has been checked, if it is the password still.
 func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next string) error {
-	var u store.User
-	err := a.opts.DB.Read(r.Context(), access.Muster(string(who.Org)), func(tx *store.Tx) (err error) {
-		u, err = tx.User(who.User)
-		return err
-	})
-	if fault.Is(err, fault.NotFound) { // deleted while we looked at the password
-		return fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
-	}
+	u, err := a.userOf(r, who.Org, who.User)
 	if err != nil {
 		return err
 	}
@@ -147,6 +139,9 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 		token, err = a.signIn(tx, who.User, u.DisplayName, "password")
 		return err
 	})
+	if ok, failed := a.notAllowed(w, r, u, who.Org, "password", next, err); ok {
+		return failed
+	}
 	if err != nil {
 		return err
 	}

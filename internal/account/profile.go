@@ -57,6 +57,10 @@ type meSession struct {
 	ID         string `json:"id"`
 	Method     string `json:"method"`
 	Connection string `json:"connection"` // empty for a password
+	AuthTime   string `json:"auth_time"`  // when the person last proved who they are
+	AMR        string `json:"amr"`        // how (RFC 8176), with blanks between
+	ACR        string `json:"acr"`        // the class that the provider said
+	ExpiresAt  string `json:"expires_at"`
 }
 
 // self is everything about whoever asks, read at one time.
@@ -127,7 +131,8 @@ func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, me{
 		Org: s.Org.Slug, UserID: string(s.User.ID), UserName: s.User.UserName, Email: s.User.Email, Status: string(s.User.Status), Source: string(s.User.Source),
-		Roles: s.Roles, Reasons: s.Reasons, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection},
+		Roles: s.Roles, Reasons: s.Reasons, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection, AuthTime: s.Session.AuthAt.RFC3339(),
+			AMR: s.Session.AMR, ACR: s.Session.ACR, ExpiresAt: s.Session.ExpiresAt.RFC3339()},
 	})
 }
 

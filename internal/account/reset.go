@@ -98,11 +98,16 @@ func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 	letter := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting}
 	return a.opts.DB.Write(ctx, access.Muster(string(k.Org)), func(tx *store.Tx) error {
 		l := letter
-		if !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
-			l.Lines = []string{
-				"Somebody, probably you, asked for a new password for your account at " + k.OrgName + ".",
-				"Your account has no password here: it comes from your organization. Sign in with single sign-on instead.",
+		must, err := a.mustUseSSO(tx, k.User)
+		if err != nil {
+			return err
+		}
+		if must || !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
+			why := "Your account has no password here: it comes from your organization. Sign in with single sign-on instead."
+			if must {
+				why = "Your organization does not use passwords here. Sign in with single sign-on instead."
 			}
+			l.Lines = []string{"Somebody, probably you, asked for a new password for your account at " + k.OrgName + ".", why}
 			l.Button, l.Link = "Go to the sign-in page", a.url("/o/"+k.Slug+"/login")
 			l.Small = []string{"If you did not ask for this, ignore this mail. Nothing has changed."}
 			return a.opts.Mail.Queue(tx, l.To(k.Email))
@@ -222,6 +227,9 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 		token, err = a.signIn(tx, p.user.ID, p.user.DisplayName, "password")
 		return err
 	})
+	if ok, failed := a.notAllowed(w, r, p.user, p.org.ID, "password", "/account", err); ok {
+		return failed
+	}
 	if err != nil {
 		return err
 	}

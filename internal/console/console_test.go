@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/console"
@@ -309,7 +308,7 @@ func TestAPersonsPage(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
 		s.write(s.muster, func(tx *store.Tx) error {
-			_, _, err := s.sessions.Start(tx, s.people["scott"], "saml", "", time.Time{})
+			_, _, err := s.sessions.Start(tx, session.In{User: s.people["scott"], Method: "saml"})
 			return err
 		})
 		text := s.page("boss", s.path("/users/{scott}"))

@@ -31,6 +31,7 @@ var may = map[string][]string{
 	"internal/invite":      {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":     {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/console":     {"store", "internal/session", "internal/web", "internal/access", "internal/fault"},
+	"internal/policy":      {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/session":     {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/password":    {"store", "internal/access", "internal/fault", "internal/secret"},
 	"internal/mail":        {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},

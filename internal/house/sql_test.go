@@ -21,7 +21,7 @@ func migrationOwner(number int) string {
 		return "store"
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
-		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim", 30: "sso"}[number]
+		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim", 30: "sso", 36: "internal/policy"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -31,6 +31,9 @@ var reads = map[string]string{
 	"sso users":                   "the same: a session is live only while its user is active",
 	"internal/session users":      "a session is live only while its user is active: joined, so that no door has to tell",
 	"internal/session user_roles": "who asks and with which roles is one query on every request",
+	"internal/session policies":   "how long a session lives is the policy's word, in the same query; a change acts on running sessions",
+	"internal/policy users":       "whom a rule means is asked in the statement that locks the policy",
+	"internal/policy user_roles":  "whether a break-glass account is an admin's, with the account",
 	"internal/password users":     "whose password an address may be, active people only, in one query before anybody is known",
 	"internal/password orgs":      "whom the person may choose among, in the same query",
 }

@@ -3,11 +3,11 @@ package invite
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
 )
 
@@ -17,6 +17,9 @@ type offer struct {
 	org   store.Org
 	user  store.User
 	state State // Pending: it can be accepted
+
+	byProvider bool  // with single sign-on, not with a password
+	ways       []Way // where it starts
 }
 
 // open finds what a link leads to. It changes nothing. Faults: NotFound.
@@ -34,7 +37,11 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 		if o.found, err = byLink(tx, secret.Hash(token)); err != nil {
 			return err
 		}
-		o.user, err = tx.AnyUser(o.UserID)
+		if o.user, err = tx.AnyUser(o.UserID); err != nil || d.opt.MayUsePassword == nil || o.user.Status == store.Deleted {
+			return err
+		}
+		may, err := d.opt.MayUsePassword(tx, o.UserID)
+		o.byProvider = !may
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {
@@ -44,6 +51,11 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 		return o, err
 	}
 	o.state = standing(o.found, o.user, store.TimeOf(d.opt.DB.Now()))
+	if o.byProvider {
+		if o.ways, err = d.opt.Connections(ctx, org, o.Email); err != nil {
+			return o, err
+		}
+	}
 	o.org, err = d.opt.DB.OrgByID(ctx, org)
 	return o, err
 }
@@ -156,10 +168,24 @@ func (d *Door) Accept(ctx context.Context, from access.Actor, token, password st
 			err = fault.Expired.Say("This invitation has just changed. Open the link again.")
 		}
 	}
+	if not, ok := errors.AsType[*session.NotAllowed](err); ok {
+		if failed := d.recordRefused(ctx, self, o, not); failed != nil {
+			return Welcome{}, failed
+		}
+	}
 	if err != nil {
 		return Welcome{}, err
 	}
 	return w, nil
+}
+
+// recordRefused says why a password would not do: the policy changed while the page was open.
+func (d *Door) recordRefused(ctx context.Context, self access.Actor, o offer, not *session.NotAllowed) error {
+	return d.opt.DB.Write(ctx, self, func(tx *store.Tx) error {
+		return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "user", TargetID: string(o.UserID), TargetName: o.user.DisplayName,
+			Detail: map[string]any{"method": "invite", "check": "policy", "expected": not.Use, "got": "invite", "why": not.Rule,
+				"hint": "The invitation still works: it leads to single sign-on now."}})
+	})
 }
 
 // errLost undoes an accept that somebody else was faster than.
@@ -176,7 +202,7 @@ func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID) (err error) {
 	if err := tx.SignedIn(w.User.ID, "invite"); err != nil {
 		return err
 	}
-	if w.Session, _, err = d.opt.Sessions.Start(tx, w.User.ID, "invite", "", time.Time{}); err != nil {
+	if w.Session, _, err = d.opt.Sessions.Start(tx, session.In{User: w.User.ID, Method: "invite"}); err != nil {
 		return err
 	}
 	return tx.Record(signedIn)

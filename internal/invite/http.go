@@ -2,11 +2,13 @@ package invite
 
 import (
 	"embed"
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -41,11 +43,13 @@ type acceptPage struct {
 	Token          string
 	Title, Refusal string // the link does not work
 	SignIn         string // where to go when there is an account already
+	ByProvider     bool   // the organization wants single sign-on
+	Ways           []Way
 }
 
 func (d *Door) acceptPage(o offer, token string) acceptPage {
 	p := acceptPage{Org: o.org.Name, Email: o.Email, Who: o.InvitedBy, Name: o.user.Profile().GivenName, Token: token,
-		Until: moment(o.ExpiresAt), Away: away(store.TimeOf(d.opt.DB.Now()), o.ExpiresAt)}
+		Until: moment(o.ExpiresAt), Away: away(store.TimeOf(d.opt.DB.Now()), o.ExpiresAt), ByProvider: o.byProvider, Ways: o.ways}
 	if p.Who == "" {
 		p.Who = "An administrator of " + o.org.Name
 	}
@@ -104,7 +108,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) error {
 	if o.refusal() != nil {
 		return d.answer(w, r, p, o.refusal())
 	}
-	if f.Take(err) {
+	if _, refused := errors.AsType[*session.NotAllowed](err); refused || f.Take(err) {
 		p.Form = f
 		return pages.Write(w, r, web.Status(err), "accept", p)
 	}

@@ -79,7 +79,14 @@ type Options struct {
 	PublicURL string
 	TTL       time.Duration // how long a link works; default 7 days
 	Log       *slog.Logger
+	// MayUsePassword tells whether the organization's policy lets a person use one;
+	// Connections are what leads in otherwise. Both may be nil: then everybody may.
+	MayUsePassword func(tx *store.Tx, user store.UserID) (bool, error)
+	Connections    func(ctx context.Context, org store.OrgID, email string) ([]Way, error)
 }
+
+// Way is a connection to an identity provider that an invited person may use.
+type Way struct{ Name, URL string }
 
 // Door has the operations and the pages. Safe for concurrent use.
 type Door struct{ opt Options }

@@ -17,9 +17,10 @@ func (s *Store) name() string {
 	return "muster"
 }
 
-// SetCookie gives the token to the browser.
+// SetCookie gives the token to the browser, which keeps it longer than any session
+// lives: when the session ends is the server's to say.
 func (s *Store) SetCookie(w http.ResponseWriter, token string) {
-	http.SetCookie(w, &http.Cookie{Name: s.name(), Value: token, Path: "/", MaxAge: int(s.opts.Absolute.Seconds()),
+	http.SetCookie(w, &http.Cookie{Name: s.name(), Value: token, Path: "/", MaxAge: int(longest.Seconds()),
 		Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 

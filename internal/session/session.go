@@ -8,8 +8,11 @@
 // Access that is given back begins anew: sessions from before stay dead.
 //
 // A session ends when it is idle too long, at its absolute end, by End, or with
-// the person's status. The package owns the tables sessions and operators, and
-// reads users and user_roles, whose truth it must not copy.
+// the person's status. How long is too long is the organization's policy, read by the
+// look-up, so that a change acts on running sessions. No session starts past
+// Options.Admit, which holds the same policy against each sign-in, whatever door it
+// comes through. The package owns the tables sessions and operators, and reads users,
+// user_roles and policies, whose truth it must not copy.
 package session
 
 import (
@@ -39,6 +42,9 @@ type Session struct {
 	Method     string // "password", "saml", "oidc", "invite", "setup"
 	Connection string // the identity provider's connection id, or empty
 	CreatedAt  store.Time
+	AuthAt     store.Time // when the person last proved who they are
+	AMR        string     // how, in the words of RFC 8176: "pwd", "pwd otp", what the provider said
+	ACR        string     // the class of it that the provider said
 	SeenAt     store.Time // as of the last few minutes
 	ExpiresAt  store.Time // the absolute end
 	IP         string     // where it was started from
@@ -52,6 +58,9 @@ type Options struct {
 	Idle      time.Duration // default 12 hours
 	Absolute  time.Duration // default 7 days
 	Log       *slog.Logger
+	// Admit holds a sign-in against the organization's policy, in the transaction
+	// that starts the session. It refuses with a NotAllowed. May be nil.
+	Admit func(tx *store.Tx, in In) error
 }
 
 // Store starts, finds and ends sessions. Safe for concurrent use.
@@ -74,19 +83,61 @@ func New(opts Options) *Store {
 	return &Store{opts: opts, secure: strings.HasPrefix(opts.PublicURL, "https://")}
 }
 
-// Start signs user in. It always makes a new token, which is returned once.
-// expires is an earlier absolute end (an assertion's SessionNotOnOrAfter) or
-// zero. Recording the sign-in is the caller's. Faults: Denied (not active).
-func (s *Store) Start(tx *store.Tx, user store.UserID, method, connection string, expires time.Time) (token string, id ID, err error) {
+// longest is how long any session may live at most, whatever the policy says.
+const longest = 400 * 24 * time.Hour
+
+// In is a sign-in that is about to become a session.
+type In struct {
+	User         store.UserID
+	Method       string    // see Session
+	Connection   string    // of the identity provider, or empty
+	Ends         time.Time // an earlier end (an assertion's SessionNotOnOrAfter), or zero
+	AuthAt       time.Time // when the person proved who they are, if that was before now
+	AMR, ACR     string    // see Session; "pwd" when a password or a link was all
+	SecondFactor bool      // something beside the password was checked
+}
+
+// NotAllowed is a sign-in that the organization's policy turns down. It comes inside
+// a fault.Denied with a sentence for the person, and only after the person has proved
+// who they are: a stranger learns nothing of the policy of others.
+type NotAllowed struct {
+	Use  string // what to use: UseSSO, UsePassword or UseCode
+	Rule string // which rule it was, for the administrator
+}
+
+// What a person may use instead.
+const (
+	UseSSO      = "single sign-on"
+	UsePassword = "password"
+	UseCode     = "password and recovery code"
+)
+
+func (n *NotAllowed) Error() string { return n.Rule + ": use " + n.Use }
+
+// Start signs a person in. It always makes a new token, which is returned once.
+// Recording the sign-in is the caller's. Faults: Denied (not active; NotAllowed).
+func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
+	if s.opts.Admit != nil {
+		if err := s.opts.Admit(tx, in); err != nil {
+			return "", "", err
+		}
+	}
 	now := tx.Now()
-	end := now.Add(s.opts.Absolute)
-	if at := store.TimeOf(expires); at != 0 && at < end {
+	end := now.Add(longest)
+	if at := store.TimeOf(in.Ends); at != 0 && at < end {
 		end = at
+	}
+	proved := now
+	if at := store.TimeOf(in.AuthAt); at != 0 && at < now {
+		proved = at
+	}
+	if in.AMR == "" && in.Connection == "" {
+		in.AMR = "pwd"
 	}
 	token = string(tx.Org()) + "." + secret.NewToken()
 	id = store.NewID[Session]()
-	n, err := tx.Exec(insertSession, secret.Hash(token), id, method, store.ID[struct{}](connection), now, now, end,
-		tx.Actor().IP, web.UserAgent(tx.Context()), tx.Org(), user)
+	n, err := tx.Exec(insertSession, secret.Hash(token), id, in.Method, store.ID[struct{}](in.Connection), now, now, end,
+		tx.Actor().IP, web.UserAgent(tx.Context()), proved, clip(in.AMR), clip(in.ACR), tx.Org(), in.User)
 	if err != nil {
 		return "", "", err
 	}
@@ -94,6 +145,16 @@ func (s *Store) Start(tx *store.Tx, user store.UserID, method, connection string
 		return "", "", fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
 	}
 	return token, id, nil
+}
+
+// clip bounds what a provider said.
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 300)], "") }
+
+// Proved notes that the session's person has just proved again who they are.
+// It tells false when the session is gone.
+func (s *Store) Proved(tx *store.Tx, id ID, at time.Time) (bool, error) {
+	n, err := tx.Exec("UPDATE sessions SET auth_at = ? WHERE org_id = ? AND id = ? AND auth_at <= ?", store.TimeOf(at), tx.Org(), id, store.TimeOf(at))
+	return n > 0, err
 }
 
 // Actor is who a request's cookie belongs to. Faults: SignIn.
@@ -104,14 +165,16 @@ func (s *Store) Actor(r *http.Request) (access.Actor, Session, error) {
 	}
 	now := s.opts.DB.Now()
 	var row sessionRow
-	err = s.opts.DB.Lookup(r.Context(), &row, selectSession, org, secret.Hash(token), store.TimeOf(now), store.TimeOf(now.Add(-s.opts.Idle)))
+	at := store.TimeOf(now)
+	err = s.opts.DB.Lookup(r.Context(), &row, selectSession, micros(s.opts.Idle), micros(s.opts.Absolute), org, secret.Hash(token),
+		at, at, micros(s.opts.Absolute), at, micros(s.opts.Idle))
 	if fault.Is(err, fault.NotFound) {
 		return access.Actor{}, Session{}, fault.SignIn.Say("Your session has ended. Please sign in.")
 	}
 	if err != nil {
 		return access.Actor{}, Session{}, err
 	}
-	if now.Sub(row.SeenAt.Time()) > s.opts.Idle/100 {
+	if now.Sub(row.SeenAt.Time()) > touchAfter(row.Idle) {
 		s.touch(r.Context(), org, token, store.TimeOf(now))
 	}
 	actor := access.Actor{Kind: access.Person, Org: string(org), ID: string(row.UserID), Name: row.name(), Roles: row.roles(), Operator: row.Operator,
@@ -128,6 +191,14 @@ func (s *Store) Authenticate(r *http.Request) (access.Actor, error) {
 	return actor, err
 }
 
+func micros(d time.Duration) int64 { return d.Microseconds() }
+
+// touchAfter keeps most requests free of a write: with an hour and more of idle time a
+// session is touched each hundredth of it, else each minute.
+func touchAfter(idle int64) time.Duration {
+	return max(time.Duration(idle)*time.Microsecond/100, time.Minute)
+}
+
 // touch notes that the session is in use. A failure costs some idle time and no request.
 func (s *Store) touch(ctx context.Context, org store.OrgID, token string, now store.Time) {
 	err := s.opts.DB.Write(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
@@ -142,7 +213,9 @@ func (s *Store) touch(ctx context.Context, org store.OrgID, token string, now st
 // List are a person's live sessions, newest first.
 func (s *Store) List(tx *store.Tx, user store.UserID) ([]Session, error) {
 	var rows []sessionRow
-	if err := tx.Select(&rows, listSessions, tx.Org(), user, tx.Now(), tx.Now().Add(-s.opts.Idle)); err != nil {
+	now := tx.Now()
+	err := tx.Select(&rows, listSessions, micros(s.opts.Idle), micros(s.opts.Absolute), tx.Org(), user, now, now, micros(s.opts.Absolute), now, micros(s.opts.Idle))
+	if err != nil {
 		return nil, err
 	}
 	list := make([]Session, len(rows))
@@ -225,8 +298,9 @@ func (s *Store) Run(ctx context.Context) error {
 func (s *Store) Sweep(ctx context.Context) error {
 	now := s.opts.DB.Now()
 	_, err1 := s.opts.DB.Sweep(ctx, "DELETE FROM sessions WHERE expires_at <= ?", store.TimeOf(now))
-	_, err2 := s.opts.DB.Sweep(ctx, "DELETE FROM sessions WHERE seen_at <= ?", store.TimeOf(now.Add(-s.opts.Idle)))
-	return errors.Join(err1, err2)
+	_, err2 := s.opts.DB.Sweep(ctx, sweepIdle, store.TimeOf(now), micros(s.opts.Idle))
+	_, err3 := s.opts.DB.Sweep(ctx, sweepOld, store.TimeOf(now), micros(s.opts.Absolute))
+	return errors.Join(err1, err2, err3)
 }
 
 func (r sessionRow) name() string {

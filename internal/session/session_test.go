@@ -34,7 +34,7 @@ func start(t *testing.T, db *store.DB, s *session.Store, actor access.Actor, use
 	var token string
 	var id session.ID
 	err := db.Write(context.Background(), actor, func(tx *store.Tx) (err error) {
-		token, id, err = s.Start(tx, user, "password", "", expires)
+		token, id, err = s.Start(tx, session.In{User: user, Method: "password", Ends: expires})
 		return err
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func TestOutMeansOut(t *testing.T) {
 					t.Error("the session survived")
 				}
 				err := db.Write(context.Background(), admin, func(tx *store.Tx) error {
-					_, _, err := s.Start(tx, user, "saml", "", time.Time{})
+					_, _, err := s.Start(tx, session.In{User: user, Method: "saml"})
 					return err
 				})
 				if !fault.Is(err, fault.Denied) {

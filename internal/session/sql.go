@@ -17,28 +17,47 @@ type sessionRow struct {
 	UserName     string             `db:"user_name"`
 	Roles        string             `db:"roles"`
 	Operator     bool               `db:"operator"`
+	AuthAt       store.Time         `db:"auth_at"`
+	AMR          string             `db:"amr"`
+	ACR          string             `db:"acr"`
+	Idle         int64              `db:"idle"`     // the policy's, microseconds
+	Absolute     int64              `db:"absolute"` // the same
 }
 
 func (r sessionRow) session() Session {
+	end := min(r.ExpiresAt, r.CreatedAt+store.Time(r.Absolute))
 	return Session{ID: r.ID, Org: r.Org, UserID: r.UserID, Method: r.Method, Connection: string(r.ConnectionID), CreatedAt: r.CreatedAt,
-		SeenAt: r.SeenAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
+		AuthAt: r.AuthAt, AMR: r.AMR, ACR: r.ACR, SeenAt: r.SeenAt, ExpiresAt: end, IP: r.IP, UserAgent: r.UserAgent}
 }
 
 // Only for an active person. Somebody who is deactivated at this very moment is
 // caught by the look-up.
-const insertSession = `INSERT INTO sessions (org_id, token_hash, id, user_id, method, connection_id, created_at, seen_at, expires_at, ip, user_agent)
-	SELECT org_id, {{as_text}}, {{as_id}}, id, {{as_text}}, {{as_id}}, {{as_int}}, {{as_int}}, {{as_int}}, {{as_text}}, {{as_text}}
+const insertSession = `INSERT INTO sessions (org_id, token_hash, id, user_id, method, connection_id, created_at, seen_at, expires_at, ip, user_agent, auth_at, amr, acr)
+	SELECT org_id, {{as_text}}, {{as_id}}, id, {{as_text}}, {{as_id}}, {{as_int}}, {{as_int}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_int}}, {{as_text}}, {{as_text}}
 	FROM users WHERE org_id = ? AND id = ? AND status = 'active'`
 
-const sessionColumns = "s.id, s.org_id, s.user_id, s.method, s.connection_id, s.created_at, s.seen_at, s.expires_at, s.ip, s.user_agent"
+// The spans are the policy's, else the server's.
+const sessionColumns = `s.id, s.org_id, s.user_id, s.method, s.connection_id, s.created_at, s.seen_at, s.expires_at, s.ip, s.user_agent, s.auth_at, s.amr, s.acr,
+	COALESCE(NULLIF(p.idle, 0), {{as_int}}) AS idle, COALESCE(NULLIF(p.absolute, 0), {{as_int}}) AS absolute`
+
+const sessionTables = ` FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.id = s.user_id LEFT JOIN policies p ON p.org_id = s.org_id`
+
+const sessionLives = ` AND s.created_at >= u.active_from AND s.expires_at > ?
+	AND s.created_at > {{as_int}} - COALESCE(NULLIF(p.absolute, 0), {{as_int}}) AND s.seen_at > {{as_int}} - COALESCE(NULLIF(p.idle, 0), {{as_int}})`
 
 const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_name,
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id), '') AS roles,
-	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator
-	FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.id = s.user_id
-	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active' AND s.created_at >= u.active_from AND s.expires_at > ? AND s.seen_at > ?`
+	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator` + sessionTables + `
+	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active'` + sessionLives
 
-const listSessions = `SELECT ` + sessionColumns + ` FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.id = s.user_id
-	WHERE s.created_at >= u.active_from AND s.org_id = ? AND s.user_id = ? AND s.expires_at > ? AND s.seen_at > ? ORDER BY s.id DESC LIMIT 100`
+const listSessions = `SELECT ` + sessionColumns + sessionTables + ` WHERE s.org_id = ? AND s.user_id = ?` + sessionLives + ` ORDER BY s.id DESC LIMIT 100`
+
+const (
+	sweepIdle = `DELETE FROM sessions WHERE seen_at <= {{as_int}} - COALESCE((SELECT NULLIF(p.idle, 0) FROM policies p WHERE p.org_id = sessions.org_id), {{as_int}})`
+	sweepOld  = `DELETE FROM sessions WHERE created_at <= {{as_int}} - COALESCE((SELECT NULLIF(p.absolute, 0) FROM policies p WHERE p.org_id = sessions.org_id), {{as_int}})`
+)
+
+// withoutProvider are the sessions that no identity provider stands behind.
+const withoutProvider = ` AND method IN ('password', 'invite', 'setup')`
 
 const countOperators = `SELECT count(*) FROM operators o JOIN users u ON u.org_id = o.org_id AND u.id = o.user_id WHERE u.status = 'active'`

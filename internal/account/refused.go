@@ -1,0 +1,74 @@
+package account
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// insteadPage tells somebody who has proved a password what to use instead of it.
+type insteadPage struct {
+	Org       string
+	Sentence  string
+	Reference string
+	Ways      []Way
+}
+
+// notAllowed answers a sign-in that the organization's policy turned down: a page that
+// leads to what may be used, and an activity row that says which rule it was. ok is
+// false when err is something else.
+func (a *Account) notAllowed(w http.ResponseWriter, r *http.Request, who store.User, org store.OrgID, method, next string, err error) (ok bool, failed error) {
+	not, ok := errors.AsType[*session.NotAllowed](err)
+	if !ok {
+		return false, nil
+	}
+	s := rand.Text()
+	p := insteadPage{Sentence: fault.Public(err), Reference: s[:5] + "-" + s[5:10]}
+	failed = a.opts.DB.Write(r.Context(), person(r, org, who.ID, who.DisplayName), func(tx *store.Tx) error {
+		return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "user", TargetID: string(who.ID), TargetName: who.DisplayName,
+			Detail: map[string]any{"reference": p.Reference, "method": method, "check": "policy", "expected": not.Use, "got": method, "why": not.Rule,
+				"hint": "The rule is in the console under Security. It holds until an admin changes it there."}})
+	})
+	if failed != nil {
+		return true, failed
+	}
+	o, failed := a.opts.DB.OrgByID(r.Context(), org)
+	if failed != nil {
+		return true, failed
+	}
+	p.Org = o.Name
+	if not.Use == session.UseSSO {
+		if p.Ways, failed = a.opts.Connections(r.Context(), org, web.Local(next)); failed != nil {
+			return true, failed
+		}
+	}
+	return true, pages.Write(w, r, http.StatusForbidden, "instead", p)
+}
+
+// mustUseSSO tells whether a person may not use a password, for letters to the
+// person's own mailbox.
+func (a *Account) mustUseSSO(tx *store.Tx, user store.UserID) (bool, error) {
+	if a.opts.MayUsePassword == nil {
+		return false, nil
+	}
+	may, err := a.opts.MayUsePassword(tx, user)
+	return !may, err
+}
+
+// userOf reads who a password belongs to. Faults: Denied (deleted meanwhile).
+func (a *Account) userOf(r *http.Request, org store.OrgID, user store.UserID) (u store.User, err error) {
+	err = a.opts.DB.Read(r.Context(), access.Muster(string(org)), func(tx *store.Tx) (err error) {
+		u, err = tx.User(user)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) { // deleted while we looked at the password
+		err = fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
+	}
+	return u, err
+}

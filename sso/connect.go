@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/sso/oidc"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
 )
@@ -49,7 +50,7 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 // read again at each sign-in.
 func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) (warning string, err error) {
 	c.Issuer, c.Config.ClientID = strings.TrimSpace(in.Issuer), strings.TrimSpace(in.ClientID)
-	if err := checkIssuer(c.Issuer); err != nil {
+	if err := oidc.CheckIssuer(c.Issuer); err != nil {
 		return "", err
 	}
 	if c.Config.ClientID == "" || len(c.Config.ClientID) > 500 || !cleanText(c.Config.ClientID) {
@@ -72,7 +73,7 @@ func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) 
 			return "", err
 		}
 	}
-	_, err = d.issuers.discover(ctx, c.Issuer)
+	_, err = d.issuers.Discover(ctx, c.Issuer)
 	if fault.Is(err, fault.Unavailable) {
 		return fault.Public(err) + " The connection was made all the same; nobody can sign in before this works.", nil
 	}

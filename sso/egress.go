@@ -15,6 +15,7 @@ import (
 	"code.dny.dev/ssrf"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/sso/oidc"
 )
 
 // Limits on every answer from an address that a tenant chose.
@@ -174,6 +175,29 @@ func fetch(ctx context.Context, client *http.Client, what, address string) ([]by
 		return nil, nil, unreachable(err, what, address)
 	}
 	return body, resp.Header, nil
+}
+
+// asker is the client as package oidc wants it. A request with a body or with
+// somebody's right in its header follows no redirect: that goes nowhere else.
+func asker(client *http.Client) oidc.Asker {
+	straight := *client
+	straight.CheckRedirect = func(*http.Request, []*http.Request) error { return errOtherHost }
+	return func(r *http.Request, what string) (oidc.Reply, error) {
+		use := client
+		if r.Body != nil || r.Header.Get("Authorization") != "" {
+			use = &straight
+		}
+		resp, err := use.Do(r)
+		if err != nil {
+			return oidc.Reply{}, unreachable(err, what, r.URL.String())
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return oidc.Reply{}, unreachable(err, what, r.URL.String())
+		}
+		return oidc.Reply{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	}
 }
 
 // unreachable says why an outgoing request failed and what to change, in words

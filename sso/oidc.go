@@ -2,219 +2,125 @@ package sso
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/go-jose/go-jose/v4"
-	"golang.org/x/oauth2"
-
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
-	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/oidc"
+	"github.com/muster-id/muster/store"
 )
 
-// oidcAlgorithms may sign an ID token. HS256 would make the client secret a
-// signing key, and "none" anybody's.
-var oidcAlgorithms = []jose.SignatureAlgorithm{
-	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
-	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
-}
-
-// Discovery is asked for daily; a failed attempt is remembered for a moment, so
-// that clicking again does not hammer an issuer that is down.
-const (
-	discoveryAge   = 24 * time.Hour
-	discoveryRetry = 2 * time.Second
-	discoveryMax   = 1000 // issuers kept in memory
-)
-
-// oidcIssuer is one provider as its discovery document describes it.
-type oidcIssuer struct {
-	provider   *oidc.Provider
-	keys       *oidcKeys
-	algorithms []string // what it signs ID tokens with, of those we take
-	userinfo   string
-	sendsIss   bool // promises the iss response parameter (RFC 9207)
-	secretPost bool // takes the client secret in the body only
-}
-
-// oidcIssuers remembers discovery documents and key sets.
-type oidcIssuers struct {
-	client *http.Client
-	now    func() time.Time
-
-	mu    sync.Mutex // guards byURL, not the entries
-	byURL map[string]*oidcEntry
-}
-
-type oidcEntry struct {
-	mu     sync.Mutex // held during discovery, so that one at a time is enough
-	issuer *oidcIssuer
-	err    error
-	tried  time.Time
-}
-
-func newOIDCIssuers(client *http.Client, now func() time.Time) *oidcIssuers {
-	return &oidcIssuers{client: client, now: now, byURL: map[string]*oidcEntry{}}
-}
-
-// get is the issuer, from memory when it was asked less than a day ago. Faults:
-// Unavailable (it does not answer), Invalid (its document cannot be used).
-func (s *oidcIssuers) get(ctx context.Context, issuer string) (*oidcIssuer, error) {
-	e := s.entry(issuer)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	age := s.now().Sub(e.tried)
-	if e.issuer != nil && age < discoveryAge {
-		return e.issuer, nil
-	}
-	if e.err != nil && age < discoveryRetry {
-		return nil, e.err
-	}
-	found, err := s.discover(context.WithoutCancel(ctx), issuer)
-	if err != nil && e.issuer != nil && fault.Is(err, fault.Unavailable) {
-		return e.issuer, nil // yesterday's document is better than no sign-in
-	}
-	if found != nil && e.issuer != nil && e.issuer.keys.url == found.keys.url {
-		found.keys = e.issuer.keys
-	}
-	e.issuer, e.err, e.tried = found, err, s.now()
-	return found, err
-}
-
-func (s *oidcIssuers) entry(issuer string) *oidcEntry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.byURL[issuer]
-	if e == nil {
-		if len(s.byURL) >= discoveryMax {
-			clear(s.byURL)
-		}
-		e = &oidcEntry{}
-		s.byURL[issuer] = e
-	}
-	return e
-}
-
-func (s *oidcIssuers) discover(ctx context.Context, issuer string) (*oidcIssuer, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, s.client), issuer)
+// oidcLogin sends the browser to the provider: code flow, PKCE, nonce, state.
+func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) error {
+	t, p, err := d.start(w, r, c)
 	if err != nil {
-		return nil, discoveryFault(err, issuer)
+		return d.refused(w, r, c, nil, err, nil)
 	}
-	var doc struct {
-		JWKS        string   `json:"jwks_uri"`
-		SendsIss    bool     `json:"authorization_response_iss_parameter_supported"`
-		Algorithms  []string `json:"id_token_signing_alg_values_supported"`
-		AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
-	}
-	if err := provider.Claims(&doc); err != nil {
-		return nil, fault.Invalid.Wrap(err, "The discovery document of %s cannot be read.", hostOf(issuer))
-	}
-	for name, address := range map[string]string{
-		"authorization_endpoint": provider.Endpoint().AuthURL,
-		"token_endpoint":         provider.Endpoint().TokenURL,
-		"jwks_uri":               doc.JWKS,
-	} {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
-			u.Scheme == "http" && strings.HasPrefix(issuer, "https:") {
-			return nil, fault.Invalid.On("issuer", "The discovery document of %s has no usable %s.", hostOf(issuer), name)
-		}
-	}
-	algorithms, err := pickAlgorithms(doc.Algorithms)
+	issuer, client, err := d.oidcClient(r.Context(), c)
 	if err != nil {
-		return nil, err
+		return d.refused(w, r, c, nil, err, nil)
 	}
-	return &oidcIssuer{
-		provider:   provider,
-		keys:       &oidcKeys{url: doc.JWKS, client: s.client, now: s.now},
-		algorithms: algorithms,
-		userinfo:   provider.UserInfoEndpoint(),
-		sendsIss:   doc.SendsIss,
-		secretPost: len(doc.AuthMethods) > 0 && !slices.Contains(doc.AuthMethods, "client_secret_basic"),
-	}, nil
+	p.Nonce = secret.NewToken()
+	verifier := oidc.NewVerifier()
+	if err := d.open(r.Context(), actorOf(c, web.Actor(r)), c, t, p, verifier); err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	ask := oidc.Request{State: t.handle, Nonce: p.Nonce, Verifier: verifier}
+	if hint := r.URL.Query().Get("login_hint"); len(hint) <= 320 && cleanText(hint) {
+		ask.LoginHint = hint
+	}
+	http.SetCookie(w, d.cookie(t.handle, t.browser, false))
+	http.Redirect(w, r, issuer.AuthURL(client, ask), http.StatusSeeOther)
+	return nil
 }
 
-// discoveryFault drops what go-oidc repeats of the other side's answer.
-func discoveryFault(err error, issuer string) error {
-	if m, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
-		return fault.Invalid.On("issuer", "The provider calls itself %q, not %q. Enter it exactly so, with or without the last slash.", answer.Clip(m.Discovered, 200), m.Provided)
+// oidcCallback takes the provider's answer.
+func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection) error {
+	q := r.URL.Query()
+	if err := usable(c); err != nil {
+		return d.refused(w, r, c, nil, err, nil)
 	}
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return unreachable(err, "identity provider", issuer)
-	}
-	return fault.Unavailable.Wrap(err, "There is no discovery document at %s/.well-known/openid-configuration.", strings.TrimSuffix(issuer, "/"))
-}
-
-// pickAlgorithms keeps what we take of what the issuer offers. A document
-// without the list means RS256, which every provider must offer (OpenID Connect
-// Core 1.0 §15.1).
-func pickAlgorithms(offered []string) ([]string, error) {
-	if len(offered) == 0 {
-		return []string{oidc.RS256}, nil
-	}
-	var out []string
-	for _, a := range oidcAlgorithms {
-		if slices.Contains(offered, string(a)) {
-			out = append(out, string(a))
+	for _, name := range []string{"state", "code", "iss", "error"} {
+		if len(q[name]) > 1 {
+			return d.refused(w, r, c, nil, fault.Invalid.Say("The identity provider's answer names %s twice.", name), nil)
 		}
 	}
-	if len(out) == 0 {
-		return nil, fault.Invalid.On("issuer", "The provider signs ID tokens with %s only. Choose RS256 (or another asymmetric algorithm) for this application at the provider.", answer.Clip(strings.Join(offered, ", "), 100))
-	}
-	return out, nil
-}
-
-// oauth is the OAuth 2.0 client of one connection at this issuer.
-func (i *oidcIssuer) oauth(clientID, clientSecret, redirect string, scopes []string) *oauth2.Config {
-	endpoint := i.provider.Endpoint()
-	endpoint.AuthStyle = oauth2.AuthStyleInHeader
-	if i.secretPost || clientSecret == "" {
-		endpoint.AuthStyle = oauth2.AuthStyleInParams
-	}
-	return &oauth2.Config{ClientID: clientID, ClientSecret: clientSecret, Endpoint: endpoint, RedirectURL: redirect, Scopes: scopes}
-}
-
-// exchange trades the code for tokens. The answer's body never gets into an
-// error: only the code that RFC 6749 §5.2 defines does.
-func (s *oidcIssuers) exchange(ctx context.Context, client *oauth2.Config, code, verifier string, trace *answer.Trace) (access, idToken string, err error) {
-	token, err := client.Exchange(oidc.ClientContext(ctx, s.client), code, oauth2.VerifierOption(verifier))
+	t := d.ticketOf(r, q.Get("state"))
+	p, err := d.find(r.Context(), actorOf(c, web.Actor(r)), c, t)
 	if err != nil {
-		got := "no usable answer"
-		if r, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-			got = fmt.Sprintf("status %d, error %q", r.Response.StatusCode, answer.Clip(r.ErrorCode, 60))
-		}
-		trace.Add(answer.Check{Name: "token endpoint", Expected: "tokens for the code", Got: got,
-			Hint: "Check the client ID, the client secret and that the redirect URL is entered exactly at the provider."})
-		if _, ok := errors.AsType[*url.Error](err); ok {
-			return "", "", unreachable(err, "token endpoint", client.Endpoint.TokenURL)
-		}
-		return "", "", fault.Invalid.Say("The identity provider did not complete the sign-in.")
+		return d.refused(w, r, c, nil, err, nil)
 	}
-	idToken, _ = token.Extra("id_token").(string)
-	if !trace.Add(answer.Check{Name: "id_token", Expected: "an ID token", Got: fmt.Sprintf("%d characters", len(idToken)), OK: idToken != "",
-		Hint: "The application at the provider must be an OpenID Connect one and the scope openid allowed."}) {
-		return "", "", fault.Invalid.Say("The identity provider did not say who signed in.")
+	in, err := d.oidcAnswer(r, c, t, p, q)
+	if err != nil {
+		return d.refused(w, r, c, nil, err, in.trace)
 	}
-	return token.AccessToken, idToken, nil
+	return d.finish(w, r, c, t, in)
 }
 
-// userInfo asks for claims that the ID token lacks.
-func (s *oidcIssuers) userInfo(ctx context.Context, endpoint, accessToken string) (oidcClaims, error) {
-	ctx, cancel := context.WithTimeout(ctx, egressTimeout)
-	defer cancel()
-	src := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: accessToken})
-	client := oauth2.NewClient(oidc.ClientContext(ctx, s.client), src)
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return errOtherHost } // the token goes nowhere else
-	body, _, err := fetch(ctx, client, "userinfo endpoint", endpoint)
+// oidcAnswer follows the answer to its end: code, tokens, claims.
+func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q url.Values) (in answered, err error) {
+	ctx := r.Context()
+	issuer, client, err := d.oidcClient(ctx, c)
 	if err != nil {
-		return nil, err
+		return in, err
 	}
-	return parseClaims(body)
+	party, err := d.oidcParty(ctx, actorOf(c, web.Actor(r)), c)
+	if err != nil {
+		return in, err
+	}
+	code, err := issuer.CheckCallback(party, q, &in.trace)
+	if err != nil {
+		return in, err
+	}
+	verifier, err := d.opts.Key.Open(t.sealedAs(), p.Verifier)
+	if err != nil {
+		return in, err
+	}
+	now := d.opts.DB.Now()
+	tokens, err := issuer.Exchange(ctx, party, client, code, string(verifier), now, &in.trace)
+	if err != nil {
+		return in, err
+	}
+	id, trace, err := issuer.CheckIDToken(ctx, party, tokens.ID, oidc.Expect{Nonce: p.Nonce, AccessToken: tokens.Access, Now: now})
+	in.trace = append(in.trace, trace...)
+	if err != nil {
+		return in, err
+	}
+	info, err := issuer.UserInfo(ctx, party, id, tokens.Access, &in.trace)
+	if err != nil {
+		return in, err
+	}
+	who := oidc.PersonOf(party, id.Claims, info)
+	in.arrival = arrival{Profile: who.Profile, keys: who.Keys, email: who.Vouched}
+	in.id, in.idToken, in.until = string(id.Payload), tokens.ID, id.Until
+	return in, nil
+}
+
+// oidcClient is the issuer as it describes itself and our client there.
+func (d *Door) oidcClient(ctx context.Context, c Connection) (*oidc.Issuer, oidc.Client, error) {
+	client := oidc.Client{ID: c.Config.ClientID, Redirect: d.URLs(c).Redirect, Scopes: c.Config.Scopes}
+	issuer, err := d.issuers.Get(ctx, c.Issuer)
+	if err != nil {
+		return nil, client, err
+	}
+	if len(c.secret) > 0 {
+		plain, err := d.opts.Key.Open(c.secretPlace(), c.secret)
+		if err != nil {
+			return nil, client, err
+		}
+		client.Secret = string(plain)
+	}
+	return issuer, client, nil
+}
+
+func (d *Door) oidcParty(ctx context.Context, actor access.Actor, c Connection) (oidc.Party, error) {
+	p := oidc.Party{Vendor: c.Vendor, Issuer: c.Issuer, ClientID: c.Config.ClientID}
+	err := d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
+		p.Domains, err = verifiedIn(tx)
+		return err
+	})
+	return p, err
 }

@@ -8,7 +8,7 @@ status of its own. A sign-in goes
 	/sso/saml/{id}/login      pending request (replay.go), redirect to the provider
 	/sso/saml/{id}/acs        its answer: saml.CheckResponse -> answer.Profile
 	/sso/oidc/{id}/login      the same over OIDC
-	/sso/oidc/{id}/callback   code -> ID token: checkIDToken (oidc_check.go) -> answer.Profile
+	/sso/oidc/{id}/callback   code -> ID token: oidc.Issuer.CheckIDToken -> answer.Profile
 
 and both end in finish (http.go), in one transaction: use up the pending request,
 remember the answer, find or make the account (signin.go), start the session.
@@ -43,6 +43,7 @@ import (
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/guides"
+	"github.com/muster-id/muster/sso/oidc"
 	"github.com/muster-id/muster/store"
 )
 
@@ -66,7 +67,7 @@ type Options struct {
 type Door struct {
 	opts     Options
 	client   *http.Client
-	issuers  *oidcIssuers
+	issuers  *oidc.Issuers
 	starts   *quota // by address: an office of a thousand may come at nine
 	recorded *quota // by connection: refusals that are written down
 	secure   bool
@@ -82,7 +83,7 @@ func New(opts Options) *Door {
 		opts.LookupTXT = net.DefaultResolver.LookupTXT
 	}
 	client := newEgress(opts.Egress)
-	return &Door{opts: opts, client: client, issuers: newOIDCIssuers(client, opts.DB.Now),
+	return &Door{opts: opts, client: client, issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
 		starts: newQuota(opts.DB.Now, 50, 1000), recorded: newQuota(opts.DB.Now, 2, 300),
 		secure: strings.HasPrefix(opts.PublicURL, "https:")}
 }

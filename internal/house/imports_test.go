@@ -23,8 +23,9 @@ const (
 var may = map[string][]string{
 	"config":               {},
 	"scim":                 {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
-	"sso":                  {"sso/saml", "sso/answer", "sso/guides", "store", "internal/session", "internal/web", "internal/access", "internal/fault", "internal/secret"},
+	"sso":                  {"sso/saml", "sso/oidc", "sso/answer", "sso/guides", "store", "internal/session", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"sso/saml":             {"sso/answer", "internal/fault"},
+	"sso/oidc":             {"sso/answer", "internal/fault"},
 	"sso/answer":           {},
 	"sso/guides":           {},
 	"internal/api":         {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
@@ -58,8 +59,8 @@ var only = map[string][]string{
 	"github.com/crewjam/saml":                    {"sso/saml"},
 	"github.com/russellhaering/goxmldsig":        {"sso/saml"},
 	"github.com/beevik/etree":                    {"sso/saml"},
-	"github.com/coreos/go-oidc/v3":               {"sso"},
-	"golang.org/x/oauth2":                        {"sso"},
+	"github.com/coreos/go-oidc/v3":               {"sso/oidc"},
+	"golang.org/x/oauth2":                        {"sso/oidc"},
 	"github.com/wneessen/go-mail":                {"internal/mail"},
 	"github.com/alexedwards/argon2id":            {"internal/password"},
 	"github.com/trustelem/zxcvbn":                {"internal/password"},
@@ -72,8 +73,8 @@ var only = map[string][]string{
 	"log":                                        {},
 	"os/exec":                                    {"internal/benchreport"}, // it runs go test
 	"math/rand":                                  {},
-	"github.com/go-jose/go-jose/v4":              {"sso", "scim"}, // identity providers' tokens; assertions of OAuth clients (RFC 7523)
-	"github.com/go-jose/go-jose/v4/jwt":          {"sso"},
+	"github.com/go-jose/go-jose/v4":              {"sso/oidc", "scim"}, // identity providers' tokens; assertions of OAuth clients (RFC 7523)
+	"github.com/go-jose/go-jose/v4/jwt":          {},
 	"github.com/coreos/go-oidc/v3/oidc/oidctest": {},
 }
 

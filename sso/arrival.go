@@ -1,0 +1,22 @@
+package sso
+
+import (
+	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/sso/oidc"
+)
+
+// arrival is a person at the door, with both protocols' differences settled.
+type arrival struct {
+	answer.Profile
+	keys  []string  // values that a directory may have stored as externalId
+	email claimWord // what the provider says about the e-mail address being this person's
+}
+
+// claimWord is what a provider says about a yes-or-no matter.
+type claimWord = oidc.Word
+
+const (
+	unsaid  = oidc.Unsaid
+	saidYes = oidc.Yes
+	saidNo  = oidc.No
+)

@@ -2,7 +2,7 @@
 // pages sign anybody in under the name they type.
 import { Provider } from 'oidc-provider';
 
-const { issuer, port, clients, people } = JSON.parse(process.env.OIDC_PROVIDER);
+const { issuer, port, clients, people } = JSON.parse(process.env.PEER);
 
 const provider = new Provider(issuer, {
   clients,

@@ -11,7 +11,6 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
-	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/oidc"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
@@ -53,20 +52,15 @@ func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) 
 	if err := oidc.CheckIssuer(c.Issuer); err != nil {
 		return "", err
 	}
-	if c.Config.ClientID == "" || len(c.Config.ClientID) > 500 || !cleanText(c.Config.ClientID) {
-		return "", fault.Invalid.On("client_id", "An OpenID Connect connection needs the client ID that the provider gave to this application.")
+	if err := checkClientID(c.Config.ClientID); err != nil {
+		return "", err
 	}
 	c.Config.Scopes = in.Scopes
 	if len(c.Config.Scopes) == 0 {
 		c.Config.Scopes = []string{"openid", "profile", "email"}
 	}
-	for _, s := range c.Config.Scopes {
-		if s == "" || strings.ContainsAny(s, " \"\\") || !cleanText(s) {
-			return "", fault.Invalid.On("scopes", "%q is not a scope.", answer.Clip(s, 40))
-		}
-	}
-	if !oneOf("openid", c.Config.Scopes...) {
-		return "", fault.Invalid.On("scopes", "The scope openid is needed: without it the provider does not say who signs in.")
+	if err := checkScopes(c.Config.Scopes); err != nil {
+		return "", err
 	}
 	if in.ClientSecret != "" {
 		if c.secret, err = d.opts.Key.Seal(c.secretPlace(), []byte(in.ClientSecret)); err != nil {
@@ -126,7 +120,7 @@ type samlSetup struct {
 func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s samlSetup, err error) {
 	var keys []keyRow
 	urls := d.URLs(c)
-	s.party = saml.Party{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: samlSkew,
+	s.party = saml.Party{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: c.skew(), AllowSHA1Until: c.sha1Until(),
 		WantResponseSigned: c.Config.WantResponseSigned, Attributes: saml.AttributesFor(c.Vendor)}
 	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
 		if s.party.Certificates, err = certificatesIn(tx, c.ID); err != nil {

@@ -38,6 +38,9 @@ func (d *Door) Mount(m *web.Mux) {
 
 	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}", d.showConnection)
+	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)
+	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
+	d.mountAPI(m)
 }
 
 type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection) error

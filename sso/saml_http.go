@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
@@ -14,8 +13,7 @@ import (
 )
 
 const (
-	samlBodyLimit = 768 << 10       // base64 of 512 KiB of XML, and the form around it
-	samlSkew      = 2 * time.Minute // clock difference with the provider
+	samlBodyLimit = 768 << 10 // base64 of 512 KiB of XML, and the form around it
 )
 
 // samlMetadata is ours, for the provider to read.
@@ -46,10 +44,10 @@ func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 		return d.refused(w, r, c, nil, err, nil)
 	}
 	p.RequestID = "_" + rand.Text()
-	ask := saml.AuthnRequest{ID: p.RequestID, SSOURL: c.Config.SSORedirect, Binding: saml.BindingRedirect, RelayState: t.handle,
-		NameIDFormat: c.Config.NameIDFormat, Now: d.opts.DB.Now(), SignKey: s.signKey}
-	if ask.SSOURL == "" {
-		ask.SSOURL, ask.Binding, ask.SignCert = c.Config.SSOPost, saml.BindingPOST, s.signing[0]
+	ask := saml.AuthnRequest{ID: p.RequestID, RelayState: t.handle, NameIDFormat: c.nameIDPolicy(), ForceAuthn: c.Config.ForceAuthn,
+		Now: d.opts.DB.Now(), SignKey: s.signKey, SignCert: s.signing[0]}
+	if ask.SSOURL, ask.Binding, err = c.ssoURL(); err != nil {
+		return d.refused(w, r, c, nil, refuse(http.StatusServiceUnavailable, "binding", answers[fault.Unavailable].plain, err.Error()), nil)
 	}
 	out, err := saml.NewAuthnRequest(s.party, ask)
 	if err == nil {

@@ -462,3 +462,8 @@ func TestEveryFaultHasAPage(t *testing.T) {
 		}
 	}
 }
+
+// answerProfile is somebody of whom only the subject matters.
+func answerProfile(kind, subject string) answer.Profile {
+	return answer.Profile{SubjectKind: kind, Subject: subject, Email: subject + "@acme.example", UserName: subject}
+}

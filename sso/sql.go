@@ -34,7 +34,7 @@ func (r connectionRow) connection() (Connection, error) {
 	if err := json.Unmarshal(r.Config, &c.Config); err != nil {
 		return c, fmt.Errorf("connection %s: config: %w", r.ID, err)
 	}
-	return c, nil
+	return c.filled(), nil
 }
 
 const selectConnections = `SELECT id, org_id, protocol, vendor, name, status, accounts, issuer, config, client_secret, created_at, updated_at FROM connections`
@@ -80,15 +80,69 @@ func connectionsIn(tx *store.Tx) ([]Connection, error) {
 	return list, nil
 }
 
-func insertConnection(tx *store.Tx, c Connection) error {
-	config, err := json.Marshal(c.Config)
+// lockedConnection is connectionIn; who else wants to change the connection waits.
+func lockedConnection(tx *store.Tx, id ConnectionID) (Connection, error) {
+	if err := lockFirst(tx, id); fault.Is(err, fault.NotFound) {
+		return Connection{}, fault.NotFound.Wrap(err, "There is no such connection.")
+	} else if err != nil {
+		return Connection{}, err
+	}
+	return connectionIn(tx, id)
+}
+
+// stored is the part of a connection that is JSON in the database.
+func (c Connection) stored() (string, error) {
+	b, err := json.Marshal(c.bare().Config)
 	if err != nil {
-		return fmt.Errorf("connection %s: config: %w", c.Name, err)
+		return "", fmt.Errorf("connection %s: config: %w", c.Name, err)
+	}
+	return string(b), nil
+}
+
+func updateConnection(tx *store.Tx, c Connection) error {
+	config, err := c.stored()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE connections SET vendor = ?, name = ?, status = ?, accounts = ?, issuer = ?, config = {{as_json}}, client_secret = ?, updated_at = ?
+		WHERE org_id = ? AND id = ?`, c.Vendor, c.Name, c.Status, c.Accounts, c.Issuer, config, c.secret, c.UpdatedAt, tx.Org(), c.ID)
+	return err
+}
+
+// subjectKindsIn are the kinds of subject that people are known by on a connection.
+func subjectKindsIn(tx *store.Tx, id ConnectionID) (list []string, err error) {
+	return list, tx.Select(&list, "SELECT DISTINCT subject_kind FROM identities WHERE org_id = ? AND connection_id = ? LIMIT 100", tx.Org(), id)
+}
+
+func insertConnection(tx *store.Tx, c Connection) error {
+	config, err := c.stored()
+	if err != nil {
+		return err
 	}
 	_, err = tx.Exec(`INSERT INTO connections (org_id, id, protocol, vendor, name, status, accounts, issuer, config, client_secret, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)`,
-		tx.Org(), c.ID, c.Protocol, c.Vendor, c.Name, c.Status, c.Accounts, c.Issuer, string(config), c.secret, c.CreatedAt, c.UpdatedAt)
+		tx.Org(), c.ID, c.Protocol, c.Vendor, c.Name, c.Status, c.Accounts, c.Issuer, config, c.secret, c.CreatedAt, c.UpdatedAt)
 	return err
+}
+
+// deleteConnection removes every row that belongs to a connection. A mail domain
+// that was its own goes to any connection of the organization.
+func deleteConnection(tx *store.Tx, id ConnectionID) error {
+	for _, statement := range []string{
+		"UPDATE domains SET connection_id = NULL WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_certificates WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sp_keys WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM identities WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_requests WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_replays WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_sessions WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM connections WHERE org_id = ? AND id = ?",
+	} {
+		if _, err := tx.Exec(statement, tx.Org(), id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func insertCertificates(tx *store.Tx, id ConnectionID, certs [][]byte) error {

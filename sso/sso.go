@@ -108,18 +108,13 @@ type Connection struct {
 	secret []byte // OIDC client secret, sealed
 }
 
-// Config is what only one of the protocols needs.
+// Config is what only some connections have. Each part stands beside the rows of the
+// table of settings (settings.go) that lead to it.
 type Config struct {
-	// SAML
-	SSORedirect        string `json:"sso_redirect,omitempty"` // single sign-on by redirect
-	SSOPost            string `json:"sso_post,omitempty"`     // single sign-on by form post
-	NameIDFormat       string `json:"name_id_format,omitempty"`
-	WantResponseSigned bool   `json:"want_response_signed,omitempty"`
-	MetadataURL        string `json:"metadata_url,omitempty"`
+	SAMLConfig
+	OIDCConfig
 
-	// OIDC
-	ClientID string   `json:"client_id,omitempty"`
-	Scopes   []string `json:"scopes,omitempty"`
+	WantResponseSigned bool `json:"want_response_signed,omitempty"`
 }
 
 // The words that connections are described with.
@@ -193,6 +188,7 @@ func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewC
 		return Created{}, err
 	}
 	c.ID, c.OrgID = store.NewID[Connection](), store.OrgID(actor.Org)
+	c = c.filled()
 	out := Created{}
 	var certs [][]byte
 	if c.Protocol == protocolSAML {
@@ -262,22 +258,19 @@ func (d *Door) Disable(ctx context.Context, actor access.Actor, id ConnectionID)
 
 func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionID, to string) (c Connection, err error) {
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		if err := tx.Require(access.Configure); err != nil {
-			return err
-		}
-		if c, err = connectionIn(tx, id); err != nil || c.Status == to {
-			return err
-		}
-		if to == statusActive && c.Issuer == "" {
-			return fault.Conflict.Say("%s has no metadata of its identity provider yet, so nobody could sign in.", c.Name)
-		}
-		before := c.Status
-		c.Status, c.UpdatedAt = to, tx.Now()
-		if _, err := tx.Exec("UPDATE connections SET status = ?, updated_at = ? WHERE org_id = ? AND id = ?", c.Status, c.UpdatedAt, tx.Org(), id); err != nil {
-			return err
-		}
-		return tx.Record(store.Activity{Action: "connection.update", TargetKind: "connection", TargetID: string(id), TargetName: c.Name,
-			Detail: map[string]any{"before": map[string]any{"status": before}, "after": map[string]any{"status": to}}})
+		c, err = changeConnection(tx, id, func(c *Connection) error {
+			if to == statusActive && c.Issuer == "" {
+				return fault.Conflict.Say("%s has no metadata of its identity provider yet, so nobody could sign in.", c.Name)
+			}
+			c.Status = to
+			if c.Protocol == protocolSAML && to == statusActive {
+				if _, _, err := c.ssoURL(); err != nil {
+					return fault.Conflict.Wrap(err, "%s", err)
+				}
+			}
+			return nil
+		})
+		return err
 	})
 	return c, err
 }

@@ -279,6 +279,17 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.open(console + "/connections")
 	p.press("main table a")
 	p.usable("connection")
+	p.press(`main a[href$="/settings"]`)
+	p.usable("connection-settings")
+	p.fill("input[name=name]", "Renamed")
+	p.fill("input[name=skew_seconds]", "9999")
+	p.press("main form button[type=submit]")
+	p.usable("connection-settings-refused")
+	p.fill("input[name=skew_seconds]", "90")
+	p.press("main form button[type=submit]")
+	p.sees("Saved.")
+	p.open(console + "/connections")
+	p.press("main table a")
 	p.leads(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post";
 			f.action = "/sso/saml/" + location.pathname.split("/").pop() + "/acs"; document.body.append(f); f.submit(); true }`))

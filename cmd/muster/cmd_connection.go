@@ -10,7 +10,13 @@ import (
 )
 
 type connectionCmd struct {
-	Create connectionCreateCmd `cmd:"" help:"Make a SAML or OIDC connection."`
+	Create   connectionCreateCmd   `cmd:"" help:"Make a SAML or OIDC connection."`
+	List     connectionListCmd     `cmd:"" help:"List the connections of an organization."`
+	Show     connectionShowCmd     `cmd:"" help:"Show a connection and its settings."`
+	Set      connectionSetCmd      `cmd:"" help:"Change settings of a connection."`
+	Activate connectionActivateCmd `cmd:"" help:"Open a connection for sign-ins."`
+	Disable  connectionDisableCmd  `cmd:"" help:"End sign-ins over a connection."`
+	Delete   connectionDeleteCmd   `cmd:"" help:"Delete a connection that is not open, with the identities of people on it."`
 }
 
 type connectionCreateCmd struct {

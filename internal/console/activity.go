@@ -27,7 +27,7 @@ var did = map[string]string{
 	"directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of",
 	"directory.client.create": "made an OAuth client of", "directory.client.revoke": "revoked an OAuth client of",
 	"directory.client.rotate": "replaced the secret or keys of an OAuth client of",
-	"connection.create":       "made the connection", "connection.update": "changed the connection",
+	"connection.create":       "made the connection", "connection.update": "changed the connection", "connection.delete": "deleted the connection",
 	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",

@@ -95,7 +95,7 @@ const (
 	FormatEmail      = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 	FormatTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
-	subjectNameID = "nameid"
+	SubjectNameID = "nameid"
 )
 
 // subject finds the immutable key and what kind of key it is.
@@ -118,7 +118,7 @@ func (m AttributeMap) subject(a assertionFacts, values map[string][]string) (key
 			}
 		}
 	}
-	return a.NameID, subjectNameID
+	return a.NameID, SubjectNameID
 }
 
 // profile reads the person out of a verified assertion.

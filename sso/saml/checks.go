@@ -124,7 +124,7 @@ func checkSubject(f *facts) (string, string, bool) {
 		return expected, "no NameID and none of the attributes that may replace it", false
 	case len(p.Subject) > maxSubject:
 		return expected, fmt.Sprintf("%d bytes; at most %d are kept", len(p.Subject), maxSubject), false
-	case p.SubjectKind == subjectNameID && p.NameIDFormat == FormatTransient:
+	case p.SubjectKind == SubjectNameID && p.NameIDFormat == FormatTransient:
 		return expected, "a transient NameID, different at every sign-in", false
 	}
 	return expected, p.SubjectKind + " " + p.Subject, true

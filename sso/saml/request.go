@@ -24,7 +24,7 @@ type AuthnRequest struct {
 	SSOURL       string
 	Binding      string // BindingRedirect or BindingPOST
 	RelayState   string // at most 80 bytes (saml-bindings-2.0 §3.4.3)
-	NameIDFormat string // empty: as the vendor's preset says
+	NameIDFormat string // empty: no NameIDPolicy
 	ForceAuthn   bool
 	Now          time.Time
 	SignKey      *rsa.PrivateKey // nil: not signed
@@ -58,13 +58,9 @@ func (r AuthnRequest) element(p Party) *etree.Element {
 		AssertionConsumerServiceURL: p.ACS,
 		ProtocolBinding:             BindingPOST,
 	}
-	format := r.NameIDFormat
-	if format == "" {
-		format = p.Attributes.NameIDFormat
-	}
-	if format != "" {
+	if r.NameIDFormat != "" {
 		yes := true
-		request.NameIDPolicy = &crewjam.NameIDPolicy{Format: &format, AllowCreate: &yes}
+		request.NameIDPolicy = &crewjam.NameIDPolicy{Format: &r.NameIDFormat, AllowCreate: &yes}
 	}
 	if r.ForceAuthn {
 		request.ForceAuthn = &r.ForceAuthn

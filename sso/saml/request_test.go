@@ -88,11 +88,9 @@ func TestPostRequest(t *testing.T) {
 func TestAskedNameIDFormat(t *testing.T) {
 	t.Parallel()
 	for vendor, want := range map[string]bool{"custom": true, "keycloak": true, "shibboleth": true, "entra": false, "adfs": false, "google": false} {
-		p := party(ssotest.NewIDP())
-		p.Attributes = AttributesFor(vendor)
 		r := request(BindingPOST)
-		r.NameIDFormat = ""
-		policy := r.element(p).FindElement("./NameIDPolicy[@Format='" + FormatPersistent + "']")
+		r.NameIDFormat = AttributesFor(vendor).NameIDFormat
+		policy := r.element(party(ssotest.NewIDP())).FindElement("./NameIDPolicy[@Format='" + FormatPersistent + "']")
 		if (policy != nil) != want {
 			t.Errorf("%s: asks for the persistent format: %v, want %v", vendor, policy != nil, want)
 		}

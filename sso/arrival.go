@@ -1,22 +1,19 @@
 package sso
 
-import (
-	"github.com/muster-id/muster/sso/answer"
-	"github.com/muster-id/muster/sso/oidc"
-)
+import "github.com/muster-id/muster/sso/answer"
 
 // arrival is a person at the door, with both protocols' differences settled.
 type arrival struct {
 	answer.Profile
-	keys  []string  // values that a directory may have stored as externalId
-	email claimWord // what the provider says about the e-mail address being this person's
+	keys  []string    // values that a directory may have stored as externalId
+	email answer.Word // what the provider says about the e-mail address being this person's
 }
 
 // claimWord is what a provider says about a yes-or-no matter.
-type claimWord = oidc.Word
+type claimWord = answer.Word
 
 const (
-	unsaid  = oidc.Unsaid
-	saidYes = oidc.Yes
-	saidNo  = oidc.No
+	unsaid  = answer.Unsaid
+	saidYes = answer.SaidYes
+	saidNo  = answer.SaidNo
 )

@@ -13,12 +13,14 @@ type Profile struct {
 	Subject     string
 	SubjectKind string // "nameid", "attribute:NAME", or an OIDC claim ("sub", "oid+tid")
 
-	Email         string // as sent; the caller folds it
-	EmailVerified bool   // the provider says so itself (OIDC); always false from SAML
-	GivenName     string
-	FamilyName    string
-	DisplayName   string
-	UserName      string
+	Keys []string // values that a directory may have stored as externalId
+
+	Email       string // as sent; the caller folds it
+	EmailSaid   Word   // what the provider says about the address being this person's
+	GivenName   string
+	FamilyName  string
+	DisplayName string
+	UserName    string
 
 	Groups      []string
 	GroupsKnown bool // false: no list was sent or it was cut; remove nobody from anything
@@ -31,6 +33,16 @@ type Profile struct {
 	SessionNotOnOrAfter time.Time // zero: the provider sets no end
 	AuthnInstant        time.Time
 }
+
+// Word is what a provider says about a yes-or-no matter.
+type Word int
+
+// The words. SAML has none: the organization's proof of a domain decides.
+const (
+	Unsaid Word = iota
+	SaidYes
+	SaidNo
+)
 
 // NameID is a SAML name identifier as the provider sent it. A logout request must
 // repeat all of it (saml-core-2.0 §3.7.1).

@@ -191,27 +191,27 @@ func TestWhoVouchesForTheAddress(t *testing.T) {
 		issuer   string
 		id, info map[string]any
 		email    string
-		word     Word
+		word     answer.Word
 	}{
-		"verified":                         {"https://a", map[string]any{"email": "a@x", "email_verified": true}, nil, "a@x", Yes},
-		"verified as text":                 {"https://a", map[string]any{"email": "a@x", "email_verified": "true"}, nil, "a@x", Yes},
-		"denied":                           {"https://a", map[string]any{"email": "a@x", "email_verified": false}, nil, "a@x", No},
-		"not said":                         {"https://a", map[string]any{"email": "a@x"}, nil, "a@x", Unsaid},
-		"null":                             {"https://a", map[string]any{"email": "a@x", "email_verified": nil}, nil, "a@x", Unsaid},
-		"nonsense counts as no":            {"https://a", map[string]any{"email": "a@x", "email_verified": []int{1}}, nil, "a@x", No},
-		"both from userinfo":               {"https://a", nil, map[string]any{"email": "a@x", "email_verified": true}, "a@x", Yes},
-		"word about the same address":      {"https://a", map[string]any{"email": "a@x"}, map[string]any{"email": "a@x", "email_verified": true}, "a@x", Yes},
-		"word about another address":       {"https://a", map[string]any{"email": "a@x"}, map[string]any{"email": "b@x", "email_verified": true}, "a@x", Unsaid},
-		"the token's word without address": {"https://a", map[string]any{"email_verified": true}, map[string]any{"email": "b@x"}, "b@x", Unsaid},
-		"Entra says nothing":               {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "email_verified": true}, nil, "a@x", Unsaid},
-		"Entra, owner of the domain":       {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "xms_edov": "1"}, nil, "a@x", Yes},
-		"Entra, not the owner":             {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "xms_edov": 0}, nil, "a@x", No},
-		"Entra guest":                      {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "iss": entra, "idp": "https://sts.windows.net/else/"}, nil, "a@x", No},
+		"verified":                         {"https://a", map[string]any{"email": "a@x", "email_verified": true}, nil, "a@x", answer.SaidYes},
+		"verified as text":                 {"https://a", map[string]any{"email": "a@x", "email_verified": "true"}, nil, "a@x", answer.SaidYes},
+		"denied":                           {"https://a", map[string]any{"email": "a@x", "email_verified": false}, nil, "a@x", answer.SaidNo},
+		"not said":                         {"https://a", map[string]any{"email": "a@x"}, nil, "a@x", answer.Unsaid},
+		"null":                             {"https://a", map[string]any{"email": "a@x", "email_verified": nil}, nil, "a@x", answer.Unsaid},
+		"nonsense counts as no":            {"https://a", map[string]any{"email": "a@x", "email_verified": []int{1}}, nil, "a@x", answer.SaidNo},
+		"both from userinfo":               {"https://a", nil, map[string]any{"email": "a@x", "email_verified": true}, "a@x", answer.SaidYes},
+		"word about the same address":      {"https://a", map[string]any{"email": "a@x"}, map[string]any{"email": "a@x", "email_verified": true}, "a@x", answer.SaidYes},
+		"word about another address":       {"https://a", map[string]any{"email": "a@x"}, map[string]any{"email": "b@x", "email_verified": true}, "a@x", answer.Unsaid},
+		"the token's word without address": {"https://a", map[string]any{"email_verified": true}, map[string]any{"email": "b@x"}, "b@x", answer.Unsaid},
+		"Entra says nothing":               {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "email_verified": true}, nil, "a@x", answer.Unsaid},
+		"Entra, owner of the domain":       {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "xms_edov": "1"}, nil, "a@x", answer.SaidYes},
+		"Entra, not the owner":             {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "xms_edov": 0}, nil, "a@x", answer.SaidNo},
+		"Entra guest":                      {entra, map[string]any{"email": "a@x", "oid": "o", "tid": "t1", "iss": entra, "idp": "https://sts.windows.net/else/"}, nil, "a@x", answer.SaidNo},
 	}
 	for name, c := range cases {
 		got := PersonOf(Party{Issuer: c.issuer}, claimsOf(t, c.id), claimsOf(t, c.info))
-		if got.Email != c.email || got.Vouched != c.word || got.EmailVerified != (c.word == Yes) {
-			t.Errorf("%s: %q, word %d, verified %v; want %q, %d", name, got.Email, got.Vouched, got.EmailVerified, c.email, c.word)
+		if got.Email != c.email || got.EmailSaid != c.word {
+			t.Errorf("%s: %q, word %d; want %q, %d", name, got.Email, got.EmailSaid, c.email, c.word)
 		}
 	}
 }

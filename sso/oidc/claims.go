@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/muster-id/muster/sso/answer"
 )
 
 // Claims are the claims of a token, of userinfo or of any other JSON object of a
@@ -167,27 +169,17 @@ func (c Claims) find(path string) (json.RawMessage, bool) {
 	return nil, false
 }
 
-// Word is what a provider says about a yes-or-no matter.
-type Word int
-
-// The three answers to a yes-or-no question.
-const (
-	Unsaid Word = iota
-	Yes
-	No
-)
-
 // word reads a yes-or-no claim. Some providers send "true" as a string, and
 // Entra's xms_edov comes as 1 or "1".
-func (c Claims) word(name string) Word {
+func (c Claims) word(name string) answer.Word {
 	if !c.has(name) {
-		return Unsaid
+		return answer.Unsaid
 	}
 	switch strings.ToLower(strings.Trim(string(c[name]), `"`)) {
 	case "true", "1":
-		return Yes
+		return answer.SaidYes
 	}
-	return No
+	return answer.SaidNo
 }
 
 // show is a claim for the trace, as sent.

@@ -218,7 +218,7 @@ func (s *Issuers) issuerOf(issuer string, doc Claims) (*Issuer, error) {
 	if i.Algorithms, err = PickAlgorithms(offered); err != nil {
 		return nil, err
 	}
-	i.sendsIss = doc.word("authorization_response_iss_parameter_supported") == Yes
+	i.sendsIss = doc.word("authorization_response_iss_parameter_supported") == answer.SaidYes
 	i.authMethods, _ = doc.list("token_endpoint_auth_methods_supported")
 	i.authAlgorithms, _ = doc.list("token_endpoint_auth_signing_alg_values_supported")
 	i.keys = newKeySet(jwks, s.ask, s.now)

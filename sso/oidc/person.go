@@ -8,19 +8,13 @@ import (
 	"github.com/muster-id/muster/sso/answer"
 )
 
-// Person is who signed in, with what the vendors do differently settled.
-type Person struct {
-	answer.Profile
-	Keys    []string // values that a directory may have stored as externalId
-	Vouched Word     // what the provider says about the e-mail address being this person's
-}
-
 // groupsMax bounds a group list; a longer one counts as cut.
 const groupsMax = 10_000
 
-// PersonOf makes the profile from verified claims. info are the claims of
+// PersonOf makes the profile from verified claims, with what the vendors do
+// differently settled. info are the claims of
 // userinfo, which fill gaps only; nil when it was not asked.
-func PersonOf(p Party, id, info Claims) Person {
+func PersonOf(p Party, id, info Claims) answer.Profile {
 	c := make(Claims, len(id)+len(info))
 	maps.Copy(c, info)
 	maps.Copy(c, id)
@@ -32,23 +26,21 @@ func PersonOf(p Party, id, info Claims) Person {
 		}
 	}
 	groups, known := groupsOf(p, id, info)
-	a := Person{
-		Profile: answer.Profile{
-			Subject:             id.Text("sub"),
-			SubjectKind:         "sub",
-			Email:               strings.TrimSpace(c.Text("email")),
-			GivenName:           c.Text("given_name"),
-			FamilyName:          c.Text("family_name"),
-			DisplayName:         c.Text("name"),
-			UserName:            c.Text("preferred_username"),
-			Groups:              groups,
-			GroupsKnown:         known,
-			Attributes:          c.flat(),
-			SessionIndex:        id.Text("sid"),
-			SessionNotOnOrAfter: id.At("session_expiry"), // IPSIE session lifecycle profile
-			AuthnInstant:        id.At("auth_time"),
-		},
-		Vouched: c.word("email_verified"),
+	a := answer.Profile{
+		Subject:             id.Text("sub"),
+		SubjectKind:         "sub",
+		Email:               strings.TrimSpace(c.Text("email")),
+		EmailSaid:           c.word("email_verified"),
+		GivenName:           c.Text("given_name"),
+		FamilyName:          c.Text("family_name"),
+		DisplayName:         c.Text("name"),
+		UserName:            c.Text("preferred_username"),
+		Groups:              groups,
+		GroupsKnown:         known,
+		Attributes:          c.flat(),
+		SessionIndex:        id.Text("sid"),
+		SessionNotOnOrAfter: id.At("session_expiry"), // IPSIE session lifecycle profile
+		AuthnInstant:        id.At("auth_time"),
 	}
 	a.Keys = []string{a.Subject}
 	if EntraTenant(p.Issuer) != "" {
@@ -56,23 +48,22 @@ func PersonOf(p Party, id, info Claims) Person {
 		// directory sends oid as externalId.
 		a.Subject, a.SubjectKind = id.Text("oid")+"@"+id.Text("tid"), "oid+tid"
 		a.Keys = []string{id.Text("oid")}
-		a.Vouched = entraEmail(id)
+		a.EmailSaid = entraEmail(id)
 	}
-	a.EmailVerified = a.Vouched == Yes
 	return a
 }
 
 // entraEmail: Entra never sends email_verified, and a guest's address is what
 // their home tenant's admin typed ("nOAuth"). xms_edov says that the domain's
 // owner was verified (https://learn.microsoft.com/entra/identity-platform/migrate-off-email-claim-authorization).
-func entraEmail(c Claims) Word {
-	if w := c.word("xms_edov"); w != Unsaid {
+func entraEmail(c Claims) answer.Word {
+	if w := c.word("xms_edov"); w != answer.Unsaid {
 		return w
 	}
 	if idp := c.Text("idp"); idp != "" && idp != c.Text("iss") {
-		return No
+		return answer.SaidNo
 	}
-	return Unsaid
+	return answer.Unsaid
 }
 
 // groupsOf is the group list, and whether it is complete. Entra replaces a list
@@ -81,7 +72,7 @@ func entraEmail(c Claims) Word {
 func groupsOf(p Party, id, info Claims) ([]string, bool) {
 	path := orElse(p.GroupsClaim, "groups")
 	for _, c := range []Claims{id, info} {
-		if c.word("hasgroups") == Yes || c.elsewhere(path) {
+		if c.word("hasgroups") == answer.SaidYes || c.elsewhere(path) {
 			return nil, false
 		}
 	}

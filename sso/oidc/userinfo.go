@@ -38,7 +38,7 @@ func complete(p Party, c Claims) bool {
 	if !c.has("email") || !c.has("name") && !c.has("given_name") {
 		return false
 	}
-	if p.GroupsClaim == "" || c.word("hasgroups") == Yes || c.elsewhere(p.GroupsClaim) {
+	if p.GroupsClaim == "" || c.word("hasgroups") == answer.SaidYes || c.elsewhere(p.GroupsClaim) {
 		return true
 	}
 	_, there := c.find(p.GroupsClaim)

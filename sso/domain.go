@@ -2,7 +2,6 @@ package sso
 
 import (
 	"context"
-	"crypto/subtle"
 	"slices"
 	"strings"
 
@@ -20,18 +19,53 @@ import (
 type DomainID = store.ID[Domain]
 
 // Domain is a mail domain that an organization claims. Only a verified one routes
-// sign-ins and lets accounts be linked by e-mail.
+// sign-ins and lets accounts be made and linked by e-mail. The proof is one name at
+// a time: acme.example says nothing about sub.acme.example.
 type Domain struct {
-	ID           DomainID     `db:"id"`
-	Domain       string       `db:"domain"` // lower-case ASCII
-	Token        string       `db:"token"`
-	ConnectionID ConnectionID `db:"connection_id"` // the connection that speaks for it; empty: any of the organization
-	VerifiedAt   store.Time   `db:"verified_at"`
-	CreatedAt    store.Time   `db:"created_at"`
+	ID         DomainID   `db:"id"`
+	Domain     string     `db:"domain"` // lower-case ASCII
+	Token      string     `db:"token"`
+	VerifiedAt store.Time `db:"verified_at"`
+	CreatedAt  store.Time `db:"created_at"`
+	CheckedAt  store.Time `db:"checked_at"` // when the DNS was last asked
+	RecheckAt  store.Time `db:"recheck_at"` // when it will be asked again; 0: never
+	LostAt     store.Time `db:"lost_at"`    // since when the record is missing
+	ToldAt     store.Time `db:"told_at"`    // when the admins were last told so
+	OffAt      store.Time `db:"off_at"`     // since when it is off for that
+	Answer     string     `db:"answer"`     // what the DNS said last, in words
+
+	Connections []ConnectionID `db:"-"` // that speak for it; empty: all of the organization
 }
 
-// Verified tells whether the organization has proved the domain.
+// Verified tells whether the domain routes and links.
 func (v Domain) Verified() bool { return v.VerifiedAt > 0 }
+
+// The states of a domain.
+const (
+	domainUnproved = "unproved" // the record was never seen
+	domainVerified = "verified"
+	domainMissing  = "missing" // verified, but the record is gone: 14 days to put it back
+	domainOff      = "off"     // these are over
+)
+
+// State is one word for how the domain stands.
+func (v Domain) State() string {
+	switch {
+	case v.OffAt > 0:
+		return domainOff
+	case !v.Verified():
+		return domainUnproved
+	case v.LostAt > 0:
+		return domainMissing
+	}
+	return domainVerified
+}
+
+// Speaks tells whether a connection may sign people of this domain in.
+func (v Domain) Speaks(id ConnectionID) bool { return len(v.Connections) == 0 || v.assigned(id) }
+
+// assigned tells whether the organization has named the connection for the domain.
+func (v Domain) assigned(id ConnectionID) bool { return slices.Contains(v.Connections, id) }
 
 // TXTName and TXTValue are the DNS record that proves the domain.
 func (v Domain) TXTName() string  { return "_muster-challenge." + v.Domain }
@@ -59,13 +93,8 @@ func (d *Door) AddDomain(ctx context.Context, actor access.Actor, in NewDomain) 
 		if in.Verified && !actor.May(access.Operate) {
 			return fault.Denied.Say("Only an operator can take a domain as verified. Publish the DNS record instead.")
 		}
-		if in.Connection != "" {
-			if _, err := connectionIn(tx, in.Connection); err != nil {
-				return err
-			}
-		}
-		n, err := tx.Exec(`INSERT INTO domains (org_id, id, domain, token, connection_id, created_at) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (org_id, domain) DO NOTHING`, tx.Org(), store.NewID[Domain](), name, secret.NewToken(), in.Connection, tx.Now())
+		n, err := tx.Exec(`INSERT INTO domains (org_id, id, domain, token, created_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (org_id, domain) DO NOTHING`, tx.Org(), store.NewID[Domain](), name, secret.NewToken(), tx.Now())
 		if err != nil {
 			return err
 		}
@@ -73,62 +102,92 @@ func (d *Door) AddDomain(ctx context.Context, actor access.Actor, in NewDomain) 
 			return err
 		}
 		if n > 0 {
-			if err := recordDomain(tx, "domain.add", v); err != nil {
-				return err
-			}
-		} else if in.Connection != "" && v.ConnectionID != in.Connection {
-			if _, err := tx.Exec("UPDATE domains SET connection_id = ? WHERE org_id = ? AND id = ?", in.Connection, tx.Org(), v.ID); err != nil {
-				return err
-			}
-			v.ConnectionID = in.Connection
-			if err := recordDomain(tx, "domain.assign", v); err != nil {
+			if err := recordDomain(tx, "domain.add", v, nil); err != nil {
 				return err
 			}
 		}
-		if in.Verified && !v.Verified() {
-			return prove(tx, &v)
+		if in.Connection != "" && !slices.Equal(v.Connections, []ConnectionID{in.Connection}) {
+			if err := assign(tx, &v, []ConnectionID{in.Connection}); err != nil {
+				return err
+			}
 		}
-		return nil
+		if !in.Verified || v.Verified() {
+			return nil
+		}
+		// An operator's word needs no record, so none is looked for later.
+		v.RecheckAt, v.LostAt, v.ToldAt, v.OffAt = 0, 0, 0, 0
+		if err := prove(tx, &v); err != nil {
+			return err
+		}
+		return recordDomain(tx, "domain.verify", v, map[string]any{"why": "an operator said so"})
 	})
 	return v, err
 }
 
-// VerifyDomain looks for the DNS record and marks the domain as proved. Faults:
-// Denied, NotFound, Invalid (the record is not there), Conflict (proved by another
-// organization).
-func (d *Door) VerifyDomain(ctx context.Context, actor access.Actor, domain string) (v Domain, err error) {
-	name, err := domainName(domain)
-	if err != nil {
-		return v, err
-	}
-	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) error {
-		if err := tx.Require(access.Configure); err != nil {
-			return err
-		}
-		v, err = domainIn(tx, name)
-		return err
-	})
-	if err != nil || v.Verified() {
-		return v, err
-	}
-	records, lookupErr := d.opts.LookupTXT(ctx, v.TXTName())
-	found := slices.ContainsFunc(records, func(r string) bool {
-		return subtle.ConstantTimeCompare([]byte(strings.TrimSpace(r)), []byte(v.TXTValue())) == 1
-	})
-	if !found {
-		return v, &fault.Error{Kind: fault.Invalid, Field: "domain", Err: lookupErr,
-			Public: "There is no TXT record " + v.TXTName() + " with the value " + v.TXTValue() + ". A new record can take an hour to be seen."}
-	}
-	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		if err := tx.Require(access.Configure); err != nil {
-			return err
-		}
-		if v, err = domainIn(tx, name); err != nil || v.Verified() {
-			return err
-		}
-		return prove(tx, &v)
+// AssignDomain says which connections speak for a domain; none: all of the
+// organization. Faults: Denied, NotFound (domain or connection).
+func (d *Door) AssignDomain(ctx context.Context, actor access.Actor, domain string, to []ConnectionID) (v Domain, err error) {
+	err = d.changeDomain(ctx, actor, domain, func(tx *store.Tx, found Domain) error {
+		v = found
+		return assign(tx, &v, to)
 	})
 	return v, err
+}
+
+func assign(tx *store.Tx, v *Domain, to []ConnectionID) error {
+	to = slices.Compact(slices.Sorted(slices.Values(to)))
+	if slices.Equal(to, v.Connections) {
+		return nil
+	}
+	if _, err := tx.Exec("DELETE FROM domain_connections WHERE org_id = ? AND domain_id = ?", tx.Org(), v.ID); err != nil {
+		return err
+	}
+	for _, id := range to {
+		if _, err := connectionIn(tx, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("INSERT INTO domain_connections (org_id, domain_id, connection_id) VALUES (?, ?, ?)", tx.Org(), v.ID, id); err != nil {
+			return err
+		}
+	}
+	before := v.Connections
+	v.Connections = to
+	return recordDomain(tx, "domain.assign", *v, map[string]any{"before": map[string]any{"connections": before}, "after": map[string]any{"connections": to}})
+}
+
+// RemoveDomain gives a domain up: from then on it routes, makes and links nobody.
+// Sessions stay, and so does what was linked. Faults: Denied, NotFound.
+func (d *Door) RemoveDomain(ctx context.Context, actor access.Actor, domain string) (v Domain, err error) {
+	err = d.changeDomain(ctx, actor, domain, func(tx *store.Tx, found Domain) error {
+		v = found
+		if _, err := tx.Exec("DELETE FROM domain_connections WHERE org_id = ? AND domain_id = ?", tx.Org(), v.ID); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("DELETE FROM domains WHERE org_id = ? AND id = ?", tx.Org(), v.ID); err != nil {
+			return err
+		}
+		return recordDomain(tx, "domain.remove", v, map[string]any{"before": map[string]any{"state": v.State()}})
+	})
+	return v, err
+}
+
+// changeDomain hands the domain's row to fn, in a transaction of somebody who may
+// configure the organization.
+func (d *Door) changeDomain(ctx context.Context, actor access.Actor, domain string, fn func(tx *store.Tx, v Domain) error) error {
+	name, err := domainName(domain)
+	if err != nil {
+		return err
+	}
+	return d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		v, err := domainIn(tx, name)
+		if err != nil {
+			return err
+		}
+		return fn(tx, v)
+	})
 }
 
 // Domains lists the organization's domains. Faults: Denied.
@@ -143,24 +202,23 @@ func (d *Door) Domains(ctx context.Context, actor access.Actor) (list []Domain, 
 	return list, err
 }
 
-func prove(tx *store.Tx, v *Domain) error {
-	v.VerifiedAt = tx.Now()
-	_, err := tx.Exec("UPDATE domains SET verified_at = ? WHERE org_id = ? AND id = ?", v.VerifiedAt, tx.Org(), v.ID)
-	if fault.Is(err, fault.Conflict) {
-		return &fault.Error{Kind: fault.Conflict, Field: "domain", Err: err,
-			Public: v.Domain + " is verified by another organization on this server. It must be removed there first."}
-	}
+// Domain reads one. Faults: Denied, Invalid, NotFound.
+func (d *Door) Domain(ctx context.Context, actor access.Actor, domain string) (v Domain, err error) {
+	name, err := domainName(domain)
 	if err != nil {
-		return err
+		return v, err
 	}
-	return recordDomain(tx, "domain.verify", *v)
+	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.Require(access.Configure); err != nil {
+			return err
+		}
+		v, err = domainIn(tx, name)
+		return err
+	})
+	return v, err
 }
 
-func recordDomain(tx *store.Tx, action string, v Domain) error {
-	detail := map[string]any{}
-	if v.ConnectionID != "" {
-		detail["connection"] = v.ConnectionID
-	}
+func recordDomain(tx *store.Tx, action string, v Domain, detail map[string]any) error {
 	return tx.Record(store.Activity{Action: action, TargetKind: "domain", TargetID: string(v.ID), TargetName: v.Domain, Detail: detail})
 }
 
@@ -192,26 +250,3 @@ func domainOf(email string) string {
 	}
 	return name
 }
-
-// isPublicMail: providers where anybody gets an address. They prove nothing
-// about an organization.
-func isPublicMail(name string) bool {
-	if slices.Contains(publicMailDomains, name) {
-		return true
-	}
-	// yahoo.co.jp, hotmail.fr, gmx.at: the same providers in other countries.
-	suffix, _ := publicsuffix.PublicSuffix(name)
-	label := strings.TrimSuffix(name, "."+suffix)
-	return slices.Contains(publicMailLabels, label)
-}
-
-var publicMailDomains = []string{
-	"163.com", "126.com", "aim.com", "att.net", "bigpond.com", "bk.ru", "bluewin.ch", "btinternet.com", "comcast.net", "cox.net", "duck.com",
-	"email.com", "fastmail.com", "fastmail.fm", "foxmail.com", "free.fr", "freenet.de", "gmail.com", "googlemail.com", "hey.com", "hushmail.com",
-	"icloud.com", "inbox.ru", "laposte.net", "libero.it", "list.ru", "mac.com", "mail.com", "mail.ru", "mailbox.org", "me.com", "naver.com",
-	"o2.pl", "orange.fr", "pm.me", "posteo.de", "proton.me", "protonmail.com", "protonmail.ch", "qq.com", "rambler.ru", "rediffmail.com",
-	"rocketmail.com", "seznam.cz", "sfr.fr", "sina.com", "t-online.de", "tuta.com", "tuta.io", "tutanota.com", "verizon.net", "wanadoo.fr",
-	"web.de", "wp.pl", "ya.ru", "yeah.net", "ymail.com", "zoho.com", "zohomail.com",
-}
-
-var publicMailLabels = []string{"aol", "gmx", "hotmail", "live", "msn", "outlook", "yahoo", "yandex"}

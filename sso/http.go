@@ -36,6 +36,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/oidc/{connection}/login", d.on(protocolOIDC, d.oidcLogin))
 	m.Machine("GET /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
 
+	d.mountDomains(m)
 	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}", d.showConnection)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)

@@ -296,7 +296,7 @@ func TestDeleteConnection(t *testing.T) {
 			t.Errorf("left: %v, %v", list, err)
 		}
 		domains, err := d.Domains(context.Background(), p.admin)
-		if err != nil || len(domains) != 1 || domains[0].ConnectionID != "" || !domains[0].Verified() {
+		if err != nil || len(domains) != 1 || len(domains[0].Connections) != 0 || !domains[0].Verified() {
 			t.Errorf("domains: %+v, %v", domains, err)
 		}
 		err = db.Read(context.Background(), p.admin, func(tx *store.Tx) error {

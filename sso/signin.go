@@ -211,11 +211,11 @@ func mayLink(tx *store.Tx, c Connection, a arrival) (*refusal, error) {
 	case !v.Verified():
 		return refuse(http.StatusForbidden, "domain", sorry,
 			fmt.Sprintf("Verify the domain %q for this organization (domains), then the account can be linked on the next sign-in.", name)), nil
-	case v.ConnectionID != "" && v.ConnectionID != c.ID:
+	case !v.Speaks(c.ID):
 		return refuse(http.StatusForbidden, "domain", sorry, fmt.Sprintf("The domain %q is assigned to another connection.", name)), nil
 	case a.email == saidNo:
 		return refuse(http.StatusForbidden, "email_verified", sorry, "The identity provider says that the address is not verified. Verify it there."), nil
-	case a.email == unsaid && c.Protocol == protocolOIDC && v.ConnectionID != c.ID:
+	case a.email == unsaid && c.Protocol == protocolOIDC && !v.assigned(c.ID):
 		return refuse(http.StatusForbidden, "email_verified", sorry,
 			fmt.Sprintf("The identity provider does not say whether the address is verified. Send email_verified, or assign the domain %q to this connection.", name)), nil
 	}
@@ -224,11 +224,11 @@ func mayLink(tx *store.Tx, c Connection, a arrival) (*refusal, error) {
 
 // create makes the account of somebody who signs in for the first time.
 func create(tx *store.Tx, c Connection, a arrival) (store.User, error) {
-	domains, err := verifiedIn(tx)
+	domains, limited, err := limitedTo(tx)
 	if err != nil {
 		return store.User{}, err
 	}
-	if name := domainOf(a.Email); len(domains) > 0 && !oneOf(name, domains...) {
+	if name := domainOf(a.Email); limited && !oneOf(name, domains...) {
 		return store.User{}, refuse(http.StatusForbidden, "domain", "Your e-mail address is not in a domain of this organization. Ask your administrator for an invitation.",
 			fmt.Sprintf("The address is in %q. Accounts are created for verified domains only (%s); verify this one, or invite the person.", name, strings.Join(domains, ", ")))
 	}

@@ -129,7 +129,7 @@ func insertConnection(tx *store.Tx, c Connection) error {
 // that was its own goes to any connection of the organization.
 func deleteConnection(tx *store.Tx, id ConnectionID) error {
 	for _, statement := range []string{
-		"UPDATE domains SET connection_id = NULL WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM domain_connections WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_certificates WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sp_keys WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM identities WHERE org_id = ? AND connection_id = ?",
@@ -268,16 +268,61 @@ func seen(tx *store.Tx, id ConnectionID, kind, subject string) error {
 	return err
 }
 
-const selectDomains = "SELECT id, domain, token, connection_id, verified_at, created_at FROM domains"
+const selectDomains = "SELECT id, domain, token, verified_at, created_at, checked_at, recheck_at, lost_at, told_at, off_at, answer FROM domains"
 
 func domainsIn(tx *store.Tx) ([]Domain, error) {
 	var list []Domain
-	return list, tx.Select(&list, selectDomains+" WHERE org_id = ? ORDER BY domain LIMIT 1000", tx.Org())
+	if err := tx.Select(&list, selectDomains+" WHERE org_id = ? ORDER BY domain LIMIT 1000", tx.Org()); err != nil || len(list) == 0 {
+		return list, err
+	}
+	var links []struct {
+		Domain     DomainID     `db:"domain_id"`
+		Connection ConnectionID `db:"connection_id"`
+	}
+	err := tx.Select(&links, "SELECT domain_id, connection_id FROM domain_connections WHERE org_id = ? ORDER BY domain_id, connection_id", tx.Org())
+	of := map[DomainID][]ConnectionID{}
+	for _, l := range links {
+		of[l.Domain] = append(of[l.Domain], l.Connection)
+	}
+	for i := range list {
+		list[i].Connections = of[list[i].ID]
+	}
+	return list, err
 }
 
+// domainIn finds a domain by its name. Faults: NotFound.
 func domainIn(tx *store.Tx, name string) (Domain, error) {
 	var v Domain
-	return v, tx.Get(&v, selectDomains+" WHERE org_id = ? AND domain = ?", tx.Org(), name)
+	err := tx.Get(&v, selectDomains+" WHERE org_id = ? AND domain = ?", tx.Org(), name)
+	if fault.Is(err, fault.NotFound) {
+		return v, fault.NotFound.Wrap(err, "The domain %s was not added here.", name)
+	}
+	if err != nil {
+		return v, err
+	}
+	return v, tx.Select(&v.Connections, "SELECT connection_id FROM domain_connections WHERE org_id = ? AND domain_id = ? ORDER BY connection_id", tx.Org(), v.ID)
+}
+
+// prove makes the domain the organization's. Faults: Conflict (another one's).
+func prove(tx *store.Tx, v *Domain) error {
+	// The unique index holds against whoever proves it at the same moment.
+	n, err := tx.Exec(`UPDATE domains SET verified_at = ?, recheck_at = ?, lost_at = 0, told_at = 0, off_at = 0 WHERE org_id = ? AND id = ?
+		AND NOT EXISTS (SELECT 1 FROM domains AS o WHERE o.domain = domains.domain AND o.verified_at > 0 AND o.id <> domains.id)`, tx.Now(), v.RecheckAt, tx.Org(), v.ID)
+	switch {
+	case fault.Is(err, fault.Conflict): // then Write runs again, and sees it
+		return fault.Conflict.On("version", "Another organization proved the domain at the same moment.")
+	case err == nil && n == 0:
+		return errTaken(*v)
+	case err == nil:
+		v.VerifiedAt = tx.Now()
+	}
+	return err
+}
+
+func saveDomain(tx *store.Tx, v Domain) error {
+	_, err := tx.Exec(`UPDATE domains SET verified_at = ?, checked_at = ?, recheck_at = ?, lost_at = ?, told_at = ?, off_at = ?, answer = ? WHERE org_id = ? AND id = ?`,
+		v.VerifiedAt, v.CheckedAt, v.RecheckAt, v.LostAt, v.ToldAt, v.OffAt, v.Answer, tx.Org(), v.ID)
+	return err
 }
 
 // verifiedIn are the names of the domains that the organization has proved.
@@ -286,10 +331,25 @@ func verifiedIn(tx *store.Tx) ([]string, error) {
 	return list, tx.Select(&list, "SELECT domain FROM domains WHERE org_id = ? AND verified_at > 0 ORDER BY domain LIMIT 1000", tx.Org())
 }
 
+// limitedTo are the domains in which accounts may be made. limited: the organization
+// has proved some. One that is off counts there too, so that losing the last one
+// does not open the door to every address.
+func limitedTo(tx *store.Tx) (domains []string, limited bool, err error) {
+	var n int
+	if err := tx.Get(&n, "SELECT COUNT(*) FROM domains WHERE org_id = ? AND (verified_at > 0 OR off_at > 0)", tx.Org()); err != nil || n == 0 {
+		return nil, false, err
+	}
+	domains, err = verifiedIn(tx)
+	return domains, true, err
+}
+
 // choicesFor are the open connections of whoever has proved a mail domain: a
 // look-up before the organization is known.
-const choicesFor = `SELECT c.id, c.org_id, c.name, c.protocol FROM domains d JOIN connections c ON c.org_id = d.org_id AND (d.connection_id IS NULL OR d.connection_id = c.id)
-	WHERE d.domain = ? AND d.verified_at > 0 AND c.status = 'active' ORDER BY c.name, c.id LIMIT 20`
+const choicesFor = `SELECT c.id, c.org_id, c.name, c.protocol FROM domains d JOIN connections c ON c.org_id = d.org_id
+	WHERE d.domain = ? AND d.verified_at > 0 AND c.status = 'active'
+	AND (NOT EXISTS (SELECT 1 FROM domain_connections x WHERE x.org_id = d.org_id AND x.domain_id = d.id)
+		OR EXISTS (SELECT 1 FROM domain_connections x WHERE x.org_id = d.org_id AND x.domain_id = d.id AND x.connection_id = c.id))
+	ORDER BY c.name, c.id LIMIT 20`
 
 const choicesOf = `SELECT c.id, c.org_id, c.name, c.protocol FROM connections c WHERE c.org_id = ? AND c.status = 'active' ORDER BY c.name, c.id LIMIT 20`
 

@@ -22,7 +22,7 @@ browser that blocks it) by having the browser post the answer once more from a
 page of ours. The session cookie is set on the answer's own redirect, which is
 a navigation of the top window, so browsers keep it.
 
-It owns the tables connections, sso_certificates, sp_keys, domains, identities,
+It owns the tables connections, sso_certificates, sp_keys, domains, domain_connections, identities,
 sso_requests, sso_replays and sso_sessions (references.go). It relies on store for people, on session for
 sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
 */
@@ -70,6 +70,7 @@ type Door struct {
 	issuers  *oidc.Issuers
 	starts   *quota // by address: an office of a thousand may come at nine
 	recorded *quota // by connection: refusals that are written down
+	asked    *quota // by organization: questions to the DNS
 	secure   bool
 }
 
@@ -84,7 +85,7 @@ func New(opts Options) *Door {
 	}
 	client := newEgress(opts.Egress)
 	return &Door{opts: opts, client: client, issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
-		starts: newQuota(opts.DB.Now, 50, 1000), recorded: newQuota(opts.DB.Now, 2, 300),
+		starts: newQuota(opts.DB.Now, 50, 1000), recorded: newQuota(opts.DB.Now, 2, 300), asked: newQuota(opts.DB.Now, 1, 30),
 		secure: strings.HasPrefix(opts.PublicURL, "https:")}
 }
 

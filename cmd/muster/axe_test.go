@@ -297,7 +297,7 @@ func TestConsoleIsUsable(t *testing.T) {
 	}))
 	p.usable("sign-in-refused")
 	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import",
-		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections"} {
+		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains"} {
 		p.open(console + path)
 		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 		p.usable(name)

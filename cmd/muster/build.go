@@ -104,6 +104,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 
 	s.loops = map[string]func(context.Context) error{
 		"account":  s.account.Run,
+		"domains":  s.sso.RunDomains,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
 		"schemas":  s.db.RunSchemas,
@@ -145,6 +146,7 @@ var navigation = []web.NavItem{
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
 	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
 	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
+	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},
 }
 
 // banner is a line over every page.

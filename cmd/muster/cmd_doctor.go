@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
 
@@ -46,6 +47,13 @@ func (c doctorCmd) Run(a *app) error {
 	found = append(found, c.folder(a)...)
 	database, cause := c.database(a)
 	found = append(found, database)
+	if database.Status == "ok" {
+		domains, err := c.domains(a)
+		if err != nil {
+			return err
+		}
+		found = append(found, domains)
+	}
 	if c.Data && database.Status == "ok" {
 		data, err := c.data(a)
 		if err != nil {
@@ -122,6 +130,23 @@ func (doctorCmd) database(a *app) (finding, error) {
 		return finding{"database", "fail", sentence(err)}, err
 	}
 	return finding{"database", "ok", "It answers and has all tables (" + db.Dialect() + ")."}, nil
+}
+
+// domains names those whose DNS record is missing.
+func (doctorCmd) domains(a *app) (finding, error) {
+	db, err := store.Open(a.ctx, store.Options{URL: a.cfg.DatabaseURL(), Log: a.log, MaxConns: 2})
+	if err != nil {
+		return finding{}, err
+	}
+	defer db.Close()
+	lost, err := sso.LostDomains(a.ctx, db)
+	if err != nil {
+		return finding{}, err
+	}
+	if len(lost) == 0 {
+		return finding{"mail domains", "ok", "No DNS record of a verified domain is missing."}, nil
+	}
+	return finding{"mail domains", "warn", "The DNS record is missing of: " + strings.Join(lost[:min(len(lost), 20)], ", ") + ". Fourteen days later such a domain is switched off."}, nil
 }
 
 // data compares what is kept twice, organization by organization.

@@ -29,6 +29,8 @@ var did = map[string]string{
 	"directory.client.rotate": "replaced the secret or keys of an OAuth client of",
 	"connection.create":       "made the connection", "connection.update": "changed the connection", "connection.delete": "deleted the connection",
 	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",
+	"domain.lost": "did not find the DNS record of the mail domain", "domain.off": "switched off the mail domain", "domain.back": "found the DNS record again of the mail domain",
+	"domain.remove": "removed the mail domain",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"org.create": "made the organization", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",

@@ -89,6 +89,9 @@ type refusedPage struct {
 // refused records a refusal and shows its page. a may be nil, when it is not
 // known who came.
 func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *arrival, err error, trace answer.Trace) error {
+	if run := trialOf(r); run != nil {
+		return d.endTest(w, r, c, run, nil, err, trace)
+	}
 	ref := newReference()
 	out := refusalOf(err, trace)
 	actor := actorOf(c, web.Actor(r))

@@ -19,7 +19,7 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-//go:embed templates
+//go:embed all:templates
 var templates embed.FS
 
 var pages = web.MustPages(templates, "templates/*.html")
@@ -39,6 +39,7 @@ func (d *Door) Mount(m *web.Mux) {
 	d.mountDomains(m)
 	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}", d.showConnection)
+	d.mountDesk(m)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)
 	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
 	d.mountAPI(m)
@@ -74,6 +75,9 @@ func (d *Door) on(protocol string, h connectionHandler) web.Handler {
 // start is common to both login URLs: is the connection open, and is the caller
 // not too fast? It makes the ticket.
 func (d *Door) start(w http.ResponseWriter, r *http.Request, c Connection) (ticket, pending, error) {
+	if run := trialOf(r); run != nil {
+		return ticket{handle: secret.NewToken(), browser: secret.NewToken()}, pending{Purpose: purposeTest, ReturnTo: string(run.id)}, nil
+	}
 	if err := usable(c); err != nil {
 		return ticket{}, pending{}, err
 	}
@@ -94,16 +98,20 @@ func usable(c Connection) error {
 
 // answered is a verified answer of a provider.
 type answered struct {
-	arrival arrival
-	id      string // names the answer, for the replay record
-	idToken string // OIDC, raw; a logout names it as its hint
-	until   time.Time
-	trace   answer.Trace
+	arrival     arrival
+	id          string // names the answer, for the replay record
+	idToken     string // OIDC, raw; a logout names it as its hint
+	certificate string // SAML: SHA-256 of the one that verified the answer
+	until       time.Time
+	trace       answer.Trace
 }
 
 // finish turns a verified answer into a session, or into a refusal that explains
 // itself. Everything that must happen once happens in one transaction.
 func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ticket, in answered) error {
+	if run := trialOf(r); run != nil {
+		return d.endTest(w, r, c, run, &in, nil, nil)
+	}
 	var token, next string
 	work := func(tx *store.Tx) error {
 		p, err := take(tx, c, t)

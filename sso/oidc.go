@@ -40,9 +40,6 @@ func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 // oidcCallback takes the provider's answer.
 func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection) error {
 	q := r.URL.Query()
-	if err := usable(c); err != nil {
-		return d.refused(w, r, c, nil, err, nil)
-	}
 	for _, name := range []string{"state", "code", "iss", "error"} {
 		if len(q[name]) > 1 {
 			return d.refused(w, r, c, nil, fault.Invalid.Say("The identity provider's answer names %s twice.", name), nil)
@@ -50,9 +47,13 @@ func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection
 	}
 	t := d.ticketOf(r, q.Get("state"))
 	p, err := d.find(r.Context(), actorOf(c, web.Actor(r)), c, t)
+	if closed := usable(c); closed != nil && p.Purpose != purposeTest {
+		return d.refused(w, r, c, nil, closed, nil)
+	}
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
+	r = ofPurpose(r, t, p)
 	in, err := d.oidcAnswer(r, c, t, p, q)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, in.trace)
@@ -84,6 +85,7 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 	if err != nil {
 		return in, err
 	}
+	trialOf(r).keep(tokens.ID)
 	id, trace, err := issuer.CheckIDToken(ctx, party, tokens.ID, oidc.Expect{Nonce: p.Nonce, AccessToken: tokens.Access, Now: now})
 	in.trace = append(in.trace, trace...)
 	if err != nil {

@@ -19,12 +19,19 @@ const (
 	cookieName = "mreq_"
 )
 
+// What a sign-in on its way is for.
+const (
+	purposeLogin = "login"
+	purposeTest  = "test" // trial.go
+)
+
 // pending is a sign-in on its way.
 type pending struct {
 	RequestID string     `db:"request_id"` // SAML: ID of our AuthnRequest
 	Nonce     string     `db:"nonce"`      // OIDC
 	Verifier  []byte     `db:"verifier"`   // OIDC: PKCE, sealed
 	ReturnTo  string     `db:"return_to"`
+	Purpose   string     `db:"purpose"` // what the sign-in is for; of a test, ReturnTo is its id
 	ExpiresAt store.Time `db:"expires_at"`
 }
 
@@ -49,7 +56,7 @@ func (d *Door) open(ctx context.Context, actor access.Actor, c Connection, t tic
 	}
 	return d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
 		_, err := tx.Exec(insertRequest, tx.Org(), secret.Hash(t.handle), c.ID, secret.Hash(t.browser), p.RequestID, p.Nonce, p.Verifier,
-			p.ReturnTo, tx.Now(), tx.Now().Add(pendingFor))
+			p.ReturnTo, orElse(p.Purpose, purposeLogin), tx.Now(), tx.Now().Add(pendingFor))
 		return err
 	})
 }
@@ -94,7 +101,9 @@ func (d *Door) Sweep(ctx context.Context) error {
 	now := store.TimeOf(d.opts.DB.Now())
 	_, err1 := d.opts.DB.Sweep(ctx, sweepRequests, now)
 	_, err2 := d.opts.DB.Sweep(ctx, sweepReplays, now)
-	return errors.Join(err1, err2, d.sweepRefs(ctx))
+	_, err3 := d.opts.DB.Sweep(ctx, sweepReports, now)
+	_, err4 := d.opts.DB.Sweep(ctx, sweepTests, now.Add(-testFor))
+	return errors.Join(err1, err2, err3, err4, d.sweepRefs(ctx))
 }
 
 // cookie is the browser's half of a ticket. crossSite: the answer comes as a post

@@ -76,18 +76,19 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 	if len(form["SAMLResponse"]) != 1 || len(form["RelayState"]) > 1 {
 		return d.refused(w, r, c, nil, fault.Invalid.Say("This address takes the answer of your identity provider. Start the sign-in here instead."), nil)
 	}
-	if err := usable(c); err != nil {
-		return d.refused(w, r, c, nil, err, nil)
-	}
 	t := d.ticketOf(r, form.Get("RelayState"))
 	if t.handle != "" && t.browser == "" && form.Get("resent") == "" && fromElsewhere(r) {
 		return d.samlAgain(w, r, form)
 	}
 	actor := actorOf(c, web.Actor(r))
 	p, err := d.find(r.Context(), actor, c, t)
+	if closed := usable(c); closed != nil && p.Purpose != purposeTest {
+		return d.refused(w, r, c, nil, closed, nil)
+	}
 	if err != nil {
 		return d.refused(w, r, c, nil, notStartedHere(t, err), nil)
 	}
+	r = ofPurpose(r, t, p)
 	s, err := d.setup(r.Context(), actor, c)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
@@ -96,7 +97,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 	if err != nil {
 		return d.refused(w, r, c, nil, err, trace)
 	}
-	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace})
+	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace, certificate: result.Certificate})
 }
 
 // fromElsewhere tells that a browser says it comes from another site, so that its

@@ -1,0 +1,121 @@
+package sso
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
+	"github.com/muster-id/muster/sso/saml"
+)
+
+// report is what a test sign-in showed. It is stored sealed: it holds a person's
+// attributes. Nothing in it can be sent to the door again.
+type report struct {
+	Protocol    string       `json:"protocol"`
+	Trace       answer.Trace `json:"trace,omitempty"`
+	Sentence    string       `json:"sentence,omitempty"` // why it failed, as a person would read it
+	Check       string       `json:"check,omitempty"`    // the check that failed
+	Hint        string       `json:"hint,omitempty"`     // what to change
+	Certificate string       `json:"certificate,omitempty"`
+	Person      *reported    `json:"person,omitempty"`
+	Answer      string       `json:"answer,omitempty"` // the assertion or the claims, readable
+}
+
+// reported is the person as the provider describes them.
+type reported struct {
+	Subject     string              `json:"subject"`
+	SubjectKind string              `json:"subject_kind"`
+	Email       string              `json:"email,omitempty"`
+	Verified    string              `json:"verified,omitempty"` // what the provider says of the address
+	UserName    string              `json:"user_name,omitempty"`
+	GivenName   string              `json:"given_name,omitempty"`
+	FamilyName  string              `json:"family_name,omitempty"`
+	DisplayName string              `json:"display_name,omitempty"`
+	Groups      []string            `json:"groups,omitempty"`
+	GroupsKnown bool                `json:"groups_known,omitempty"`
+	Attributes  map[string][]string `json:"attributes,omitempty"`
+}
+
+func personOf(a arrival) *reported {
+	said := map[claimWord]string{saidYes: "verified, says the provider", saidNo: "not verified, says the provider"}
+	return &reported{Subject: a.Subject, SubjectKind: a.SubjectKind, Email: a.Email, Verified: said[a.email], UserName: a.UserName,
+		GivenName: a.GivenName, FamilyName: a.FamilyName, DisplayName: a.DisplayName, Groups: a.Groups, GroupsKnown: a.GroupsKnown, Attributes: a.Attributes}
+}
+
+// maxReadable bounds what a report repeats of an answer.
+const maxReadable = 256 << 10
+
+// readable is the provider's answer for an administrator. An encrypted assertion is
+// opened only when the checks say that it answers this very test: else this would
+// open whatever somebody has caught.
+func (d *Door) readable(r *http.Request, c Connection, run *trial, trace answer.Trace) string {
+	text := ""
+	if c.Protocol == protocolOIDC {
+		text = readableToken(run.idToken)
+	} else if posted := r.PostForm.Get("SAMLResponse"); posted != "" {
+		s, err := d.setup(r.Context(), actorOf(c, web.Actor(r)), c)
+		if err != nil {
+			return ""
+		}
+		if !mine(trace) {
+			s.party.DecryptKeys = nil
+		}
+		if text, err = saml.Readable(saml.Form{SAMLResponse: posted}, s.party.DecryptKeys); err != nil {
+			text = "It cannot be read as XML: " + err.Error()
+		}
+	}
+	return answer.Clip(text, maxReadable)
+}
+
+// mine tells whether a SAML answer is for the request that the test sent.
+func mine(trace answer.Trace) bool {
+	return passed(trace, "signed", "response.in_response_to", "subject.confirmation")
+}
+
+// withoutSubject is the trace of an answer that is somebody else's.
+func withoutSubject(trace answer.Trace) answer.Trace {
+	out := slices.Clone(trace)
+	for i := range out {
+		if out[i].Name == "subject" {
+			out[i].Got = "not shown: the answer is for another request"
+		}
+	}
+	return out
+}
+
+// passed tells whether each of these checks was made and held.
+func passed(trace answer.Trace, names ...string) bool {
+	for _, name := range names {
+		if !slices.ContainsFunc(trace, func(c answer.Check) bool { return c.Name == name && c.OK }) {
+			return false
+		}
+	}
+	return true
+}
+
+// readableToken is the head and the claims of an ID token, without its signature.
+func readableToken(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	var out []string
+	for _, part := range parts[:2] {
+		b, err := base64.RawURLEncoding.DecodeString(part)
+		var nice bytes.Buffer
+		if err != nil || json.Indent(&nice, b, "", "  ") != nil {
+			return ""
+		}
+		out = append(out, nice.String())
+	}
+	return strings.Join(out, "\n")
+}
+
+// names of the attributes in order, for the page.
+func (p *reported) names() []string { return slices.Sorted(maps.Keys(p.Attributes)) }

@@ -131,7 +131,7 @@ func TestLosingADomainIsSlowAndLoud(t *testing.T) {
 		r := newRegistrar(t, db, clock, "acme", &dns{records: map[string][]string{}})
 		v := r.proved("acme.example")
 		signInAs := func(who string) error {
-			_, err := r.come(arrival{Profile: answer.Profile{Subject: who, Email: who + "@acme.example"}})
+			_, err := r.come(answer.Profile{Subject: who, Email: who + "@acme.example"})
 			return err
 		}
 		asked := r.dns.asked

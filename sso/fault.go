@@ -18,11 +18,13 @@ import (
 // refusal is a sign-in that was turned down: little for the person, all for the
 // administrator.
 type refusal struct {
-	status   int    // of the page
-	check    string // what failed
-	sentence string // safe to show
-	hint     string // what the administrator can change
-	request  bool   // counts as a request for access
+	status   int        // of the page
+	check    string     // what failed
+	sentence string     // safe to show
+	hint     string     // what the administrator can change
+	request  bool       // counts as a request for access
+	final    bool       // no mail to the account's address helps
+	confirm  store.User // whom a mail may ask; none: nobody
 	trace    answer.Trace
 }
 
@@ -88,7 +90,7 @@ type refusedPage struct {
 
 // refused records a refusal and shows its page. a may be nil, when it is not
 // known who came.
-func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *arrival, err error, trace answer.Trace) error {
+func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *answer.Profile, err error, trace answer.Trace) error {
 	if run := trialOf(r); run != nil {
 		return d.endTest(w, r, c, run, nil, err, trace)
 	}
@@ -103,6 +105,11 @@ func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *
 			return fmt.Errorf("record refused sign-in %s (%s): %w", ref, out.check, err)
 		}
 	}
+	if a != nil && out.confirm.ID != "" {
+		if err := d.askToConfirm(w, r, actor, c, *a, out.confirm); err != nil {
+			return fmt.Errorf("ask %s to confirm a sign-in: %w", out.confirm.ID, err)
+		}
+	}
 	page := refusedPage{Status: out.status, Sentence: out.sentence, Reference: ref}
 	if c.Status == statusActive {
 		page.Again = "/sso/" + c.Protocol + "/" + string(c.ID) + "/login"
@@ -112,7 +119,7 @@ func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *
 
 // record writes the activity row that explains a reference. It holds names and
 // the trace, never the answer itself.
-func (d *Door) record(r *http.Request, actor access.Actor, c Connection, a *arrival, out *refusal, ref string) error {
+func (d *Door) record(r *http.Request, actor access.Actor, c Connection, a *answer.Profile, out *refusal, ref string) error {
 	return d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
 		row := store.Activity{Action: "user.signin.refused", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
 			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol, "check": out.check, "why": out.sentence}}

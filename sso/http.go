@@ -37,6 +37,9 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
 
 	d.mountDomains(m)
+	m.Public("GET /sso/confirm/{token}", d.showConfirmation)
+	m.Public("POST /sso/confirm/{token}", d.confirm)
+
 	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}", d.showConnection)
 	d.mountDesk(m)
@@ -98,7 +101,7 @@ func usable(c Connection) error {
 
 // answered is a verified answer of a provider.
 type answered struct {
-	arrival     arrival
+	arrival     answer.Profile
 	id          string // names the answer, for the replay record
 	idToken     string // OIDC, raw; a logout names it as its hint
 	certificate string // SAML: SHA-256 of the one that verified the answer
@@ -131,10 +134,11 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		} else if err := usable(now); err != nil {
 			return err
 		}
-		u, err := signIn(tx, c, in.arrival)
+		out, err := d.signIn(tx, c, in.arrival)
 		if err != nil {
 			return err
 		}
+		u := out.User
 		var id session.ID
 		token, id, err = d.opts.Sessions.Start(tx, session.In{User: u.ID, Method: c.Protocol, Connection: string(c.ID),
 			Ends: in.arrival.SessionNotOnOrAfter, AuthAt: in.arrival.AuthnInstant})
@@ -146,7 +150,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		}
 		next = p.ReturnTo
 		return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"method": c.Protocol, "connection": c.ID}})
+			Detail: map[string]any{"method": c.Protocol, "connection": c.ID, "account": out}})
 	}
 	if err := d.write(r, c, work); err != nil {
 		return d.refused(w, r, c, &in.arrival, err, in.trace)

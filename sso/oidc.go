@@ -96,7 +96,7 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 		return in, err
 	}
 	who := oidc.PersonOf(party, id.Claims, info)
-	in.arrival = arrival{Profile: who, keys: who.Keys, email: who.EmailSaid}
+	in.arrival = who
 	in.id, in.idToken, in.until = string(id.Payload), tokens.ID, id.Until
 	return in, nil
 }

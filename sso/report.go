@@ -42,9 +42,9 @@ type reported struct {
 	Attributes  map[string][]string `json:"attributes,omitempty"`
 }
 
-func personOf(a arrival) *reported {
-	said := map[claimWord]string{saidYes: "verified, says the provider", saidNo: "not verified, says the provider"}
-	return &reported{Subject: a.Subject, SubjectKind: a.SubjectKind, Email: a.Email, Verified: said[a.email], UserName: a.UserName,
+func personOf(a answer.Profile) *reported {
+	said := map[answer.Word]string{answer.SaidYes: "verified, says the provider", answer.SaidNo: "not verified, says the provider"}
+	return &reported{Subject: a.Subject, SubjectKind: a.SubjectKind, Email: a.Email, Verified: said[a.EmailSaid], UserName: a.UserName,
 		GivenName: a.GivenName, FamilyName: a.FamilyName, DisplayName: a.DisplayName, Groups: a.Groups, GroupsKnown: a.GroupsKnown, Attributes: a.Attributes}
 }
 

@@ -127,12 +127,12 @@ func notStartedHere(t ticket, err error) error {
 
 // samlArrival is the profile of an assertion. SAML has no word on whether an
 // address is verified; the organization's proof of the domain decides.
-func samlArrival(p answer.Profile) arrival {
-	a := arrival{Profile: p, keys: []string{p.Subject}}
-	if oid := p.Attributes[saml.ClaimsIdentity+"objectidentifier"]; len(oid) == 1 && !slices.Contains(a.keys, oid[0]) {
-		a.keys = append(a.keys, oid[0]) // Entra's directory sends it as externalId
+func samlArrival(p answer.Profile) answer.Profile {
+	p.Keys = []string{p.Subject}
+	if oid := p.Attributes[saml.ClaimsIdentity+"objectidentifier"]; len(oid) == 1 && !slices.Contains(p.Keys, oid[0]) {
+		p.Keys = append(p.Keys, oid[0]) // Entra's directory sends it as externalId
 	}
-	return a
+	return p
 }
 
 // samlSLO is honest about single logout.

@@ -66,7 +66,7 @@ const (
 )
 
 // settings are all of them, in the order of the form.
-var settings = slices.Concat(commonSettings, samlSettings, oidcSettings)
+var settings = slices.Concat(commonSettings, accountSettings, samlSettings, oidcSettings)
 
 var commonSettings = []Setting{
 	{Key: "name", Group: "General", Label: "Name", Help: "People see it where they choose how to sign in.", Kind: KindText, Required: true,

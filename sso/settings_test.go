@@ -181,7 +181,7 @@ func TestSettingThatIdentitiesRelyOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		sign := func(kind, subject string) {
-			if _, err := p.come(arrival{Profile: answerProfile(kind, subject)}); err != nil {
+			if _, err := p.come(answerProfile(kind, subject)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -274,7 +274,7 @@ func TestDeleteConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.domain("acme.example", true, p.conn.ID)
-		u, err := p.come(arrival{Profile: answerProfile("nameid", "ada")})
+		u, err := p.come(answerProfile("nameid", "ada"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,18 +107,19 @@ func (p *place) managed(userName, email, externalID string) (u store.User) {
 }
 
 // come signs somebody in over the place's connection.
-func (p *place) come(a arrival) (store.User, error) { return p.comeOver(p.conn, a) }
+func (p *place) come(a answer.Profile) (store.User, error) { return p.comeOver(p.conn, a) }
 
-func (p *place) comeOver(c Connection, a arrival) (u store.User, err error) {
+func (p *place) comeOver(c Connection, a answer.Profile) (u store.User, err error) {
 	if a.SubjectKind == "" {
 		a.SubjectKind = "sub"
 	}
-	if a.keys == nil {
-		a.keys = []string{a.Subject}
+	if a.Keys == nil {
+		a.Keys = []string{a.Subject}
 	}
 	for range 3 {
 		err = p.db.Write(context.Background(), actorOf(c, access.Actor{IP: "192.0.2.1", Request: "r"}), func(tx *store.Tx) (err error) {
-			u, err = signIn(tx, c, a)
+			out, err := New(Options{DB: p.db, PublicURL: "http://muster.test"}).signIn(tx, c, a)
+			u = out.User
 			return err
 		})
 		if !fault.Is(err, fault.Conflict) {
@@ -141,8 +142,8 @@ func (p *place) count() (n int) {
 	return n
 }
 
-func who(subject, email string, word claimWord) arrival {
-	return arrival{Profile: answer.Profile{Subject: subject, Email: email, GivenName: "Ada", FamilyName: "Example"}, email: word}
+func who(subject, email string, word answer.Word) answer.Profile {
+	return answer.Profile{Subject: subject, Email: email, GivenName: "Ada", FamilyName: "Example", EmailSaid: word}
 }
 
 // refusedFor is the check of a refusal, or "" when err is none.
@@ -164,57 +165,57 @@ func TestAccountResolution(t *testing.T) {
 		protocol string // oidc when empty
 		accounts string
 		before   func(p *place)
-		come     arrival
+		come     answer.Profile
 		refused  string
 		status   store.Status // of the account afterwards
 		people   int          // in the organization afterwards
 	}{
-		{name: "jit makes an account", accounts: "jit", come: who("s1", mail, saidYes), status: store.Active, people: 1},
-		{name: "jit without any address", accounts: "jit", come: who("s1", "", unsaid), status: store.Active, people: 1},
-		{name: "jit in a verified domain", accounts: "jit", before: own, come: who("s1", mail, saidNo), status: store.Active, people: 1},
-		{name: "jit outside the verified domains", accounts: "jit", before: own, come: who("s1", "ada@other.example", saidYes), refused: "domain"},
-		{name: "jit without an address, domains verified", accounts: "jit", before: own, come: who("s1", "", unsaid), refused: "domain"},
-		{name: "jit with a claimed domain only", accounts: "jit", before: func(p *place) { p.domain("acme.example", false, "") }, come: who("s1", "ada@other.example", saidYes), status: store.Active, people: 1},
-		{name: "existing makes none", accounts: "existing", come: who("s1", mail, saidYes), refused: "not provisioned"},
-		{name: "scim makes none", accounts: "scim", before: own, come: who("s1", mail, saidYes), refused: "not provisioned"},
-		{name: "no subject", accounts: "jit", come: who("", mail, saidYes), refused: "subject"},
-		{name: "subject with a line break", accounts: "jit", come: who("a\nb", mail, saidYes), refused: "subject"},
+		{name: "jit makes an account", accounts: "jit", come: who("s1", mail, answer.SaidYes), status: store.Active, people: 1},
+		{name: "jit without any address", accounts: "jit", come: who("s1", "", answer.Unsaid), status: store.Active, people: 1},
+		{name: "jit in a verified domain", accounts: "jit", before: own, come: who("s1", mail, answer.SaidNo), status: store.Active, people: 1},
+		{name: "jit outside the verified domains", accounts: "jit", before: own, come: who("s1", "ada@other.example", answer.SaidYes), refused: "domain"},
+		{name: "jit without an address, domains verified", accounts: "jit", before: own, come: who("s1", "", answer.Unsaid), refused: "domain"},
+		{name: "jit with a claimed domain only", accounts: "jit", before: func(p *place) { p.domain("acme.example", false, "") }, come: who("s1", "ada@other.example", answer.SaidYes), status: store.Active, people: 1},
+		{name: "existing makes none", accounts: "existing", come: who("s1", mail, answer.SaidYes), refused: "not provisioned"},
+		{name: "scim makes none", accounts: "scim", before: own, come: who("s1", mail, answer.SaidYes), refused: "not provisioned"},
+		{name: "no subject", accounts: "jit", come: who("", mail, answer.SaidYes), refused: "subject"},
+		{name: "subject with a line break", accounts: "jit", come: who("a\nb", mail, answer.SaidYes), refused: "subject"},
 
-		{name: "same address, domain proved, verified", accounts: "existing", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, saidYes), status: store.Active, people: 1},
-		{name: "same address in other case", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", "ADA@Acme.Example", saidYes), status: store.Active, people: 1},
-		{name: "invited becomes active", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Invited) }, come: who("s1", mail, saidYes), status: store.Active, people: 1},
-		{name: "same address, domain not proved", accounts: "jit", before: func(p *place) { p.user(mail, store.Active) }, come: who("s1", mail, saidYes), refused: "domain", people: 1},
-		{name: "same address, domain only claimed", accounts: "existing", before: func(p *place) { p.domain("acme.example", false, ""); p.user(mail, store.Active) }, come: who("s1", mail, saidYes), refused: "domain", people: 1},
-		{name: "same address, not verified", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, saidNo), refused: "email_verified", people: 1},
-		{name: "same address, nothing said", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, unsaid), refused: "email_verified", people: 1},
-		{name: "nothing said, but it is the domain's connection", accounts: "jit", before: func(p *place) { assigned(p); p.user(mail, store.Active) }, come: who("s1", mail, unsaid), status: store.Active, people: 1},
-		{name: "denied, even by the domain's connection", accounts: "jit", before: func(p *place) { assigned(p); p.user(mail, store.Active) }, come: who("s1", mail, saidNo), refused: "email_verified", people: 1},
+		{name: "same address, domain proved, verified", accounts: "existing", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.SaidYes), status: store.Active, people: 1},
+		{name: "same address in other case", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", "ADA@Acme.Example", answer.SaidYes), status: store.Active, people: 1},
+		{name: "invited becomes active", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Invited) }, come: who("s1", mail, answer.SaidYes), status: store.Active, people: 1},
+		{name: "same address, domain not proved", accounts: "jit", before: func(p *place) { p.user(mail, store.Active) }, come: who("s1", mail, answer.SaidYes), refused: "domain", people: 1},
+		{name: "same address, domain only claimed", accounts: "existing", before: func(p *place) { p.domain("acme.example", false, ""); p.user(mail, store.Active) }, come: who("s1", mail, answer.SaidYes), refused: "domain", people: 1},
+		{name: "same address, not verified", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.SaidNo), refused: "email_verified", people: 1},
+		{name: "same address, nothing said", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.Unsaid), refused: "email_verified", people: 1},
+		{name: "nothing said, but it is the domain's connection", accounts: "jit", before: func(p *place) { assigned(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.Unsaid), status: store.Active, people: 1},
+		{name: "denied, even by the domain's connection", accounts: "jit", before: func(p *place) { assigned(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.SaidNo), refused: "email_verified", people: 1},
 		{name: "domain of another connection", accounts: "jit", before: func(p *place) {
 			p.domain("acme.example", true, p.connection("other", "oidc", "jit").ID)
 			p.user(mail, store.Active)
-		}, come: who("s1", mail, saidYes), refused: "domain", people: 1},
-		{name: "SAML, domain proved", protocol: "saml", accounts: "existing", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, unsaid), status: store.Active, people: 1},
-		{name: "SAML, domain not proved", protocol: "saml", accounts: "existing", before: func(p *place) { p.user(mail, store.Active) }, come: who("s1", mail, unsaid), refused: "domain", people: 1},
-		{name: "deactivated is not reactivated", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Deactivated) }, come: who("s1", mail, saidYes), refused: "status", people: 1},
+		}, come: who("s1", mail, answer.SaidYes), refused: "domain", people: 1},
+		{name: "SAML, domain proved", protocol: "saml", accounts: "existing", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.Unsaid), status: store.Active, people: 1},
+		{name: "SAML, domain not proved", protocol: "saml", accounts: "existing", before: func(p *place) { p.user(mail, store.Active) }, come: who("s1", mail, answer.Unsaid), refused: "domain", people: 1},
+		{name: "deactivated is not reactivated", accounts: "jit", before: func(p *place) { own(p); p.user(mail, store.Deactivated) }, come: who("s1", mail, answer.SaidYes), refused: "status", people: 1},
 		{name: "break-glass is never bound", accounts: "jit", before: func(p *place) {
 			own(p)
 			p.write(func(tx *store.Tx) error {
 				_, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: mail, Email: mail}.Doc(), Source: store.FromAPI, BreakGlass: true})
 				return err
 			})
-		}, come: who("s1", mail, saidYes), refused: "break-glass", people: 1},
+		}, come: who("s1", mail, answer.SaidYes), refused: "break-glass", people: 1},
 		{name: "bound to another subject", accounts: "jit", before: func(p *place) {
 			own(p)
-			if _, err := p.come(who("s0", mail, saidYes)); err != nil {
+			if _, err := p.come(who("s0", mail, answer.SaidYes)); err != nil {
 				p.t.Fatal(err)
 			}
-		}, come: who("s1", mail, saidYes), refused: "identity", people: 1},
+		}, come: who("s1", mail, answer.SaidYes), refused: "identity", people: 1},
 		{name: "user name taken by another address", accounts: "jit", before: func(p *place) {
 			p.write(func(tx *store.Tx) error {
 				_, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: mail, Email: "else@acme.example"}.Doc(), Source: store.FromAPI})
 				return err
 			})
-		}, come: who("s1", mail, saidYes), refused: "domain", people: 1},
+		}, come: who("s1", mail, answer.SaidYes), refused: "domain", people: 1},
 		{name: "two accounts with the address", accounts: "jit", before: func(p *place) {
 			own(p)
 			p.user(mail, store.Active)
@@ -222,17 +223,17 @@ func TestAccountResolution(t *testing.T) {
 				_, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: "second", Email: mail}.Doc(), Source: store.FromAPI})
 				return err
 			})
-		}, come: who("s1", mail, saidYes), refused: "account", people: 2},
+		}, come: who("s1", mail, answer.SaidYes), refused: "account", people: 2},
 
-		{name: "scim by externalId", accounts: "scim", before: func(p *place) { p.managed("ada", mail, "s1") }, come: who("s1", "", unsaid), status: store.Active, people: 1},
-		{name: "scim by user name", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, saidYes), status: store.Active, people: 1},
-		{name: "scim by user name over SAML", protocol: "saml", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, unsaid), status: store.Active, people: 1},
-		{name: "scim by an address that nobody vouches for", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, unsaid), refused: "not provisioned", people: 1},
-		{name: "scim by address, domain proved", accounts: "scim", before: func(p *place) { own(p); p.managed("ada", mail, "x") }, come: who("s1", mail, saidYes), status: store.Active, people: 1},
-		{name: "scim by address, domain not proved", accounts: "scim", before: func(p *place) { p.managed("ada", mail, "x") }, come: who("s1", mail, saidYes), refused: "not provisioned", people: 1},
-		{name: "scim by a denied address", accounts: "scim", before: func(p *place) { own(p); p.managed(mail, mail, "x") }, come: who("s1", mail, saidNo), refused: "not provisioned", people: 1},
-		{name: "scim takes nobody unmanaged", accounts: "scim", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, saidYes), refused: "not provisioned", people: 1},
-		{name: "scim, deactivated by the directory", accounts: "scim", before: func(p *place) { p.end(p.managed("ada", mail, "s1"), store.Deactivated) }, come: who("s1", mail, saidYes), refused: "status", people: 1},
+		{name: "scim by externalId", accounts: "scim", before: func(p *place) { p.managed("ada", mail, "s1") }, come: who("s1", "", answer.Unsaid), status: store.Active, people: 1},
+		{name: "scim by user name", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, answer.SaidYes), status: store.Active, people: 1},
+		{name: "scim by user name over SAML", protocol: "saml", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, answer.Unsaid), status: store.Active, people: 1},
+		{name: "scim by an address that nobody vouches for", accounts: "scim", before: func(p *place) { p.managed(mail, mail, "x") }, come: who("s1", mail, answer.Unsaid), refused: "not provisioned", people: 1},
+		{name: "scim by address, domain proved", accounts: "scim", before: func(p *place) { own(p); p.managed("ada", mail, "x") }, come: who("s1", mail, answer.SaidYes), status: store.Active, people: 1},
+		{name: "scim by address, domain not proved", accounts: "scim", before: func(p *place) { p.managed("ada", mail, "x") }, come: who("s1", mail, answer.SaidYes), refused: "not provisioned", people: 1},
+		{name: "scim by a denied address", accounts: "scim", before: func(p *place) { own(p); p.managed(mail, mail, "x") }, come: who("s1", mail, answer.SaidNo), refused: "not provisioned", people: 1},
+		{name: "scim takes nobody unmanaged", accounts: "scim", before: func(p *place) { own(p); p.user(mail, store.Active) }, come: who("s1", mail, answer.SaidYes), refused: "not provisioned", people: 1},
+		{name: "scim, deactivated by the directory", accounts: "scim", before: func(p *place) { p.end(p.managed("ada", mail, "s1"), store.Deactivated) }, come: who("s1", mail, answer.SaidYes), refused: "status", people: 1},
 	}
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for i, c := range cases {
@@ -271,22 +272,22 @@ func TestTheSubjectDecides(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := somewhere(t, db, "acme", "oidc", "jit")
 		p.domain("acme.example", true, "")
-		ada, err := p.come(who("ada-id", "ada@acme.example", saidYes))
+		ada, err := p.come(who("ada-id", "ada@acme.example", answer.SaidYes))
 		if err != nil {
 			t.Fatal(err)
 		}
 		boss := p.user("boss@acme.example", store.Active)
 
-		renamed, err := p.come(who("ada-id", "boss@acme.example", saidYes))
+		renamed, err := p.come(who("ada-id", "boss@acme.example", answer.SaidYes))
 		if err != nil || renamed.ID != ada.ID {
 			t.Errorf("the same subject with the boss's address: user %s (%v), want %s", renamed.ID, err, ada.ID)
 		}
 		// Whoever gets Ada's old address at the provider is not Ada.
-		if u, err := p.come(who("new-id", "ada@acme.example", saidYes)); refusedFor(err) != "identity" {
+		if u, err := p.come(who("new-id", "ada@acme.example", answer.SaidYes)); refusedFor(err) != "identity" {
 			t.Errorf("another subject with Ada's address: user %s, %v; want refused for identity", u.ID, err)
 		}
 		// A subject of another kind with equal text is somebody else.
-		other := who("ada-id", "eve@acme.example", saidYes)
+		other := who("ada-id", "eve@acme.example", answer.SaidYes)
 		other.SubjectKind = "oid+tid"
 		eve, err := p.come(other)
 		if err != nil || eve.ID == ada.ID || eve.ID == boss.ID {
@@ -303,10 +304,10 @@ func TestIdentitiesStayInTheirOrganization(t *testing.T) {
 		b := somewhere(t, db, "b", "oidc", "jit")
 		a.domain("acme.example", true, "")
 		victim := a.user("ada@acme.example", store.Active)
-		if _, err := a.come(who("s1", "ada@acme.example", saidYes)); err != nil {
+		if _, err := a.come(who("s1", "ada@acme.example", answer.SaidYes)); err != nil {
 			t.Fatal(err)
 		}
-		u, err := b.come(who("s1", "ada@acme.example", saidYes))
+		u, err := b.come(who("s1", "ada@acme.example", answer.SaidYes))
 		if err != nil || u.ID == victim.ID {
 			t.Fatalf("b's provider with a's subject and address: user %s, %v; want an account of b", u.ID, err)
 		}
@@ -315,7 +316,7 @@ func TestIdentitiesStayInTheirOrganization(t *testing.T) {
 		}
 		// A second connection of the same organization is another provider.
 		second := a.connection("second", "oidc", "existing")
-		got, err := a.comeOver(second, who("s1", "eve@acme.example", saidYes))
+		got, err := a.comeOver(second, who("s1", "eve@acme.example", answer.SaidYes))
 		if refusedFor(err) != "not provisioned" {
 			t.Errorf("the same subject over another connection: user %s, %v; want not provisioned", got.ID, err)
 		}
@@ -333,7 +334,7 @@ func TestSignInsChangeNothingThatADirectoryManages(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := somewhere(t, db, "acme", "oidc", "scim")
 		managed := p.managed("ada", "ada@acme.example", "s1")
-		u, err := p.come(who("s1", "evil@acme.example", saidYes))
+		u, err := p.come(who("s1", "evil@acme.example", answer.SaidYes))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,16 +342,16 @@ func TestSignInsChangeNothingThatADirectoryManages(t *testing.T) {
 			t.Errorf("the sign-in changed a managed user:\n%+v\n%+v", managed.Profile(), u.Profile())
 		}
 		p.end(managed, store.Deactivated)
-		if _, err := p.come(who("s1", "", unsaid)); refusedFor(err) != "status" {
+		if _, err := p.come(who("s1", "", answer.Unsaid)); refusedFor(err) != "status" {
 			t.Errorf("deactivated by the directory: %v, want refused for status", err)
 		}
 		p.write(func(tx *store.Tx) error { _, err := tx.DeleteUser(managed.ID, "left"); return err })
-		if _, err := p.come(who("s1", "", unsaid)); refusedFor(err) != "status" {
+		if _, err := p.come(who("s1", "", answer.Unsaid)); refusedFor(err) != "status" {
 			t.Errorf("deleted: %v, want refused for status", err)
 		}
 		// The directory makes the person anew: the identity follows.
 		anew := p.managed("ada", "ada@acme.example", "s1")
-		if u, err := p.come(who("s1", "", unsaid)); err != nil || u.ID != anew.ID {
+		if u, err := p.come(who("s1", "", answer.Unsaid)); err != nil || u.ID != anew.ID {
 			t.Errorf("made anew by the directory: user %s, %v; want %s", u.ID, err, anew.ID)
 		}
 	})
@@ -361,12 +362,12 @@ func TestJITDoesNotCreateAgain(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := somewhere(t, db, "acme", "oidc", "jit")
-		u, err := p.come(who("s1", "ada@acme.example", saidYes))
+		u, err := p.come(who("s1", "ada@acme.example", answer.SaidYes))
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.end(u, store.Deleted)
-		if _, err := p.come(who("s1", "ada@acme.example", saidYes)); refusedFor(err) != "status" {
+		if _, err := p.come(who("s1", "ada@acme.example", answer.SaidYes)); refusedFor(err) != "status" {
 			t.Errorf("got %v, want refused for status", err)
 		}
 		if n := p.count(); n != 0 {
@@ -379,14 +380,14 @@ func TestNamesComeFromTheProviderForUnmanagedPeople(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := somewhere(t, db, "acme", "oidc", "jit")
-		first, err := p.come(who("s1", "ada@acme.example", saidYes))
+		first, err := p.come(who("s1", "ada@acme.example", answer.SaidYes))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first.Source != store.FromJIT {
 			t.Errorf("source %s, want jit", first.Source)
 		}
-		a := who("s1", "new@acme.example", saidYes)
+		a := who("s1", "new@acme.example", answer.SaidYes)
 		a.GivenName, a.FamilyName = "Augusta", ""
 		u, err := p.come(a)
 		if err != nil {
@@ -412,7 +413,7 @@ func TestFirstSignInsAtOnceMakeOneAccount(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() {
-				u, err := p.come(who("s1", "ada@acme.example", saidYes))
+				u, err := p.come(who("s1", "ada@acme.example", answer.SaidYes))
 				if err != nil {
 					t.Errorf("sign-in %d: %v", i, err)
 				}
@@ -436,7 +437,7 @@ func TestOneAccountIsBoundOnce(t *testing.T) {
 		errs := make([]error, 6)
 		var wg sync.WaitGroup
 		for i := range errs {
-			wg.Go(func() { _, errs[i] = p.come(who(fmt.Sprint("s", i), "ada@acme.example", saidYes)) })
+			wg.Go(func() { _, errs[i] = p.come(who(fmt.Sprint("s", i), "ada@acme.example", answer.SaidYes)) })
 		}
 		wg.Wait()
 		won := 0

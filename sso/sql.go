@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 )
@@ -137,6 +136,12 @@ func deleteConnection(tx *store.Tx, id ConnectionID) error {
 		"DELETE FROM sso_replays WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_tests WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_sessions WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_mappings WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_attributes WHERE org_id = ? AND connection_id = ? AND NOT locked",
+		"DELETE FROM sso_confirmations WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM access_requests WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_rekeys WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_expected WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM connections WHERE org_id = ? AND id = ?",
 	} {
 		if _, err := tx.Exec(statement, tx.Org(), id); err != nil {
@@ -200,73 +205,6 @@ func keysIn(tx *store.Tx, id ConnectionID) ([]keyRow, error) {
 	var list []keyRow
 	return list, tx.Select(&list, `SELECT id, use_for, state, certificate, sealed_key FROM sp_keys
 		WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, id DESC LIMIT 20`, tx.Org(), id)
-}
-
-// identityOf finds who was bound to a subject. Faults: NotFound.
-func identityOf(tx *store.Tx, id ConnectionID, kind, subject string) (user store.UserID, err error) {
-	return user, tx.Get(&user, "SELECT user_id FROM identities WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
-		tx.Org(), id, kind, subject)
-}
-
-// Identity is an account at an identity provider that a person signs in with.
-type Identity struct {
-	Connection string     `db:"connection"` // its name
-	Subject    string     `db:"subject"`
-	LastSeen   store.Time `db:"last_seen_at"`
-}
-
-// Identities tells with which accounts of identity providers a person signs in.
-// Faults: Denied.
-func Identities(tx *store.Tx, user store.UserID) ([]Identity, error) {
-	if err := tx.Require(access.ViewUsers); err != nil {
-		return nil, err
-	}
-	list := []Identity{}
-	return list, tx.Select(&list, `SELECT c.name AS connection, i.subject, i.last_seen_at FROM identities i
-		JOIN connections c ON c.org_id = i.org_id AND c.id = i.connection_id
-		WHERE i.org_id = ? AND i.user_id = ? ORDER BY i.first_seen_at LIMIT 50`, tx.Org(), user)
-}
-
-// lockFirst makes first sign-ins over a connection wait for one another. Else, on
-// PostgreSQL, one could miss the identity and then see the account that another
-// has just made for the same person.
-func lockFirst(tx *store.Tx, id ConnectionID) error {
-	var same ConnectionID
-	return tx.Get(&same, "SELECT id FROM connections WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), id)
-}
-
-// bound tells whether a user has an identity on the connection already.
-func bound(tx *store.Tx, id ConnectionID, user store.UserID) (bool, error) {
-	var n int
-	err := tx.Get(&n, "SELECT COUNT(*) FROM identities WHERE org_id = ? AND connection_id = ? AND user_id = ?", tx.Org(), id, user)
-	return n > 0, err
-}
-
-// bind writes an identity. A Conflict on "version" means that another sign-in was
-// faster; Write then runs the whole sign-in again.
-func bind(tx *store.Tx, id ConnectionID, kind, subject string, user store.UserID) error {
-	n, err := tx.Exec(`INSERT INTO identities (org_id, connection_id, subject_kind, subject, user_id, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, tx.Org(), id, kind, subject, user, tx.Now(), tx.Now())
-	if err == nil && n == 0 {
-		return fault.Conflict.On("version", "Another sign-in of the same person came first.")
-	}
-	return err
-}
-
-// rebind points a subject whose user was deleted to the account that replaced it.
-func rebind(tx *store.Tx, id ConnectionID, kind, subject string, old, user store.UserID) error {
-	n, err := tx.Exec(`UPDATE identities SET user_id = ?, last_seen_at = ?
-		WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ? AND user_id = ?`, user, tx.Now(), tx.Org(), id, kind, subject, old)
-	if err == nil && n == 0 {
-		return fault.Conflict.On("version", "Another sign-in of the same person came first.")
-	}
-	return err
-}
-
-func seen(tx *store.Tx, id ConnectionID, kind, subject string) error {
-	_, err := tx.Exec("UPDATE identities SET last_seen_at = ? WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
-		tx.Now(), tx.Org(), id, kind, subject)
-	return err
 }
 
 const selectDomains = "SELECT id, domain, token, verified_at, created_at, checked_at, recheck_at, lost_at, told_at, off_at, answer FROM domains"
@@ -371,4 +309,6 @@ const insertReplay = `INSERT INTO sso_replays (org_id, connection_id, answer, ex
 const (
 	sweepRequests = "DELETE FROM sso_requests WHERE expires_at <= ?"
 	sweepReplays  = "DELETE FROM sso_replays WHERE expires_at <= ?"
+
+	sweepConfirmations = "DELETE FROM sso_confirmations WHERE expires_at <= ?"
 )

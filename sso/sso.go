@@ -22,6 +22,10 @@ browser that blocks it) by having the browser post the answer once more from a
 page of ours. The session cookie is set on the answer's own redirect, which is
 a navigation of the top window, so browsers keep it.
 
+Accounts: which one a sign-in ends in and what it brings along is signin.go and
+match.go; what it would come to without doing it, outcome.go; an address that is asked
+whether to link, confirm.go.
+
 It owns the tables connections, sso_certificates, sp_keys, domains, domain_connections, identities,
 sso_requests, sso_replays and sso_sessions (references.go). It relies on store for people, on session for
 sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
@@ -58,6 +62,12 @@ type Options struct {
 
 	// LookupTXT asks the DNS for domain proofs; the system's resolver when nil.
 	LookupTXT func(ctx context.Context, name string) ([]string, error)
+
+	// Mail queues a letter to one person; nil: accounts are not linked by asking their address.
+	Mail func(tx *store.Tx, l Letter) error
+
+	// AcceptInvitation ends the open invitation of somebody who has become active by signing in.
+	AcceptInvitation func(tx *store.Tx, u store.User) error
 
 	// Tell mails a notice to the admins of the transaction's organization; nil: nobody is told.
 	Tell func(tx *store.Tx, n Notice) error
@@ -114,6 +124,7 @@ type Connection struct {
 type Config struct {
 	SAMLConfig
 	OIDCConfig
+	AccountsConfig
 
 	WantResponseSigned bool `json:"want_response_signed,omitempty"`
 }

@@ -377,6 +377,7 @@ func (tx *Tx) DeleteGroup(id GroupID) error {
 	}
 	for _, query := range []string{
 		"DELETE FROM members WHERE org_id = ? AND group_id = ?",
+		"DELETE FROM member_reasons WHERE org_id = ? AND group_id = ?",
 		"DELETE FROM group_epochs WHERE org_id = ? AND group_id = ?",
 		deleteExtrasOf,
 	} {

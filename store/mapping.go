@@ -152,10 +152,10 @@ func sentOf(doc Doc) map[sentKey]bool {
 // sends tells whether a document has any such values, for less than sentOf costs.
 func sends(doc Doc) bool { return doc[Roles] != nil || doc[Entitlements] != nil }
 
-// grantChange is what becomes of the roles that a directory gave a person: role and
+// grantChange is what becomes of the roles that a person has for one reason: role and
 // detail before and after.
 type grantChange struct {
-	directory DirectoryID
+	kind, ref string // of the reason: a directory, or a connection
 	have      map[string]string
 	want      map[string]string
 }
@@ -166,13 +166,13 @@ func (tx *Tx) newGrants(u User, doc Doc) (grantChange, error) {
 		return grantChange{}, nil
 	}
 	want, err := tx.wanted(u.DirectoryID, sentOf(doc))
-	return grantChange{u.DirectoryID, nil, want}, err
+	return grantChange{FromDirectory, string(u.DirectoryID), nil, want}, err
 }
 
 // planGrants are the roles that change with a person: when the values did, or the
 // directory that manages the person.
 func (tx *Tx) planGrants(u, next User, plan userPlan) (grantChange, error) {
-	g := grantChange{directory: next.DirectoryID}
+	g := grantChange{kind: FromDirectory, ref: string(next.DirectoryID)}
 	adopted := next.DirectoryID != u.DirectoryID
 	if next.DirectoryID == "" || !adopted && !sends(plan.old) && !sends(plan.doc) {
 		return g, nil
@@ -215,9 +215,13 @@ func (tx *Tx) holdMapping(id DirectoryID) error {
 
 // grantedBy are the roles that a person has from a directory.
 func (tx *Tx) grantedBy(id UserID, by DirectoryID) (map[string]string, error) {
+	return tx.grantedFor(id, FromDirectory, string(by))
+}
+
+func (tx *Tx) grantedFor(id UserID, kind, ref string) (map[string]string, error) {
 	var rows []Grant
 	err := tx.Select(&rows, "SELECT role, reason_kind, reason_ref, reason_detail, since FROM user_roles WHERE org_id = ? AND user_id = ? AND reason_kind = ? AND reason_ref = ?",
-		tx.Org(), id, FromDirectory, by)
+		tx.Org(), id, kind, ref)
 	have := map[string]string{}
 	for _, r := range rows {
 		have[r.Role] = r.Detail
@@ -231,7 +235,7 @@ func (tx *Tx) setGrants(u User, g grantChange) error {
 		if _, stays := g.want[role]; stays {
 			continue
 		}
-		why := Reason{FromDirectory, string(g.directory), g.have[role]}
+		why := Reason{g.kind, g.ref, g.have[role]}
 		if _, err := tx.Exec("DELETE FROM user_roles WHERE org_id = ? AND user_id = ? AND role = ? AND reason_kind = ? AND reason_ref = ?",
 			tx.Org(), u.ID, role, why.Kind, why.Ref); err != nil {
 			return err
@@ -245,7 +249,7 @@ func (tx *Tx) setGrants(u User, g grantChange) error {
 		if had && was == g.want[role] {
 			continue
 		}
-		why := Reason{FromDirectory, string(g.directory), g.want[role]}
+		why := Reason{g.kind, g.ref, g.want[role]}
 		if _, err := tx.Exec(`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, reason_detail, since) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (org_id, user_id, role, reason_kind, reason_ref) DO UPDATE SET reason_detail = excluded.reason_detail`,
 			tx.Org(), u.ID, role, why.Kind, why.Ref, why.Detail, tx.Now()); err != nil {
@@ -281,7 +285,7 @@ func (tx *Tx) dropGrants(u User) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.setGrants(u, grantChange{directory: u.DirectoryID, have: have}); err != nil {
+	if err := tx.setGrants(u, grantChange{kind: FromDirectory, ref: string(u.DirectoryID), have: have}); err != nil {
 		return err
 	}
 	if _, admin := have[access.Admin]; admin && u.Status == Active {

@@ -68,7 +68,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			return out, err
 		}})
 	s.api = api.New(api.Options{DB: db, Log: log})
-	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins})
+	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: func(ctx context.Context, email, next string) ([]account.Way, error) {

@@ -6,6 +6,11 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
+// mailPerson queues one of the sign-in door's letters.
+func (s *system) mailPerson(tx *store.Tx, l sso.Letter) error {
+	return s.mail.Queue(tx, mail.Letter{Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: l.Button, Link: l.URL, Small: l.Small}.To(l.To))
+}
+
 // tellAdmins mails a notice to every active admin of the organization who has an
 // address.
 func (s *system) tellAdmins(tx *store.Tx, n sso.Notice) error {

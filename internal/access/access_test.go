@@ -27,7 +27,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		access.EndUsers:     "admin operator directory system",
 		access.CreateUsers:  "admin operator directory connection system",
 		access.ViewGroups:   "viewer admin operator directory connection key system",
-		access.EditGroups:   "admin operator directory system",
+		access.EditGroups:   "admin operator directory connection system",
 		access.ViewActivity: "viewer admin operator key system",
 		access.Configure:    "admin operator system",
 		access.SignInUsers:  "operator connection system",

@@ -38,7 +38,7 @@ var matrix = map[string][]Permission{
 	"role:" + Viewer: {ViewUsers, ViewGroups, ViewActivity},
 
 	"kind:" + string(Directory):  {ViewUsers, CreateUsers, EditUsers, EndUsers, ViewGroups, EditGroups},
-	"kind:" + string(Connection): {ViewUsers, CreateUsers, EditUsers, ViewGroups, SignInUsers},
+	"kind:" + string(Connection): {ViewUsers, CreateUsers, EditUsers, ViewGroups, EditGroups, SignInUsers},
 	"kind:" + string(Anonymous):  {},
 }
 

@@ -207,3 +207,17 @@ func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID) (err error) {
 	}
 	return tx.Record(signedIn)
 }
+
+// SignedIn ends the open invitation of somebody who became active by signing in over
+// an identity provider instead of following the link. Needs Write.
+func (d *Door) SignedIn(tx *store.Tx, u store.User) error {
+	id, err := settle(tx, u.ID)
+	if fault.Is(err, fault.NotFound) { // made by hand, without an invitation
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Record(store.Activity{Action: "invitation.accept", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+		Detail: map[string]any{"invitation": id, "why": "signed in over an identity provider"}})
+}

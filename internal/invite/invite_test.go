@@ -483,3 +483,47 @@ func TestAcceptAgainstResendCancelAndDeactivate(t *testing.T) {
 		}
 	})
 }
+
+// Who signs in over an identity provider instead of following the link has accepted,
+// with the role and the teams of the invitation.
+func TestSigningInAcceptsTheInvitation(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		made := s.invite("ada@acme.example")
+		signIn := access.Actor{Kind: access.Connection, Org: string(s.org.ID), Name: "Okta"}
+		accept := func() error {
+			return s.write(signIn, func(tx *store.Tx) error {
+				u, err := tx.ActivateUser(made.UserID, "signed in over Okta")
+				if err != nil {
+					return err
+				}
+				return s.door.SignedIn(tx, u)
+			})
+		}
+		if err := accept(); err != nil {
+			t.Fatal(err)
+		}
+		if err := accept(); err != nil {
+			t.Errorf("a second sign-in: %v", err)
+		}
+		s.must(func(tx *store.Tx) error {
+			of, err := s.door.Of(tx, []store.UserID{made.UserID})
+			if err != nil {
+				return err
+			}
+			if got := of[made.UserID].State; got != invite.Accepted {
+				t.Errorf("the invitation is %s, want accepted", got)
+			}
+			roles, err := tx.RolesOf([]store.UserID{made.UserID})
+			if got := store.RoleNames(roles[made.UserID]); len(got) != 1 || got[0] != access.Viewer {
+				t.Errorf("roles %v, want that of the invitation", got)
+			}
+			acts, err2 := tx.Activities(store.ActivityQuery{Action: "invitation.accept"})
+			if len(acts) != 1 {
+				t.Errorf("%d rows of accepting, want 1", len(acts))
+			}
+			return errors.Join(err, err2)
+		})
+	})
+}

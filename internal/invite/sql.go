@@ -55,6 +55,12 @@ func claim(tx *store.Tx, id ID, hash string) (bool, error) {
 	return n > 0, err
 }
 
+// settle marks the open invitation of a person as accepted. Faults: NotFound (none is open).
+func settle(tx *store.Tx, user store.UserID) (id ID, err error) {
+	return id, tx.Get(&id, `UPDATE invitations SET state = 'accepted', ended_at = ? WHERE org_id = ? AND user_id = ? AND state = 'pending' RETURNING id`,
+		tx.Now(), tx.Org(), user)
+}
+
 // cancel ends whatever is open. A person without an invitation has none to end.
 func cancel(tx *store.Tx, user store.UserID) error {
 	n, err := tx.Exec("UPDATE invitations SET state = 'cancelled', ended_at = ? WHERE org_id = ? AND user_id = ? AND state = 'pending'", tx.Now(), tx.Org(), user)

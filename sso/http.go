@@ -158,10 +158,6 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	if err := d.opts.Sessions.Forget(r); err != nil { // the browser's former session; the new one stands
 		d.opts.Log.WarnContext(r.Context(), "former session not ended", "error", err)
 	}
-	// Who signs in again leaves no session behind in this browser.
-	if err := d.opts.Sessions.Forget(r); err != nil {
-		d.opts.Log.WarnContext(r.Context(), "end the browser's old session", "error", err)
-	}
 	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
 	d.opts.Sessions.SetCookie(w, token)
 	http.Redirect(w, r, web.Local(next), http.StatusSeeOther)

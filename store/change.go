@@ -205,7 +205,7 @@ func (tx *Tx) mayTouch(u User) error {
 	if !u.BreakGlass || tx.actor.Operator || tx.actor.Kind == access.System {
 		return nil
 	}
-	return fault.Denied.Say("%s is the account of an operator of this server. Only an operator can change it.", u.DisplayName)
+	return fault.Denied.Say("%s is a break-glass account, or that of an operator of this server. Only an operator can change it; an admin can take a break-glass account off the list under Security first.", u.DisplayName)
 }
 
 func (tx *Tx) managed(u User, wayOut string) error {

@@ -49,8 +49,8 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s := &system{key: key, db: db, url: url, loopback: cfg.HTTP.Addr.Loopback(), health: &health{db: db}, metrics: newMetrics()}
 	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log,
 		Admit: func(tx *store.Tx, in session.In) error { return s.policy.Admit(tx, in) }})
-	s.policy = policy.New(policy.Options{DB: db, Sessions: s.sessions, Log: log})
 	s.passwords = password.New(password.Options{DB: db, Log: log})
+	s.policy = policy.New(s.policyOptions(log))
 	var err error
 	s.mail, err = mail.New(mail.Options{DB: db, URL: string(cfg.Mail.URL), From: string(cfg.Mail.From), PublicURL: url,
 		Loopback: s.loopback, Log: log})
@@ -80,6 +80,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			return ways(list, next, ""), err
 		},
 		MayUsePassword: s.mayUsePassword,
+		BreakGlass:     account.BreakGlass{Named: s.policy.Named, UseCode: s.policy.UseCode, Few: policy.FewCodes},
 	})
 
 	s.mux = web.NewMux(web.Options{
@@ -88,7 +89,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		},
-		Nav: navigation, Banner: s.banner,
+		Nav: navigation, Banner: s.banner, Alarm: s.alarm,
 	})
 	s.health.mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)
@@ -97,6 +98,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
+	s.policy.Mount(s.mux)
 	s.provisioning = scim.Mount(s.mux, db, scim.Options{PublicURL: url, Key: key, Rate: cfg.SCIM.Rate, Log: log, LogAge: cfg.SCIM.LogAge, LogRows: cfg.SCIM.LogRows, ScanRows: cfg.SCIM.ScanRows,
 		Password: s.directoryPassword, Fetch: s.sso.Fetch})
 	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
@@ -132,12 +134,6 @@ func ways(list []sso.Choice, next, email string) []account.Way {
 	return out
 }
 
-// mayUsePassword asks the organization's policy about one person.
-func (s *system) mayUsePassword(tx *store.Tx, user store.UserID) (bool, error) {
-	may, err := s.policy.MethodsOf(tx, user)
-	return may.Password, err
-}
-
 // navigation is the console's, in the order of a working day.
 var navigation = []web.NavItem{
 	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers},
@@ -147,6 +143,7 @@ var navigation = []web.NavItem{
 	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
 	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
 	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},
+	{Label: "Security", Path: "/console/{org}/security", Need: access.Configure},
 }
 
 // banner is a line over every page.

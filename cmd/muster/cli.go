@@ -36,6 +36,8 @@ type cli struct {
 	User       userCmd       `cmd:"" help:"People of an organization."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
 	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`
+	Policy     policyCmd     `cmd:"" help:"How people of an organization sign in."`
+	Breakglass breakglassCmd `cmd:"" help:"Accounts of an organization for the day when single sign-on fails."`
 	Key        keyCmd        `cmd:"" help:"Keys for the REST API."`
 }
 

@@ -5,7 +5,9 @@
 //	GET  /login       asks for the address
 //	POST /login       a domain with single sign-on: to its connection;
 //	                  else the password step, for known and unknown addresses alike
-//	POST /login       with a password: password.Verify -> session, or a choice, or "no match"
+//	POST /login       with a password: password.Verify -> session, or a choice, or "no match",
+//	                  or what the organization's policy wants instead (refused.go)
+//	POST /login/code  the recovery code of a break-glass account (code.go)
 //	POST /password/forgot -> Run -> mail -> GET, POST /password/reset/{token} -> session
 //	GET, POST /setup/{token} -> organization, first operator, session
 //
@@ -54,7 +56,20 @@ type Options struct {
 	// MayUsePassword tells whether the organization's policy lets a person use one.
 	// May be nil: then everybody may. Sessions asks the policy itself.
 	MayUsePassword func(tx *store.Tx, user store.UserID) (bool, error)
-	Log            *slog.Logger
+	// BreakGlass are the accounts that need a recovery code beside the password. All
+	// there, or none.
+	BreakGlass BreakGlass
+	Log        *slog.Logger
+}
+
+// BreakGlass is what the policy knows of accounts for emergencies.
+type BreakGlass struct {
+	// Named tells whether somebody is one.
+	Named func(tx *store.Tx, user store.UserID) (bool, error)
+	// UseCode uses a code up and raises the alarm, in the transaction of the sign-in.
+	UseCode func(tx *store.Tx, user store.UserID, code string) (left int, ok bool, err error)
+	// Few is what to say to somebody who has few codes left, or empty.
+	Few func(left int) string
 }
 
 // Account is the door.
@@ -88,6 +103,7 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Public("GET /o/{org}/login", a.showLogin)
 	m.Public("POST /o/{org}/login", a.login)
 	m.Public("POST /login/choose", a.choose)
+	m.Public("POST /login/code", a.code)
 	m.Public("POST /logout", a.logout)
 	m.Public("GET /password/forgot", a.showForgot)
 	m.Public("POST /password/forgot", a.forgot)
@@ -118,15 +134,22 @@ func person(r *http.Request, org store.OrgID, user store.UserID, name string) ac
 
 // signIn starts a session within a transaction and records it.
 func (a *Account) signIn(tx *store.Tx, user store.UserID, name, method string) (token string, err error) {
-	if err := tx.SignedIn(user, method); err != nil {
+	return a.signInWith(tx, name, session.In{User: user, Method: method})
+}
+
+func (a *Account) signInWith(tx *store.Tx, name string, in session.In) (token string, err error) {
+	if err := tx.SignedIn(in.User, in.Method); err != nil {
 		return "", err
 	}
-	token, _, err = a.opts.Sessions.Start(tx, session.In{User: user, Method: method})
+	token, _, err = a.opts.Sessions.Start(tx, in)
 	if err != nil {
 		return "", err
 	}
-	return token, tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(user), TargetName: name,
-		Detail: map[string]any{"method": method}})
+	detail := map[string]any{"method": in.Method}
+	if in.SecondFactor {
+		detail["second_factor"] = "recovery code"
+	}
+	return token, tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(in.User), TargetName: name, Detail: detail})
 }
 
 // admit ends what session the browser had and gives it the new one.

@@ -35,20 +35,25 @@ func (a *Account) offer(w http.ResponseWriter, r *http.Request, found []password
 	for i, f := range found {
 		list[i] = chosen{f.Org, f.User, f.SetAt}
 	}
-	accounts, err := json.Marshal(list)
-	if err != nil {
-		return err
-	}
-	token := secret.NewToken()
-	err = a.opts.DB.Write(r.Context(), access.Muster(""), func(tx *store.Tx) error {
-		_, err := tx.Exec("INSERT INTO signin_choices (token_hash, accounts, next_path, expires_at) VALUES (?, {{as_json}}, ?, ?)",
-			secret.Hash(token), string(accounts), web.Local(next), tx.Now().Add(choiceTTL))
-		return err
-	})
+	token, err := a.keep(r, list, next)
 	if err != nil {
 		return err
 	}
 	return pages.Write(w, r, http.StatusOK, "choose", choosePage{Token: token, Accounts: found})
+}
+
+// keep stores what a password has proved, for the next step of the sign-in.
+func (a *Account) keep(r *http.Request, list []chosen, next string) (token string, err error) {
+	accounts, err := json.Marshal(list)
+	if err != nil {
+		return "", err
+	}
+	token = secret.NewToken()
+	return token, a.opts.DB.Write(r.Context(), access.Muster(""), func(tx *store.Tx) error {
+		_, err := tx.Exec("INSERT INTO signin_choices (token_hash, accounts, next_path, expires_at) VALUES (?, {{as_json}}, ?, ?)",
+			secret.Hash(token), string(accounts), web.Local(next), tx.Now().Add(choiceTTL))
+		return err
+	})
 }
 
 func (a *Account) choose(w http.ResponseWriter, r *http.Request) error {

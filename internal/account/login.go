@@ -139,6 +139,9 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 		token, err = a.signIn(tx, who.User, u.DisplayName, "password")
 		return err
 	})
+	if needsCode(err) {
+		return a.askCode(w, r, who, next)
+	}
 	if ok, failed := a.notAllowed(w, r, u, who.Org, "password", next, err); ok {
 		return failed
 	}

@@ -207,6 +207,7 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var token string
+	var needsCode bool
 	err = a.opts.DB.Write(r.Context(), person(r, p.org.ID, p.user.ID, p.user.DisplayName), func(tx *store.Tx) error {
 		used, err := useReset(tx, p.token, p.user.ID)
 		if err != nil {
@@ -224,6 +225,9 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 		if err := a.opts.Sessions.EndAllOf(tx, p.user.ID); err != nil {
 			return err
 		}
+		if needsCode, err = a.named(tx, p.user.ID); err != nil || needsCode {
+			return err
+		}
 		token, err = a.signIn(tx, p.user.ID, p.user.DisplayName, "password")
 		return err
 	})
@@ -232,6 +236,10 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		return err
+	}
+	if needsCode {
+		web.Flash(w, "Your new password is set. Sign in with it and a recovery code.")
+		return see(w, r, "/o/"+p.org.Slug+"/login?with=password")
 	}
 	web.Flash(w, "Your new password is set. Your other sessions have ended.")
 	return a.admit(w, r, token, "/account")

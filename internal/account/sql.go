@@ -1,6 +1,8 @@
 package account
 
 import (
+	"encoding/json"
+
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/store"
 )
@@ -39,4 +41,19 @@ func useSetup(tx *store.Tx, token string) (bool, error) {
 	}
 	_, err = tx.Exec("DELETE FROM setups")
 	return true, err
+}
+
+// OpenResets are the people with an open link for a new password.
+func OpenResets(tx *store.Tx) (list []store.UserID, err error) {
+	return list, tx.Select(&list, "SELECT DISTINCT user_id FROM password_resets WHERE org_id = ? AND expires_at > ? LIMIT 100000", tx.Org(), tx.Now())
+}
+
+// EndResets ends the links of these people.
+func EndResets(tx *store.Tx, users []store.UserID) error {
+	list, err := json.Marshal(users)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM password_resets WHERE org_id = ? AND user_id {{in_ids}}", tx.Org(), string(list))
+	return err
 }

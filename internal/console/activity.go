@@ -33,6 +33,8 @@ var did = map[string]string{
 	"domain.remove":     "removed the mail domain",
 	"user.identity.ask": "asked the address whether to link a sign-in of", "user.identity.link": "linked a sign-in to", "user.identity.unlink": "unlinked a sign-in of",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
+	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",
+	"breakglass.codes": "made new recovery codes for", "breakglass.signin": "used the break-glass account", "breakglass.acknowledge": "acknowledged a break-glass sign-in of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"org.create": "made the organization", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"mail.fail": "could not send mail to",
@@ -94,7 +96,8 @@ func lineOf(a store.Activity, console string) line {
 			l.Who = a.ActorName
 		}
 		l.Target = ""
-		l.Did = map[string]string{"invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out"}[a.Action]
+		l.Did = map[string]string{"breakglass.signin": "used the own break-glass account", "breakglass.add": "became a break-glass account", "breakglass.remove": "is no break-glass account any more",
+			"breakglass.codes": "made new recovery codes", "invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out"}[a.Action]
 		if l.Did == "" {
 			l.Did = did[a.Action]
 		}

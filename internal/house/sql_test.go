@@ -34,6 +34,7 @@ var reads = map[string]string{
 	"internal/session user_roles": "who asks and with which roles is one query on every request",
 	"internal/session policies":   "how long a session lives is the policy's word, in the same query; a change acts on running sessions",
 	"internal/policy users":       "whom a rule means is asked in the statement that locks the policy",
+	"internal/policy operators":   "an operator's account is not an admin's to deal with, asked with the account",
 	"internal/policy user_roles":  "whether a break-glass account is an admin's, with the account",
 	"internal/password users":     "whose password an address may be, active people only, in one query before anybody is known",
 	"internal/password orgs":      "whom the person may choose among, in the same query",

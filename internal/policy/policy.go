@@ -25,6 +25,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
 )
@@ -91,9 +92,28 @@ func Domain(address string) string {
 
 // Options is what the door must be told.
 type Options struct {
-	DB       *store.DB
-	Sessions *session.Store
-	Log      *slog.Logger
+	DB        *store.DB
+	Sessions  *session.Store
+	Passwords *password.Store
+	Log       *slog.Logger
+	// Connections are the organization's connections to identity providers.
+	Connections func(tx *store.Tx) ([]Connection, error)
+	// Domains are the mail domains that the organization has proved.
+	Domains func(tx *store.Tx) ([]string, error)
+	// Resets are the people with an open link for a new password; EndResets ends them.
+	Resets    func(tx *store.Tx) ([]store.UserID, error)
+	EndResets func(tx *store.Tx, users []store.UserID) error
+	// Tell mails a notice to all admins of the organization; nil: nobody is told.
+	Tell func(tx *store.Tx, n Notice) error
+}
+
+// Connection is what the policy asks about a connection.
+type Connection struct {
+	ID     string
+	Name   string
+	Active bool
+	// Proved is when somebody last signed in over it for a test, or an admin in earnest.
+	Proved store.Time
 }
 
 // Door has the operations. Safe for concurrent use.

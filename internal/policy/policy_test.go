@@ -3,10 +3,14 @@ package policy_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
@@ -16,10 +20,16 @@ import (
 // site is an organization with its doors' services.
 type site struct {
 	*testing.T
-	db       *store.DB
-	admin    access.Actor
-	sessions *session.Store
-	door     *policy.Door
+	db        *store.DB
+	admin     access.Actor
+	sessions  *session.Store
+	passwords *password.Store
+	door      *policy.Door
+
+	connections   []policy.Connection
+	resets, ended []store.UserID
+	mu            sync.Mutex
+	told          []policy.Notice // guarded by mu
 }
 
 func newSite(t *testing.T, db *store.DB) *site {
@@ -28,8 +38,35 @@ func newSite(t *testing.T, db *store.DB) *site {
 	_, s.admin = storetest.Org(t, db, "acme")
 	s.sessions = session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080",
 		Admit: func(tx *store.Tx, in session.In) error { return s.door.Admit(tx, in) }})
-	s.door = policy.New(policy.Options{DB: db, Sessions: s.sessions})
+	s.passwords = password.New(password.Options{DB: db})
+	s.door = policy.New(policy.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords,
+		Connections: func(*store.Tx) ([]policy.Connection, error) { return s.connections, nil },
+		Domains:     func(*store.Tx) ([]string, error) { return []string{"acme.example", "contractor.example"}, nil },
+		Resets:      func(*store.Tx) ([]store.UserID, error) { return s.resets, nil },
+		EndResets: func(_ *store.Tx, users []store.UserID) error {
+			s.ended = users
+			return nil
+		},
+		Tell: func(_ *store.Tx, n policy.Notice) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.told = append(s.told, n)
+			return nil
+		},
+	})
 	return s
+}
+
+// live tells whether a browser with this token is signed in.
+func (s *site) live(token string) bool {
+	s.Helper()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "muster", Value: token})
+	_, _, err := s.sessions.Actor(r)
+	if err != nil && !fault.Is(err, fault.SignIn) {
+		s.Fatal(err)
+	}
+	return err == nil
 }
 
 func (s *site) write(fn func(tx *store.Tx) error) {

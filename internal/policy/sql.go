@@ -75,7 +75,8 @@ type person struct {
 	Status     store.Status `db:"status"`
 	BreakGlass bool         `db:"break_glass"` // out of directories' sight
 	Admin      bool         `db:"admin"`
-	Named      bool         `db:"named"` // a break-glass account of the organization
+	Named      bool         `db:"named"`    // a break-glass account of the organization
+	Operator   bool         `db:"operator"` // runs the server
 }
 
 // domain is that of the address, else of a user name that is one.
@@ -89,6 +90,33 @@ func (p person) domain() string {
 func personIn(tx *store.Tx, id store.UserID) (p person, err error) {
 	return p, tx.Get(&p, `SELECT u.id, u.display_name, u.email_key, u.user_name_key, u.status, u.break_glass,
 		EXISTS (SELECT 1 FROM user_roles r WHERE r.org_id = u.org_id AND r.user_id = u.id AND r.role = 'admin') AS admin,
-		EXISTS (SELECT 1 FROM break_glass b WHERE b.org_id = u.org_id AND b.user_id = u.id) AS named
+		EXISTS (SELECT 1 FROM break_glass b WHERE b.org_id = u.org_id AND b.user_id = u.id) AS named,
+		EXISTS (SELECT 1 FROM operators o WHERE o.org_id = u.org_id AND o.user_id = u.id) AS operator
 		FROM users u WHERE u.org_id = ? AND u.id = ? AND u.deleted_at = 0`, tx.Org(), id)
+}
+
+type accountRow struct {
+	person
+	Email      string     `db:"email"`
+	Codes      int        `db:"codes"`
+	CreatedAt  store.Time `db:"created_at"`
+	SignedInAt store.Time `db:"signed_in_at"`
+}
+
+const selectAccounts = `SELECT b.user_id AS id, u.display_name, u.email, u.status, b.created_at, u.signed_in_at,
+	EXISTS (SELECT 1 FROM user_roles r WHERE r.org_id = b.org_id AND r.user_id = b.user_id AND r.role = 'admin') AS admin,
+	(SELECT count(*) FROM break_glass_codes c WHERE c.org_id = b.org_id AND c.user_id = b.user_id) AS codes
+	FROM break_glass b JOIN users u ON u.org_id = b.org_id AND u.id = b.user_id WHERE b.org_id = ? ORDER BY b.created_at, b.user_id LIMIT 100`
+
+// namedIn are the break-glass accounts of the organization.
+func namedIn(tx *store.Tx) (map[store.UserID]bool, error) {
+	var ids []store.UserID
+	if err := tx.Select(&ids, "SELECT user_id FROM break_glass WHERE org_id = ?", tx.Org()); err != nil {
+		return nil, err
+	}
+	named := make(map[store.UserID]bool, len(ids))
+	for _, id := range ids {
+		named[id] = true
+	}
+	return named, nil
 }

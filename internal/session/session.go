@@ -17,6 +17,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -240,6 +241,30 @@ func (s *Store) EndOthers(tx *store.Tx, user store.UserID, keep ID) error {
 		keep = ID(strings.Repeat("0", 32)) // no session's; NULL would compare to nothing
 	}
 	_, err := tx.Exec("DELETE FROM sessions WHERE org_id = ? AND user_id = ? AND id <> ?", tx.Org(), user, keep)
+	return err
+}
+
+// Holder is somebody who is signed in with a password or a link.
+type Holder struct {
+	User     store.UserID `db:"user_id"`
+	EmailKey string       `db:"email_key"`
+	NameKey  string       `db:"user_name_key"`
+	Sessions int          `db:"sessions"`
+}
+
+// WithoutProvider are the people with sessions that no identity provider stands behind.
+func (s *Store) WithoutProvider(tx *store.Tx) (list []Holder, err error) {
+	now := tx.Now()
+	return list, tx.Select(&list, holders, tx.Org(), now, now, micros(s.opts.Absolute), now, micros(s.opts.Idle))
+}
+
+// EndWithoutProvider ends such sessions of these people.
+func (s *Store) EndWithoutProvider(tx *store.Tx, users []store.UserID) error {
+	list, err := json.Marshal(users)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM sessions WHERE org_id = ? AND user_id {{in_ids}}"+withoutProvider, tx.Org(), string(list))
 	return err
 }
 

@@ -58,6 +58,9 @@ const (
 )
 
 // withoutProvider are the sessions that no identity provider stands behind.
-const withoutProvider = ` AND method IN ('password', 'invite', 'setup')`
+const withoutProvider = ` AND connection_id IS NULL`
+
+const holders = `SELECT s.user_id, u.email_key, u.user_name_key, count(*) AS sessions` + sessionTables + `
+	WHERE s.org_id = ? AND s.connection_id IS NULL` + sessionLives + ` GROUP BY s.user_id, u.email_key, u.user_name_key`
 
 const countOperators = `SELECT count(*) FROM operators o JOIN users u ON u.org_id = o.org_id AND u.id = o.user_id WHERE u.status = 'active'`

@@ -107,6 +107,8 @@ type view struct {
 	Page    any
 	Flash   string
 	Banner  []phrase
+	Alarm   string // with AlarmAt, where to look
+	AlarmAt string
 	Actor   access.Actor
 	Signed  bool
 	Console bool // may open the console
@@ -153,6 +155,9 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name s
 		v.Signed = v.Actor.Signed()
 		v.Console = v.Signed && v.Actor.May(access.ViewUsers)
 		v.Nav = s.nav(r)
+		if s.mux.opts.Alarm != nil && s.org.Slug != "" && v.Actor.May(access.Configure) {
+			v.Alarm, v.AlarmAt = s.mux.opts.Alarm(r)
+		}
 		if s.mux.opts.Banner != nil {
 			v.Banner = phrases(s.mux.opts.Banner())
 		}

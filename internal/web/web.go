@@ -56,6 +56,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix                                                      // peers whose X-Forwarded-For is believed; none by default
 	Log            *slog.Logger                                                        // default slog.Default()
 	Metrics        func(route, method string, status int, took time.Duration)          // may be nil
+	Alarm          func(r *http.Request) (text, path string)                           // what an admin must look at, over every console page of those who may configure; may be nil
 	Banner         func() string                                                       // a line over every page ("mail stays on this machine"); may be nil
 }
 

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/policy"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso"
+	"github.com/muster-id/muster/store"
+)
+
+// policyOptions is what the policy knows of the doors, which it may not import.
+func (s *system) policyOptions(log *slog.Logger) policy.Options {
+	return policy.Options{
+		DB: s.db, Sessions: s.sessions, Passwords: s.passwords, Log: log,
+		Connections: func(tx *store.Tx) ([]policy.Connection, error) {
+			list, err := s.sso.Proofs(tx)
+			out := make([]policy.Connection, len(list))
+			for i, c := range list {
+				out[i] = policy.Connection{ID: string(c.ID), Name: c.Name, Active: c.Active, Proved: c.At}
+			}
+			return out, err
+		},
+		Domains: sso.VerifiedDomains,
+		Resets:  account.OpenResets, EndResets: account.EndResets,
+		Tell: func(tx *store.Tx, n policy.Notice) error { return s.tellAdmins(tx, sso.Notice(n)) },
+	}
+}
+
+// mayUsePassword asks the organization's policy about one person.
+func (s *system) mayUsePassword(tx *store.Tx, user store.UserID) (bool, error) {
+	may, err := s.policy.MethodsOf(tx, user)
+	return may.Password, err
+}
+
+// alarm is the line over console pages while a break-glass sign-in is not acknowledged.
+func (s *system) alarm(r *http.Request) (text, path string) {
+	list, err := s.policy.Unseen(r.Context(), web.Actor(r))
+	if err != nil || len(list) == 0 {
+		return "", ""
+	}
+	text = "The break-glass account " + list[0].Name + " was used to sign in on " + list[0].At.Time().Format("2 January 2006, 15:04 UTC") + "."
+	if more := len(list) - 1; more > 0 {
+		text += fmt.Sprintf(" There are %d more such sign-ins.", more)
+	}
+	return text, "/console/" + web.OrgOf(r).Slug + "/security"
+}

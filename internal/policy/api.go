@@ -1,0 +1,157 @@
+package policy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+func (d *Door) mountAPI(m *web.Mux) {
+	m.API(access.Configure, "GET /api/v1/policy", d.apiGet)
+	m.API(access.Configure, "PATCH /api/v1/policy", d.apiSet)
+}
+
+// Rules are a policy as programs see it. A span that is empty is the server's setting.
+type Rules struct {
+	Password bool           `json:"password"`
+	SSO      SSO            `json:"sso"`
+	Domains  map[string]SSO `json:"domains"`
+	Idle     string         `json:"idle"`
+	Absolute string         `json:"absolute"`
+	Fresh    string         `json:"fresh"`
+	Version  int64          `json:"version"`
+	Enforced bool           `json:"enforced"`
+}
+
+// View is the policy with what stands around it.
+type View struct {
+	Rules
+	Missing    []string      `json:"missing"` // before single sign-on can be required
+	BreakGlass []AccountView `json:"break_glass"`
+}
+
+// AccountView is a break-glass account as programs see it.
+type AccountView struct {
+	ID    store.UserID `json:"user_id"`
+	Name  string       `json:"name"`
+	Codes int          `json:"codes_left"`
+	Wrong string       `json:"wrong,omitempty"` // why it cannot be used
+}
+
+// View reads the policy, what is missing to require single sign-on and the
+// break-glass accounts. Faults: Denied.
+func (d *Door) View(tx *store.Tx) (View, error) {
+	p, err := load(tx)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{Rules: p.rules(), Missing: []string{}, BreakGlass: []AccountView{}}
+	accounts, err := d.Accounts(tx)
+	if err != nil {
+		return v, err
+	}
+	for _, a := range accounts {
+		v.BreakGlass = append(v.BreakGlass, AccountView{a.ID, a.Name, a.Codes, a.Wrong})
+	}
+	missing, err := d.missing(tx)
+	v.Missing = append(v.Missing, missing...)
+	return v, err
+}
+
+func (p Policy) rules() Rules {
+	span := func(s time.Duration) string {
+		if s == 0 {
+			return ""
+		}
+		return s.String()
+	}
+	return Rules{Password: p.Password, SSO: p.SSO, Domains: p.Domains, Idle: span(p.Idle), Absolute: span(p.Absolute), Fresh: span(p.Fresh),
+		Version: p.Version, Enforced: p.Enforced()}
+}
+
+func (d *Door) apiGet(w http.ResponseWriter, r *http.Request) error {
+	var v View
+	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		v, err = d.View(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, v)
+}
+
+// Patch is a change as programs send it. A span is like "12h"; empty: the server's
+// setting. A domain's rule that is null or empty is taken away.
+type Patch struct {
+	Password *bool          `json:"password"`
+	SSO      *SSO           `json:"sso"`
+	Domains  map[string]SSO `json:"domains"`
+	Idle     *string        `json:"idle"`
+	Absolute *string        `json:"absolute"`
+	Fresh    *string        `json:"fresh"`
+	Version  int64          `json:"version"`
+	Preview  bool           `json:"preview"`
+}
+
+// Change reads a patch. Faults: Invalid on the span.
+func (p Patch) Change() (Change, error) {
+	ch := Change{Password: p.Password, SSO: p.SSO, Domains: p.Domains, Version: p.Version}
+	for _, s := range []struct {
+		name string
+		text *string
+		to   **time.Duration
+	}{{"idle", p.Idle, &ch.Idle}, {"absolute", p.Absolute, &ch.Absolute}, {"fresh", p.Fresh, &ch.Fresh}} {
+		if s.text == nil {
+			continue
+		}
+		var span time.Duration
+		if *s.text != "" {
+			var err error
+			if span, err = time.ParseDuration(*s.text); err != nil {
+				return ch, fault.Invalid.On(s.name, "%.40q is no time to wait. Write it like 12h or 30m.", *s.text)
+			}
+		}
+		*s.to = &span
+	}
+	return ch, nil
+}
+
+// Outcome is what a change did, or would do.
+type Outcome struct {
+	Policy   Rules    `json:"policy"`
+	Changed  bool     `json:"changed"` // false for a preview
+	People   int      `json:"people"`  // whose sessions with a password end
+	Sessions int      `json:"sessions"`
+	Resets   int      `json:"resets"` // people whose links for a new password end
+	Missing  []string `json:"missing"`
+}
+
+// Outcome of a change.
+func (e Effect) Outcome(changed bool) Outcome {
+	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, Missing: append([]string{}, e.Missing...)}
+}
+
+func (d *Door) apiSet(w http.ResponseWriter, r *http.Request) error {
+	var in Patch
+	if err := web.ReadJSON(r, &in); err != nil {
+		return err
+	}
+	ch, err := in.Change()
+	if err != nil {
+		return err
+	}
+	do := d.Set
+	if in.Preview {
+		do = d.Preview
+	}
+	e, err := do(r.Context(), web.Actor(r), ch)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, e.Outcome(!in.Preview))
+}

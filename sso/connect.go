@@ -67,11 +67,15 @@ func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) 
 			return "", err
 		}
 	}
-	_, err = d.issuers.Discover(ctx, c.Issuer)
+	issuer, err := d.issuers.Discover(ctx, c.Issuer)
 	if fault.Is(err, fault.Unavailable) {
 		return fault.Public(err) + " The connection was made all the same; nobody can sign in before this works.", nil
 	}
-	return "", err
+	if err != nil {
+		return "", err
+	}
+	c.Config.Algorithms = issuer.Algorithms // whoever can change the document cannot change what is taken
+	return "", nil
 }
 
 // secretPlace names the place of the sealed client secret.

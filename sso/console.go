@@ -108,7 +108,15 @@ func (d *Door) copyFields(c Connection) []copyField {
 	u := d.URLs(c)
 	login := copyField{"login", "Login URL", "Where people of this organization start; for a tile or a bookmark.", u.Login}
 	if c.Protocol == protocolOIDC {
-		return []copyField{{"redirect", "Redirect URL", "Also called callback or sign-in redirect URI. Enter it exactly so.", u.Redirect}, login}
+		login.Help = "Where people of this organization start; also the initiate login URI for a tile at the provider."
+		return []copyField{
+			{"redirect", "Redirect URL", "Also called callback or sign-in redirect URI. Enter it exactly so.", u.Redirect},
+			login,
+			{"signed-out", "Sign-out redirect URL", "Also called post-logout redirect URI; where people come back to after signing out there.", u.SignedOut},
+			{"backchannel", "Back-channel logout URL", "Where the provider says that somebody signed out there. Session required can be on.", u.BackChannel},
+			{"frontchannel", "Front-channel logout URL", "For providers without back-channel logout. Session required must be on.", u.FrontChannel},
+			{"jwks", "Key set URL (JWKS)", "Only for client authentication with a key (private_key_jwt).", u.JWKS},
+		}
 	}
 	return []copyField{
 		{"acs", "Single sign-on URL (ACS)", "Also called Reply URL, Recipient or Destination.", u.ACS},

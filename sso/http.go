@@ -34,7 +34,10 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
 	m.Machine("POST /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
 	m.Machine("GET /sso/oidc/{connection}/login", d.on(protocolOIDC, d.oidcLogin))
+	m.Machine("POST /sso/oidc/{connection}/login", d.on(protocolOIDC, d.oidcLogin))
 	m.Machine("GET /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
+	m.Machine("POST /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
+	m.Machine("GET /sso/oidc/{connection}/jwks.json", d.on(protocolOIDC, d.oidcJWKS))
 
 	d.mountDomains(m)
 	m.Public("GET /sso/confirm/{token}", d.showConfirmation)

@@ -4,22 +4,60 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/oidc"
 	"github.com/muster-id/muster/store"
 )
 
-// oidcLogin sends the browser to the provider: code flow, PKCE, nonce, state.
+// maxOIDCForm bounds what is posted to these addresses: a code, a hint, a token.
+const maxOIDCForm = 64 << 10
+
+// oidcParams are the parameters of a request, each at most once: of the address,
+// or of the body of a post.
+func oidcParams(w http.ResponseWriter, r *http.Request, once ...string) (url.Values, error) {
+	q := r.URL.Query()
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxOIDCForm)
+		if err := r.ParseForm(); err != nil {
+			return nil, fault.Invalid.Wrap(err, "The identity provider's message is too long or damaged.")
+		}
+		q = r.PostForm
+	}
+	for _, name := range once {
+		if len(q[name]) > 1 {
+			return nil, fault.Invalid.Say("The identity provider's answer names %s twice.", name)
+		}
+	}
+	return q, nil
+}
+
+// oidcLogin sends the browser to the provider: code flow, PKCE, nonce, state. It is
+// also the address to which a provider sends people of its own accord (OpenID
+// Connect Core 1.0 §4).
 func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) error {
+	q, err := oidcParams(w, r, "iss", "login_hint", "target_link_uri")
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	if q.Has("iss") && q.Get("iss") != c.Issuer {
+		return d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "iss", "This sign-in belongs to another identity provider. Start again from your own sign-in page.",
+			"The provider that started the sign-in calls itself "+answer.Clip(q.Get("iss"), 200)+"; this connection is for "+c.Issuer+"."), nil)
+	}
 	t, p, err := d.start(w, r, c)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
-	issuer, client, err := d.oidcClient(r.Context(), c)
+	if target := q.Get("target_link_uri"); target != "" {
+		p.ReturnTo = web.Local(strings.TrimPrefix(target, d.opts.PublicURL)) // of another site: our own first page
+	}
+	issuer, client, err := d.oidcClient(r.Context(), actorOf(c, web.Actor(r)), c)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
@@ -28,24 +66,62 @@ func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 	if err := d.open(r.Context(), actorOf(c, web.Actor(r)), c, t, p, verifier); err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
-	ask := oidc.Request{State: t.handle, Nonce: p.Nonce, Verifier: verifier}
-	if hint := r.URL.Query().Get("login_hint"); len(hint) <= 320 && cleanText(hint) {
+	ask := c.oidcRequest()
+	ask.State, ask.Nonce, ask.Verifier = t.handle, p.Nonce, verifier
+	if hint := q.Get("login_hint"); len(hint) <= 320 && cleanText(hint) {
 		ask.LoginHint = hint
 	}
-	http.SetCookie(w, d.cookie(t.handle, t.browser, false))
+	http.SetCookie(w, d.cookie(t.handle, t.browser, ask.FormPost))
 	http.Redirect(w, r, issuer.AuthURL(client, ask), http.StatusSeeOther)
 	return nil
 }
 
-// oidcCallback takes the provider's answer.
+// oidcRequest is what the settings make of a request.
+func (c Connection) oidcRequest() oidc.Request {
+	ask := oidc.Request{DomainHint: c.Config.DomainHint, HostedDomain: c.Config.HostedDomain, ACR: c.Config.ACRValues, FormPost: c.Config.ResponseMode == modeFormPost}
+	if c.Config.Prompt != authAuto {
+		ask.Prompt = c.Config.Prompt
+	}
+	if age := time.Duration(c.Config.MaxAge) * time.Second; age > 0 {
+		ask.MaxAge = &age
+	}
+	if c.Config.Prompt == promptLogin {
+		ask.MaxAge = new(time.Duration) // obliges the provider to say when
+	}
+	return ask
+}
+
+// oidcExpect is what the answer to that request has to show.
+func (c Connection) oidcExpect(p pending, now time.Time) oidc.Expect {
+	e := oidc.Expect{Nonce: p.Nonce, Now: now}
+	if c.Config.MaxAge > 0 {
+		e.Since = now.Add(-time.Duration(c.Config.MaxAge) * time.Second)
+	}
+	if c.Config.Prompt == promptLogin {
+		e.Since = p.ExpiresAt.Time().Add(-pendingFor)
+	}
+	if c.Config.ACRRequired {
+		e.ACR = c.Config.ACRValues
+	}
+	return e
+}
+
+// oidcCallback takes the provider's answer, in the address or as a form post.
 func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection) error {
-	q := r.URL.Query()
-	for _, name := range []string{"state", "code", "iss", "error"} {
-		if len(q[name]) > 1 {
-			return d.refused(w, r, c, nil, fault.Invalid.Say("The identity provider's answer names %s twice.", name), nil)
-		}
+	q, err := oidcParams(w, r, "state", "code", "iss", "error", "error_description")
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
 	}
 	t := d.ticketOf(r, q.Get("state"))
+	if r.Method == http.MethodPost && t.handle != "" && t.browser == "" && !q.Has("resent") && fromElsewhere(r) {
+		again := url.Values{"resent": {"1"}}
+		for _, name := range []string{"state", "code", "iss", "error", "error_description"} {
+			if q.Has(name) {
+				again[name] = q[name]
+			}
+		}
+		return post(w, r, "'self'", postPage{Title: "Signing you in", Text: "One moment: your sign-in is being completed.", Action: r.URL.Path, Fields: again})
+	}
 	p, err := d.find(r.Context(), actorOf(c, web.Actor(r)), c, t)
 	if closed := usable(c); closed != nil && p.Purpose != purposeTest {
 		return d.refused(w, r, c, nil, closed, nil)
@@ -64,7 +140,7 @@ func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection
 // oidcAnswer follows the answer to its end: code, tokens, claims.
 func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q url.Values) (in answered, err error) {
 	ctx := r.Context()
-	issuer, client, err := d.oidcClient(ctx, c)
+	issuer, client, err := d.oidcClient(ctx, actorOf(c, web.Actor(r)), c)
 	if err != nil {
 		return in, err
 	}
@@ -86,7 +162,9 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 		return in, err
 	}
 	trialOf(r).keep(tokens.ID)
-	id, trace, err := issuer.CheckIDToken(ctx, party, tokens.ID, oidc.Expect{Nonce: p.Nonce, AccessToken: tokens.Access, Now: now})
+	expect := c.oidcExpect(p, now)
+	expect.AccessToken = tokens.Access
+	id, trace, err := issuer.CheckIDToken(ctx, party, tokens.ID, expect)
 	in.trace = append(in.trace, trace...)
 	if err != nil {
 		return in, err
@@ -102,8 +180,11 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 }
 
 // oidcClient is the issuer as it describes itself and our client there.
-func (d *Door) oidcClient(ctx context.Context, c Connection) (*oidc.Issuer, oidc.Client, error) {
+func (d *Door) oidcClient(ctx context.Context, actor access.Actor, c Connection) (*oidc.Issuer, oidc.Client, error) {
 	client := oidc.Client{ID: c.Config.ClientID, Redirect: d.URLs(c).Redirect, Scopes: c.Config.Scopes}
+	if c.Config.ClientAuth != authAuto {
+		client.Auth = c.Config.ClientAuth
+	}
 	issuer, err := d.issuers.Get(ctx, c.Issuer)
 	if err != nil {
 		return nil, client, err
@@ -115,11 +196,16 @@ func (d *Door) oidcClient(ctx context.Context, c Connection) (*oidc.Issuer, oidc
 		}
 		client.Secret = string(plain)
 	}
-	return issuer, client, nil
+	if client.Auth == oidc.AuthPrivateKey {
+		client.Key, err = d.signingKey(ctx, actor, c)
+	}
+	return issuer, client, err
 }
 
+// oidcParty is what the checks know about both sides.
 func (d *Door) oidcParty(ctx context.Context, actor access.Actor, c Connection) (oidc.Party, error) {
-	p := oidc.Party{Vendor: c.Vendor, Issuer: c.Issuer, ClientID: c.Config.ClientID}
+	p := oidc.Party{Vendor: c.Vendor, Issuer: c.Issuer, ClientID: c.Config.ClientID, Algorithms: c.Config.Algorithms,
+		HostedDomain: c.Config.HostedDomain, GroupsClaim: c.Config.GroupsClaim}
 	err := d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
 		p.Domains, err = verifiedIn(tx)
 		return err

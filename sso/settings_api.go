@@ -15,30 +15,35 @@ import (
 
 // Info is a connection in JSON: for the REST API and the command line.
 type Info struct {
-	ID        ConnectionID   `json:"id"`
-	Protocol  string         `json:"protocol"`
-	Name      string         `json:"name"`
-	Vendor    string         `json:"vendor"`
-	Status    string         `json:"status"`
-	Accounts  string         `json:"accounts"`
-	Issuer    string         `json:"issuer,omitempty"`
-	ACS       string         `json:"acs_url,omitempty"`
-	EntityID  string         `json:"entity_id,omitempty"`
-	Metadata  string         `json:"metadata_url,omitempty"`
-	Redirect  string         `json:"redirect_url,omitempty"`
-	Login     string         `json:"login_url"`
-	Version   int64          `json:"version"`
-	CreatedAt string         `json:"created_at"`
-	UpdatedAt string         `json:"updated_at"`
-	Settings  map[string]any `json:"settings"`
-	Warning   string         `json:"warning,omitempty"`
+	ID          ConnectionID   `json:"id"`
+	Protocol    string         `json:"protocol"`
+	Name        string         `json:"name"`
+	Vendor      string         `json:"vendor"`
+	Status      string         `json:"status"`
+	Accounts    string         `json:"accounts"`
+	Issuer      string         `json:"issuer,omitempty"`
+	ACS         string         `json:"acs_url,omitempty"`
+	EntityID    string         `json:"entity_id,omitempty"`
+	Metadata    string         `json:"metadata_url,omitempty"`
+	Redirect    string         `json:"redirect_url,omitempty"`
+	JWKS        string         `json:"jwks_url,omitempty"`
+	SignedOut   string         `json:"post_logout_redirect_url,omitempty"`
+	BackLogout  string         `json:"backchannel_logout_url,omitempty"`
+	FrontLogout string         `json:"frontchannel_logout_url,omitempty"`
+	Login       string         `json:"login_url"`
+	Version     int64          `json:"version"`
+	CreatedAt   string         `json:"created_at"`
+	UpdatedAt   string         `json:"updated_at"`
+	Settings    map[string]any `json:"settings"`
+	Warning     string         `json:"warning,omitempty"`
 }
 
 // Info of a connection. It holds no secret.
 func (d *Door) Info(c Connection) Info {
 	u := d.URLs(c)
 	out := Info{ID: c.ID, Protocol: c.Protocol, Name: c.Name, Vendor: c.Vendor, Status: c.Status, Accounts: c.Accounts, Issuer: c.Issuer,
-		ACS: u.ACS, EntityID: u.EntityID, Metadata: u.Metadata, Redirect: u.Redirect, Login: u.Login, Version: c.Version(),
+		ACS: u.ACS, EntityID: u.EntityID, Metadata: u.Metadata, Redirect: u.Redirect, JWKS: u.JWKS, SignedOut: u.SignedOut,
+		BackLogout: u.BackChannel, FrontLogout: u.FrontChannel, Login: u.Login, Version: c.Version(),
 		CreatedAt: c.CreatedAt.RFC3339(), UpdatedAt: c.UpdatedAt.RFC3339(), Settings: map[string]any{}}
 	for _, s := range Settings(c.Protocol) {
 		out.Settings[s.Key] = s.Value(c)
@@ -55,6 +60,8 @@ func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "DELETE "+at, d.apiDelete)
 	m.API(access.Configure, "POST "+at+"/activate", d.apiOn(d.Activate))
 	m.API(access.Configure, "POST "+at+"/disable", d.apiOn(d.Disable))
+	m.API(access.Configure, "GET "+at+"/client-keys", d.apiClientKeys)
+	m.API(access.Configure, "POST "+at+"/client-keys", d.apiRollClientKey)
 }
 
 func (d *Door) apiConnections(w http.ResponseWriter, r *http.Request) error {

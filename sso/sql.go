@@ -131,6 +131,7 @@ func deleteConnection(tx *store.Tx, id ConnectionID) error {
 		"DELETE FROM domain_connections WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_certificates WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sp_keys WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM oidc_keys WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM identities WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_requests WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_replays WHERE org_id = ? AND connection_id = ?",

@@ -155,15 +155,20 @@ func Vendors() []string {
 // URLs are the values that an administrator copies to the identity provider.
 type URLs struct {
 	ACS, EntityID, Metadata string // SAML
-	Redirect                string // OIDC
 	Login                   string
+
+	// OIDC
+	Redirect, JWKS            string
+	SignedOut                 string // where the provider sends the browser after signing out there
+	BackChannel, FrontChannel string // where it says that somebody signed out there
 }
 
 // URLs of a connection.
 func (d *Door) URLs(c Connection) URLs {
 	base := d.opts.PublicURL + "/sso/" + c.Protocol + "/" + string(c.ID)
 	if c.Protocol == protocolOIDC {
-		return URLs{Redirect: base + "/callback", Login: base + "/login"}
+		return URLs{Login: base + "/login", Redirect: base + "/callback", JWKS: base + "/jwks.json", SignedOut: base + "/signed-out",
+			BackChannel: base + "/backchannel-logout", FrontChannel: base + "/frontchannel-logout"}
 	}
 	return URLs{ACS: base + "/acs", EntityID: base, Metadata: base + "/metadata", Login: base + "/login"}
 }
@@ -199,6 +204,10 @@ func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewC
 	if err != nil {
 		return Created{}, err
 	}
+	// Before anything is fetched at an address of theirs.
+	if err := d.opts.DB.Read(ctx, actor, func(tx *store.Tx) error { return tx.Require(access.Configure) }); err != nil {
+		return Created{}, err
+	}
 	c.ID, c.OrgID = store.NewID[Connection](), store.OrgID(actor.Org)
 	c = c.filled()
 	out := Created{}
@@ -215,6 +224,10 @@ func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewC
 	if err != nil {
 		return Created{}, err
 	}
+	clientKey, err := d.newClientKey(c)
+	if err != nil {
+		return Created{}, err
+	}
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
 		if err := tx.Require(access.Configure); err != nil {
 			return err
@@ -228,6 +241,12 @@ func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewC
 		}
 		for _, k := range keys {
 			if err := insertKey(tx, c.ID, k); err != nil {
+				return err
+			}
+		}
+		if clientKey != nil {
+			clientKey.ActiveFrom = tx.Now()
+			if err := insertClientKey(tx, c.ID, *clientKey); err != nil {
 				return err
 			}
 		}

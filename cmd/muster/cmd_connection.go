@@ -17,6 +17,8 @@ type connectionCmd struct {
 	Activate connectionActivateCmd `cmd:"" help:"Open a connection for sign-ins."`
 	Disable  connectionDisableCmd  `cmd:"" help:"End sign-ins over a connection."`
 	Delete   connectionDeleteCmd   `cmd:"" help:"Delete a connection that is not open, with the identities of people on it."`
+
+	ClientKey connectionClientKeyCmd `cmd:"" help:"This server's keys towards an OpenID provider (private_key_jwt)."`
 }
 
 type connectionCreateCmd struct {

@@ -1,14 +1,15 @@
 package oidc
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/url"
 	"slices"
@@ -124,22 +125,39 @@ func (i *Issuer) assertion(c Client, now time.Time) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// PublicKeys is the key set document that a provider reads (RFC 7517 §5).
-func PublicKeys(keys []ClientKey) ([]byte, error) {
+// PublicKeys is the key set document that a provider reads (RFC 7517 §5), made
+// from the certificates of client keys and their ids.
+func PublicKeys(ids []string, certificates [][]byte) ([]byte, error) {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, k := range keys {
-		out := jose.JSONWebKey{Key: k.Key.Public(), KeyID: k.ID, Use: "sig", Algorithm: string(jose.RS256)}
-		if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
-			sum := sha256.Sum256(k.Certificate)
-			out.Certificates, out.CertificateThumbprintSHA256 = []*x509.Certificate{cert}, sum[:]
+	for i, der := range certificates {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("client key %s: %w", ids[i], err)
 		}
-		set.Keys = append(set.Keys, out)
+		sum := sha256.Sum256(der)
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: cert.PublicKey, KeyID: ids[i], Use: "sig",
+			Certificates: []*x509.Certificate{cert}, CertificateThumbprintSHA256: sum[:]})
 	}
 	return json.Marshal(set)
 }
 
-// Thumbprint names a key by what it is (RFC 7638).
-func Thumbprint(key *rsa.PublicKey) (string, error) {
-	sum, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
-	return base64.RawURLEncoding.EncodeToString(sum), err
+// clientKeyFor is how long the certificate of a client key is good. Whoever knows
+// the key by its certificate replaces both before.
+const clientKeyFor = 10 * 365 * 24 * time.Hour
+
+// NewClientKey makes a key pair with a self-signed certificate. RSA with 2048 bits
+// is what every provider takes.
+func NewClientKey(id, name string, now time.Time) (ClientKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return ClientKey{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 126))
+	if err != nil {
+		return ClientKey{}, err
+	}
+	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(clientKeyFor),
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return ClientKey{ID: id, Key: key, Certificate: der}, err
 }

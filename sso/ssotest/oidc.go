@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +29,13 @@ type OIDC struct {
 	ClientSecret string
 	Now          func() time.Time
 
+	// ClientKeys is where the client publishes its keys. When it is set, the client
+	// must sign for itself (private_key_jwt); a secret will not do.
+	ClientKeys string
+
 	mu         sync.Mutex // guards what follows
+	asked      url.Values // of the last authorization or logout request
+	auth       string     // how the client last proved itself
 	redirects  []string
 	user       map[string]any
 	twist      Twist
@@ -64,6 +72,7 @@ func NewOIDC(t testing.TB) *OIDC {
 	mux.HandleFunc("GET /authorize", p.authorize)
 	mux.HandleFunc("POST /token", p.token)
 	mux.HandleFunc("GET /userinfo", p.userinfo)
+	mux.HandleFunc("GET /end", p.end)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	p.URL = server.URL
@@ -74,6 +83,12 @@ func NewOIDC(t testing.TB) *OIDC {
 func (p *OIDC) Register(redirect string) {
 	p.with(func() { p.redirects = append(p.redirects, redirect) })
 }
+
+// Asked are the parameters of the last authorization or logout request.
+func (p *OIDC) Asked() (q url.Values) { p.with(func() { q = p.asked }); return q }
+
+// Auth tells how the client last proved itself.
+func (p *OIDC) Auth() (method string) { p.with(func() { method = p.auth }); return method }
 
 // As says who signs in from now on, by their claims (sub is needed).
 func (p *OIDC) As(claims map[string]any) { p.with(func() { p.user = maps.Clone(claims) }) }
@@ -147,6 +162,7 @@ func (p *OIDC) discovery(w http.ResponseWriter, _ *http.Request) {
 		"token_endpoint":                        p.URL + "/token",
 		"userinfo_endpoint":                     p.URL + "/userinfo",
 		"jwks_uri":                              p.URL + "/keys",
+		"end_session_endpoint":                  p.URL + "/end",
 		"response_types_supported":              []string{"code"},
 		"id_token_signing_alg_values_supported": []string{"ES256", "RS256", "HS256"},
 		"authorization_response_iss_parameter_supported": true,
@@ -170,6 +186,7 @@ func (p *OIDC) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked = q
 	known := false
 	for _, u := range p.redirects {
 		known = known || u == q.Get("redirect_uri")
@@ -184,13 +201,86 @@ func (p *OIDC) authorize(w http.ResponseWriter, r *http.Request) {
 	if p.twist.Callback != nil {
 		p.twist.Callback(back)
 	}
+	if q.Get("response_mode") == "form_post" {
+		fmt.Fprintf(w, `<!doctype html><form method="post" action="%s">`, html.EscapeString(q.Get("redirect_uri")))
+		for name := range back {
+			fmt.Fprintf(w, `<input name="%s" value="%s">`, name, html.EscapeString(back.Get(name)))
+		}
+		fmt.Fprint(w, `</form>`)
+		return
+	}
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusSeeOther)
 }
 
+// end signs out and sends the browser back.
+func (p *OIDC) end(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	p.with(func() { p.asked = q })
+	back, err := url.Parse(q.Get("post_logout_redirect_uri"))
+	if err != nil || q.Get("id_token_hint") == "" {
+		http.Error(w, "sign out of what?", http.StatusBadRequest)
+		return
+	}
+	back.RawQuery = url.Values{"state": {q.Get("state")}}.Encode()
+	http.Redirect(w, r, back.String(), http.StatusSeeOther)
+}
+
+// LogoutToken says that somebody signed out here (Back-Channel Logout 1.0 §2.4).
+// change may make it a lie.
+func (p *OIDC) LogoutToken(change func(header, claims map[string]any)) string {
+	now := p.Now()
+	var kid string
+	p.with(func() { kid = p.keyID })
+	header := map[string]any{"kid": kid, "typ": "logout+jwt"}
+	claims := map[string]any{"iss": p.URL, "aud": p.ClientID, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": rand.Text(),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+	change(header, claims)
+	return p.Sign(header, claims)
+}
+
+// client tells whether a token request proves who sent it.
+func (p *OIDC) client(r *http.Request) bool {
+	if p.ClientKeys != "" {
+		p.with(func() { p.auth = "private_key_jwt" })
+		return p.signed(r.PostFormValue("client_assertion"), r.PostFormValue("client_assertion_type"))
+	}
+	method := "client_secret_basic"
+	id, secret, ok := r.BasicAuth()
+	if ok {
+		id, _ = url.QueryUnescape(id)
+		secret, _ = url.QueryUnescape(secret)
+	} else {
+		method, id, secret = "client_secret_post", r.PostFormValue("client_id"), r.PostFormValue("client_secret")
+	}
+	p.with(func() { p.auth = method })
+	return id == p.ClientID && secret == p.ClientSecret
+}
+
+// signed checks a client's assertion with the key set that it publishes.
+func (p *OIDC) signed(assertion, kind string) bool {
+	resp, err := http.Get(p.ClientKeys)
+	if err != nil || kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+		return false
+	}
+	defer resp.Body.Close()
+	var set jose.JSONWebKeySet
+	if json.NewDecoder(resp.Body).Decode(&set) != nil {
+		return false
+	}
+	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.RS256, jose.PS256})
+	if err != nil {
+		return false
+	}
+	payload, err := jws.Verify(set)
+	var c struct {
+		Iss, Sub, Aud, Jti string
+		Exp                int64
+	}
+	return err == nil && json.Unmarshal(payload, &c) == nil && c.Iss == p.ClientID && c.Sub == p.ClientID && c.Aud == p.URL+"/token" && c.Jti != "" && c.Exp > p.Now().Unix()
+}
+
 func (p *OIDC) token(w http.ResponseWriter, r *http.Request) {
-	id, secret, _ := r.BasicAuth()
-	id, _ = url.QueryUnescape(id)
-	secret, _ = url.QueryUnescape(secret)
+	proved := p.client(r)
 	p.mu.Lock()
 	g, ok := p.codes[r.PostFormValue("code")]
 	delete(p.codes, r.PostFormValue("code"))
@@ -198,7 +288,7 @@ func (p *OIDC) token(w http.ResponseWriter, r *http.Request) {
 	p.mu.Unlock()
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	switch {
-	case id != p.ClientID || secret != p.ClientSecret:
+	case !proved:
 		answer(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
 		return
 	case !ok || g.redirect != r.PostFormValue("redirect_uri") || g.challenge != base64.RawURLEncoding.EncodeToString(sum[:]):

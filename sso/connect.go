@@ -49,6 +49,10 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 // read again at each sign-in.
 func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) (warning string, err error) {
 	c.Issuer, c.Config.ClientID = strings.TrimSpace(in.Issuer), strings.TrimSpace(in.ClientID)
+	if c.Issuer+c.Config.ClientID == "" && !in.Activate { // a draft: the provider wants our redirect URL first
+		c.Config.Scopes = []string{"openid", "profile", "email"}
+		return "", nil
+	}
 	if err := oidc.CheckIssuer(c.Issuer); err != nil {
 		return "", err
 	}

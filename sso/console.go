@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
 )
 
@@ -24,23 +26,21 @@ type domainLine struct {
 	Since                   time.Time
 }
 
+// connectionPage is the overview of one connection.
 type connectionPage struct {
-	Org              string
+	deskPage
 	Line             connectionLine
 	Issuer, ClientID string
-	Warning          string
 	Copy             []copyField
 	Created          time.Time
 	Certificates     []certificateLine
+	Passed           store.Time // when the last test passed; 0: never
+	Tested           bool       // recently enough to activate
+	Form             web.Form
+	Activity         string // where its sign-ins are
 }
 
 type copyField struct{ ID, Label, Help, Value string }
-
-type certificateLine struct {
-	Fingerprint string
-	NotAfter    time.Time
-	Expired     bool
-}
 
 // accountsText says what the words of the command line mean.
 var accountsText = map[string]string{
@@ -77,29 +77,87 @@ func (d *Door) showConnections(w http.ResponseWriter, r *http.Request) error {
 	return pages.Write(w, r, http.StatusOK, "connections", page)
 }
 
-func (d *Door) showConnection(w http.ResponseWriter, r *http.Request) error {
-	id, err := store.ParseID[Connection](r.PathValue("connection"))
+func (d *Door) showConnection(w http.ResponseWriter, r *http.Request, k desk) error {
+	return d.connectionPage(w, r, k, http.StatusOK, web.Form{})
+}
+
+func (d *Door) connectionPage(w http.ResponseWriter, r *http.Request, k desk, status int, f web.Form) error {
+	p, err := d.page(r, k, "")
 	if err != nil {
 		return err
 	}
-	var c Connection
-	var certs []certificateRow
-	err = d.opts.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		if c, err = connectionIn(tx, id); err != nil {
+	slug, c := web.OrgOf(r).Slug, k.c
+	p.Up, p.UpName = "/console/"+slug+"/connections", "All connections"
+	page := connectionPage{deskPage: p, Line: lineOf(slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID, Copy: d.copyFields(c), Created: c.CreatedAt.Time(),
+		Form: f, Activity: "/console/" + slug + "/activity"}
+	var ders [][]byte
+	err = d.opts.DB.Read(r.Context(), k.actor, func(tx *store.Tx) (err error) {
+		if page.Passed, err = d.TestPassed(tx, c.ID); err != nil {
 			return err
 		}
-		certs, err = certificateLinesIn(tx, id)
+		page.Tested = page.Passed > tx.Now().Add(-testCounts)
+		ders, err = certificatesIn(tx, c.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	page := connectionPage{Org: web.OrgOf(r).Slug, Line: lineOf(web.OrgOf(r).Slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID,
-		Copy: d.copyFields(c), Created: c.CreatedAt.Time()}
-	for _, row := range certs {
-		page.Certificates = append(page.Certificates, certificateLine{Fingerprint: row.Fingerprint, NotAfter: row.NotAfter.Time(), Expired: row.NotAfter < store.TimeOf(d.opts.DB.Now())})
+	certs, err := saml.ParseCertificates(ders)
+	if err != nil && len(ders) > 0 {
+		return err
 	}
-	return pages.Write(w, r, http.StatusOK, "connection", page)
+	for _, cert := range certs {
+		page.Certificates = append(page.Certificates, certificateOf(cert, d.opts.DB.Now()))
+	}
+	allowCopying(w)
+	return pages.Write(w, r, status, "connection", page)
+}
+
+// activateHere opens a connection that was tested, or that somebody says they need
+// not test.
+func (d *Door) activateHere(w http.ResponseWriter, r *http.Request, k desk) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	err = d.opts.DB.Write(r.Context(), k.actor, func(tx *store.Tx) error {
+		return d.activateTested(tx, k.c, f.Get("untested") == "yes")
+	})
+	if f.Take(err) {
+		return d.connectionPage(w, r, k, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, k.c.Name+" is open: people can sign in over it.")
+	http.Redirect(w, r, k.base, http.StatusSeeOther)
+	return nil
+}
+
+// activateTested opens a connection whose newest settings passed a test within a day.
+// Faults: Denied, NotFound, Conflict.
+func (d *Door) activateTested(tx *store.Tx, c Connection, untested bool) error {
+	passed, err := d.TestPassed(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	tested := passed > tx.Now().Add(-testCounts)
+	if !tested && !untested {
+		return fault.Conflict.On("untested", "No test of %s as it is set now passed within the last 24 hours. Test it, or say that you activate it without one.", c.Name)
+	}
+	if _, err := statusIn(tx, c.ID, statusActive); err != nil || tested {
+		return err
+	}
+	return tx.Record(store.Activity{Action: "connection.untested", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name})
+}
+
+func (d *Door) disableHere(w http.ResponseWriter, r *http.Request, k desk) error {
+	if _, err := d.Disable(r.Context(), k.actor, k.c.ID); err != nil {
+		return err
+	}
+	web.Flash(w, k.c.Name+" is closed: nobody can sign in over it. Sessions that are open go on.")
+	http.Redirect(w, r, k.base, http.StatusSeeOther)
+	return nil
 }
 
 // copyFields are what the administrator enters at the provider, under the names

@@ -23,7 +23,14 @@ type desk struct {
 
 // mountDesk adds the pages that set a connection up.
 func (d *Door) mountDesk(m *web.Mux) {
+	m.Console(access.Configure, "GET /console/{org}/connections/new", d.showVendors)
+	m.Console(access.Configure, "POST /console/{org}/connections/new", d.chooseVendor)
 	const at = "/console/{org}/connections/{connection}"
+	m.Console(access.Configure, "GET "+at, d.atConsole(d.showConnection))
+	m.Console(access.Configure, "POST "+at+"/activate", d.atConsole(d.activateHere))
+	m.Console(access.Configure, "POST "+at+"/disable", d.atConsole(d.disableHere))
+	m.Console(access.Configure, "GET "+at+"/provider", d.atConsole(d.showProvider))
+	m.Console(access.Configure, "POST "+at+"/provider", d.atConsole(d.changeProvider))
 	m.Console(access.Configure, "GET "+at+"/setup", d.atConsole(d.showSetup))
 	m.Console(access.Configure, "GET "+at+"/tests", d.atConsole(d.showTests))
 	m.Console(access.Configure, "POST "+at+"/tests", d.atConsole(d.beginTest))
@@ -215,6 +222,7 @@ type testPage struct {
 	Report  report
 	First   *answer.Check // the one that failed
 	Names   []string      // of the attributes, in order
+	People  string        // where the console shows somebody
 	Answer  string        // what kind of document the answer is
 }
 
@@ -232,7 +240,7 @@ func (d *Door) showTest(w http.ResponseWriter, r *http.Request, k desk) error {
 		return err
 	}
 	p.Up, p.UpName = k.base+"/tests", "All tests"
-	page := testPage{deskPage: p, Test: t, Outcome: t.outcome(store.TimeOf(d.opts.DB.Now())), Kept: rep.Protocol != "", Report: rep, Answer: "Response"}
+	page := testPage{deskPage: p, People: "/console/" + web.OrgOf(r).Slug + "/users/", Test: t, Outcome: t.outcome(store.TimeOf(d.opts.DB.Now())), Kept: rep.Protocol != "", Report: rep, Answer: "Response"}
 	if k.c.Protocol == protocolOIDC {
 		page.Answer = "ID token"
 	}

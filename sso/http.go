@@ -44,7 +44,6 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Public("POST /sso/confirm/{token}", d.confirm)
 
 	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
-	m.Console(access.Configure, "GET /console/{org}/connections/{connection}", d.showConnection)
 	d.mountDesk(m)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)
 	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
@@ -163,7 +162,6 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	}
 	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
 	d.opts.Sessions.SetCookie(w, token)
-	d.keepChoice(w, c, in.arrival.Email)
 	http.Redirect(w, r, web.Local(next), http.StatusSeeOther)
 	return nil
 }

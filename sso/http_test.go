@@ -512,7 +512,7 @@ func TestConsolePages(t *testing.T) {
 			t.Errorf("%s: status %d: %s", path, p.status, p.body)
 			continue
 		}
-		webtest.Page(t, p.body)
+		webtest.Page(t, p.body, copyScript)
 		for _, w := range want {
 			if !strings.Contains(p.body, w) {
 				t.Errorf("%s does not show %s", path, w)

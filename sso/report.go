@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
+	"github.com/muster-id/muster/store"
 )
 
 // report is what a test sign-in showed. It is stored sealed: it holds a person's
@@ -24,7 +25,24 @@ type report struct {
 	Hint        string       `json:"hint,omitempty"`     // what to change
 	Certificate string       `json:"certificate,omitempty"`
 	Person      *reported    `json:"person,omitempty"`
-	Answer      string       `json:"answer,omitempty"` // the assertion or the claims, readable
+	Account     *account     `json:"account,omitempty"` // what a sign-in would come to
+	Answer      string       `json:"answer,omitempty"`  // the assertion or the claims, readable
+}
+
+// account is what a sign-in of the person would come to.
+type account struct {
+	Outcome
+	ID       store.UserID `json:"id,omitempty"` // of somebody who is here already
+	Name     string       `json:"name,omitempty"`
+	UserName string       `json:"user_name,omitempty"`
+}
+
+func accountOf(out Outcome) *account {
+	a := &account{Outcome: out, Name: out.User.DisplayName, UserName: out.User.UserName}
+	if !out.Created {
+		a.ID = out.User.ID
+	}
+	return a
 }
 
 // reported is the person as the provider describes them.

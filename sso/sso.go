@@ -289,21 +289,25 @@ func (d *Door) Disable(ctx context.Context, actor access.Actor, id ConnectionID)
 
 func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionID, to string) (c Connection, err error) {
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		c, err = changeConnection(tx, id, func(c *Connection) error {
-			if to == statusActive && c.Issuer == "" {
-				return fault.Conflict.Say("%s has no metadata of its identity provider yet, so nobody could sign in.", c.Name)
-			}
-			c.Status = to
-			if c.Protocol == protocolSAML && to == statusActive {
-				if _, _, err := c.ssoURL(); err != nil {
-					return fault.Conflict.Wrap(err, "%s", err)
-				}
-			}
-			return nil
-		})
+		c, err = statusIn(tx, id, to)
 		return err
 	})
 	return c, err
+}
+
+func statusIn(tx *store.Tx, id ConnectionID, to string) (Connection, error) {
+	return changeConnection(tx, id, func(c *Connection) error {
+		if to == statusActive && c.Issuer == "" {
+			return fault.Conflict.Say("%s has no metadata of its identity provider yet, so nobody could sign in.", c.Name)
+		}
+		c.Status = to
+		if c.Protocol == protocolSAML && to == statusActive {
+			if _, _, err := c.ssoURL(); err != nil {
+				return fault.Conflict.Wrap(err, "%s", err)
+			}
+		}
+		return nil
+	})
 }
 
 // Connections lists the organization's connections by name. Faults: Denied.

@@ -152,6 +152,12 @@ func (d *Door) endTest(w http.ResponseWriter, r *http.Request, c Connection, run
 	if in != nil {
 		rep.Trace, rep.Certificate = in.trace, in.certificate
 		rep.Person = personOf(in.arrival)
+		// Who started the test has been allowed to; the preview looks at everybody.
+		out, err := d.Preview(r.Context(), access.Muster(string(c.OrgID)), c.ID, in.arrival)
+		if err != nil {
+			return err
+		}
+		rep.Account = accountOf(out)
 	}
 	rep.Answer = d.readable(r, c, run, rep.Trace)
 	if c.Protocol == protocolSAML && !mine(rep.Trace) {
@@ -180,6 +186,8 @@ func (d *Door) endTest(w http.ResponseWriter, r *http.Request, c Connection, run
 			}
 			if !fresh {
 				failure = refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
+			} else if no := rep.Account.Refused; no != nil {
+				failure = refuse(http.StatusForbidden, no.Check, no.Sentence, no.Hint)
 			}
 		}
 		return d.concludeTest(tx, c, row, &rep, failure)

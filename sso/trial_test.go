@@ -133,6 +133,40 @@ func TestSAMLTestSignIn(t *testing.T) {
 	})
 }
 
+// Whoever would be let in nowhere has not passed: what a real sign-in would come to
+// belongs to the test.
+func TestTestSignInsTellTheAccount(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp := ssotest.NewIDP()
+		idp.Serve(t)
+		c := s.draft(NewConnection{Protocol: "saml", Accounts: "existing", Metadata: idp.Metadata()})
+		idp.Next(ssotest.Login{NameID: "ada-id", Attributes: map[string][]string{"email": {"ada@acme.example"}, "firstName": {"Ada"}, "lastName": {"New"}}})
+		b := s.adminBrowser()
+		p := b.send(b.form(b.send(s.desk(c.Connection)+"/tests", nil)))
+		if !strings.Contains(p.body, ">failed<") || !strings.Contains(p.body, "not provisioned") {
+			t.Errorf("nobody there, none made: %s", p.body)
+		}
+		s.changedNothing(c.Connection)
+		s.domain("acme.example", true, "")
+		u := s.user("ada@acme.example", store.Active)
+		p = b.send(b.form(b.send(s.desk(c.Connection)+"/tests", nil)))
+		for _, want := range []string{">passed<", string(u.ID), "bound to this identity"} {
+			if !strings.Contains(p.body, want) {
+				t.Errorf("the page does not say %q:\n%s", want, p.body)
+			}
+		}
+		var identities int
+		err := db.Read(context.Background(), s.admin, func(tx *store.Tx) error {
+			return tx.Get(&identities, "SELECT COUNT(*) FROM identities WHERE org_id = ?", tx.Org())
+		})
+		if err != nil || identities != 0 {
+			t.Errorf("the test bound %d identities, %v", identities, err)
+		}
+	})
+}
+
 func TestFailingTestSignIn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

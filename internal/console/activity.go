@@ -28,6 +28,7 @@ var did = map[string]string{
 	"directory.client.create": "made an OAuth client of", "directory.client.revoke": "revoked an OAuth client of",
 	"directory.client.rotate": "replaced the secret or keys of an OAuth client of",
 	"connection.create":       "made the connection", "connection.update": "changed the connection", "connection.key.create": "made a new client key for", "connection.test": "tested a sign-in over", "connection.delete": "deleted the connection",
+	"connection.certificates": "changed the certificates of", "connection.untested": "activated without a test",
 	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",
 	"domain.lost": "did not find the DNS record of the mail domain", "domain.off": "switched off the mail domain", "domain.back": "found the DNS record again of the mail domain",
 	"domain.remove":     "removed the mail domain",

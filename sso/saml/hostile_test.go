@@ -65,8 +65,7 @@ func hostileCases() []hostileCase {
 	all = append(all, signatureCases()...)
 	all = append(all, decryptionCases()...)
 	all = append(all, responseCases()...)
-	all = append(all, assertionCases()...)
-	return append(all, newerCases()...)
+	return append(all, assertionCases()...)
 }
 
 func wrappingCases() []hostileCase {

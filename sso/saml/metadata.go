@@ -103,7 +103,7 @@ func identityProvider(root *etree.Element) (entity, role *etree.Element, err err
 		case isElement(el, nsMetadata, "EntityDescriptor"):
 			entities++
 			for _, child := range el.ChildElements() {
-				if isElement(child, nsMetadata, "IDPSSODescriptor") && slices.Contains(strings.Fields(attr(child, "protocolSupportEnumeration")), nsProtocol) {
+				if isIDPRole(child) {
 					all = append(all, found{el, child})
 					return
 				}

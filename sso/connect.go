@@ -40,6 +40,8 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 		m.Warnings = append(m.Warnings, "The metadata says that it has expired. Get a new copy when the identity provider changes its keys.")
 	}
 	c.Issuer = m.EntityID
+	c.Config.SLO = sloAt{Redirect: m.SLO[saml.BindingRedirect].Location, RedirectResponse: m.SLO[saml.BindingRedirect].ResponseLocation,
+		Post: m.SLO[saml.BindingPOST].Location, PostResponse: m.SLO[saml.BindingPOST].ResponseLocation}
 	c.Config.SSORedirect, c.Config.SSOPost = m.SSO[saml.BindingRedirect], m.SSO[saml.BindingPOST]
 	return m.Certificates, strings.Join(m.Warnings, " "), nil
 }

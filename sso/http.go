@@ -33,6 +33,8 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("POST /sso/saml/{connection}/acs", d.on(protocolSAML, d.samlACS))
 	m.Machine("GET /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
 	m.Machine("POST /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
+	m.Public("GET /sso/logout/{connection}", d.showLeft)
+	m.Public("GET /sso/logout/{connection}/{handle}", d.showLeft)
 	m.Machine("GET /sso/oidc/{connection}/login", d.on(protocolOIDC, d.oidcLogin))
 	m.Machine("POST /sso/oidc/{connection}/login", d.on(protocolOIDC, d.oidcLogin))
 	m.Machine("GET /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
@@ -190,8 +192,13 @@ type postPage struct {
 
 // post answers with a form that sends itself. target is its origin, for the policy.
 func post(w http.ResponseWriter, r *http.Request, target string, page postPage) error {
+	submits(w, target)
+	return pages.Write(w, r, http.StatusOK, "post", page)
+}
+
+// submits lets this answer's page send its form to target by itself.
+func submits(w http.ResponseWriter, target string) {
 	sum := sha256.Sum256([]byte(autoSubmit))
 	web.Policy(w, "script-src", fmt.Sprintf("'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:])))
 	web.Policy(w, "form-action", target)
-	return pages.Write(w, r, http.StatusOK, "post", page)
 }

@@ -3,6 +3,7 @@ package sso
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/muster-id/muster/internal/secret"
@@ -87,10 +88,12 @@ func (d *Door) endRefs(tx *store.Tx, c Connection, refs []SessionRef, why string
 	return nil
 }
 
-// sweepRefs removes the references of sessions that are over, however they ended.
+// sweepRefs removes the references of sessions that are over, however they ended,
+// and the sign-outs at providers that nobody finished.
 func (d *Door) sweepRefs(ctx context.Context) error {
-	_, err := d.opts.DB.Sweep(ctx, "DELETE FROM sso_sessions WHERE NOT EXISTS (SELECT 1 "+liveSession+")")
-	return err
+	_, err1 := d.opts.DB.Sweep(ctx, "DELETE FROM sso_sessions WHERE NOT EXISTS (SELECT 1 "+liveSession+")")
+	_, err2 := d.opts.DB.Sweep(ctx, "DELETE FROM sso_logouts WHERE expires_at <= ?", store.TimeOf(d.opts.DB.Now()))
+	return errors.Join(err1, err2)
 }
 
 type refRow struct {
@@ -127,10 +130,14 @@ const liveSession = `FROM sessions s JOIN users u ON u.org_id = s.org_id AND u.i
 const selectRefs = `SELECT session_id, user_id, connection_id, subject_kind, subject, session_index, name_id_key, name_id, id_token, created_at
 	FROM sso_sessions WHERE EXISTS (SELECT 1 ` + liveSession + `) AND org_id = ? AND `
 
+// maxRefs bounds the sessions that one message of a provider can end; more than a
+// person has.
+const maxRefs = 1000
+
 func refsWhere(tx *store.Tx, where string, args ...any) ([]SessionRef, error) {
 	var rows []refRow
 	args = append([]any{tx.Org()}, args...)
-	if err := tx.Select(&rows, selectRefs+where+" ORDER BY session_id LIMIT 1000", args...); err != nil {
+	if err := tx.Select(&rows, selectRefs+where+" ORDER BY session_id LIMIT ?", append(args, maxRefs)...); err != nil {
 		return nil, err
 	}
 	list := make([]SessionRef, len(rows))

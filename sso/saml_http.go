@@ -22,7 +22,8 @@ func (d *Door) samlMetadata(w http.ResponseWriter, r *http.Request, c Connection
 	if err != nil {
 		return err
 	}
-	doc, err := saml.SPMetadata(s.party.EntityID, s.party.ACS, s.signing, s.encryption)
+	doc, err := saml.SP{EntityID: s.party.EntityID, ACS: s.party.ACS, SLO: d.URLs(c).SLO, Signing: s.signing, Encryption: s.encryption,
+		SignKey: s.signKey, SignCert: s.signing[0]}.Document()
 	if err != nil {
 		return err
 	}
@@ -133,12 +134,6 @@ func samlArrival(p answer.Profile) answer.Profile {
 		p.Keys = append(p.Keys, oid[0]) // Entra's directory sends it as externalId
 	}
 	return p
-}
-
-// samlSLO is honest about single logout.
-func (d *Door) samlSLO(w http.ResponseWriter, r *http.Request, c Connection) error {
-	return pages.Write(w, r, http.StatusNotImplemented, "refused", refusedPage{Status: http.StatusNotImplemented,
-		Sentence: "Single logout is not available yet. Sign out here and at your identity provider."})
 }
 
 func originOf(address string) string {

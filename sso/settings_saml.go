@@ -12,6 +12,7 @@ import (
 type SAMLConfig struct {
 	SSORedirect  string `json:"sso_redirect,omitempty"` // single sign-on by redirect
 	SSOPost      string `json:"sso_post,omitempty"`     // single sign-on by form post
+	SLO          sloAt  `json:"slo,omitzero"`           // single logout
 	MetadataURL  string `json:"metadata_url,omitempty"`
 	Binding      string `json:"binding,omitempty"`        // of our requests: auto, redirect, post
 	NameIDFormat string `json:"name_id_format,omitempty"` // a key of nameIDFormats, preset or none
@@ -54,6 +55,10 @@ var samlSettings = []Setting{
 		Kind: KindSwitch, at: func(c *Connection) any { return &c.Config.ForceAuthn }},
 	{Key: "name_id_format", Protocol: protocolSAML, Group: "Requests", Label: "NameID format asked for", Help: "None sends no NameIDPolicy, for providers that answer InvalidNameIDPolicy. It stays once people are known by their NameID.",
 		Kind: KindChoice, Default: formatPreset, Choices: nameIDChoices(), Fixed: saml.SubjectNameID, at: func(c *Connection) any { return &c.Config.NameIDFormat }},
+	{Key: "slo_redirect", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (redirect)", Help: "Who signs out here is sent there too. It comes from the provider's metadata; empty with the other one: signing out here ends the session here alone.",
+		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Redirect }},
+	{Key: "slo_post", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (POST)", Help: "The same for messages that are posted.",
+		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Post }},
 	{Key: "skew_seconds", Protocol: protocolSAML, Group: "Responses", Label: "Clock difference allowed, in seconds", Help: "How far the provider's clock may be off, both ways.",
 		Kind: KindNumber, Default: "120", Min: 1, Max: 600, at: func(c *Connection) any { return &c.Config.SkewSeconds }},
 	{Key: "sha1_until", Protocol: protocolSAML, Group: "Responses", Label: "Accept SHA-1 until", Help: "For a provider that cannot sign with SHA-256 yet. From that day on, UTC, SHA-1 is refused again; at most a year ahead.",

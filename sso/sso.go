@@ -27,8 +27,8 @@ match.go; what it would come to without doing it, outcome.go; an address that is
 whether to link, confirm.go.
 
 It owns the tables connections, sso_certificates, sp_keys, domains, domain_connections, identities,
-sso_requests, sso_replays and sso_sessions (references.go). It relies on store for people, on session for
-sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
+sso_requests, sso_replays, sso_sessions (references.go) and sso_logouts (logout.go). It relies on store
+for people, on session for sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
 */
 package sso
 
@@ -154,8 +154,8 @@ func Vendors() []string {
 
 // URLs are the values that an administrator copies to the identity provider.
 type URLs struct {
-	ACS, EntityID, Metadata string // SAML
-	Login                   string
+	ACS, SLO, EntityID, Metadata string // SAML
+	Login                        string
 
 	// OIDC
 	Redirect, JWKS            string
@@ -170,7 +170,7 @@ func (d *Door) URLs(c Connection) URLs {
 		return URLs{Login: base + "/login", Redirect: base + "/callback", JWKS: base + "/jwks.json", SignedOut: base + "/signed-out",
 			BackChannel: base + "/backchannel-logout", FrontChannel: base + "/frontchannel-logout"}
 	}
-	return URLs{ACS: base + "/acs", EntityID: base, Metadata: base + "/metadata", Login: base + "/login"}
+	return URLs{ACS: base + "/acs", SLO: base + "/slo", EntityID: base, Metadata: base + "/metadata", Login: base + "/login"}
 }
 
 // NewConnection is what CreateConnection needs.

@@ -296,6 +296,14 @@ func TestConsoleIsUsable(t *testing.T) {
 		return err
 	}))
 	p.usable("sign-in-refused")
+	p.open(console + "/connections")
+	p.press("main table a")
+	p.leads(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`location.href = "/sso/logout/" + location.pathname.split("/").pop(); true`))
+		return err
+	}))
+	p.sees("Your session here has ended.")
+	p.usable("signed-out")
 	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import",
 		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains"} {
 		p.open(console + path)

@@ -81,6 +81,9 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		},
 		MayUsePassword: s.mayUsePassword,
 		BreakGlass:     account.BreakGlass{Named: s.policy.Named, UseCode: s.policy.UseCode, Few: policy.FewCodes},
+		Leave: func(ctx context.Context, actor access.Actor, in session.Session) (string, error) {
+			return s.sso.Leave(ctx, actor, in.ID)
+		},
 	})
 
 	s.mux = web.NewMux(web.Options{

@@ -59,7 +59,10 @@ type Options struct {
 	// BreakGlass are the accounts that need a recovery code beside the password. All
 	// there, or none.
 	BreakGlass BreakGlass
-	Log        *slog.Logger
+	// Leave prepares signing out at the provider that a session came from, and gives
+	// the page of ours where that goes on; empty: there is none. May be nil.
+	Leave func(ctx context.Context, actor access.Actor, s session.Session) (path string, err error)
+	Log   *slog.Logger
 }
 
 // BreakGlass is what the policy knows of accounts for emergencies.
@@ -91,6 +94,9 @@ func New(opts Options) *Account {
 	}
 	if opts.Connections == nil {
 		opts.Connections = func(context.Context, store.OrgID, string) ([]Way, error) { return nil, nil }
+	}
+	if opts.Leave == nil {
+		opts.Leave = func(context.Context, access.Actor, session.Session) (string, error) { return "", nil }
 	}
 	return &Account{opts: opts, asked: make(chan string, maxAsked)}
 }

@@ -151,7 +151,15 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 	return a.admit(w, r, token, next)
 }
 
+// logout ends the session here. Whether the person is also signed out where the
+// session came from is told on the page that follows, and delays nothing.
 func (a *Account) logout(w http.ResponseWriter, r *http.Request) error {
+	next := ""
+	if actor, s, err := a.opts.Sessions.Actor(r); err == nil {
+		if next, err = a.opts.Leave(r.Context(), actor, s); err != nil {
+			a.opts.Log.ErrorContext(r.Context(), "sign out at the identity provider", "session", s.ID, "error", err)
+		}
+	}
 	if actor := web.Actor(r); actor.Signed() {
 		err := a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
 			return tx.Record(store.Activity{Action: "user.signout", TargetKind: "user", TargetID: actor.ID, TargetName: actor.Name})
@@ -164,6 +172,9 @@ func (a *Account) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.opts.Sessions.ClearCookie(w)
+	if next != "" {
+		return see(w, r, next)
+	}
 	web.Flash(w, "You are signed out.")
 	return see(w, r, "/login")
 }

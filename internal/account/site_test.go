@@ -34,6 +34,7 @@ type site struct {
 	account   *account.Account
 	sessions  *session.Store
 	passwords *password.Store
+	leave     func(in session.Session) (string, error) // nil: nobody came from a provider
 }
 
 func newSite(t *testing.T, db *store.DB) *site {
@@ -51,6 +52,12 @@ func newSite(t *testing.T, db *store.DB) *site {
 	}
 	s.account = account.New(account.Options{
 		DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: box, PublicURL: server.URL, Log: quiet,
+		Leave: func(_ context.Context, _ access.Actor, in session.Session) (string, error) {
+			if s.leave == nil {
+				return "", nil
+			}
+			return s.leave(in)
+		},
 		Discover: func(_ context.Context, email, next string) ([]account.Way, error) {
 			if strings.HasSuffix(email, "@sso.example") {
 				return []account.Way{{Name: "Okta", URL: "/sso/saml/1/login?next=" + url.QueryEscape(next)}}, nil

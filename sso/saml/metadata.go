@@ -1,14 +1,7 @@
 package saml
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/base64"
-	"encoding/xml"
 	"fmt"
-	"math/big"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,12 +20,16 @@ const nsMetadata = "urn:oasis:names:tc:SAML:2.0:metadata"
 type Metadata struct {
 	EntityID                string
 	SSO                     map[string]string // single sign-on URL by binding; redirect and POST only
-	Certificates            [][]byte          // DER, usable for signing, each once
+	SLO                     map[string]Endpoint
+	Certificates            [][]byte // DER, usable for signing, each once
 	WantAuthnRequestsSigned bool
 	NameIDFormats           []string
 	ValidUntil              time.Time // zero: not limited
 	Warnings                []string  // full sentences for the administrator
 }
+
+// Endpoint is where messages go, and where answers go when that is elsewhere.
+type Endpoint struct{ Location, ResponseLocation string }
 
 // The bindings that a request can take.
 const (
@@ -55,6 +52,7 @@ func ParseMetadata(b []byte) (Metadata, error) {
 	m := Metadata{
 		EntityID:                attr(entity, "entityID"),
 		SSO:                     map[string]string{},
+		SLO:                     map[string]Endpoint{},
 		WantAuthnRequestsSigned: slices.Contains([]string{"true", "1"}, attr(role, "WantAuthnRequestsSigned")),
 	}
 	if m.EntityID == "" || len(m.EntityID) > 1024 {
@@ -73,6 +71,8 @@ func ParseMetadata(b []byte) (Metadata, error) {
 		switch {
 		case isElement(child, nsMetadata, "SingleSignOnService"):
 			m.addSSO(attr(child, "Binding"), attr(child, "Location"))
+		case isElement(child, nsMetadata, "SingleLogoutService"):
+			m.addSLO(attr(child, "Binding"), attr(child, "Location"), attr(child, "ResponseLocation"))
 		case isElement(child, nsMetadata, "NameIDFormat"):
 			m.NameIDFormats = append(m.NameIDFormats, strings.TrimSpace(child.Text()))
 		case isElement(child, nsMetadata, "KeyDescriptor") && attr(child, "use") != "encryption":
@@ -133,12 +133,28 @@ func (m *Metadata) addSSO(binding, location string) {
 	if binding != BindingRedirect && binding != BindingPOST || m.SSO[binding] != "" {
 		return
 	}
-	u, err := url.Parse(location)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" || u.User != nil {
+	if !webAddress(location) {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("The single sign-on URL %q is not a web address and was left out.", answer.Clip(location, 200)))
 		return
 	}
 	m.SSO[binding] = location
+}
+
+// addSLO is the same for single logout, which not every provider has.
+func (m *Metadata) addSLO(binding, location, response string) {
+	if binding != BindingRedirect && binding != BindingPOST || m.SLO[binding].Location != "" {
+		return
+	}
+	if !webAddress(location) || response != "" && !webAddress(response) {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("The single logout URL %q is not a web address and was left out.", answer.Clip(location+" "+response, 200)))
+		return
+	}
+	m.SLO[binding] = Endpoint{location, response}
+}
+
+func webAddress(location string) bool {
+	u, err := url.Parse(location)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.Fragment == "" && u.User == nil && len(location) <= 2000
 }
 
 // addKeys takes the first certificate of each X509Data: what follows it is its
@@ -181,77 +197,4 @@ func firstOf(el *etree.Element, local string) (*etree.Element, bool) {
 		}
 	}
 	return nil, false
-}
-
-// spEntity is our metadata document. It is not crewjam's EntityDescriptor,
-// which always writes validUntil: providers that cache would drop us. Ours has
-// no end.
-type spEntity struct {
-	XMLName  xml.Name                  `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
-	EntityID string                    `xml:"entityID,attr"`
-	Roles    []crewjam.SPSSODescriptor `xml:"SPSSODescriptor"`
-}
-
-// SPMetadata writes the metadata of one of our connections. signing and
-// encryption are DER certificates; during a rollover there are two of a kind.
-// AuthnRequestsSigned is left out: to say it would make providers refuse the
-// unsigned requests of a connection that does not sign.
-func SPMetadata(entityID, acs string, signing, encryption [][]byte) ([]byte, error) {
-	yes := true
-	role := crewjam.SPSSODescriptor{
-		WantAssertionsSigned:      &yes,
-		AssertionConsumerServices: []crewjam.IndexedEndpoint{{Binding: BindingPOST, Location: acs, Index: 0, IsDefault: &yes}},
-	}
-	role.ProtocolSupportEnumeration = nsProtocol
-	role.NameIDFormats = []crewjam.NameIDFormat{crewjam.PersistentNameIDFormat, crewjam.UnspecifiedNameIDFormat, crewjam.EmailAddressNameIDFormat}
-	for _, der := range signing {
-		role.KeyDescriptors = append(role.KeyDescriptors, keyDescriptor("signing", der))
-	}
-	for _, der := range encryption {
-		d := keyDescriptor("encryption", der)
-		for _, algorithm := range []string{nsEncryption11 + "aes256-gcm", nsEncryption11 + "aes128-gcm", nsEncryption + "rsa-oaep-mgf1p"} {
-			d.EncryptionMethods = append(d.EncryptionMethods, crewjam.EncryptionMethod{Algorithm: algorithm})
-		}
-		role.KeyDescriptors = append(role.KeyDescriptors, d)
-	}
-	b, err := xml.MarshalIndent(spEntity{EntityID: entityID, Roles: []crewjam.SPSSODescriptor{role}}, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write metadata of %s: %w", entityID, err)
-	}
-	return append([]byte(xml.Header), b...), nil
-}
-
-func keyDescriptor(use string, der []byte) crewjam.KeyDescriptor {
-	return crewjam.KeyDescriptor{Use: use, KeyInfo: crewjam.KeyInfo{X509Data: crewjam.X509Data{
-		X509Certificates: []crewjam.X509Certificate{{Data: base64.StdEncoding.EncodeToString(der)}},
-	}}}
-}
-
-// keyBits makes the RSA keys of new connections last as long as their
-// certificates.
-const keyBits = 3072
-
-// NewKey makes a key for one of our connections and a certificate to publish
-// it: self-signed, ten years, as providers look at the key and not at the name.
-func NewKey(name string, now time.Time) (*rsa.PrivateKey, []byte, error) {
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a key for %s: %w", name, err)
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a serial number: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: answer.Clip(name, 60)},
-		NotBefore:    now.Add(-time.Hour),
-		NotAfter:     now.AddDate(10, 0, 0),
-		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a certificate for %s: %w", name, err)
-	}
-	return key, der, nil
 }

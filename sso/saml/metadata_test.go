@@ -1,13 +1,8 @@
 package saml
 
 import (
-	"bytes"
-	"crypto/x509"
-	"encoding/xml"
 	"strings"
 	"testing"
-
-	crewjam "github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/sso/ssotest"
@@ -64,38 +59,4 @@ func TestParseIDPMetadata(t *testing.T) {
 func cut(s, from, to string) string {
 	i, j := strings.Index(s, from), strings.Index(s, to)
 	return s[:i] + s[j:]
-}
-
-func TestSPMetadata(t *testing.T) {
-	t.Parallel()
-	b, err := SPMetadata(testEntity, testACS, [][]byte{spKey.Cert.Raw}, [][]byte{spKey.Cert.Raw})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Contains(b, []byte("validUntil")) {
-		t.Errorf("the metadata ends some day:\n%s", b)
-	}
-	var m crewjam.EntityDescriptor
-	if err := xml.Unmarshal(b, &m); err != nil {
-		t.Fatal(err)
-	}
-	role := m.SPSSODescriptors[0]
-	if m.EntityID != testEntity || role.AssertionConsumerServices[0].Location != testACS || len(role.KeyDescriptors) != 2 || role.KeyDescriptors[1].Use != "encryption" {
-		t.Errorf("metadata\n%s", b)
-	}
-}
-
-func TestNewSPKey(t *testing.T) {
-	t.Parallel()
-	key, der, err := NewKey("muster.example", now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if key.N.BitLen() < 3072 || !key.PublicKey.Equal(cert.PublicKey) || cert.NotAfter.Before(now.AddDate(9, 0, 0)) {
-		t.Errorf("%d bits, until %v", key.N.BitLen(), cert.NotAfter)
-	}
 }

@@ -48,8 +48,9 @@ var (
 	}
 )
 
-// verified is an element parsed again from the bytes that a signature covers.
-// Only verify makes one, so what takes a verified reads nothing unsigned.
+// verified is an element parsed from bytes that a signature covers. Only verify
+// makes one, and message for a signed query, so what takes a verified reads
+// nothing unsigned.
 type verified struct {
 	el   *etree.Element
 	cert string // SHA-256 of the certificate, hex

@@ -31,11 +31,14 @@ import (
 // in any way, down to single bytes.
 type IDP struct {
 	EntityID string
-	URL      string // single sign-on by redirect and POST; empty until Serve
+	URL      string          // single sign-on by redirect and POST; empty until Serve
+	SLO      []saml.Endpoint // single logout in the metadata; Serve fills in the locations
 	Signer   Signer
 
-	mu    sync.Mutex // guards login
-	login Login
+	mu     sync.Mutex // guards what follows
+	login  Login
+	logout LogoutAnswer
+	asked  []*http.Request
 }
 
 // Signer is a key and the certificate that belongs to it.
@@ -123,7 +126,7 @@ func (idp *IDP) Metadata(more ...*x509.Certificate) []byte {
 	b, err := xml.MarshalIndent(saml.EntityDescriptor{
 		EntityID: idp.EntityID,
 		IDPSSODescriptors: []saml.IDPSSODescriptor{{
-			SSODescriptor: saml.SSODescriptor{RoleDescriptor: role},
+			SSODescriptor: saml.SSODescriptor{RoleDescriptor: role, SingleLogoutServices: idp.SLO},
 			SingleSignOnServices: []saml.Endpoint{
 				{Binding: saml.HTTPRedirectBinding, Location: sso},
 				{Binding: saml.HTTPPostBinding, Location: sso},
@@ -149,9 +152,13 @@ func (idp *IDP) Serve(tb testing.TB) {
 		}
 		formPage.Execute(w, map[string]string{"URL": acs, "SAMLResponse": form.Get("SAMLResponse"), "RelayState": form.Get("RelayState")})
 	})
+	mux.HandleFunc("/slo", idp.serveLogout)
 	server := httptest.NewServer(mux)
 	tb.Cleanup(server.Close)
 	idp.URL = server.URL + "/sso"
+	for i := range idp.SLO {
+		idp.SLO[i].Location = server.URL + "/slo"
+	}
 }
 
 var formPage = template.Must(template.New("").Parse(`<!doctype html><form method="post" action="{{.URL}}">

@@ -40,6 +40,9 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
 	m.Machine("POST /sso/oidc/{connection}/callback", d.on(protocolOIDC, d.oidcCallback))
 	m.Machine("GET /sso/oidc/{connection}/jwks.json", d.on(protocolOIDC, d.oidcJWKS))
+	m.Machine("GET /sso/oidc/{connection}/signed-out", d.on(protocolOIDC, d.oidcSignedOut))
+	m.Machine("POST /sso/oidc/{connection}/backchannel-logout", d.on(protocolOIDC, d.oidcBackChannel))
+	m.Machine("GET /sso/oidc/{connection}/frontchannel-logout", d.on(protocolOIDC, d.oidcFrontChannel))
 
 	d.mountDomains(m)
 	m.Public("GET /sso/confirm/{token}", d.showConfirmation)

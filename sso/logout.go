@@ -95,9 +95,7 @@ func (d *Door) Leave(ctx context.Context, actor access.Actor, id session.ID) (pa
 // handle comes back with its answer.
 var leaveWays = map[string]func(d *Door, ctx context.Context, c Connection, ref SessionRef, handle string) (out saml.Outgoing, requestID string, err error){
 	protocolSAML: (*Door).samlLeave,
-	protocolOIDC: func(*Door, context.Context, Connection, SessionRef, string) (saml.Outgoing, string, error) {
-		return saml.Outgoing{}, "", nil
-	},
+	protocolOIDC: (*Door).oidcLeave,
 }
 
 func leavePath(id ConnectionID, handle string) string {

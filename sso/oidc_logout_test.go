@@ -1,0 +1,229 @@
+package sso
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/sso/saml"
+	"github.com/muster-id/muster/sso/ssotest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// as signs somebody in, in a browser of their own, with the provider's session sid.
+func (s *site) as(idp *ssotest.OIDC, c Created, sub, sid string) browser {
+	s.t.Helper()
+	who := map[string]any{"sub": sub, "email": sub + "@acme.example", "email_verified": true, "name": sub}
+	if sid != "" {
+		who["sid"] = sid
+	}
+	idp.As(who)
+	b := newBrowser(s.t)
+	if p := b.open(c.URLs.Login); !p.signedIn() {
+		s.t.Fatalf("%s: status %d: %s", sub, p.status, p.body)
+	}
+	return b
+}
+
+// logout posts a logout token, as a provider's server does.
+func (s *site) logout(c Created, token string) (status int, resp *http.Response) {
+	s.t.Helper()
+	resp, err := http.PostForm(c.BackChannel, url.Values{"logout_token": {token}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.Header.Get("Cache-Control") != "no-store" {
+		s.t.Errorf("Cache-Control %q, want no-store", resp.Header.Get("Cache-Control"))
+	}
+	return resp.StatusCode, resp
+}
+
+// A provider's word ends exactly the sessions that it names: one by sid, all of a
+// subject by sub, and none of another connection or organization.
+func TestBackChannelLogout(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		other := s.create(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: idp.URL, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret})
+		idp.Register(other.Redirect)
+		named := func(sid, sub string) string {
+			return idp.LogoutToken(func(_, c map[string]any) {
+				if sid != "" {
+					c["sid"] = sid
+				}
+				if sub != "" {
+					c["sub"] = sub
+				}
+			})
+		}
+		first, second, eve := s.as(idp, c, "ada", "s1"), s.as(idp, c, "ada", "s2"), s.as(idp, c, "eve", "s3")
+		if status, _ := s.logout(other, named("s1", "ada")); status != http.StatusOK || !s.in(first) {
+			t.Errorf("status %d; a session of another connection ended: %v", status, !s.in(first))
+		}
+		if status, _ := s.logout(c, named("s1", "")); status != http.StatusOK || s.in(first) || !s.in(second) || !s.in(eve) {
+			t.Errorf("by sid: status %d, ada %v %v, eve %v", status, s.in(first), s.in(second), s.in(eve))
+		}
+		if status, _ := s.logout(c, named("s3", "ada")); status != http.StatusOK || !s.in(eve) {
+			t.Errorf("a sid with another subject: status %d, eve %v", status, s.in(eve))
+		}
+		third, nameless := s.as(idp, c, "ada", "s4"), s.as(idp, c, "ada", "")
+		if status, _ := s.logout(c, named("s2", "ada")); status != http.StatusOK || s.in(second) || !s.in(third) || s.in(nameless) {
+			t.Errorf("by sid and sub: status %d, named %v, other %v, without sid %v", status, s.in(second), s.in(third), s.in(nameless))
+		}
+		all := named("", "ada")
+		if status, _ := s.logout(c, all); status != http.StatusOK || s.in(third) || !s.in(eve) {
+			t.Errorf("by sub: status %d, ada %v, eve %v", status, s.in(third), s.in(eve))
+		}
+		back := s.as(idp, c, "ada", "s5")
+		if status, _ := s.logout(c, all); status != http.StatusBadRequest || !s.in(back) {
+			t.Errorf("the same token again: status %d, ada %v", status, s.in(back))
+		}
+		if status, _ := s.logout(c, named("nobody's", "")); status != http.StatusOK {
+			t.Errorf("a session that is over already: status %d", status)
+		}
+		if _, err := s.door.Disable(context.Background(), s.admin, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := s.logout(c, named("s5", "")); status != http.StatusOK || s.in(back) {
+			t.Errorf("over a closed connection: status %d, ada %v", status, s.in(back))
+		}
+		if n := len(s.log("user.signout")); n != 5 {
+			t.Errorf("%d sign-outs in the activity, want 5", n)
+		}
+	})
+}
+
+// Each false logout token is stopped by the check that is there for it, and ends
+// no session.
+func TestHostileLogoutTokens(t *testing.T) {
+	t.Parallel()
+	type tok = map[string]any
+	set := func(name string, v any) func(h, c tok) { return func(_, c tok) { c[name] = v } }
+	del := func(name string) func(h, c tok) { return func(_, c tok) { delete(c, name) } }
+	now := time.Now()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		b := s.as(idp, c, "ada", "s1")
+		for name, lie := range map[string]struct {
+			change func(h, c tok)
+			check  string
+		}{
+			"ID token type":           {func(h, _ tok) { h["typ"] = "at+jwt" }, "typ"},
+			"an ID token":             {func(h, c tok) { h["typ"] = "JWT"; delete(c, "events"); c["nonce"] = "n" }, "events"},
+			"no events":               {del("events"), "events"},
+			"another event":           {set("events", tok{"http://schemas.openid.net/event/other": tok{}}), "events"},
+			"event of another form":   {set("events", []string{"http://schemas.openid.net/event/backchannel-logout"}), "events"},
+			"event without object":    {set("events", tok{"http://schemas.openid.net/event/backchannel-logout": true}), "events"},
+			"with a nonce":            {set("nonce", "n"), "nonce"},
+			"with an empty nonce":     {set("nonce", nil), "nonce"},
+			"another issuer":          {set("iss", "https://evil.example"), "iss"},
+			"issuer with slash":       {func(_, c tok) { c["iss"] = idp.URL + "/" }, "iss"},
+			"another client":          {set("aud", "somebody else"), "aud"},
+			"no client":               {del("aud"), "aud"},
+			"three minutes old":       {set("iat", now.Add(-3*time.Minute).Unix()), "iat"},
+			"of the future":           {set("iat", now.Add(3*time.Minute).Unix()), "iat"},
+			"no iat":                  {del("iat"), "iat"},
+			"expired":                 {set("exp", now.Add(-2*time.Minute).Unix()), "exp"},
+			"no exp":                  {del("exp"), "exp"},
+			"no jti":                  {del("jti"), "jti"},
+			"jti is a number":         {set("jti", 7), "jti"},
+			"neither sid nor sub":     {func(_, c tok) { delete(c, "sid"); delete(c, "sub") }, "sid, sub"},
+			"sid is a list":           {func(_, c tok) { c["sid"] = []string{"s1"}; delete(c, "sub") }, "sid, sub"},
+			"sub is a number":         {set("sub", 1), "sid, sub"},
+			"signed by somebody else": {func(h, c tok) { h["kid"] = "k2" }, "signature"},
+		} {
+			token := idp.LogoutToken(func(h, c tok) { c["sid"], c["sub"] = "s1", "ada"; lie.change(h, c) })
+			status, _ := s.logout(c, token)
+			if got := s.log("user.signout.refused"); status != http.StatusBadRequest || len(got) == 0 || got[0].Detail["check"] != lie.check {
+				t.Errorf("%s: status %d, stopped by %v, want %s", name, status, got[0].Detail["check"], lie.check)
+			}
+		}
+		for name, fields := range map[string]url.Values{"nothing": {}, "two tokens": {"logout_token": {"a", "b"}}, "too long": {"logout_token": {strings.Repeat("a", maxOIDCForm)}}} {
+			resp, err := http.PostForm(c.BackChannel, fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.Body.Close(); resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s: status %d", name, resp.StatusCode)
+			}
+		}
+		if !s.in(b) {
+			t.Error("a false token ended a session")
+		}
+	})
+}
+
+// In a frame of the provider's sign-out page no cookie comes along.
+func TestFrontChannelLogout(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		b, eve := s.as(idp, c, "ada", "s1"), s.as(idp, c, "eve", "s2")
+		frame := newBrowser(t)
+		for name, q := range map[string]url.Values{
+			"no sid":         {"iss": {idp.URL}},
+			"no iss":         {"sid": {"s1"}},
+			"another issuer": {"iss": {"https://evil.example"}, "sid": {"s1"}},
+			"two sids":       {"iss": {idp.URL}, "sid": {"s1", "s2"}},
+		} {
+			if p := frame.open(c.FrontChannel + "?" + q.Encode()); p.status != http.StatusBadRequest || p.reference() == "" || !s.in(b) {
+				t.Errorf("%s: status %d, still in: %v", name, p.status, s.in(b))
+			}
+		}
+		resp, err := http.Get(c.FrontChannel + "?" + url.Values{"iss": {idp.URL}, "sid": {"s1"}}.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		policy := resp.Header.Get("Content-Security-Policy")
+		if resp.StatusCode != http.StatusOK || s.in(b) || !s.in(eve) {
+			t.Errorf("status %d, ada in: %v, eve in: %v", resp.StatusCode, s.in(b), s.in(eve))
+		}
+		if !strings.Contains(policy, "frame-ancestors "+idp.URL+";") && !strings.HasSuffix(policy, "frame-ancestors "+idp.URL) || resp.Header.Get("X-Frame-Options") != "" ||
+			resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("headers %v", resp.Header)
+		}
+	})
+}
+
+// Signing out here leads through the provider and back, with the ID token as hint.
+func TestRPInitiatedLogout(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		b := s.as(idp, c, "ada", "s1")
+		p := b.send(s.url+"/logout", url.Values{})
+		if s.in(b) {
+			t.Fatal("the session here goes on while the provider is asked")
+		}
+		end := b.follow(p)
+		q := idp.Asked()
+		if end.status != http.StatusOK || end.url.Path != p.url.Path || !strings.Contains(end.body, leaveWords[string(saml.LogoutDone)]) {
+			t.Errorf("status %d at %s: %s", end.status, end.url, end.body)
+		}
+		if q.Get("client_id") != idp.ClientID || q.Get("post_logout_redirect_uri") != c.SignedOut || strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("state") == "" {
+			t.Errorf("asked %v", q)
+		}
+		if p := b.open(c.SignedOut + "?state=" + url.QueryEscape("made up")); p.status != http.StatusOK || !strings.Contains(p.body, leaveWords[leaveWaiting]) {
+			t.Errorf("a made-up state: %d at %s: %s", p.status, p.url, p.body)
+		}
+		// A provider without the endpoint: the session here ends all the same.
+		plain := ssotest.NewOIDC(t)
+		plain.Misbehave(ssotest.Twist{Discovery: func(doc map[string]any) { delete(doc, "end_session_endpoint") }})
+		o := s.create(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: plain.URL, ClientID: plain.ClientID, ClientSecret: plain.ClientSecret})
+		plain.Register(o.Redirect)
+		b = s.as(plain, o, "eve", "")
+		if p := b.send(s.url+"/logout", url.Values{}); s.in(b) || !strings.Contains(p.body, leaveWords["none"]) {
+			t.Errorf("no endpoint: still in %v, at %s: %s", s.in(b), p.url, p.body)
+		}
+	})
+}

@@ -238,6 +238,12 @@ func domainName(s string) (string, error) {
 	return name, nil
 }
 
+// DomainOf is the mail domain of an address as somebody typed it, as domains are
+// kept; empty when it has none.
+func DomainOf(typed string) string {
+	return domainOf(strings.TrimSuffix(strings.TrimSpace(typed), "."))
+}
+
 // domainOf is the folded domain of an e-mail address, or "".
 func domainOf(email string) string {
 	at := strings.LastIndexByte(email, '@')

@@ -61,7 +61,7 @@ func TestDomainsAreProvedByDNS(t *testing.T) {
 		if err != nil || again.ID != v.ID || again.TXTValue() != v.TXTValue() {
 			t.Errorf("added again: %+v, %v; want the same record to publish", again, err)
 		}
-		if list, err := d.Discover(ctx, "ada@acme.example"); err != nil || len(list) != 0 {
+		if list, err := d.Discover(ctx, "", "ada@acme.example"); err != nil || len(list) != 0 {
 			t.Errorf("an unproved domain leads to %v, %v", list, err)
 		}
 		if _, err := d.VerifyDomain(ctx, p.admin, "acme.example"); !fault.Is(err, fault.Invalid) {
@@ -75,7 +75,7 @@ func TestDomainsAreProvedByDNS(t *testing.T) {
 		if v, err = d.VerifyDomain(ctx, p.admin, "acme.example"); err != nil || !v.Verified() {
 			t.Fatalf("with the record: %+v, %v", v, err)
 		}
-		list, err := d.Discover(ctx, "Nobody.In.Particular@Acme.Example")
+		list, err := d.Discover(ctx, "", "Nobody.In.Particular@Acme.Example")
 		if err != nil || len(list) != 1 || list[0].ID != p.conn.ID {
 			t.Errorf("discovered %v, %v; want the one connection", list, err)
 		}
@@ -83,7 +83,7 @@ func TestDomainsAreProvedByDNS(t *testing.T) {
 			t.Errorf("path %s, want %s", got, want)
 		}
 		for _, none := range []string{"ada@sub.acme.example", "ada@other.example", "acme.example", "@acme.example", ""} {
-			if list, err := d.Discover(ctx, none); err != nil || len(list) != 0 {
+			if list, err := d.Discover(ctx, "", none); err != nil || len(list) != 0 {
 				t.Errorf("Discover(%q) = %v, %v; want nothing", none, list, err)
 			}
 		}
@@ -92,7 +92,7 @@ func TestDomainsAreProvedByDNS(t *testing.T) {
 		if _, err := d.AddDomain(ctx, p.admin, NewDomain{Domain: "acme.example", Connection: other.ID}); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := d.Discover(ctx, "ada@acme.example"); err != nil || len(list) != 1 || list[0].ID != other.ID {
+		if list, err := d.Discover(ctx, "", "ada@acme.example"); err != nil || len(list) != 1 || list[0].ID != other.ID {
 			t.Errorf("assigned: %v, %v; want the other connection", list, err)
 		}
 	})

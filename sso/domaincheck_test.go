@@ -158,7 +158,7 @@ func TestLosingADomainIsSlowAndLoud(t *testing.T) {
 		if lost.State() != domainMissing || !lost.Verified() || r.did("domain.lost") == 0 || !slices.Contains(*r.mails, "The DNS record of acme.example is missing") {
 			t.Fatalf("the record is gone: %s, %d rows, mails %q", lost.State(), r.did("domain.lost"), *r.mails)
 		}
-		if list, err := r.Discover(t.Context(), "ada@acme.example"); err != nil || len(list) != 1 {
+		if list, err := r.Discover(t.Context(), "", "ada@acme.example"); err != nil || len(list) != 1 {
 			t.Errorf("in the 14 days the domain leads to %v, %v; want the connection", list, err)
 		}
 		if err := signInAs("early"); err != nil {
@@ -169,7 +169,7 @@ func TestLosingADomainIsSlowAndLoud(t *testing.T) {
 		if off.State() != domainOff || off.Verified() || r.did("domain.lost") < 4 || r.did("domain.off") != 1 || (*r.mails)[len(*r.mails)-1] != "Sign-in for acme.example is switched off" {
 			t.Fatalf("after 14 days: %s, %d warnings, %d ends, mails %q", off.State(), r.did("domain.lost"), r.did("domain.off"), *r.mails)
 		}
-		if list, err := r.Discover(t.Context(), "ada@acme.example"); err != nil || len(list) != 0 {
+		if list, err := r.Discover(t.Context(), "", "ada@acme.example"); err != nil || len(list) != 0 {
 			t.Errorf("after 14 days the domain leads to %v, %v; want nowhere", list, err)
 		}
 		var turned *refusal
@@ -268,7 +268,7 @@ func TestTakingADomainOver(t *testing.T) {
 			t.Fatal("not off")
 		}
 		try("when it is off", true)
-		if list, err := b.Discover(t.Context(), "ada@acme.example"); err != nil || len(list) != 1 || list[0].ID != b.conn.ID {
+		if list, err := b.Discover(t.Context(), "", "ada@acme.example"); err != nil || len(list) != 1 || list[0].ID != b.conn.ID {
 			t.Errorf("leads to %v, %v; want the new organization's connection", list, err)
 		}
 		n.publish(mine)
@@ -356,7 +356,7 @@ func TestDomainsAreAssignedAndRemoved(t *testing.T) {
 		r.proved("acme.example")
 		second, third := r.connection("second", "saml", "jit"), r.connection("third", "oidc", "jit")
 		names := func() (list []string) {
-			found, err := r.Discover(t.Context(), "ada@acme.example")
+			found, err := r.Discover(t.Context(), "", "ada@acme.example")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -167,6 +167,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	}
 	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
 	d.opts.Sessions.SetCookie(w, token)
+	d.keepChoice(w, c, in.arrival.Email)
 	http.Redirect(w, r, web.Local(next), http.StatusSeeOther)
 	return nil
 }

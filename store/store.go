@@ -64,6 +64,7 @@ type Options struct {
 	Log      *slog.Logger     // slog.Default when nil
 	MaxConns int              // PostgreSQL connections; 4 per core, at least 16, when 0
 	NoSync   bool             // SQLite does not wait for the disk: for tests only
+	Seen     func(sql string) // is told each statement before it runs: for tests that count
 }
 
 // DB is an open database. Safe for concurrent use.
@@ -72,6 +73,7 @@ type DB struct {
 	sql     *sqlx.DB // PostgreSQL: everything. SQLite: the readers
 	write   *writer  // SQLite only
 	now     func() time.Time
+	seen    func(sql string)
 	log     *slog.Logger
 	stmts   statements
 	schemas definitionsCache
@@ -80,7 +82,7 @@ type DB struct {
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).
 func Open(ctx context.Context, opt Options) (*DB, error) {
-	db := &DB{now: opt.Now, log: opt.Log}
+	db := &DB{now: opt.Now, log: opt.Log, seen: opt.Seen}
 	if db.now == nil {
 		db.now = time.Now
 	}

@@ -268,6 +268,9 @@ func (tx *Tx) query(query string, args []any, scan func(*sqlx.Rows) error) error
 
 // stmt is the prepared statement for query, or nil to run it unprepared.
 func (tx *Tx) stmt(query string) (*sqlx.Stmt, error) {
+	if tx.db.seen != nil {
+		tx.db.seen(query)
+	}
 	switch {
 	case tx.w != nil:
 		return tx.w.prepare(tx.ctx, query)

@@ -71,13 +71,10 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
-		Discover: func(ctx context.Context, email, next string) ([]account.Way, error) {
-			list, err := s.sso.Discover(ctx, email)
-			return ways(list, next, email), err
-		},
-		Connections: func(ctx context.Context, org store.OrgID, next string) ([]account.Way, error) {
-			list, err := s.sso.ChoicesOf(ctx, org)
-			return ways(list, next, ""), err
+		Discover: s.discover, Connections: s.connectionsOf, Remembered: s.remembered, Forget: func(w http.ResponseWriter) { s.sso.ForgetChoice(w) },
+		Password: func(ctx context.Context, org store.OrgID) (bool, error) {
+			may, err := s.policy.Methods(ctx, org, "")
+			return may.Password, err
 		},
 		MayUsePassword: s.mayUsePassword,
 		BreakGlass:     account.BreakGlass{Named: s.policy.Named, UseCode: s.policy.UseCode, Few: policy.FewCodes},
@@ -126,15 +123,6 @@ func (s *system) authenticate(r *http.Request) (access.Actor, error) {
 		return s.api.Authenticate(r)
 	}
 	return s.sessions.Authenticate(r)
-}
-
-// ways are the connections as a sign-in page offers them.
-func ways(list []sso.Choice, next, email string) []account.Way {
-	out := make([]account.Way, len(list))
-	for i, c := range list {
-		out[i] = account.Way{Name: c.Name, URL: c.Path(next, email)}
-	}
-	return out
 }
 
 // navigation is the console's, in the order of a working day.

@@ -2,8 +2,8 @@
 // address and a password, choose among their organizations, sign out, set a
 // forgotten password, look at their own page; and the one-time set-up of a server.
 //
-//	GET  /login       asks for the address
-//	POST /login       a domain with single sign-on: to its connection;
+//	GET  /login       asks for the address, or offers what this browser used last
+//	POST /login       a domain with single sign-on: to its connection, or a choice of them;
 //	                  else the password step, for known and unknown addresses alike
 //	POST /login       with a password: password.Verify -> session, or a choice, or "no match",
 //	                  or what the organization's policy wants instead (refused.go)
@@ -12,7 +12,13 @@
 //	GET, POST /setup/{token} -> organization, first operator, session
 //
 // Opening a link consumes nothing; the post that uses it does, in the transaction
-// that does the work. Links and choices are stored as hashes. It owns the tables
+// that does the work. Links and choices are stored as hashes.
+//
+// No page says whether an address has an account. The step after the address looks at
+// its domain alone, never at people, so everybody gets the same page after the same
+// work. Which organizations somebody belongs to is shown when the password was right
+// in them, and over single sign-on the domain, which one organization has proved,
+// says where it leads. It owns the tables
 // password_resets, setups and signin_choices. Which connections there are is
 // handed in from cmd/muster.
 package account
@@ -48,9 +54,17 @@ type Options struct {
 	Passwords *password.Store
 	Mail      *mail.Outbox
 	PublicURL string
-	// Discover gives the connections for an e-mail address, by its verified domain.
-	// It must not depend on whether the address is known. May be nil.
-	Discover func(ctx context.Context, email, next string) ([]Way, error)
+	// Discover gives the connections for an e-mail address, by its verified domain, of
+	// this organization or, when it is empty, of whichever has it. It must not
+	// depend on whether the address is known. May be nil.
+	Discover func(ctx context.Context, org store.OrgID, email, next string) ([]Way, error)
+	// Remembered is the connection over which this browser's person signed in last, and
+	// the address; no URL: there is none. Forget makes the browser forget it. May be nil.
+	Remembered func(r *http.Request, org store.OrgID, next string) (Way, string, error)
+	Forget     func(w http.ResponseWriter)
+	// Password tells whether people without a rule of their own may use a password at an
+	// organization, for its sign-in page. May be nil: they may.
+	Password func(ctx context.Context, org store.OrgID) (bool, error)
 	// Connections gives the open connections of an organization. May be nil.
 	Connections func(ctx context.Context, org store.OrgID, next string) ([]Way, error)
 	// MayUsePassword tells whether the organization's policy lets a person use one.
@@ -90,7 +104,14 @@ func New(opts Options) *Account {
 		opts.Log = slog.Default()
 	}
 	if opts.Discover == nil {
-		opts.Discover = func(context.Context, string, string) ([]Way, error) { return nil, nil }
+		opts.Discover = func(context.Context, store.OrgID, string, string) ([]Way, error) { return nil, nil }
+	}
+	if opts.Remembered == nil {
+		opts.Remembered = func(*http.Request, store.OrgID, string) (Way, string, error) { return Way{}, "", nil }
+		opts.Forget = func(http.ResponseWriter) {}
+	}
+	if opts.Password == nil {
+		opts.Password = func(context.Context, store.OrgID) (bool, error) { return true, nil }
 	}
 	if opts.Connections == nil {
 		opts.Connections = func(context.Context, store.OrgID, string) ([]Way, error) { return nil, nil }

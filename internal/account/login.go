@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/password"
@@ -18,22 +19,43 @@ type loginPage struct {
 	Path         string // where the forms go
 	Next         string
 	Email        string
-	AskPassword  bool
+	Last         Way  // over which this browser's person signed in last
+	AskPassword  bool // of Email
 	AskBoth      bool // address and password together, for whom single sign-on does not work
+	NoPassword   bool // the organization does not use them: its connections alone
 	Ways         []Way
+	Other        string // the link away from Last, or back to the first step
 	WithPassword string // the link to AskBoth
 }
 
 // place is where the sign-in happens: anywhere, or at one organization.
-func (a *Account) place(r *http.Request) (store.Org, loginPage, error) {
-	p := loginPage{Path: "/login", Next: r.FormValue("next")}
-	slug := r.PathValue("org")
-	if slug == "" {
-		return store.Org{}, p, nil
+func (a *Account) place(r *http.Request) (org store.Org, p loginPage, err error) {
+	p = loginPage{Path: "/login", Next: r.FormValue("next")}
+	if p.Next != "" {
+		p.Next = web.Local(p.Next)
 	}
-	org, err := a.opts.DB.OrgBySlug(r.Context(), slug)
-	p.Org, p.Path = org.Name, "/o/"+org.Slug+"/login"
-	return org, p, err
+	if slug := r.PathValue("org"); slug != "" {
+		if org, err = a.opts.DB.OrgBySlug(r.Context(), slug); err != nil {
+			return org, p, err
+		}
+		p.Org, p.Path = org.Name, "/o/"+org.Slug+"/login"
+		may, err := a.opts.Password(r.Context(), org.ID)
+		if err != nil {
+			return org, p, err
+		}
+		p.NoPassword = !may
+	}
+	p.WithPassword, p.Other = p.link("with", "password"), p.link("other", "1")
+	return org, p, nil
+}
+
+// link is this page with one more word in its address.
+func (p loginPage) link(name, value string) string {
+	q := url.Values{name: {value}}
+	if p.Next != "" {
+		q.Set("next", p.Next)
+	}
+	return p.Path + "?" + q.Encode()
 }
 
 func (a *Account) writeLogin(w http.ResponseWriter, r *http.Request, status int, p loginPage) error {
@@ -43,11 +65,6 @@ func (a *Account) writeLogin(w http.ResponseWriter, r *http.Request, status int,
 		sources = append(sources, "http:")
 	}
 	web.Policy(w, "form-action", sources...)
-	q := url.Values{"with": {"password"}}
-	if p.Next != "" {
-		q.Set("next", p.Next)
-	}
-	p.WithPassword = p.Path + "?" + q.Encode()
 	return pages.Write(w, r, status, "login", p)
 }
 
@@ -60,7 +77,20 @@ func (a *Account) showLogin(w http.ResponseWriter, r *http.Request) error {
 		return see(w, r, web.Local(p.Next))
 	}
 	p.AskBoth = r.FormValue("with") == "password"
-	if org.ID != "" {
+	if hint := r.FormValue("login_hint"); len(hint) <= 320 && utf8.ValidString(hint) {
+		p.Form.Set("email", hint)
+	}
+	switch {
+	case r.FormValue("other") != "":
+		a.opts.Forget(w)
+	case !p.AskBoth:
+		var email string
+		if p.Last, email, err = a.opts.Remembered(r, org.ID, web.Local(p.Next)); err != nil {
+			return err
+		}
+		p.Email = email
+	}
+	if org.ID != "" && p.Last.URL == "" {
 		if p.Ways, err = a.opts.Connections(r.Context(), org.ID, web.Local(p.Next)); err != nil {
 			return err
 		}
@@ -89,9 +119,15 @@ func (a *Account) login(w http.ResponseWriter, r *http.Request) error {
 		p.Form.Fail("password", "Enter your password.")
 		return a.writeLogin(w, r, http.StatusBadRequest, p)
 	}
-	ways, err := a.opts.Discover(r.Context(), p.Email, web.Local(p.Next))
+	ways, err := a.opts.Discover(r.Context(), org.ID, p.Email, web.Local(p.Next))
 	if err != nil {
 		return err
+	}
+	if len(ways) == 0 && p.NoPassword {
+		// Whoever it is: the organization has nothing else to offer.
+		if ways, err = a.opts.Connections(r.Context(), org.ID, web.Local(p.Next)); err != nil {
+			return err
+		}
 	}
 	switch len(ways) {
 	case 0:

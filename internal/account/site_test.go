@@ -58,7 +58,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 			}
 			return s.leave(in)
 		},
-		Discover: func(_ context.Context, email, next string) ([]account.Way, error) {
+		Discover: func(_ context.Context, _ store.OrgID, email, next string) ([]account.Way, error) {
 			if strings.HasSuffix(email, "@sso.example") {
 				return []account.Way{{Name: "Okta", URL: "/sso/saml/1/login?next=" + url.QueryEscape(next)}}, nil
 			}

@@ -52,6 +52,7 @@ var unscoped = map[string]string{
 	"scim.Log.Sweep":                     "age is the same for all",
 	"sso.Door.connectionByID":            "the connection's id stands in the URL",
 	"sso.Door.Discover":                  "the mail domain says which organization it is",
+	"sso.Door.Remembered":                "the browser says which connection it was",
 	"sso.Door.RecheckDomains":            "whatever is due; each domain is then asked for in its organization",
 	"sso.LostDomains":                    "what the operator must know of all organizations",
 	"sso.Door.Sweep":                     "expiry is the same for all",

@@ -65,7 +65,8 @@ func hostileCases() []hostileCase {
 	all = append(all, signatureCases()...)
 	all = append(all, decryptionCases()...)
 	all = append(all, responseCases()...)
-	return append(all, assertionCases()...)
+	all = append(all, assertionCases()...)
+	return append(all, newerCases()...)
 }
 
 func wrappingCases() []hostileCase {

@@ -95,11 +95,8 @@ func readSignature(sig *etree.Element, sha1 bool) (signedInfo, []byte, error) {
 	case info.id != id:
 		return info, nil, fmt.Errorf("the signature refers to %q, not to the element %q it stands in", answer.Clip(info.id, 80), id)
 	}
-	signature, err := decodeBase64(parts[1].Text())
-	if err != nil {
-		return info, nil, fmt.Errorf("the SignatureValue is not base64")
-	}
-	return info, signature, nil
+	signature, err := binary(parts[1])
+	return info, signature, err
 }
 
 func readSignedInfo(el *etree.Element, sha1 bool) (signedInfo, error) {
@@ -154,10 +151,21 @@ func readSignedInfo(el *etree.Element, sha1 bool) (signedInfo, error) {
 	if s.digest, err = chosen(reference[1], digestMethods, sha1); err != nil {
 		return s, err
 	}
-	if s.value, err = decodeBase64(reference[2].Text()); err != nil {
-		return s, fmt.Errorf("the DigestValue is not base64")
+	s.value, err = binary(reference[2])
+	return s, err
+}
+
+// binary is the base64 text of an element that holds nothing else.
+func binary(el *etree.Element) ([]byte, error) {
+	text, err := textOf(el)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	b, err := decodeBase64(text)
+	if err != nil {
+		return nil, fmt.Errorf("<%s> is not base64", el.Tag)
+	}
+	return b, nil
 }
 
 // chosen is the algorithm that an element names, if it is on the list.

@@ -29,6 +29,37 @@ func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); f(t, Postgres(t)) })
 }
 
+// Seen are the statements that a database ran.
+type Seen struct {
+	mu   sync.Mutex // guards list
+	list []string
+}
+
+// Take gives the statements since the last call.
+func (s *Seen) Take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.list
+	s.list = nil
+	return list
+}
+
+// EachSeen is Each with the statements that run.
+func EachSeen(t *testing.T, f func(t *testing.T, db *store.DB, seen *Seen)) {
+	t.Helper()
+	for name, make := range map[string]func(testing.TB) string{"sqlite": SQLiteURL, "postgres": PostgresURL} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var seen Seen
+			f(t, openWith(t, store.Options{URL: make(t), Now: time.Now, Seen: func(sql string) {
+				seen.mu.Lock()
+				defer seen.mu.Unlock()
+				seen.list = append(seen.list, sql)
+			}}), &seen)
+		})
+	}
+}
+
 // SQLite is a new database in a file.
 func SQLite(t testing.TB) *store.DB {
 	t.Helper()
@@ -50,7 +81,13 @@ func EachAt(t *testing.T, f func(t *testing.T, db *store.DB, clock *Clock)) {
 
 func open(t testing.TB, url string, now func() time.Time) *store.DB {
 	t.Helper()
-	db, err := store.Open(context.Background(), store.Options{URL: url, MaxConns: 8, NoSync: true, Now: now, Log: slog.New(slog.DiscardHandler)})
+	return openWith(t, store.Options{URL: url, Now: now})
+}
+
+func openWith(t testing.TB, opt store.Options) *store.DB {
+	t.Helper()
+	opt.MaxConns, opt.NoSync, opt.Log = 8, true, slog.New(slog.DiscardHandler)
+	db, err := store.Open(context.Background(), opt)
 	if err != nil {
 		t.Fatalf("open a test database: %v", err)
 	}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/sso"
+	"github.com/muster-id/muster/store"
+)
+
+// What the sign-in page knows of connections, which belong to another door.
+
+// ways are the connections as a sign-in page offers them.
+func ways(list []sso.Choice, next, email string) []account.Way {
+	out := make([]account.Way, len(list))
+	for i, c := range list {
+		out[i] = account.Way{Name: c.Name, URL: c.Path(next, email)}
+	}
+	return out
+}
+
+// discover gives the connections of an address's domain, as the policy of the
+// organization that has proved it says. People play no part in it.
+func (s *system) discover(ctx context.Context, org store.OrgID, email, next string) ([]account.Way, error) {
+	list, err := s.sso.Discover(ctx, org, email)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	may, err := s.policy.Methods(ctx, list[0].Org, sso.DomainOf(email))
+	if err != nil || !may.SSO {
+		return nil, err
+	}
+	return ways(list, next, email), nil
+}
+
+// connectionsOf gives those of an organization, for its own sign-in page.
+func (s *system) connectionsOf(ctx context.Context, org store.OrgID, next string) ([]account.Way, error) {
+	list, err := s.sso.ChoicesOf(ctx, org)
+	return ways(list, next, ""), err
+}
+
+// remembered is what the browser used last, at this organization or anywhere.
+func (s *system) remembered(r *http.Request, org store.OrgID, next string) (account.Way, string, error) {
+	c, email, ok, err := s.sso.Remembered(r)
+	if err != nil || !ok || org != "" && org != c.Org {
+		return account.Way{}, "", err
+	}
+	return account.Way{Name: c.Name, URL: c.Path(next, email)}, email, nil
+}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	crewjam "github.com/crewjam/saml"
+
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -141,4 +143,79 @@ func TestSAMLPChecksOurRequests(t *testing.T) {
 			t.Errorf("a request signed by another key: status %d: %s", p.status, p.body)
 		}
 	})
+}
+
+// logouts walks single logout in both directions at a foreign provider. there opens
+// the provider's own sign-out page and says what it shows when all went well.
+func (s *site) logouts(conn Created, there func(b browser) (p page, ok bool)) {
+	s.t.Helper()
+	enter := func() browser {
+		s.t.Helper()
+		b := newBrowser(s.t)
+		acs, fields := b.enter(conn.URLs.Login, "alice")
+		if p := b.send(acs, fields); !p.signedIn() {
+			s.t.Fatalf("not signed in: %s\n%v", p.body, s.log("user.signin.refused"))
+		}
+		return b
+	}
+	b, elsewhere := enter(), enter()
+	if p := b.follow(b.send(s.url+"/logout", url.Values{})); !strings.Contains(p.body, leaveWords["done"]) {
+		s.t.Errorf("the page (status %d at %s) says\n%s\n%v", p.status, p.url, p.body, s.log("user.signout.refused"))
+	}
+	if p := b.open(conn.URLs.Login); !strings.Contains(p.body, "username") {
+		s.t.Errorf("the session at the provider goes on: %s", p.body)
+	}
+	if !s.in(elsewhere) {
+		s.t.Error("the session of another browser ended, which the provider keeps apart")
+	}
+	if p, ok := there(elsewhere); !ok {
+		s.t.Errorf("the provider ends at %s (status %d): %s\n%v", p.url, p.status, p.body, s.log("user.signout.refused"))
+	}
+	if s.in(elsewhere) {
+		s.t.Errorf("the session goes on\n%v", s.log("user.signout.refused"))
+	}
+}
+
+// carry posts messages between the provider and us as long as pages hold any.
+func (b browser) carry(p page) page {
+	b.t.Helper()
+	for range 5 {
+		if !strings.Contains(p.body, `name="SAMLRe`) {
+			return p
+		}
+		p = b.send(b.form(p))
+	}
+	return p
+}
+
+func TestSAMLPLogout(t *testing.T) {
+	t.Parallel()
+	idp := ssotest.StartSAMLP(t, foreigners)
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		conn := s.create(NewConnection{Protocol: "saml", Accounts: "jit", MetadataURL: idp.MetadataURL})
+		idp.Trust(t, s.metadata(conn), nil)
+		s.logouts(conn, func(b browser) (page, bool) {
+			p := b.carry(b.open(idp.SLO))
+			return p, p.status == 200 && strings.HasPrefix(p.url.String(), idp.URL) && p.body == "OK"
+		})
+	})
+}
+
+func TestPySAML2Logout(t *testing.T) {
+	t.Parallel()
+	idp := ssotest.StartPySAML2(t, foreigners)
+	for _, binding := range []string{crewjam.HTTPRedirectBinding, crewjam.HTTPPostBinding} {
+		t.Run(binding[strings.LastIndex(binding, ":")+1:], func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				s := serve(t, db)
+				conn := s.create(NewConnection{Protocol: "saml", Accounts: "jit", MetadataURL: idp.MetadataURL})
+				idp.Trust(t, s.metadata(conn), true, true, false)
+				s.logouts(conn, func(b browser) (page, bool) {
+					p := b.carry(b.open(idp.SLO + "?binding=" + url.QueryEscape(binding)))
+					return p, p.body == "logged out: urn:oasis:names:tc:SAML:2.0:status:Success"
+				})
+			})
+		})
+	}
 }

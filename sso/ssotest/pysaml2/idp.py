@@ -154,6 +154,9 @@ class Handler(BaseHTTPRequestHandler):
         inputs = "".join('<input type="hidden" name="%s" value="%s">' % (k, html.escape(v)) for k, v in fields.items() if v)
         self.reply(200, '<form method="post" action="%s">%s</form>' % (html.escape(destination), inputs))
 
+    def log_request(self, code="-", size="-"):
+        pass  # errors are said, see answer
+
     fresh = None
 
     def cookie(self):

@@ -53,6 +53,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)
 	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
 	d.mountAPI(m)
+	d.mountMapping(m)
 }
 
 type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection) error
@@ -157,7 +158,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		}
 		next = p.ReturnTo
 		return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"method": c.Protocol, "connection": c.ID, "account": out}})
+			Detail: map[string]any{"method": c.Protocol, "connection": c.ID, "account": out.brief()}})
 	}
 	if err := d.write(r, c, work); err != nil {
 		return d.refused(w, r, c, &in.arrival, err, in.trace)

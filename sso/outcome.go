@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -55,6 +56,8 @@ type AttributeChange struct {
 	After  string `json:"after"`
 	From   string `json:"from"`           // the row of the mapping that made it, in words
 	Left   string `json:"left,omitempty"` // why it stays as it is although the answer says something else
+
+	target Target
 }
 
 // Changed tells whether the attribute gets another value.
@@ -65,6 +68,20 @@ type GivenChange struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"` // groups "Helpdesk"
 	Change string `json:"change"` // "gained", "lost" or "kept"
+}
+
+const (
+	changeGained = "gained"
+	changeLost   = "lost"
+	changeKept   = "kept"
+)
+
+// brief is the outcome for the log: without what stays as it is.
+func (o Outcome) brief() Outcome {
+	o.Attributes = slices.DeleteFunc(slices.Clone(o.Attributes), func(a AttributeChange) bool { return !a.Changed() && a.Left == "" })
+	same := func(g GivenChange) bool { return g.Change == changeKept }
+	o.Roles, o.Teams = slices.DeleteFunc(slices.Clone(o.Roles), same), slices.DeleteFunc(slices.Clone(o.Teams), same)
+	return o
 }
 
 // errRehearsed undoes a preview.

@@ -210,6 +210,9 @@ func (d *Door) DeleteConnection(ctx context.Context, actor access.Actor, id Conn
 		if c.Status == statusActive {
 			return fault.Conflict.Say("People sign in over %s. Disable it first.", c.Name)
 		}
+		if _, _, err := takeBack(tx, id, func(store.Given) bool { return true }); err != nil {
+			return err
+		}
 		if err := deleteConnection(tx, id); err != nil {
 			return err
 		}

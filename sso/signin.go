@@ -16,6 +16,7 @@ type visit struct {
 	tx  *store.Tx
 	c   Connection
 	a   answer.Profile
+	m   mapped
 	out Outcome
 }
 
@@ -44,6 +45,9 @@ func (v *visit) run() error {
 	if err := checkSubject(v.a.Subject, v.a.SubjectKind); err != nil {
 		return err
 	}
+	if err := v.readMapping(); err != nil {
+		return err
+	}
 	if err := v.find(); err != nil {
 		return err
 	}
@@ -54,6 +58,9 @@ func (v *visit) run() error {
 		}
 	}
 	if err := v.refresh(); err != nil {
+		return err
+	}
+	if err := v.give(); err != nil {
 		return err
 	}
 	return v.tx.SignedIn(u.ID, v.c.Protocol)
@@ -152,8 +159,7 @@ func (v *visit) create() (store.User, error) {
 	if name := domainOf(a.Email); limited && !oneOf(name, domains...) {
 		return store.User{}, refuseOutside(name, domains)
 	}
-	p := store.Profile{UserName: orElse(a.Email, orElse(a.UserName, a.Subject)), Email: a.Email,
-		GivenName: a.GivenName, FamilyName: a.FamilyName, DisplayName: a.DisplayName}
+	p := store.Profile{UserName: v.newName(), Email: a.Email}
 	switch _, err := v.tx.UserByName(p.UserName); {
 	case err == nil:
 		return store.User{}, refuse(http.StatusForbidden, "account", "There is an account with your user name here that this sign-in cannot be linked to. Ask your administrator.",
@@ -164,11 +170,24 @@ func (v *visit) create() (store.User, error) {
 	if err := v.wasHere(p); err != nil {
 		return store.User{}, err
 	}
-	u, err := v.tx.CreateUser(store.NewUser{Doc: p.Doc(), Source: store.FromJIT, Status: store.Active})
+	doc := p.Doc()
+	v.fill(doc)
+	u, err := v.tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromJIT, Status: store.Active})
 	if fault.Is(err, fault.Invalid) {
 		return u, refuse(http.StatusForbidden, "profile", "The identity provider sent details about you that cannot be stored.", fault.Public(err))
 	}
 	return u, err
+}
+
+// newName is the user name of a new account: the address, unless a row of the mapping
+// says another one.
+func (v *visit) newName() string {
+	for _, r := range v.m.rules {
+		if r.Kind == RuleAttribute && r.To == "userName" && !r.Preset {
+			return orElse(v.a.UserName, orElse(v.a.Email, v.a.Subject))
+		}
+	}
+	return orElse(v.a.Email, orElse(v.a.UserName, v.a.Subject))
 }
 
 // wasHere refuses to make anew whom somebody has deleted: for good when a directory
@@ -185,28 +204,6 @@ func (v *visit) wasHere(p store.Profile) error {
 		}
 	}
 	return nil
-}
-
-// refresh takes over names from the provider for a user whom no directory manages.
-func (v *visit) refresh() error {
-	u, a := v.out.User, v.a
-	if u.DirectoryID != "" {
-		return nil
-	}
-	p := u.Profile()
-	doc, err := u.Attributes()
-	if err != nil {
-		return err
-	}
-	p.GivenName, p.FamilyName = orElse(a.GivenName, p.GivenName), orElse(a.FamilyName, p.FamilyName)
-	p.DisplayName = orElse(a.DisplayName, p.DisplayName)
-	p.Apply(doc)
-	next, err := v.tx.UpdateUser(u, store.UserChange{Doc: doc, Why: "as the identity provider says"})
-	if fault.Is(err, fault.Invalid) {
-		return nil // a name that cannot be stored must not keep anybody out
-	}
-	v.out.User = next
-	return err
 }
 
 // errEnded and errDeleted are for people who were here and are not any more.

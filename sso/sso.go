@@ -27,8 +27,10 @@ match.go; what it would come to without doing it, outcome.go; an address that is
 whether to link, confirm.go.
 
 It owns the tables connections, sso_certificates, sp_keys, domains, domain_connections, identities,
-sso_requests, sso_replays, sso_sessions (references.go) and sso_logouts (logout.go). It relies on store
-for people, on session for sessions, and on nothing a tenant says: URLs of theirs go through egress.go.
+sso_requests, sso_replays, sso_sessions (references.go), sso_logouts (logout.go), sso_mappings and
+sso_attributes (mapping.go, apply.go), sso_confirmations (confirm.go), access_requests, sso_rekeys,
+sso_moves and sso_expected. It relies on store for people, on session for sessions, and on nothing a
+tenant says: URLs of theirs go through egress.go.
 */
 package sso
 

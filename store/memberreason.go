@@ -2,7 +2,6 @@ package store
 
 import (
 	"maps"
-	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -67,13 +66,18 @@ func (tx *Tx) Join(id UserID, group GroupID, why Reason) (bool, error) {
 // Part takes away a reason, and the membership with its last one. It tells whether
 // the person has left the group. Needs Write. Faults: Denied.
 func (tx *Tx) Part(id UserID, group GroupID, why Reason) (bool, error) {
-	n, err := tx.Exec("DELETE FROM member_reasons WHERE org_id = ? AND user_id = ? AND group_id = ? AND reason_kind = ? AND reason_ref = ?",
-		tx.Org(), id, group, why.Kind, why.Ref)
-	if err != nil || n == 0 {
+	have, err := tx.MembershipsOf(id)
+	if err != nil {
 		return false, err
 	}
-	have, err := tx.MembershipsOf(id)
-	if err != nil || slices.ContainsFunc(have, func(m Membership) bool { return m.GroupID == group }) {
+	// A reason of an earlier membership says nothing of the one that somebody made since.
+	meant, others := false, false
+	for _, m := range have {
+		same := m.Kind == why.Kind && m.Ref == why.Ref
+		meant, others = meant || m.GroupID == group && same, others || m.GroupID == group && !same
+	}
+	if _, err := tx.Exec("DELETE FROM member_reasons WHERE org_id = ? AND user_id = ? AND group_id = ? AND reason_kind = ? AND reason_ref = ?",
+		tx.Org(), id, group, why.Kind, why.Ref); err != nil || !meant || others {
 		return false, err
 	}
 	return tx.RemoveMembers(group, []UserID{id})

@@ -70,7 +70,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.api = api.New(api.Options{DB: db, Log: log})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
-	s.account = account.New(account.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
+	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: s.discover, Connections: s.connectionsOf, Remembered: s.remembered, Forget: func(w http.ResponseWriter) { s.sso.ForgetChoice(w) },
 		Password: func(ctx context.Context, org store.OrgID) (bool, error) {
 			may, err := s.policy.Methods(ctx, org, "")
@@ -170,6 +170,15 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			}
 			return out, err
 		},
+		AttributeSources: func(tx *store.Tx, u store.User) ([]console.AttributeSource, error) {
+			list, err := sso.AttributeSources(tx, u)
+			out := make([]console.AttributeSource, len(list))
+			for i, s := range list {
+				out[i] = console.AttributeSource(s)
+			}
+			return out, err
+		},
+		LockEdited: sso.LockEdited, ConnectionNames: sso.ConnectionNames,
 		Identities: func(tx *store.Tx, user store.UserID) ([]console.Identity, error) {
 			of, err := sso.Identities(tx, user)
 			out := make([]console.Identity, len(of))

@@ -54,6 +54,8 @@ type Options struct {
 	Passwords *password.Store
 	Mail      *mail.Outbox
 	PublicURL string
+	// ConnectionNames are the names of connections by id. May be nil.
+	ConnectionNames func(tx *store.Tx) (map[string]string, error)
 	// Discover gives the connections for an e-mail address, by its verified domain, of
 	// this organization or, when it is empty, of whichever has it. It must not
 	// depend on whether the address is known. May be nil.

@@ -29,17 +29,27 @@ type meRole struct {
 	Role   string `json:"role"`
 	Kind   string `json:"kind"`             // manual, default, group, scim, sso
 	Ref    string `json:"ref,omitempty"`    // the group, directory or connection
-	By     string `json:"by,omitempty"`     // name of the directory
+	By     string `json:"by,omitempty"`     // name of the directory or the connection
 	Detail string `json:"detail,omitempty"` // what it sent
 	Since  string `json:"since,omitempty"`
 }
 
-func meRoles(tx *store.Tx, grants []store.Grant) ([]meRole, error) {
+func (a *Account) meRoles(tx *store.Tx, grants []store.Grant) ([]meRole, error) {
+	var connections map[string]string
 	list := make([]meRole, len(grants))
 	for i, g := range grants {
 		list[i] = meRole{Role: g.Role, Kind: g.Kind, Ref: g.Ref, Detail: g.Detail}
 		if g.Since != 0 {
 			list[i].Since = g.Since.RFC3339()
+		}
+		if g.Kind == store.FromSignIn && a.opts.ConnectionNames != nil {
+			if connections == nil {
+				var err error
+				if connections, err = a.opts.ConnectionNames(tx); err != nil {
+					return nil, err
+				}
+			}
+			list[i].By = connections[g.Ref]
 		}
 		if g.Kind != store.FromDirectory {
 			continue
@@ -94,7 +104,7 @@ func (a *Account) self(r *http.Request) (self, error) {
 			return err
 		}
 		s.Roles = store.RoleNames(roles[now.UserID])
-		if s.Reasons, err = meRoles(tx, roles[now.UserID]); err != nil {
+		if s.Reasons, err = a.meRoles(tx, roles[now.UserID]); err != nil {
 			return err
 		}
 		groups, err := tx.GroupsOf([]store.UserID{now.UserID})

@@ -44,6 +44,12 @@ type Options struct {
 	Invitations func(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error)
 	// Identities tells with which accounts of identity providers a person signs in.
 	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
+	// AttributeSources tells where attributes of a person came from; LockEdited keeps sign-ins
+	// from changing those that were edited since. Both are there, or none.
+	AttributeSources func(tx *store.Tx, u store.User) ([]AttributeSource, error)
+	LockEdited       func(tx *store.Tx, u store.User) error
+	// ConnectionNames are the names of connections by id.
+	ConnectionNames func(tx *store.Tx) (map[string]string, error)
 	// CreateDirectory makes a directory and its first token. Faults: Invalid on "name", "vendor", "mode".
 	CreateDirectory func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error)
 	// DirectoryURL is the base URL that is entered at the directory.
@@ -73,6 +79,15 @@ type Invitation struct {
 	Sent      int // how many mails
 	SentAt    store.Time
 	ExpiresAt store.Time
+}
+
+// AttributeSource is where an attribute of a person came from.
+type AttributeSource struct {
+	Attr, Label        string
+	Connection, Source string
+	Locked             bool // sign-ins leave it alone
+	Edited             bool // it was changed here since
+	Since              store.Time
 }
 
 // Identity is a person's account at an identity provider.

@@ -24,6 +24,7 @@ type editPage struct {
 	Extras    [][]web.Field // the organization's own attributes
 	own       []extra
 	Other     []string
+	Filled    []string // attributes that sign-ins fill
 	Roles     []web.Option
 	Teams     []web.Option
 }
@@ -110,6 +111,17 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 		return err
 	}
 	p.own = extras(d)
+	if c.opt.AttributeSources != nil {
+		list, err := c.opt.AttributeSources(tx, u)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			if !s.Locked {
+				p.Filled = append(p.Filled, s.Label)
+			}
+		}
+	}
 	fillExtras(&p.Form, p.own, doc)
 	p.Form.Set("version", strconv.FormatInt(u.Version, 10))
 	if u.ManagerID != "" {
@@ -174,6 +186,11 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 		}
 		if u, err = editProfile(tx, u, f); err != nil {
 			return err
+		}
+		if f.Get("keep") != "" && c.opt.LockEdited != nil {
+			if err := c.opt.LockEdited(tx, u); err != nil {
+				return err
+			}
 		}
 		if err := editRole(tx, id, f.Get("role")); err != nil {
 			return err

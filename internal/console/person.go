@@ -17,6 +17,12 @@ type grant struct {
 	Since     store.Time
 }
 
+// groupReason is why the person is in a team, where a sign-in put them in.
+type groupReason struct {
+	Group, Why string
+	Since      store.Time
+}
+
 // personPage is one person.
 type personPage struct {
 	Org         web.Org
@@ -35,6 +41,8 @@ type personPage struct {
 	Groups      []store.GroupRef
 	Invitation  *Invitation
 	Identities  []Identity
+	Sources     []AttributeSource
+	Reasons     []groupReason
 	Sessions    []session.Session
 	Log         []line
 	Attributes  string // the document, for whoever looks for a mistake in a mapping
@@ -100,6 +108,11 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 	if err := c.fillRoles(tx, p, directories); err != nil {
 		return err
 	}
+	if c.opt.AttributeSources != nil {
+		if p.Sources, err = c.opt.AttributeSources(tx, u); err != nil {
+			return err
+		}
+	}
 	if err := c.fillAccess(tx, p); err != nil {
 		return err
 	}
@@ -130,6 +143,23 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 	if err != nil {
 		return err
 	}
+	connections := map[string]string{}
+	if c.opt.ConnectionNames != nil {
+		if connections, err = c.opt.ConnectionNames(tx); err != nil {
+			return err
+		}
+	}
+	reasons, err := tx.MembershipsOf(p.User.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range reasons {
+		for _, ref := range p.Groups {
+			if ref.ID == m.GroupID && ref.Through == "" {
+				p.Reasons = append(p.Reasons, groupReason{ref.Name, signInReason(m.Reason, connections), m.Since})
+			}
+		}
+	}
 	for _, g := range roles[p.User.ID] {
 		why := "given by hand"
 		switch g.Kind {
@@ -144,12 +174,21 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 			}
 		case store.FromDirectory:
 			why = "by the directory " + directories[store.DirectoryID(g.Ref)] + ", which sent " + g.Detail
-		case "sso":
-			why = "by the attributes of a sign-in"
+		case store.FromSignIn:
+			why = signInReason(g.Reason, connections)
 		}
 		p.Grants = append(p.Grants, grant{roleLabel(g.Role), why, g.Since})
 	}
 	return nil
+}
+
+// signInReason says which attribute of which provider gave a role or a team.
+func signInReason(why store.Reason, connections map[string]string) string {
+	name := connections[why.Ref]
+	if name == "" {
+		name = "a connection that is gone"
+	}
+	return "because of " + why.Detail + " of the connection " + name
 }
 
 // fillAccess is how the person gets in: invitation, identities, sessions.

@@ -79,14 +79,14 @@ func (h *handler) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "GET "+at+"/settings", h.apiSettings)
 	m.API(access.Configure, "PATCH "+at+"/settings", h.apiConfigure)
 	m.API(access.Configure, "GET "+at+"/tokens", h.apiTokens)
-	m.API(access.Configure, "POST "+at+"/tokens", h.apiCreateToken)
-	m.API(access.Configure, "POST "+at+"/tokens/rotate", h.apiRotateTokens)
-	m.API(access.Configure, "POST "+at+"/tokens/{token}/rotate", h.apiRotateTokens)
-	m.API(access.Configure, "DELETE "+at+"/tokens/{token}", h.apiRevokeToken)
+	m.APIFresh(access.Configure, "POST "+at+"/tokens", h.apiCreateToken)
+	m.APIFresh(access.Configure, "POST "+at+"/tokens/rotate", h.apiRotateTokens)
+	m.APIFresh(access.Configure, "POST "+at+"/tokens/{token}/rotate", h.apiRotateTokens)
+	m.APIFresh(access.Configure, "DELETE "+at+"/tokens/{token}", h.apiRevokeToken)
 	m.API(access.Configure, "GET "+at+"/clients", h.apiClients)
-	m.API(access.Configure, "POST "+at+"/clients", h.apiCreateClient)
-	m.API(access.Configure, "POST "+at+"/clients/{client}/rotate", h.apiRotateClient)
-	m.API(access.Configure, "DELETE "+at+"/clients/{client}", h.apiRevokeClient)
+	m.APIFresh(access.Configure, "POST "+at+"/clients", h.apiCreateClient)
+	m.APIFresh(access.Configure, "POST "+at+"/clients/{client}/rotate", h.apiRotateClient)
+	m.APIFresh(access.Configure, "DELETE "+at+"/clients/{client}", h.apiRevokeClient)
 }
 
 // inDirectory does something with the directory of the URL, in one transaction, and

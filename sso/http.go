@@ -96,6 +96,9 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request, c Connection) (tick
 		return ticket{}, pending{}, fault.TooMany.Say("Too many sign-ins were started from your network. Wait a minute, then start again.")
 	}
 	d.trimCookies(w, r)
+	if again := stepUpOf(r); again != nil {
+		return ticket{handle: secret.NewToken(), browser: secret.NewToken()}, again.pending(), nil
+	}
 	next := r.URL.Query().Get("next")
 	return ticket{handle: secret.NewToken(), browser: secret.NewToken()}, pending{ReturnTo: web.Local(next)}, nil
 }
@@ -142,6 +145,10 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		} else if err := usable(now); err != nil {
 			return err
 		}
+		if p.Purpose == purposeStepUp {
+			next, err = d.proveAgain(tx, c, p, &in)
+			return err
+		}
 		out, err := d.signIn(tx, c, in.arrival)
 		if err != nil {
 			return err
@@ -163,12 +170,14 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	if err := d.write(r, c, work); err != nil {
 		return d.refused(w, r, c, &in.arrival, err, in.trace)
 	}
-	if err := d.opts.Sessions.Forget(r); err != nil { // the browser's former session; the new one stands
-		d.opts.Log.WarnContext(r.Context(), "former session not ended", "error", err)
-	}
 	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
-	d.opts.Sessions.SetCookie(w, token)
-	d.keepChoice(w, c, in.arrival.Email)
+	if token != "" { // else it was a step-up: the session stays
+		if err := d.opts.Sessions.Forget(r); err != nil { // the browser's former session; the new one stands
+			d.opts.Log.WarnContext(r.Context(), "former session not ended", "error", err)
+		}
+		d.opts.Sessions.SetCookie(w, token)
+		d.keepChoice(w, c, in.arrival.Email)
+	}
 	http.Redirect(w, r, web.Local(next), http.StatusSeeOther)
 	return nil
 }

@@ -129,7 +129,7 @@ func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
-	r = ofPurpose(r, t, p)
+	r, c = ofPurpose(r, t, p), c.forPurpose(p.Purpose)
 	in, err := d.oidcAnswer(r, c, t, p, q)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, in.trace)

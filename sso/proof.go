@@ -20,7 +20,7 @@ type Proof struct {
 func VerifiedDomains(tx *store.Tx) ([]string, error) { return verifiedIn(tx) }
 
 // Proofs tells for each connection of the organization whether it has been seen to
-// work within a day, as it is now: by an admin's sign-in over it.
+// work within a day, as it is now: by a test sign-in, or by an admin's over it.
 func (d *Door) Proofs(tx *store.Tx) ([]Proof, error) {
 	list, err := connectionsIn(tx)
 	if err != nil {
@@ -32,6 +32,11 @@ func (d *Door) Proofs(tx *store.Tx) ([]Proof, error) {
 		if proofs[i].At, err = adminSeen(tx, c.ID, max(c.UpdatedAt, tx.Now().Add(-24*time.Hour))); err != nil {
 			return nil, err
 		}
+		tested, err := d.TestPassed(tx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		proofs[i].At = max(proofs[i].At, tested)
 	}
 	return proofs, nil
 }

@@ -23,6 +23,8 @@ const (
 const (
 	purposeLogin = "login"
 	purposeTest  = "test" // trial.go
+
+	purposeStepUp = "stepup" // stepup.go
 )
 
 // pending is a sign-in on its way.
@@ -31,7 +33,7 @@ type pending struct {
 	Nonce     string     `db:"nonce"`      // OIDC
 	Verifier  []byte     `db:"verifier"`   // OIDC: PKCE, sealed
 	ReturnTo  string     `db:"return_to"`
-	Purpose   string     `db:"purpose"` // what the sign-in is for; of a test, ReturnTo is its id
+	Purpose   string     `db:"purpose"` // what the sign-in is for; of a test, ReturnTo is its id; of a step-up, it begins with the session's
 	ExpiresAt store.Time `db:"expires_at"`
 }
 

@@ -89,7 +89,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 	if err != nil {
 		return d.refused(w, r, c, nil, notStartedHere(t, err), nil)
 	}
-	r = ofPurpose(r, t, p)
+	r, c = ofPurpose(r, t, p), c.forPurpose(p.Purpose)
 	s, err := d.setup(r.Context(), actor, c)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)

@@ -57,11 +57,11 @@ func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "POST /api/v1/connections", d.apiCreate)
 	m.API(access.Configure, "GET "+at, d.apiOn(d.Connection))
 	m.API(access.Configure, "PATCH "+at, d.apiUpdate)
-	m.API(access.Configure, "DELETE "+at, d.apiDelete)
+	m.APIFresh(access.Configure, "DELETE "+at, d.apiDelete)
 	m.API(access.Configure, "POST "+at+"/activate", d.apiOn(d.Activate))
 	m.API(access.Configure, "POST "+at+"/disable", d.apiOn(d.Disable))
 	m.API(access.Configure, "GET "+at+"/client-keys", d.apiClientKeys)
-	m.API(access.Configure, "POST "+at+"/client-keys", d.apiRollClientKey)
+	m.APIFresh(access.Configure, "POST "+at+"/client-keys", d.apiRollClientKey)
 }
 
 func (d *Door) apiConnections(w http.ResponseWriter, r *http.Request) error {

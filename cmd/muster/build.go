@@ -89,7 +89,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		},
-		Nav: navigation, Banner: s.banner, Alarm: s.alarm,
+		Nav: navigation, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh,
 	})
 	s.health.mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)
@@ -109,6 +109,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"domains":  s.sso.RunDomains,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
+		"policy":   s.policy.Run,
 		"schemas":  s.db.RunSchemas,
 		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,

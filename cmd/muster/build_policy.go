@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/policy"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
@@ -26,6 +27,10 @@ func (s *system) policyOptions(log *slog.Logger) policy.Options {
 		},
 		Domains: sso.VerifiedDomains,
 		Resets:  account.OpenResets, EndResets: account.EndResets,
+		Key: s.key, PublicURL: s.url,
+		StepUp: func(w http.ResponseWriter, r *http.Request, now session.Session, back string) error {
+			return s.sso.StepUp(w, r, now, back)
+		},
 		Tell: func(tx *store.Tx, n policy.Notice) error { return s.tellAdmins(tx, sso.Notice(n)) },
 	}
 }

@@ -14,7 +14,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/schemas", d.schemas)
 	m.API(access.Configure, "GET /api/v1/schemas/{urn}", d.schema)
 	m.API(access.Configure, "PUT /api/v1/schemas/{urn}", d.putSchema)
-	m.API(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
+	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
 }
 
 func (d *Door) schemas(w http.ResponseWriter, r *http.Request) error {

@@ -119,7 +119,7 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EditUsers, "POST /console/{org}/users/{user}/edit", c.edit)
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/deactivate", c.move((*store.Tx).Deactivate, "can no longer sign in"))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/reactivate", c.move((*store.Tx).Reactivate, "can sign in again"))
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/delete", c.move((*store.Tx).DeleteUser, "is deleted, and can be restored for 30 days"))
+	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/delete", c.move((*store.Tx).DeleteUser, "is deleted, and can be restored for 30 days"))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/restore", c.move((*store.Tx).RestoreUser, "is back, deactivated"))
 	m.Console(access.Configure, "POST /console/{org}/users/{user}/detach", c.move((*store.Tx).Detach, "is managed here now"))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
@@ -130,7 +130,7 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.Configure, "POST /console/{org}/attributes", c.addAttribute)
 	m.Console(access.Configure, "GET /console/{org}/attributes/{urn}/{name}", c.attribute)
 	m.Console(access.Configure, "POST /console/{org}/attributes/{urn}/{name}", c.editAttribute)
-	m.Console(access.Configure, "POST /console/{org}/attributes/{urn}/{name}/delete", c.deleteAttribute)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/attributes/{urn}/{name}/delete", c.deleteAttribute)
 
 	m.Console(access.ViewGroups, "GET /console/{org}/teams", c.teams)
 	m.Console(access.EditGroups, "POST /console/{org}/teams", c.createTeam)
@@ -140,24 +140,24 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/remove", c.removeMember)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/nest", c.nestTeam)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/unnest", c.unnestTeam)
-	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/delete", c.deleteTeam)
+	m.ConsoleFresh(access.EditGroups, "POST /console/{org}/teams/{group}/delete", c.deleteTeam)
 
 	m.Console(access.Configure, "GET /console/{org}/directories", c.directories)
-	m.Console(access.Configure, "POST /console/{org}/directories", c.createDirectory)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/directories", c.createDirectory)
 	if c.opt.Tokens.List != nil {
 		m.Console(access.Configure, "GET /console/{org}/directories/{directory}", c.directory)
-		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens", c.makeToken(c.createToken))
-		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/rotate", c.makeToken(c.rotateToken))
-		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/tokens/revoke", c.revokeToken)
+		m.ConsoleFresh(access.Configure, "POST /console/{org}/directories/{directory}/tokens", c.makeToken(c.createToken))
+		m.ConsoleFresh(access.Configure, "POST /console/{org}/directories/{directory}/tokens/rotate", c.makeToken(c.rotateToken))
+		m.ConsoleFresh(access.Configure, "POST /console/{org}/directories/{directory}/tokens/revoke", c.revokeToken)
 		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/roles", c.roles)
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/roles", c.mapRole)
 		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/roles/unmap", c.unmapRole)
 	}
 	if c.opt.Clients.List != nil {
 		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/clients", c.clients)
-		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/clients", c.makeClient(c.createClient))
-		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/clients/rotate", c.makeClient(c.rotateClient))
-		m.Console(access.Configure, "POST /console/{org}/directories/{directory}/clients/revoke", c.revokeClient)
+		m.ConsoleFresh(access.Configure, "POST /console/{org}/directories/{directory}/clients", c.makeClient(c.createClient))
+		m.ConsoleFresh(access.Configure, "POST /console/{org}/directories/{directory}/clients/rotate", c.makeClient(c.rotateClient))
+		m.ConsoleFresh(access.Configure, "POST /console/{org}/directories/{directory}/clients/revoke", c.revokeClient)
 	}
 	if c.opt.Settings.Of != nil {
 		m.Console(access.Configure, "GET /console/{org}/directories/{directory}/settings", c.settings)

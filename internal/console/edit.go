@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -167,6 +168,23 @@ func localTeams(tx *store.Tx) ([]web.Option, error) {
 	return list, err
 }
 
+// beforeAdmin asks for a fresh sign-in when somebody is to become an admin.
+func (c *Console) beforeAdmin(w http.ResponseWriter, r *http.Request, id store.UserID, role string) (asked bool, err error) {
+	if role != access.Admin {
+		return false, nil
+	}
+	var have []store.Grant
+	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		roles, err := tx.RolesOf([]store.UserID{id})
+		have = roles[id]
+		return err
+	})
+	if err != nil || slices.Contains(store.RoleNames(have), access.Admin) {
+		return false, err
+	}
+	return web.Fresh(w, r)
+}
+
 func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID[store.User](r.PathValue("user"))
 	if err != nil {
@@ -174,6 +192,9 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 	}
 	f, err := web.ReadForm(r)
 	if err != nil {
+		return err
+	}
+	if asked, err := c.beforeAdmin(w, r, id, f.Get("role")); asked || err != nil {
 		return err
 	}
 	var u store.User

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -81,6 +82,11 @@ func (c *Console) showRoles(w http.ResponseWriter, r *http.Request, status int, 
 }
 
 func (c *Console) mapRole(w http.ResponseWriter, r *http.Request) error {
+	if f, err := web.ReadForm(r); err == nil && f.Get("role") == access.Admin {
+		if asked, err := web.Fresh(w, r); asked || err != nil {
+			return err
+		}
+	}
 	return c.remap(w, r, func(tx *store.Tx, id store.DirectoryID, f web.Form) (store.Remapped, error) {
 		m := store.RoleMapping{Attr: f.Get("attribute"), Value: f.Get("value"), Display: f.Get("display"), Kind: f.Get("kind"), Role: f.Get("role")}
 		switch m.Role {

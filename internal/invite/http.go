@@ -30,7 +30,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.CreateUsers, "POST /console/{org}/import", d.upload)
 	m.Console(access.CreateUsers, "GET /console/{org}/import/template.csv", d.sample)
 	m.Console(access.CreateUsers, "GET /console/{org}/import/{import}", d.preview)
-	m.Console(access.CreateUsers, "POST /console/{org}/import/{import}", d.confirm)
+	m.ConsoleFresh(access.CreateUsers, "POST /console/{org}/import/{import}", d.confirm)
 }
 
 // acceptPage is what the invited person sees.
@@ -172,6 +172,11 @@ func (d *Door) create(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
 		return err
+	}
+	if f.Get("role") == access.Admin {
+		if asked, err := web.Fresh(w, r); asked || err != nil {
+			return err
+		}
 	}
 	made, err := d.fromForm(r, f)
 	if err == nil {

@@ -12,7 +12,7 @@ import (
 
 func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/policy", d.apiGet)
-	m.API(access.Configure, "PATCH /api/v1/policy", d.apiSet)
+	m.APIFresh(access.Configure, "PATCH /api/v1/policy", d.apiSet)
 }
 
 // Rules are a policy as programs see it. A span that is empty is the server's setting.

@@ -23,13 +23,15 @@ var pages = web.MustPages(files, "templates/*.html")
 // Mount adds the routes.
 func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/security", d.show)
-	m.Console(access.Configure, "POST /console/{org}/security", d.changeMethods)
-	m.Console(access.Configure, "POST /console/{org}/security/relax", d.relax)
-	m.Console(access.Configure, "POST /console/{org}/security/sessions", d.changeSpans)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security", d.changeMethods)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/relax", d.relax)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/sessions", d.changeSpans)
 	m.Console(access.Configure, "POST /console/{org}/security/acknowledge", d.acknowledge)
-	m.Console(access.Configure, "POST /console/{org}/security/breakglass", d.addAccount)
-	m.Console(access.Configure, "POST /console/{org}/security/breakglass/codes", d.renewCodes)
-	m.Console(access.Configure, "POST /console/{org}/security/breakglass/remove", d.removeAccount)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/breakglass", d.addAccount)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/breakglass/codes", d.renewCodes)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/breakglass/remove", d.removeAccount)
+	m.Member("POST /step-up", d.stepUp)
+	m.Member("GET /step-up/{token}", d.goOn)
 	d.mountAPI(m)
 }
 

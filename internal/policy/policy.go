@@ -6,13 +6,14 @@ accounts, fresh sign-ins for what matters.
 	Admit     each sign-in is held against the policy in the transaction that starts its
 	          session: session.Options.Admit, so that no door can forget it
 	Methods   what a sign-in page offers for a mail domain, alike for known and unknown people
+	Fresh     what matters asks for a sign-in that is not old: web.Options.Fresh (stepup.go)
 
 A sign-in locks the row of its policy in share, a change locks it alone. So a change
 that ends password sessions sees every one that was admitted before it, and none is
 admitted after it by the old rules.
 
-It owns the tables policies, break_glass, break_glass_codes and break_glass_signins,
-and relies on store for people, on session for sessions, on mail for alarms. What it
+It owns the tables policies, break_glass, break_glass_codes, break_glass_signins and
+step_ups, and relies on store for people, on session for sessions, on mail for alarms. What it
 must know of connections and links is handed in from cmd/muster.
 */
 package policy
@@ -20,12 +21,14 @@ package policy
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
 )
@@ -95,6 +98,8 @@ type Options struct {
 	DB        *store.DB
 	Sessions  *session.Store
 	Passwords *password.Store
+	PublicURL string
+	Key       secret.Key // seals what was typed while somebody signs in again
 	Log       *slog.Logger
 	// Connections are the organization's connections to identity providers.
 	Connections func(tx *store.Tx) ([]Connection, error)
@@ -103,6 +108,9 @@ type Options struct {
 	// Resets are the people with an open link for a new password; EndResets ends them.
 	Resets    func(tx *store.Tx) ([]store.UserID, error)
 	EndResets func(tx *store.Tx, users []store.UserID) error
+	// StepUp sends the session's person to the identity provider for a fresh sign-in,
+	// and then to the path back.
+	StepUp func(w http.ResponseWriter, r *http.Request, s session.Session, back string) error
 	// Tell mails a notice to all admins of the organization; nil: nobody is told.
 	Tell func(tx *store.Tx, n Notice) error
 }

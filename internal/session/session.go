@@ -151,10 +151,12 @@ func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
 // clip bounds what a provider said.
 func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 300)], "") }
 
-// Proved notes that the session's person has just proved again who they are.
-// It tells false when the session is gone.
-func (s *Store) Proved(tx *store.Tx, id ID, at time.Time) (bool, error) {
-	n, err := tx.Exec("UPDATE sessions SET auth_at = ? WHERE org_id = ? AND id = ? AND auth_at <= ?", store.TimeOf(at), tx.Org(), id, store.TimeOf(at))
+// Proved notes that a person has just proved again who they are, in a session of
+// theirs. It tells false when there is no such session.
+func (s *Store) Proved(tx *store.Tx, id ID, user store.UserID, at time.Time) (bool, error) {
+	proved := min(store.TimeOf(at), tx.Now())
+	n, err := tx.Exec("UPDATE sessions SET auth_at = CASE WHEN auth_at > ? THEN auth_at ELSE ? END WHERE org_id = ? AND id = ? AND user_id = ?",
+		proved, proved, tx.Org(), id, user)
 	return n > 0, err
 }
 

@@ -8,6 +8,7 @@
 //	m.Public("GET /login", h)                                   anybody; foreign sites may not post
 //	m.Member("GET /account", h)                                 signed in, else to /login
 //	m.Console(access.ViewUsers, "GET /console/{org}/users", h)  the right organization and permission
+//	m.ConsoleFresh(access.Configure, "POST /console/{org}/keys", h)  the same, and signed in lately: for what matters
 //	m.API(access.Configure, "GET /api/v1/directories", h)       programs with a key, and browsers that are signed in
 //	m.Machine("POST /sso/saml/{connection}/acs", h)             outside cookies; guards itself
 //
@@ -49,15 +50,16 @@ type NavItem struct {
 
 // Options is what the kit must be told.
 type Options struct {
-	PublicURL      string                                                              // scheme and host by which browsers reach us
-	Authenticate   func(*http.Request) (access.Actor, error)                           // fault.SignIn when nobody is signed in
-	Org            func(ctx context.Context, slug string) (id, name string, err error) // fault.NotFound when there is none
-	Nav            []NavItem                                                           // the console's navigation, in order
-	TrustedProxies []netip.Prefix                                                      // peers whose X-Forwarded-For is believed; none by default
-	Log            *slog.Logger                                                        // default slog.Default()
-	Metrics        func(route, method string, status int, took time.Duration)          // may be nil
-	Alarm          func(r *http.Request) (text, path string)                           // what an admin must look at, over every console page of those who may configure; may be nil
-	Banner         func() string                                                       // a line over every page ("mail stays on this machine"); may be nil
+	PublicURL      string                                                               // scheme and host by which browsers reach us
+	Authenticate   func(*http.Request) (access.Actor, error)                            // fault.SignIn when nobody is signed in
+	Org            func(ctx context.Context, slug string) (id, name string, err error)  // fault.NotFound when there is none
+	Nav            []NavItem                                                            // the console's navigation, in order
+	TrustedProxies []netip.Prefix                                                       // peers whose X-Forwarded-For is believed; none by default
+	Log            *slog.Logger                                                         // default slog.Default()
+	Metrics        func(route, method string, status int, took time.Duration)           // may be nil
+	Fresh          func(w http.ResponseWriter, r *http.Request) (asked bool, err error) // has who asks signed in lately? else answers with how to do it again; may be nil
+	Alarm          func(r *http.Request) (text, path string)                            // what an admin must look at, over every console page of those who may configure; may be nil
+	Banner         func() string                                                        // a line over every page ("mail stays on this machine"); may be nil
 }
 
 // Mux holds all routes. It is safe for use once everything is mounted.
@@ -136,6 +138,34 @@ func (m *Mux) Console(p access.Permission, pattern string, h Handler) {
 		}
 		return h(w, r)
 	})
+}
+
+// ConsoleFresh is Console for what matters: a person must have signed in lately, or
+// is asked to do it again and then goes on with what was typed.
+func (m *Mux) ConsoleFresh(p access.Permission, pattern string, h Handler) {
+	m.Console(p, pattern, fresh(h))
+}
+
+// APIFresh is API for what matters. Keys are not asked.
+func (m *Mux) APIFresh(p access.Permission, pattern string, h Handler) { m.API(p, pattern, fresh(h)) }
+
+func fresh(h Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if asked, err := Fresh(w, r); asked || err != nil {
+			return err
+		}
+		return h(w, r)
+	}
+}
+
+// Fresh tells whether who asks has to sign in again first; then it has answered. It is
+// for handlers in which it depends on what was typed; others are ConsoleFresh.
+func Fresh(w http.ResponseWriter, r *http.Request) (asked bool, err error) {
+	s := stateOf(r)
+	if s.mux == nil || s.mux.opts.Fresh == nil {
+		return false, nil
+	}
+	return s.mux.opts.Fresh(w, r)
 }
 
 // API mounts an endpoint of the REST API about one organization: that of the key

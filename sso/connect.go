@@ -131,7 +131,8 @@ func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s s
 	var keys []keyRow
 	urls := d.URLs(c)
 	s.party = saml.Party{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: c.skew(), AllowSHA1Until: c.sha1Until(),
-		WantResponseSigned: c.Config.WantResponseSigned, Attributes: saml.AttributesFor(c.Vendor)}
+		WantResponseSigned: oneOf(c.Config.WantSigned, signedResponse, signedBoth), WantAssertionSigned: oneOf(c.Config.WantSigned, signedAssertion, signedBoth),
+		WantEncrypted: c.Config.WantEncrypted, StrictCertificates: c.Config.StrictCertificates, Attributes: saml.AttributesFor(c.Vendor)}
 	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
 		if s.party.Certificates, err = certificatesIn(tx, c.ID); err != nil {
 			return err

@@ -31,6 +31,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/saml/{connection}/metadata", d.on(protocolSAML, d.samlMetadata))
 	m.Machine("GET /sso/saml/{connection}/login", d.on(protocolSAML, d.samlLogin))
 	m.Machine("POST /sso/saml/{connection}/acs", d.on(protocolSAML, d.samlACS))
+	m.Machine("GET /sso/saml/{connection}/acs", d.on(protocolSAML, d.samlACSGet))
 	m.Machine("GET /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
 	m.Machine("POST /sso/saml/{connection}/slo", d.on(protocolSAML, d.samlSLO))
 	m.Public("GET /sso/logout/{connection}", d.showLeft)
@@ -93,7 +94,7 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request, c Connection) (tick
 		return ticket{}, pending{}, err
 	}
 	if !d.starts.allow(web.Actor(r).IP) {
-		return ticket{}, pending{}, fault.TooMany.Say("Too many sign-ins were started from your network. Wait a minute, then start again.")
+		return ticket{}, pending{}, errTooManyStarts
 	}
 	d.trimCookies(w, r)
 	if again := stepUpOf(r); again != nil {
@@ -102,6 +103,8 @@ func (d *Door) start(w http.ResponseWriter, r *http.Request, c Connection) (tick
 	next := r.URL.Query().Get("next")
 	return ticket{handle: secret.NewToken(), browser: secret.NewToken()}, pending{ReturnTo: web.Local(next)}, nil
 }
+
+var errTooManyStarts = fault.TooMany.Say("Too many sign-ins were started from your network. Wait a minute, then start again.")
 
 func usable(c Connection) error {
 	if c.Status != statusActive {
@@ -118,6 +121,15 @@ type answered struct {
 	certificate string // SAML: SHA-256 of the one that verified the answer
 	until       time.Time
 	trace       answer.Trace
+	unasked     *pending // SAML: the provider started it, so nothing is pending; where it leads
+}
+
+// pending uses up the request that was answered, if there was one.
+func (in answered) pending(tx *store.Tx, c Connection, t ticket) (pending, error) {
+	if in.unasked != nil {
+		return *in.unasked, nil
+	}
+	return take(tx, c, t)
 }
 
 // finish turns a verified answer into a session, or into a refusal that explains
@@ -128,7 +140,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	}
 	var token, next string
 	work := func(tx *store.Tx) error {
-		p, err := take(tx, c, t)
+		p, err := in.pending(tx, c, t)
 		if err != nil {
 			return err
 		}
@@ -164,13 +176,18 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 			return err
 		}
 		next = p.ReturnTo
-		return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"method": c.Protocol, "connection": c.ID, "account": out.brief()}})
+		detail := map[string]any{"method": c.Protocol, "connection": c.ID, "account": out.brief()}
+		if in.unasked != nil {
+			detail["started"] = "by the identity provider"
+		}
+		return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName, Detail: detail})
 	}
 	if err := d.write(r, c, work); err != nil {
 		return d.refused(w, r, c, &in.arrival, err, in.trace)
 	}
-	http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
+	if in.unasked == nil {
+		http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
+	}
 	if token != "" { // else it was a step-up: the session stays
 		if err := d.opts.Sessions.Forget(r); err != nil { // the browser's former session; the new one stands
 			d.opts.Log.WarnContext(r.Context(), "former session not ended", "error", err)

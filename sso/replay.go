@@ -34,6 +34,8 @@ type pending struct {
 	Verifier  []byte     `db:"verifier"`   // OIDC: PKCE, sealed
 	ReturnTo  string     `db:"return_to"`
 	Purpose   string     `db:"purpose"` // what the sign-in is for; of a test, ReturnTo is its id; of a step-up, it begins with the session's
+	Asked     []byte     `db:"asked"`   // JSON: what the answer must show, as the protocol has it
+	CreatedAt store.Time `db:"created_at"`
 	ExpiresAt store.Time `db:"expires_at"`
 }
 
@@ -58,7 +60,7 @@ func (d *Door) open(ctx context.Context, actor access.Actor, c Connection, t tic
 	}
 	return d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
 		_, err := tx.Exec(insertRequest, tx.Org(), secret.Hash(t.handle), c.ID, secret.Hash(t.browser), p.RequestID, p.Nonce, p.Verifier,
-			p.ReturnTo, orElse(p.Purpose, purposeLogin), tx.Now(), tx.Now().Add(pendingFor))
+			p.ReturnTo, orElse(p.Purpose, purposeLogin), orElse(string(p.Asked), "{}"), tx.Now(), tx.Now().Add(pendingFor))
 		return err
 	})
 }

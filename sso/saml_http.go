@@ -2,6 +2,7 @@ package sso
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,8 +46,12 @@ func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 		return d.refused(w, r, c, nil, err, nil)
 	}
 	p.RequestID = "_" + rand.Text()
-	ask := saml.AuthnRequest{ID: p.RequestID, RelayState: t.handle, NameIDFormat: c.nameIDPolicy(), ForceAuthn: c.Config.ForceAuthn,
-		Now: d.opts.DB.Now(), SignKey: s.signKey, SignCert: s.signing[0]}
+	asked := askedOf(r, c)
+	if p.Asked, err = json.Marshal(asked); err != nil {
+		return err
+	}
+	ask := saml.AuthnRequest{ID: p.RequestID, RelayState: t.handle, NameIDFormat: c.nameIDPolicy(), ForceAuthn: asked.Fresh, Contexts: asked.Contexts,
+		Hint: c.hint(r.URL.Query().Get("login_hint")), Now: d.opts.DB.Now(), SignKey: s.signKey, SignCert: s.signing[0]}
 	if ask.SSOURL, ask.Binding, err = c.ssoURL(); err != nil {
 		return d.refused(w, r, c, nil, refuse(http.StatusServiceUnavailable, "binding", answers[fault.Unavailable].plain, err.Error()), nil)
 	}
@@ -74,8 +79,13 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 		return d.refused(w, r, c, nil, fault.Invalid.Wrap(err, "The identity provider's answer is too long or damaged."), nil)
 	}
 	form := r.PostForm
-	if len(form["SAMLResponse"]) != 1 || len(form["RelayState"]) > 1 {
-		return d.refused(w, r, c, nil, fault.Invalid.Say("This address takes the answer of your identity provider. Start the sign-in here instead."), nil)
+	switch {
+	case form.Has("SAMLart") || r.URL.Query().Has("SAMLart"):
+		return d.refused(w, r, c, nil, errArtifact, nil)
+	case len(form["SAMLResponse"]) != 1 || len(form["RelayState"]) > 1:
+		return d.refused(w, r, c, nil, errNoAnswer, nil)
+	case oneOf(c.Config.IDPInitiated, idpBounce, idpDirect) && unasked(form):
+		return d.samlUnasked(w, r, c, form)
 	}
 	t := d.ticketOf(r, form.Get("RelayState"))
 	if t.handle != "" && t.browser == "" && form.Get("resent") == "" && fromElsewhere(r) {
@@ -94,12 +104,19 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
-	profile, result, trace, err := saml.CheckResponse(s.party, saml.Form{SAMLResponse: form.Get("SAMLResponse")}, saml.Expect{RequestID: p.RequestID, Now: d.opts.DB.Now()})
+	expect, err := d.expect(p)
+	if err != nil {
+		return d.refused(w, r, c, nil, err, nil)
+	}
+	profile, result, trace, err := saml.CheckResponse(s.party, saml.Form{SAMLResponse: form.Get("SAMLResponse")}, expect)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, trace)
 	}
 	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace, certificate: result.Certificate})
 }
+
+// errNoAnswer is for whoever comes to the ACS with nothing in hand.
+var errNoAnswer = fault.Invalid.Say("This address takes the answer of your identity provider. Start the sign-in here instead.")
 
 // fromElsewhere tells that a browser says it comes from another site, so that its
 // cookies may have stayed behind. Programs say nothing and get their refusal at once.
@@ -119,11 +136,11 @@ func (d *Door) samlAgain(w http.ResponseWriter, r *http.Request, form url.Values
 // notStartedHere says more when nothing at all was started here: the tile at the
 // provider, which sends answers that nobody asked for.
 func notStartedHere(t ticket, err error) error {
-	if t.handle != "" {
+	if isHandle(t.handle) {
 		return err
 	}
 	return refuse(http.StatusBadRequest, "RelayState", "Signing in from your identity provider's page is not switched on. Start here instead.",
-		"The identity provider sent an answer that was not asked for. Have its tile open this connection's login URL.")
+		"The identity provider sent an answer that was not asked for. Have its tile open this connection's login URL, or set idp_initiated to bounce.")
 }
 
 // samlArrival is the profile of an assertion. SAML has no word on whether an

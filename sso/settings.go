@@ -172,7 +172,7 @@ func splitList(text string) (list []string) {
 }
 
 // set takes text as people write it; empty is the default again.
-func (s Setting) set(c *Connection, text string, now time.Time) error {
+func (s Setting) set(c *Connection, text string) error {
 	text = strings.TrimSpace(text)
 	if text == "" && s.Required {
 		return fault.Invalid.On(s.Key, "%s cannot be empty.", s.Label)
@@ -194,11 +194,17 @@ func (s Setting) set(c *Connection, text string, now time.Time) error {
 		*v = splitList(text)
 	}
 	s.fill(c)
-	if s.check != nil {
-		if bad := s.check(c, now); bad != nil {
-			bad.Field = s.Key
-			return bad
-		}
+	return nil
+}
+
+// checked holds the setting against the others, once all of a change are in.
+func (s Setting) checked(c *Connection, now time.Time) error {
+	if s.check == nil {
+		return nil
+	}
+	if bad := s.check(c, now); bad != nil {
+		bad.Field = s.Key
+		return bad
 	}
 	return nil
 }
@@ -321,20 +327,31 @@ func (d *Door) UpdateConnection(ctx context.Context, actor access.Actor, id Conn
 			if ch.Version != 0 && ch.Version != c.Version() {
 				return fault.Conflict.Say("Somebody else changed %s meanwhile. Look at it again, then make your change.", c.Name)
 			}
-			for _, key := range slices.Sorted(maps.Keys(ch.Set)) {
-				s, err := settingNamed(c.Protocol, key)
-				if err == nil {
-					err = d.setOne(tx, c, s, ch.Set[key])
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+			return d.setAll(tx, c, ch.Set)
 		})
 		return err
 	})
 	return c, err
+}
+
+func (d *Door) setAll(tx *store.Tx, c *Connection, values map[string]string) error {
+	var changed []Setting
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		s, err := settingNamed(c.Protocol, key)
+		if err == nil {
+			err = d.setOne(tx, c, s, values[key])
+		}
+		if err != nil {
+			return err
+		}
+		changed = append(changed, s)
+	}
+	for _, s := range changed {
+		if err := s.checked(c, d.opts.DB.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *Door) setOne(tx *store.Tx, c *Connection, s Setting, text string) (err error) {
@@ -345,7 +362,7 @@ func (d *Door) setOne(tx *store.Tx, c *Connection, s Setting, text string) (err 
 		return err
 	}
 	before := s.Text(*c)
-	if err := s.set(c, text, d.opts.DB.Now()); err != nil || s.Fixed == "" || s.Text(*c) == before {
+	if err := s.set(c, text); err != nil || s.Fixed == "" || s.Text(*c) == before {
 		return err
 	}
 	kinds, err := subjectKindsIn(tx, c.ID)

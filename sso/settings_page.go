@@ -15,6 +15,7 @@ type settingsPage struct {
 	Version    int64
 	Form       web.Form
 	Groups     []settingsGroup
+	Notes      []string
 }
 
 type settingsGroup struct {
@@ -41,7 +42,7 @@ func (d *Door) settingsForm(w http.ResponseWriter, r *http.Request, status int, 
 	if err != nil {
 		return err
 	}
-	p := settingsPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Version: c.Version(), Form: f}
+	p := settingsPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Version: c.Version(), Form: f, Notes: c.Notes(d.opts.DB.Now())}
 	for _, s := range Settings(c.Protocol) {
 		if _, typed := f.Values[s.Key]; !typed && s.Kind != KindSecret {
 			p.Form.Set(s.Key, s.Text(c))

@@ -2,9 +2,15 @@ package sso
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
 )
 
@@ -19,6 +25,17 @@ type SAMLConfig struct {
 	ForceAuthn   bool   `json:"force_authn,omitempty"`
 	SkewSeconds  int    `json:"skew_seconds,omitempty"`
 	SHA1Until    string `json:"sha1_until,omitempty"` // a date: the first day on which SHA-1 is refused
+
+	AuthnContext         []string `json:"authn_context,omitempty"`
+	AuthnContextCompare  string   `json:"authn_context_comparison,omitempty"`
+	AuthnContextAccepted []string `json:"authn_context_accepted,omitempty"`
+	LoginHint            string   `json:"login_hint,omitempty"` // preset, none, parameter, subject
+	LoginHintParameter   string   `json:"login_hint_parameter,omitempty"`
+	WantSigned           string   `json:"want_signed,omitempty"` // any, response, assertion, both
+	WantEncrypted        bool     `json:"want_encrypted,omitempty"`
+	StrictCertificates   bool     `json:"strict_certificates,omitempty"`
+	IDPInitiated         string   `json:"idp_initiated,omitempty"`       // off, bounce, direct
+	IDPInitiatedPaths    []string `json:"idp_initiated_paths,omitempty"` // where a direct sign-in may lead
 }
 
 const (
@@ -26,6 +43,20 @@ const (
 
 	formatPreset = "preset"
 	formatNone   = "none"
+
+	hintPreset    = "preset"
+	hintNone      = "none"
+	hintParameter = "parameter"
+	hintSubject   = "subject"
+
+	signedAny       = "any"
+	signedResponse  = "response"
+	signedAssertion = "assertion"
+	signedBoth      = "both"
+
+	idpOff    = "off"
+	idpBounce = "bounce"
+	idpDirect = "direct"
 )
 
 // nameIDFormats are the formats of saml-core-2.0 §8.3 by the words of the setting.
@@ -55,14 +86,40 @@ var samlSettings = []Setting{
 		Kind: KindSwitch, at: func(c *Connection) any { return &c.Config.ForceAuthn }},
 	{Key: "name_id_format", Protocol: protocolSAML, Group: "Requests", Label: "NameID format asked for", Help: "None sends no NameIDPolicy, for providers that answer InvalidNameIDPolicy. It stays once people are known by their NameID.",
 		Kind: KindChoice, Default: formatPreset, Choices: nameIDChoices(), Fixed: saml.SubjectNameID, at: func(c *Connection) any { return &c.Config.NameIDFormat }},
-	{Key: "slo_redirect", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (redirect)", Help: "Who signs out here is sent there too. It comes from the provider's metadata; empty with the other one: signing out here ends the session here alone.",
-		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Redirect }},
-	{Key: "slo_post", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (POST)", Help: "The same for messages that are posted.",
-		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Post }},
+	{Key: "authn_context", Protocol: protocolSAML, Group: "Requests", Label: "Way of signing in asked for (RequestedAuthnContext)",
+		Help: "Authentication context classes, such as https://refeds.org/profile/mfa. The answer must name one of them, or one of those accepted below; empty: any way will do.",
+		Kind: KindList, at: func(c *Connection) any { return &c.Config.AuthnContext }, check: checkContexts},
+	{Key: "authn_context_comparison", Protocol: protocolSAML, Group: "Requests", Label: "How the provider compares", Help: "Which class is stronger than which the provider knows alone; not every one takes something else than exact.",
+		Kind: KindChoice, Default: saml.ComparisonExact, at: func(c *Connection) any { return &c.Config.AuthnContextCompare }, check: checkContexts,
+		Choices: []Word{{saml.ComparisonExact, "Exactly one of them"}, {saml.ComparisonMinimum, "At least as strong"}, {saml.ComparisonBetter, "Stronger than all of them"}, {saml.ComparisonMaximum, "As strong as possible, at most that"}}},
+	{Key: "authn_context_accepted", Protocol: protocolSAML, Group: "Requests", Label: "Other classes that will do as the answer", Help: "What a provider answers that signed somebody in by a stronger way, as the explanation of a refused sign-in shows it.",
+		Kind: KindList, at: func(c *Connection) any { return &c.Config.AuthnContextAccepted }, check: checkContexts},
+	{Key: "login_hint", Protocol: protocolSAML, Group: "Requests", Label: "Tell the provider who is coming", Help: "So that nobody types their address twice. Entra ID, Google and Auth0 take a parameter and AD FS another one; Keycloak takes the request's Subject, over which Entra ID fails.",
+		Kind: KindChoice, Default: hintPreset, Choices: []Word{{hintPreset, "As the preset says"}, {hintNone, "No"}, {hintParameter, "As a parameter of the URL"}, {hintSubject, "As the Subject of the request"}},
+		at: func(c *Connection) any { return &c.Config.LoginHint }},
+	{Key: "login_hint_parameter", Protocol: protocolSAML, Group: "Requests", Label: "Name of that parameter", Help: "Empty: login_hint, or what the preset's provider calls it.",
+		Kind: KindText, at: func(c *Connection) any { return &c.Config.LoginHintParameter }, check: checkHintParameter},
+	{Key: "want_signed", Protocol: protocolSAML, Group: "Responses", Label: "What must be signed", Help: "Something always must be. What is signed is verified, whether it must be or not.",
+		Kind: KindChoice, Default: signedAny, Choices: []Word{{signedAny, "The response or the assertion"}, {signedResponse, "The response"}, {signedAssertion, "The assertion"}, {signedBoth, "Both"}},
+		at: func(c *Connection) any { return &c.Config.WantSigned }},
+	{Key: "want_encrypted", Protocol: protocolSAML, Group: "Responses", Label: "Refuse assertions that are not encrypted", Help: "Encrypted ones are read in any case, with the key in our metadata.",
+		Kind: KindSwitch, at: func(c *Connection) any { return &c.Config.WantEncrypted }},
+	{Key: "strict_certificates", Protocol: protocolSAML, Group: "Responses", Label: "Mind the dates of the provider's certificates", Help: "Providers sign for years with expired self-signed certificates: the key is what is trusted. With this nobody signs in on the day after.",
+		Kind: KindSwitch, at: func(c *Connection) any { return &c.Config.StrictCertificates }},
+	{Key: "idp_initiated", Protocol: protocolSAML, Group: "Sign-ins that start at the provider", Label: "The tile on the provider's page",
+		Help: "Off refuses answers that nobody asked for: somebody else's browser could have been made to post them. Bounce throws the answer away and asks the provider anew, which is as safe as starting here and takes no click. Direct takes it, within five minutes, once, and signs in whoever's answer it is; only for providers with which bounce does not work.",
+		Kind: KindChoice, Default: idpOff, Choices: []Word{{idpOff, "Off"}, {idpBounce, "Bounce: ask the provider anew"}, {idpDirect, "Direct: take the answer"}},
+		at: func(c *Connection) any { return &c.Config.IDPInitiated }},
+	{Key: "idp_initiated_paths", Protocol: protocolSAML, Group: "Sign-ins that start at the provider", Label: "Pages to which a direct sign-in may lead", Help: "Paths on this server, such as /account, that the provider may name in RelayState. Others lead to the account page.",
+		Kind: KindList, at: func(c *Connection) any { return &c.Config.IDPInitiatedPaths }, check: checkPaths},
 	{Key: "skew_seconds", Protocol: protocolSAML, Group: "Responses", Label: "Clock difference allowed, in seconds", Help: "How far the provider's clock may be off, both ways.",
 		Kind: KindNumber, Default: "120", Min: 1, Max: 600, at: func(c *Connection) any { return &c.Config.SkewSeconds }},
 	{Key: "sha1_until", Protocol: protocolSAML, Group: "Responses", Label: "Accept SHA-1 until", Help: "For a provider that cannot sign with SHA-256 yet. From that day on, UTC, SHA-1 is refused again; at most a year ahead.",
 		Kind: KindDate, at: func(c *Connection) any { return &c.Config.SHA1Until }, check: checkSHA1Until},
+	{Key: "slo_redirect", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (redirect)", Help: "Who signs out here is sent there too. It comes from the provider's metadata; empty with the other one: signing out here ends the session here alone.",
+		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Redirect }},
+	{Key: "slo_post", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (POST)", Help: "The same for messages that are posted.",
+		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Post }},
 }
 
 func nameIDChoices() []Word {
@@ -87,6 +144,84 @@ func checkSHA1Until(c *Connection, now time.Time) *fault.Error {
 		return &fault.Error{Kind: fault.Invalid, Public: "SHA-1 can be accepted for a year at most, until " + now.Add(maxSHA1).UTC().Format(time.DateOnly) + "."}
 	}
 	return nil
+}
+
+// checkContexts: classes are absolute URIs, and what is better than all that is asked
+// for must be said.
+func checkContexts(c *Connection, _ time.Time) *fault.Error {
+	for _, class := range slices.Concat(c.Config.AuthnContext, c.Config.AuthnContextAccepted) {
+		if u, err := url.Parse(class); err != nil || u.Scheme == "" || strings.ContainsAny(class, " <>\"") {
+			return &fault.Error{Kind: fault.Invalid, Public: fmt.Sprintf("%q is not an authentication context class; one looks like urn:oasis:names:tc:SAML:2.0:ac:classes:X509.", answer.Clip(class, 200))}
+		}
+	}
+	if c.Config.AuthnContextCompare == saml.ComparisonBetter && len(c.Config.AuthnContext) > 0 && len(c.Config.AuthnContextAccepted) == 0 {
+		return &fault.Error{Kind: fault.Invalid, Public: "Which classes are better is not ours to guess: list those that will do in authn_context_accepted first."}
+	}
+	return nil
+}
+
+func checkHintParameter(c *Connection, _ time.Time) *fault.Error {
+	name := c.Config.LoginHintParameter
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", r)
+	}) ||
+		oneOf(name, "SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding") {
+		return &fault.Error{Kind: fault.Invalid, Public: "A parameter is called login_hint or the like: letters, digits, _ . and -, and none of SAML's own names."}
+	}
+	return nil
+}
+
+func checkPaths(c *Connection, _ time.Time) *fault.Error {
+	for _, p := range c.Config.IDPInitiatedPaths {
+		if web.Local(p) != p || strings.ContainsAny(p, "?#") {
+			return &fault.Error{Kind: fault.Invalid, Public: fmt.Sprintf("%q is not a path on this server, such as /account.", answer.Clip(p, 200))}
+		}
+	}
+	return nil
+}
+
+// Notes are sentences about settings that an administrator should not forget.
+func (c Connection) Notes(now time.Time) []string {
+	notes := []string{}
+	switch until := c.sha1Until(); {
+	case until.After(now):
+		notes = append(notes, "SHA-1 signatures are accepted until "+c.Config.SHA1Until+", 0:00 UTC. Let the identity provider sign with SHA-256 before.")
+	case !until.IsZero():
+		notes = append(notes, "SHA-1 signatures are refused since "+c.Config.SHA1Until+", as it was set.")
+	}
+	if c.Config.IDPInitiated == idpDirect {
+		notes = append(notes, "Answers that nobody asked for sign people in (idp_initiated direct). Bounce is safer and needs no click more.")
+	}
+	return notes
+}
+
+// hint is what a request says about who is coming.
+func (c Connection) hint(who string) saml.Hint {
+	if who == "" || len(who) > 320 || !cleanText(who) {
+		return saml.Hint{}
+	}
+	parameter := orElse(c.Config.LoginHintParameter, "login_hint")
+	how := c.Config.LoginHint
+	if how == hintPreset || how == "" {
+		switch c.Vendor {
+		case "entra", "google", "auth0":
+			// https://learn.microsoft.com/entra/identity-platform/single-sign-on-saml-protocol#subject
+			how = hintParameter
+		case "adfs":
+			how, parameter = hintParameter, orElse(c.Config.LoginHintParameter, "username")
+		case "keycloak":
+			how = hintSubject // its SamlService reads the Subject's NameID as login_hint
+		default:
+			how = hintNone
+		}
+	}
+	switch how {
+	case hintSubject:
+		return saml.Hint{Value: who, AsSubject: true}
+	case hintParameter:
+		return saml.Hint{Value: who, Parameter: parameter}
+	}
+	return saml.Hint{}
 }
 
 var (

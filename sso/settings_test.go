@@ -42,7 +42,11 @@ func TestSettingsTable(t *testing.T) {
 		if s.Kind == KindSecret {
 			continue
 		}
-		if err := s.set(&c, values[s.Kind], time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		err := s.set(&c, values[s.Kind])
+		if err == nil {
+			err = s.checked(&c, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+		}
+		if err != nil {
 			if s.Kind == KindList || s.Kind == KindText { // with a form of its own; its own test has it
 				continue
 			}

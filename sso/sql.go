@@ -293,10 +293,10 @@ const choicesFor = `SELECT c.id, c.org_id, c.name, c.protocol FROM domains d JOI
 
 const choicesOf = `SELECT c.id, c.org_id, c.name, c.protocol FROM connections c WHERE c.org_id = ? AND c.status = 'active' ORDER BY c.name, c.id LIMIT 20`
 
-const insertRequest = `INSERT INTO sso_requests (org_id, handle, connection_id, browser, request_id, nonce, verifier, return_to, purpose, created_at, expires_at)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insertRequest = `INSERT INTO sso_requests (org_id, handle, connection_id, browser, request_id, nonce, verifier, return_to, purpose, asked, created_at, expires_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)`
 
-const pendingColumns = "request_id, nonce, verifier, return_to, purpose, expires_at"
+const pendingColumns = "request_id, nonce, verifier, return_to, purpose, asked, created_at, expires_at"
 
 const selectRequest = "SELECT " + pendingColumns + ` FROM sso_requests
 	WHERE org_id = ? AND handle = ? AND connection_id = ? AND browser = ? AND expires_at > ?`

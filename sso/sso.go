@@ -127,8 +127,6 @@ type Config struct {
 	SAMLConfig
 	OIDCConfig
 	AccountsConfig
-
-	WantResponseSigned bool `json:"want_response_signed,omitempty"`
 }
 
 // The words that connections are described with.

@@ -72,7 +72,7 @@ func TestStepUpOverSAML(t *testing.T) {
 		again := func() page { return b.send(b.form(b.open(s.stepUp(b, was)))) }
 
 		as("ada-id", 2*time.Hour) // it did not ask
-		s.refused(again(), "fresh sign-in")
+		s.refused(again(), "authentication.fresh")
 		as("eve-id", 0)
 		s.refused(again(), "person")
 		if now := s.sessionOf(b); now.AuthAt != was.AuthAt {

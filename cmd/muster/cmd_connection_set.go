@@ -76,6 +76,9 @@ func (a *app) showConnection(c sso.Connection) error {
 		}
 		texts = append(texts, text)
 	}
+	for _, note := range info.Notes {
+		texts = append(texts, "  Note: "+note)
+	}
 	return a.answer(info, texts...)
 }
 

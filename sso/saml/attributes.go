@@ -91,9 +91,10 @@ func AttributesFor(vendor string) AttributeMap {
 }
 
 const (
-	FormatPersistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-	FormatEmail      = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	FormatTransient  = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	FormatUnspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+	FormatPersistent  = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	FormatEmail       = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+	FormatTransient   = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 	SubjectNameID = "nameid"
 )

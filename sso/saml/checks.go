@@ -3,6 +3,7 @@ package saml
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,10 @@ var checks = []check{
 	{"conditions.not_on_or_after", func(f *facts) (string, string, bool) {
 		return stillValid(f.assertion.NotOnOrAfter, f)
 	}, "The response came too late, or the clocks differ. Sign in again."},
+	{"conditions.use", checkUse, "The identity provider sends conditions that contradict one another; SAML allows each once."},
 	{"authentication", checkAuthentication, "The identity provider must say when and how the person signed in (AuthnStatement)."},
+	{"authentication.fresh", checkFresh, "A fresh sign-in was asked for (ForceAuthn), and the identity provider answered with an older one. Let it honour ForceAuthn for this application."},
+	{"authentication.context", checkContext, "Let the identity provider sign people in as asked, or add what it answered to the classes that will do (authn_context_accepted)."},
 	{"authentication.session", checkSession, "The session at the identity provider is over. Sign in there again."},
 }
 
@@ -118,8 +122,6 @@ func checkSubject(f *facts) (string, string, bool) {
 	const expected = "a lasting, non-empty key"
 	p := f.profile
 	switch {
-	case p.Subject == "" && f.assertion.EncryptedNameID:
-		return expected, "an encrypted NameID; encrypt the whole assertion instead", false
 	case p.Subject == "":
 		return expected, "no NameID and none of the attributes that may replace it", false
 	case len(p.Subject) > maxSubject:
@@ -189,6 +191,53 @@ func checkAudience(f *facts) (string, string, bool) {
 		got = append(got, strings.Join(restriction, " or "))
 	}
 	return f.party.EntityID, strings.Join(got, " and "), ok
+}
+
+// checkUse: both conditions may stand once (saml-core-2.0 §2.5.1.5, §2.5.1.6).
+// They hold here by themselves: the replay record lets each assertion sign in once,
+// and none is ever passed on to another party.
+func checkUse(f *facts) (string, string, bool) {
+	a := f.assertion
+	got := fmt.Sprintf("%d OneTimeUse, %d ProxyRestriction", a.OneTimeUse, a.Proxy)
+	ok := a.OneTimeUse <= 1 && a.Proxy <= 1
+	if a.ProxyCount != "" {
+		got += " with Count " + a.ProxyCount
+		_, err := strconv.ParseUint(a.ProxyCount, 10, 32)
+		ok = ok && err == nil
+	}
+	return "each at most once", got, ok
+}
+
+// checkFresh: whoever was to be asked for credentials was asked after our request
+// (saml-core-2.0 §3.4.1: ForceAuthn; the answer shows it by its AuthnInstant).
+func checkFresh(f *facts) (string, string, bool) {
+	if !f.expect.Fresh {
+		return "not asked for", "not asked for", true
+	}
+	oldest := f.expect.AskedAt.Add(-f.party.Skew)
+	expected, got := "an AuthnInstant not before "+stamp(oldest), "none"
+	for _, s := range f.assertion.AuthnStatements {
+		got = stamp(s.AuthnInstant)
+		if s.AuthnInstant.Before(oldest) { // also when there is none
+			return expected, got, false
+		}
+	}
+	return expected, got, len(f.assertion.AuthnStatements) > 0
+}
+
+// checkContext: a provider that cannot sign in as asked must refuse
+// (saml-core-2.0 §3.3.2.2.1), and some answer with less instead.
+func checkContext(f *facts) (string, string, bool) {
+	var got []string
+	ok := false
+	for _, s := range f.assertion.AuthnStatements {
+		ok = ok || f.expect.Contexts.answeredBy(s.Class)
+		got = append(got, s.Class)
+	}
+	if len(f.expect.Contexts.Asked) == 0 {
+		return "any", strings.Join(got, ", "), true
+	}
+	return f.expect.Contexts.expected(), strings.Join(got, ", "), ok
 }
 
 func checkAuthentication(f *facts) (string, string, bool) {

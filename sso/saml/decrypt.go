@@ -66,24 +66,24 @@ var (
 // the plaintext, so that nobody learns from differences.
 var errDecrypt = errors.New("none of our keys opens it")
 
-// decryptAssertion opens an EncryptedAssertion and returns the plaintext.
+// decryptElement opens an EncryptedAssertion or EncryptedID and returns the plaintext.
 // signed says that a verified signature covers the ciphertext: without one CBC
 // is refused, because whoever may alter a CBC ciphertext can read it by asking.
-func decryptAssertion(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([]byte, error) {
+func decryptElement(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([]byte, error) {
 	data, err := one(el, nsEncryption, "EncryptedData")
 	if err != nil {
 		return nil, err
 	}
 	if data == nil {
-		return nil, fmt.Errorf("<EncryptedAssertion> has no <EncryptedData>")
+		return nil, fmt.Errorf("<%s> has no <EncryptedData>", el.Tag)
 	}
 	algorithm := algorithmOf(data)
 	content, ok := contentCiphers[algorithm]
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("the assertion is encrypted with %q; AES-GCM is needed", answer.Clip(algorithm, 120))
+		return nil, fmt.Errorf("<%s> is encrypted with %q; AES-GCM is needed", el.Tag, answer.Clip(algorithm, 120))
 	case content.cbc && !signed:
-		return nil, fmt.Errorf("the assertion is encrypted with AES-CBC and the response around it is not signed; AES-GCM or a signed response is needed")
+		return nil, fmt.Errorf("<%s> is encrypted with AES-CBC and the response around it is not signed; AES-GCM or a signed response is needed", el.Tag)
 	case len(keys) == 0:
 		return nil, errDecrypt
 	}
@@ -107,6 +107,28 @@ func decryptAssertion(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([
 		}
 	}
 	return nil, errDecrypt
+}
+
+// errPlainID does not say more: the text could hold plaintext.
+var errPlainID = errors.New("the decrypted text is not one well-formed NameID")
+
+// openID opens an EncryptedID and gives the NameID in it. It must stand in what a
+// signature covers, so that nobody but the provider can have chosen the ciphertext.
+func openID(el *etree.Element, keys []*rsa.PrivateKey) (*etree.Element, error) {
+	plain, err := decryptElement(el, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	scope := scopeOf(el)
+	doc, err := scanXML(plain, scope, false)
+	if err != nil {
+		return nil, errPlainID
+	}
+	inherit(doc.root, scope)
+	if !isElement(doc.root, nsAssertion, "NameID") {
+		return nil, errPlainID
+	}
+	return doc.root, nil
 }
 
 // wrappedKey is an EncryptedKey whose algorithms are acceptable.
@@ -142,7 +164,7 @@ func encryptedKeys(assertion, data *etree.Element) ([]wrappedKey, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("the encrypted assertion brings no <EncryptedKey>")
+		return nil, fmt.Errorf("<%s> brings no <EncryptedKey>", assertion.Tag)
 	}
 	return out, nil
 }

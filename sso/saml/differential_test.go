@@ -114,7 +114,7 @@ func plaintext(t *testing.T, p Party, doc []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := decryptAssertion(scanned.assertions[0], p.DecryptKeys, true)
+	plain, err := decryptElement(scanned.assertions[0], p.DecryptKeys, true)
 	if err != nil {
 		t.Fatal(err)
 	}

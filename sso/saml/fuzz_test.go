@@ -110,7 +110,7 @@ func unverified(p Party, expect Expect, doc *scanned) {
 		for _, check := range checks {
 			check.look(&facts)
 		}
-		decryptAssertion(el, p.DecryptKeys, true)
+		decryptElement(el, p.DecryptKeys, true)
 	}
 	for _, sig := range doc.signatures {
 		if sig.Parent() != nil {

@@ -158,28 +158,17 @@ func nameIDOf(el *etree.Element, keys []*rsa.PrivateKey) (answer.NameID, error) 
 	case plain != nil && encrypted != nil:
 		return answer.NameID{}, errors.New("there is a NameID and an EncryptedID")
 	case encrypted != nil:
-		// The signature covers the ciphertext.
-		text, err := decryptAssertion(encrypted, keys, true)
-		if err != nil {
+		if plain, err = openID(encrypted, keys); err != nil {
 			return answer.NameID{}, err
-		}
-		doc, err := scanXML(text, scopeOf(encrypted), false)
-		if err != nil || len(doc.signatures)+len(doc.assertions) > 0 {
-			return answer.NameID{}, errors.New("the decrypted text is not one NameID")
-		}
-		inherit(doc.root, scopeOf(encrypted))
-		if plain = doc.root; !isElement(plain, nsAssertion, "NameID") {
-			return answer.NameID{}, errors.New("the decrypted text is not one NameID")
 		}
 	case plain == nil:
 		return answer.NameID{}, errors.New("there is no NameID")
 	}
-	value, err := textOf(plain)
-	if err == nil && (value == "" || len(value) > maxSubject) {
+	id, err := readNameID(plain)
+	if err == nil && (id.Value == "" || len(id.Value) > maxSubject) {
 		err = errors.New("the NameID is empty or too long")
 	}
-	return answer.NameID{Value: value, Format: attr(plain, "Format"), NameQualifier: attr(plain, "NameQualifier"),
-		SPNameQualifier: attr(plain, "SPNameQualifier"), SPProvidedID: attr(plain, "SPProvidedID")}, err
+	return id, err
 }
 
 // Outcome is what the provider says of a logout that we asked for.

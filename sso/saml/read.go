@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,13 +31,15 @@ type assertionFacts struct {
 
 	NameID, NameIDFormat string
 	WholeNameID          answer.NameID
-	EncryptedNameID      bool
+	encryptedID          *etree.Element // EncryptedID in place of the NameID
 	Confirmations        []confirmation
 
 	HasConditions           bool
 	NotBefore, NotOnOrAfter time.Time
 	Audiences               [][]string // one list per AudienceRestriction
 	UnknownConditions       []string
+	OneTimeUse, Proxy       int    // how many of each
+	ProxyCount              string // as sent
 
 	AuthnStatements []authnStatement
 	Attributes      []attribute
@@ -50,6 +53,7 @@ type confirmation struct {
 type authnStatement struct {
 	AuthnInstant, SessionNotOnOrAfter time.Time
 	SessionIndex                      string
+	Class                             string // AuthnContextClassRef
 }
 
 type attribute struct {
@@ -118,6 +122,9 @@ func readAssertion(el *etree.Element) (assertionFacts, error) {
 			if s.SessionNotOnOrAfter, err = timeOf(child, "SessionNotOnOrAfter"); err != nil {
 				return a, err
 			}
+			if s.Class, err = contextClass(child); err != nil {
+				return a, err
+			}
 			a.AuthnStatements = append(a.AuthnStatements, s)
 		case isElement(child, nsAssertion, "AttributeStatement"):
 			if err := a.readAttributes(child); err != nil {
@@ -126,6 +133,19 @@ func readAssertion(el *etree.Element) (assertionFacts, error) {
 		}
 	}
 	return a, nil
+}
+
+// contextClass is the AuthnContextClassRef of a statement.
+func contextClass(statement *etree.Element) (string, error) {
+	context, err := one(statement, nsAssertion, "AuthnContext")
+	if err != nil || context == nil {
+		return "", err
+	}
+	class, err := one(context, nsAssertion, "AuthnContextClassRef")
+	if err != nil {
+		return "", err
+	}
+	return textOf(class)
 }
 
 func (a *assertionFacts) readSubject(el *etree.Element) error {
@@ -138,17 +158,18 @@ func (a *assertionFacts) readSubject(el *etree.Element) error {
 		return err
 	}
 	if nameID != nil {
-		a.NameIDFormat = attr(nameID, "Format")
-		if a.NameID, err = textOf(nameID); err != nil {
+		if err := a.setNameID(nameID); err != nil {
 			return err
 		}
-		a.WholeNameID = answer.NameID{Value: a.NameID, Format: a.NameIDFormat, NameQualifier: attr(nameID, "NameQualifier"),
-			SPNameQualifier: attr(nameID, "SPNameQualifier"), SPProvidedID: attr(nameID, "SPProvidedID")}
+	}
+	if a.encryptedID, err = one(subject, nsAssertion, "EncryptedID"); err != nil {
+		return err
+	}
+	if nameID != nil && a.encryptedID != nil {
+		return errors.New("<Subject> has a NameID and an EncryptedID")
 	}
 	for _, child := range subject.ChildElements() {
 		switch {
-		case isElement(child, nsAssertion, "EncryptedID"):
-			a.EncryptedNameID = true
 		case isElement(child, nsAssertion, "SubjectConfirmation"):
 			c := confirmation{Method: attr(child, "Method")}
 			data, err := one(child, nsAssertion, "SubjectConfirmationData")
@@ -169,6 +190,18 @@ func (a *assertionFacts) readSubject(el *etree.Element) error {
 		}
 	}
 	return nil
+}
+
+func (a *assertionFacts) setNameID(el *etree.Element) (err error) {
+	a.WholeNameID, err = readNameID(el)
+	a.NameID, a.NameIDFormat = a.WholeNameID.Value, a.WholeNameID.Format
+	return err
+}
+
+func readNameID(el *etree.Element) (answer.NameID, error) {
+	value, err := textOf(el)
+	return answer.NameID{Value: value, Format: attr(el, "Format"), NameQualifier: attr(el, "NameQualifier"),
+		SPNameQualifier: attr(el, "SPNameQualifier"), SPProvidedID: attr(el, "SPProvidedID")}, err
 }
 
 func (a *assertionFacts) readConditions(el *etree.Element) error {
@@ -197,8 +230,11 @@ func (a *assertionFacts) readConditions(el *etree.Element) error {
 				}
 			}
 			a.Audiences = append(a.Audiences, list)
-		case isElement(child, nsAssertion, "OneTimeUse"), isElement(child, nsAssertion, "ProxyRestriction"):
-			// Each assertion is used once here, and none is passed on.
+		case isElement(child, nsAssertion, "OneTimeUse"):
+			a.OneTimeUse++
+		case isElement(child, nsAssertion, "ProxyRestriction"):
+			a.Proxy++
+			a.ProxyCount = attr(child, "Count")
 		default:
 			a.UnknownConditions = append(a.UnknownConditions, answer.Clip(child.Tag, 80))
 		}

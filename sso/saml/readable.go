@@ -26,7 +26,7 @@ func Readable(form Form, keys []*rsa.PrivateKey) (string, error) {
 		if parent == nil || len(keys) == 0 || !isElement(el, nsAssertion, "EncryptedAssertion") {
 			continue
 		}
-		plain, err := decryptAssertion(el, keys, true)
+		plain, err := decryptElement(el, keys, true)
 		if err != nil {
 			continue // it is shown as it came
 		}

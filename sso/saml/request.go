@@ -16,6 +16,8 @@ type AuthnRequest struct {
 	RelayState   string // at most 80 bytes (saml-bindings-2.0 §3.4.3)
 	NameIDFormat string // empty: no NameIDPolicy
 	ForceAuthn   bool
+	Contexts     Contexts
+	Hint         Hint
 	Now          time.Time
 	SignKey      *rsa.PrivateKey // nil: not signed
 	SignCert     []byte          // DER, for the POST binding's KeyInfo
@@ -24,7 +26,8 @@ type AuthnRequest struct {
 // NewAuthnRequest writes the request. crewjam's own Redirect is not used: it
 // leaves RelayState unescaped and signs the provider's query along.
 func NewAuthnRequest(p Party, r AuthnRequest) (Outgoing, error) {
-	return send(r.element(p), sending{Param: "SAMLRequest", To: r.SSOURL, Binding: r.Binding, RelayState: r.RelayState, Key: r.SignKey, Cert: r.SignCert})
+	el := r.element(p)
+	return send(el, sending{Param: "SAMLRequest", To: r.Hint.onto(r.SSOURL), Binding: r.Binding, RelayState: r.RelayState, Key: r.SignKey, Cert: r.SignCert})
 }
 
 func (r AuthnRequest) element(p Party) *etree.Element {
@@ -38,11 +41,16 @@ func (r AuthnRequest) element(p Party) *etree.Element {
 		ProtocolBinding:             BindingPOST,
 	}
 	if r.NameIDFormat != "" {
-		yes := true
-		request.NameIDPolicy = &crewjam.NameIDPolicy{Format: &r.NameIDFormat, AllowCreate: &yes}
+		request.NameIDPolicy = &crewjam.NameIDPolicy{Format: &r.NameIDFormat}
+		if yes := true; r.NameIDFormat != FormatTransient { // saml-core-2.0 §3.4.1.1: of no use there
+			request.NameIDPolicy.AllowCreate = &yes
+		}
 	}
 	if r.ForceAuthn {
 		request.ForceAuthn = &r.ForceAuthn
 	}
-	return request.Element()
+	request.Subject = r.Hint.subject()
+	el := request.Element()
+	r.Contexts.into(el)
+	return el
 }

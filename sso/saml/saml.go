@@ -33,11 +33,14 @@ type Party struct {
 	Certificates [][]byte          // DER; every one of them may sign
 	DecryptKeys  []*rsa.PrivateKey // active encryption keys, newest first
 
-	AllowSHA1Until     time.Time     // zero: SHA-1 is refused
-	Skew               time.Duration // clock difference allowed both ways
-	WantResponseSigned bool
-	AllowUnsolicited   bool // sign-ins that the identity provider starts
-	Attributes         AttributeMap
+	AllowSHA1Until      time.Time     // zero: SHA-1 is refused
+	Skew                time.Duration // clock difference allowed both ways
+	WantResponseSigned  bool
+	WantAssertionSigned bool
+	WantEncrypted       bool
+	StrictCertificates  bool // refuse certificates outside of their dates
+	AllowUnsolicited    bool // sign-ins that the identity provider starts
+	Attributes          AttributeMap
 }
 
 // Form is what the browser posted, raw.
@@ -49,6 +52,11 @@ type Form struct {
 type Expect struct {
 	RequestID string // ID of our AuthnRequest; empty when none is pending
 	Now       time.Time
+
+	// What the request asked for, and its answer must show.
+	AskedAt  time.Time
+	Fresh    bool // ForceAuthn
+	Contexts Contexts
 }
 
 // Result is what the caller needs beside the profile.
@@ -60,7 +68,7 @@ type Result struct {
 	Issuer       string
 	SignedBy     string // "response", "assertion", "both"
 	Certificate  string // SHA-256 of the certificate that verified, hex
-	Encrypted    bool
+	Encrypted    bool   // the assertion or its NameID
 }
 
 // CheckResponse examines a SAML response and returns the person it vouches for.
@@ -117,6 +125,9 @@ func (e *examination) run(form Form) (answer.Profile, error) {
 		f.assertion, err = readAssertion(assertion.el)
 	}
 	if err := e.pass("assertion", "one of each part, times and texts readable", err, ""); err != nil {
+		return answer.Profile{}, err
+	}
+	if err := e.openNameID(&f.assertion); err != nil {
 		return answer.Profile{}, err
 	}
 	f.response.Signed = response.cert != ""

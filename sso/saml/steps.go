@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/beevik/etree"
 
@@ -37,6 +38,21 @@ func (e *examination) read(form Form) (*scanned, error) {
 	}
 	err = e.pass("shape", "one assertion in its place, signatures only in theirs", checkShape(doc), "")
 	return doc, err
+}
+
+// InResponseTo is the request that a response says it answers, empty for none. It is
+// read before anything is verified: good to tell an answer that went astray from one
+// that nobody asked for, and for nothing else.
+func InResponseTo(form Form) (string, error) {
+	b, err := decodeForm(form.SAMLResponse)
+	if err != nil {
+		return "", err
+	}
+	doc, err := scanXML(b, nil, false)
+	if err != nil {
+		return "", err
+	}
+	return attr(doc.root, "InResponseTo"), nil
 }
 
 // decodeForm reads the posted value. Line breaks are the only thing beside the
@@ -84,7 +100,7 @@ func checkShape(doc *scanned) error {
 // verified returns the response and the assertion as far as signatures cover
 // them. The response may be unsigned; the assertion is always covered.
 func (e *examination) verified(doc *scanned) (response, assertion verified, err error) {
-	certs, err := ParseCertificates(e.party.Certificates)
+	certs, err := e.certificates()
 	if err := e.pass("certificates", "a usable signing certificate of the identity provider", err, "Import the identity provider's metadata again."); err != nil {
 		return response, assertion, err
 	}
@@ -104,6 +120,9 @@ func (e *examination) verified(doc *scanned) (response, assertion verified, err 
 			return response, assertion, err
 		}
 		source, e.result.Encrypted = doc.root, true
+	} else if e.party.WantEncrypted {
+		return response, assertion, e.pass("encrypted", "an encrypted assertion", errors.New("the assertion is not encrypted"),
+			"Let the identity provider encrypt assertions with the certificate in our metadata, or change the setting want_encrypted here.")
 	}
 	assertion, err = e.assertion(source, response.cert, certs)
 	return response, assertion, err
@@ -139,16 +158,43 @@ func (e *examination) assertion(source *etree.Element, responseCert string, cert
 		e.result.SignedBy = "response"
 	}
 	e.result.Certificate = out.cert
-	expected := "a signature over the response or over the assertion"
-	if e.party.WantResponseSigned {
-		expected = "a signature over the response"
-		if responseCert == "" {
-			err = errors.New("the response is not signed")
-		}
-	} else if out.cert == "" {
-		err = errors.New("nothing is signed")
+	return out, e.signedAsWanted(responseCert != "", sig != nil)
+}
+
+func (e *examination) signedAsWanted(response, assertion bool) error {
+	expected, ok := "a signature over the response or over the assertion", response || assertion
+	switch p := e.party; {
+	case p.WantResponseSigned && p.WantAssertionSigned:
+		expected, ok = "a signature over the response and one over the assertion", response && assertion
+	case p.WantResponseSigned:
+		expected, ok = "a signature over the response", response
+	case p.WantAssertionSigned:
+		expected, ok = "a signature over the assertion", assertion
 	}
-	return out, e.pass("signed", expected, err, "Let the identity provider sign with RSA-SHA256.")
+	var err error
+	if !ok {
+		err = map[string]error{"": errors.New("nothing is signed"), "response": errors.New("the response is signed, the assertion is not"),
+			"assertion": errors.New("the assertion is signed, the response is not")}[e.result.SignedBy]
+	}
+	return e.pass("signed", expected, err, "Let the identity provider sign so with RSA-SHA256, or change the setting want_signed here.")
+}
+
+// certificates are those that may sign. Their dates count only where that is asked
+// for: identity providers sign for years with expired self-signed certificates.
+func (e *examination) certificates() ([]*x509.Certificate, error) {
+	list, err := ParseCertificates(e.party.Certificates)
+	if err != nil || !e.party.StrictCertificates {
+		return list, err
+	}
+	var last *x509.Certificate
+	valid := slices.DeleteFunc(list, func(c *x509.Certificate) bool {
+		last = c
+		return e.expect.Now.Add(e.party.Skew).Before(c.NotBefore) || e.expect.Now.Add(-e.party.Skew).After(c.NotAfter)
+	})
+	if len(valid) == 0 {
+		return nil, fmt.Errorf("no certificate is within its dates (the last one holds from %s until %s), and this connection minds them", stamp(last.NotBefore), stamp(last.NotAfter))
+	}
+	return valid, nil
 }
 
 // checkSignature holds one signature against form and keys, in that order: the
@@ -172,7 +218,7 @@ func (e *examination) checkSignature(name string, sig *etree.Element, certs []*x
 
 // decrypt opens the assertion and treats the plaintext like any outside input.
 func (e *examination) decrypt(outer *scanned, source *etree.Element, signed bool) (*scanned, error) {
-	plain, err := decryptAssertion(source, e.party.DecryptKeys, signed)
+	plain, err := decryptElement(source, e.party.DecryptKeys, signed)
 	if err := e.pass("decryption", "AES-GCM with a key wrapped for us by RSA-OAEP", err,
 		"Give the identity provider our current metadata, and choose AES-GCM and RSA-OAEP there."); err != nil {
 		return nil, err
@@ -200,4 +246,18 @@ func checkPlaintext(outer, inner *scanned) error {
 		}
 	}
 	return checkShape(inner)
+}
+
+// openNameID decrypts the subject's EncryptedID.
+func (e *examination) openNameID(a *assertionFacts) error {
+	if a.encryptedID == nil {
+		return nil
+	}
+	e.result.Encrypted = true
+	el, err := openID(a.encryptedID, e.party.DecryptKeys)
+	if err == nil && a.setNameID(el) != nil {
+		err = errPlainID
+	}
+	return e.pass("decryption.name_id", "a NameID, encrypted by AES with a key wrapped for us by RSA-OAEP", err,
+		"Give the identity provider our current metadata, and choose AES-GCM and RSA-OAEP there.")
 }

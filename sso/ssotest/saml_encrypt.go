@@ -17,13 +17,14 @@ const (
 	xenc11 = "http://www.w3.org/2009/xmlenc11#"
 )
 
-// seal turns an assertion into an EncryptedAssertion.
-func (e *Encryption) seal(assertion *etree.Element) *etree.Element {
+// seal turns an element into one of this name that holds it encrypted. What it says
+// in prefixes from around it stays so.
+func (e *Encryption) seal(el *etree.Element, name string) *etree.Element {
 	content := e.Content
 	if content == "" {
 		content = xenc11 + "aes128-gcm"
 	}
-	plain := Serialize(assertion)
+	plain := Serialize(el)
 	if e.Plain != nil {
 		plain = e.Plain(plain)
 	}
@@ -34,7 +35,7 @@ func (e *Encryption) seal(assertion *etree.Element) *etree.Element {
 		ciphertext = e.Cipher(ciphertext)
 	}
 
-	out := etree.NewElement("saml:EncryptedAssertion")
+	out := etree.NewElement("saml:" + name)
 	out.CreateAttr("xmlns:saml", "urn:oasis:names:tc:SAML:2.0:assertion")
 	data := out.CreateElement("xenc:EncryptedData")
 	data.CreateAttr("xmlns:xenc", xenc)
@@ -42,11 +43,12 @@ func (e *Encryption) seal(assertion *etree.Element) *etree.Element {
 	data.CreateElement("xenc:EncryptionMethod").CreateAttr("Algorithm", content)
 	info := data.CreateElement("ds:KeyInfo")
 	info.CreateAttr("xmlns:ds", "http://www.w3.org/2000/09/xmldsig#")
+	wrapped := e.wrap(key)
 	if e.Beside {
-		info.CreateElement("ds:RetrievalMethod").CreateAttr("URI", "#_key")
-		out.AddChild(e.wrap(key))
+		info.CreateElement("ds:RetrievalMethod").CreateAttr("URI", "#"+wrapped.SelectAttrValue("Id", ""))
+		out.AddChild(wrapped)
 	} else {
-		info.AddChild(e.wrap(key))
+		info.AddChild(wrapped)
 	}
 	data.CreateElement("xenc:CipherData").CreateElement("xenc:CipherValue").SetText(base64.StdEncoding.EncodeToString(ciphertext))
 	return out
@@ -60,7 +62,7 @@ func (e *Encryption) wrap(key []byte) *etree.Element {
 	}
 	out := etree.NewElement("xenc:EncryptedKey")
 	out.CreateAttr("xmlns:xenc", xenc)
-	out.CreateAttr("Id", "_key")
+	out.CreateAttr("Id", "_k"+randomHex(8))
 	method := out.CreateElement("xenc:EncryptionMethod")
 	method.CreateAttr("Algorithm", algorithm)
 	if e.Digest != "" {

@@ -27,6 +27,7 @@ type Login struct {
 	Hash      crypto.Hash // default SHA-256
 	NoKeyInfo bool
 	Encrypt   *Encryption // nil: plain
+	EncryptID *Encryption // likewise, of the NameID
 
 	// The seams, in the order in which a response comes about.
 	Assertion func(*saml.Assertion)                    // before it becomes XML
@@ -77,11 +78,17 @@ func (idp *IDP) Document(l Login) []byte {
 	if l.Tree != nil {
 		l.Tree(responseEl, assertionEl)
 	}
+	if l.EncryptID != nil {
+		subject := assertionEl.SelectElement("Subject")
+		nameID := subject.SelectElement("NameID")
+		subject.InsertChildAt(nameID.Index(), l.EncryptID.seal(nameID, "EncryptedID"))
+		subject.RemoveChild(nameID)
+	}
 	if l.Sign == SignAssertion || l.Sign == SignBoth {
 		l.sign(assertionEl)
 	}
 	if l.Encrypt != nil {
-		assertionEl = l.Encrypt.seal(assertionEl)
+		assertionEl = l.Encrypt.seal(assertionEl, "EncryptedAssertion")
 	}
 	responseEl.AddChild(assertionEl)
 	if l.Sign == SignResponse || l.Sign == SignBoth {

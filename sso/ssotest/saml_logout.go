@@ -52,8 +52,7 @@ func (idp *IDP) logoutElement(l Logout) *etree.Element {
 	el := request.Element()
 	if l.Encrypt != nil {
 		plain := el.SelectElement("NameID")
-		sealed := l.Encrypt.seal(plain)
-		sealed.Tag = "EncryptedID"
+		sealed := l.Encrypt.seal(plain, "EncryptedID")
 		el.InsertChildAt(plain.Index(), sealed)
 		el.RemoveChild(plain)
 	}

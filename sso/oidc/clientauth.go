@@ -46,8 +46,8 @@ type ClientKey struct {
 	Certificate []byte // self-signed; Entra knows keys by certificate alone
 }
 
-// method picks the way. The order is that of the standard: basic is what every
-// provider must take (RFC 6749 §2.3.1).
+// method picks the way. Basic comes first: it is what every provider must take
+// (RFC 6749 §2.3.1).
 func (i *Issuer) method(c Client) (string, error) {
 	if c.Auth != "" {
 		return c.Auth, nil
@@ -58,6 +58,10 @@ func (i *Issuer) method(c Client) (string, error) {
 		return AuthPrivateKey, nil
 	case c.Secret == "":
 		return AuthNone, nil
+	case takes(AuthPost) && (url.QueryEscape(c.ID) != c.ID || url.QueryEscape(c.Secret) != c.Secret):
+		// Some providers do not undo the encoding that basic asks for (LemonLDAP::NG
+		// 2.16 does not), and in the body there is no doubt about it.
+		return AuthPost, nil
 	case len(i.authMethods) == 0 || takes(AuthBasic):
 		return AuthBasic, nil
 	case takes(AuthPost):

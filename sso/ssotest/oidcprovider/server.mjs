@@ -11,7 +11,9 @@ const provider = new Provider(issuer, {
     email: ['email', 'email_verified'],
     profile: ['name', 'given_name', 'family_name'],
   },
-  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true } },
+  features: { devInteractions: { enabled: true }, backchannelLogout: { enabled: true }, jwtUserinfo: { enabled: true } },
+  // Its guard against private networks would keep it from the server on loopback.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   pkce: { required: () => true },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...people[id] }) }),
 });

@@ -136,7 +136,10 @@ func (d *Door) record(r *http.Request, actor access.Actor, c Connection, a *answ
 				row.TargetKind, row.TargetID, row.TargetName = "user", string(id), orElse(a.DisplayName, a.Email)
 			}
 		}
-		if err := tx.Record(row); err != nil || !out.request {
+		if err := tx.Record(row); err != nil || !out.request || a == nil {
+			return err
+		}
+		if fresh, err := asked(tx, c, *a, ref); err != nil || !fresh {
 			return err
 		}
 		return tx.Record(store.Activity{Action: "user.access.request", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,

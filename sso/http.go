@@ -55,6 +55,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
 	d.mountAPI(m)
 	d.mountMapping(m)
+	d.mountRequests(m)
 }
 
 type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection) error

@@ -28,7 +28,7 @@ whether to link, confirm.go.
 
 It owns the tables connections, sso_certificates, sp_keys, domains, domain_connections, identities,
 sso_requests, sso_replays, sso_sessions (references.go), sso_logouts (logout.go), sso_mappings and
-sso_attributes (mapping.go, apply.go), sso_confirmations (confirm.go), access_requests, sso_rekeys,
+sso_attributes (mapping.go, apply.go), sso_confirmations (confirm.go), access_requests (accessrequest.go), sso_rekeys,
 sso_moves and sso_expected. It relies on store for people, on session for sessions, and on nothing a
 tenant says: URLs of theirs go through egress.go.
 */
@@ -329,6 +329,9 @@ func (d *Door) Run(ctx context.Context) error {
 	for {
 		if err := d.Sweep(ctx); err != nil && ctx.Err() == nil {
 			d.opts.Log.ErrorContext(ctx, "sweep sign-in requests", "error", err)
+		}
+		if err := d.TellRequests(ctx); err != nil && ctx.Err() == nil {
+			d.opts.Log.ErrorContext(ctx, "tell admins of requests for access", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -134,6 +134,7 @@ var navigation = []web.NavItem{
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
 	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
 	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
+	{Label: "Requests", Path: "/console/{org}/requests", Need: access.Configure},
 	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},
 	{Label: "Security", Path: "/console/{org}/security", Need: access.Configure},
 }

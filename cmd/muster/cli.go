@@ -32,6 +32,7 @@ type cli struct {
 	Directory  directoryCmd  `cmd:"" help:"SCIM clients of an organization."`
 	SCIM       scimCmd       `cmd:"" name:"scim" help:"SCIM servers."`
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`
+	Request    requestCmd    `cmd:"" help:"Requests for access: who signed in at a provider and has no account."`
 	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`

@@ -55,6 +55,7 @@ var unscoped = map[string]string{
 	"sso.Door.Remembered":                "the browser says which connection it was",
 	"sso.Door.RecheckDomains":            "whatever is due; each domain is then asked for in its organization",
 	"sso.LostDomains":                    "what the operator must know of all organizations",
+	"sso.Door.TellRequests":              "which organizations have requests that nobody was told of; each is then handled by itself",
 	"sso.Door.Sweep":                     "expiry is the same for all",
 	"sso.Door.sweepRefs":                 "that a session is over is the same for all",
 	"internal/session.Store.Operators":   "whether the server has an operator at all: a number, nobody's data",

@@ -50,7 +50,8 @@ func BenchmarkGrowth(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			cpu := make([][]float64, len(all))
 			round := func(which int) float64 {
-				x, busy := all[which], all[which].cpu()
+				x := all[which]
+				busy, _ := x.cpu()
 				var next atomic.Int64
 				var wg sync.WaitGroup
 				for range 4 {
@@ -61,7 +62,8 @@ func BenchmarkGrowth(b *testing.B) {
 					})
 				}
 				wg.Wait()
-				return float64((x.cpu() - busy).Nanoseconds()) / float64(c.times)
+				now, _ := x.cpu()
+				return float64((now - busy).Nanoseconds()) / float64(c.times)
 			}
 			for which := range all {
 				round(which) // to warm up

@@ -86,13 +86,13 @@ func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
 	if tx.actor.Request != "" {
 		a.Detail["request"] = tx.actor.Request
 	}
-	detail, err := json.Marshal(a.Detail)
+	detail, err := encode(a.Detail)
 	if err != nil {
 		return nil, fmt.Errorf("activity %s: %w", a.Action, err)
 	}
 	a.ID, a.At = NewID[Activity](), tx.Now()
 	return []any{tx.Org(), a.ID, a.At, string(tx.actor.Kind), tx.actor.ID, tx.actor.Name,
-		a.Action, a.TargetKind, a.TargetID, a.TargetName, string(detail)}, nil
+		a.Action, a.TargetKind, a.TargetID, a.TargetName, detail}, nil
 }
 
 // ActivityQuery chooses rows, newest first.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -134,7 +133,7 @@ func (tx *Tx) planUser(u User, ch UserChange) (User, userPlan, error) {
 	if err != nil {
 		return u, plan, err
 	}
-	raw, err := json.Marshal(ch.Doc)
+	raw, err := encode(ch.Doc)
 	if err != nil {
 		return u, plan, fmt.Errorf("user %s: %w", u.ID, err)
 	}
@@ -143,10 +142,10 @@ func (tx *Tx) planUser(u User, ch UserChange) (User, userPlan, error) {
 		return u, plan, err
 	}
 	// PostgreSQL keeps jsonb in its own spelling, so the stored bytes alone do not tell.
-	if oldRaw, err := json.Marshal(old); err != nil || bytes.Equal(oldRaw, raw) {
+	if oldRaw, err := encode(old); err != nil || oldRaw == raw {
 		return next, plan, err
 	}
-	next.Doc, next.UserName, next.ExternalID, next.Email = raw, hot.userName, hot.externalID, hot.email
+	next.Doc, next.UserName, next.ExternalID, next.Email = JSON(raw), hot.userName, hot.externalID, hot.email
 	next.DisplayName, next.ManagerID = hot.displayName, hot.managerID
 	return next, userPlan{old, ch.Doc, hot}, nil
 }

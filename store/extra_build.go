@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -430,7 +429,7 @@ func (tx *Tx) scrubOne(t task, h holder) error {
 	was := in[t.Name]
 	delete(in, t.Name)
 	put(doc, t.path[0], in)
-	raw, err := json.Marshal(doc)
+	raw, err := encode(doc)
 	if err != nil {
 		return err
 	}
@@ -438,7 +437,7 @@ func (tx *Tx) scrubOne(t task, h holder) error {
 	if t.resource == GroupResource {
 		query, kind = "UPDATE groups SET doc = {{as_json}}, version = version + 1, updated_at = ? WHERE org_id = ? AND id = ? AND version = ?", "group"
 	}
-	n, err := tx.Exec(query, string(raw), tx.Now(), tx.Org(), h.ID, h.Version)
+	n, err := tx.Exec(query, raw, tx.Now(), tx.Org(), h.ID, h.Version)
 	if err != nil || n == 0 || h.Status == Deleted {
 		return err
 	}

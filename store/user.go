@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -67,16 +66,6 @@ func (u User) Profile() Profile {
 	return profileOf(doc)
 }
 
-func decodeDoc(raw JSON) (Doc, error) {
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.UseNumber()
-	var doc Doc
-	if err := d.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("stored document: %w", err)
-	}
-	return doc, nil
-}
-
 // NewUser is what CreateUser needs.
 type NewUser struct {
 	ID         UserID // a new one when empty; set where others must name the person before
@@ -117,13 +106,13 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	doc, err := json.Marshal(in.Doc)
+	doc, err := encode(in.Doc)
 	if err != nil {
 		return User{}, fmt.Errorf("new user %q: %w", hot.userName, err)
 	}
 	now := tx.Now()
 	u := User{ID: NewID[User](), Source: in.Source, Status: in.Status, BreakGlass: in.BreakGlass, UserName: hot.userName, ExternalID: hot.externalID,
-		Email: hot.email, DisplayName: hot.displayName, ManagerID: hot.managerID, Doc: doc, Version: 1, CreatedAt: now, UpdatedAt: now}
+		Email: hot.email, DisplayName: hot.displayName, ManagerID: hot.managerID, Doc: JSON(doc), Version: 1, CreatedAt: now, UpdatedAt: now}
 	if in.ID != "" {
 		u.ID = in.ID
 	}
@@ -151,7 +140,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 		return User{}, err
 	}
 	_, err = tx.change(step{insertUser, []any{tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, string(doc), now, now}}, steps,
+		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, now, now}}, steps,
 		Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
 			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}})
 	if err != nil {

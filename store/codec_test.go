@@ -1,0 +1,70 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// slowly is decodeDoc by encoding/json.
+func slowly(text string) (doc Doc, err error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	return doc, d.Decode(&doc)
+}
+
+// Whatever encoding/json reads as an object is read as the same, and written so that
+// encoding/json reads the same again.
+func FuzzCodec(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `{"a":null,"b":[],"c":{},"d":[{"e":[true,false]}]}`, ` { "a" : [ 1 , -2.5e+10 ] , "b" : "x" } `, `{"a":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}`,
+		`{"é":"日本語","<&>":"\u2028 < & >"}`, `{"a":"x\\"}`, `{"a":1,"a":2}`, "{\"a\":\"\x7f\x01\"}", "{\"a\":\"\xff\"}", `{"a":tru}`, `{"a":1 2}`, `{"a":"`, `[1]`, `{"a":1}}`, `{"a",1}`, `{"a":"\`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		want, err := slowly(text)
+		if err != nil || !json.Valid([]byte(text)) || !utf8.ValidString(text) {
+			return // a database has none such
+		}
+		got, err := decodeDoc(JSON(text))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q\ngot  %v %v\nwant %v", text, got, err, want)
+		}
+		out, err := encode(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := slowly(out)
+		if err != nil || !reflect.DeepEqual(again, want) {
+			t.Fatalf("%q was written as %q: %v", text, out, err)
+		}
+		var slow bytes.Buffer
+		e := json.NewEncoder(&slow)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(want); err != nil || !strings.ContainsAny(out, "\\\u2028\u2029") && strings.TrimSuffix(slow.String(), "\n") != out {
+			t.Fatalf("got %q\nwant %q", out, slow.String())
+		}
+	})
+}
+
+func TestBrokenDocumentIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{``, `{`, `{"a"`, `{"a":}`, `{"a":1`, `[]`, `"a"`, `{"a":"b}`, `{"a":nul}`} {
+		if doc, err := decodeDoc(JSON(text)); err == nil {
+			t.Errorf("%q is %v", text, doc)
+		}
+	}
+}
+
+func TestEncodeKnowsOurTypes(t *testing.T) {
+	t.Parallel()
+	got, err := encode(map[string]any{"status": Active, "source": FromSCIM, "users": []UserID{"a"}, "n": 3, "m": int64(4), "nil": nil, "list": []any(nil), "x": json.Number("1.50"), "bad": "\xff"})
+	want := `{"bad":"\ufffd","list":null,"m":4,"n":3,"nil":null,"source":"scim","status":"active","users":["a"],"x":1.50}`
+	if err != nil || got != want {
+		t.Errorf("got  %s %v\nwant %s", got, err, want)
+	}
+}

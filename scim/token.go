@@ -17,12 +17,12 @@ import (
 // tokenRow is found by the hash alone: the organization follows from it. It is
 // shared between requests: see lookups.
 type tokenRow struct {
-	OrgID       store.OrgID       `db:"org_id"`
-	DirectoryID store.DirectoryID `db:"directory_id"`
-	Allow       string            `db:"allow"`
-	ExpiresAt   store.Time        `db:"expires_at"`
-	LastUsedAt  store.Time        `db:"last_used_at"`
-	Client      string            `db:"client_id"` // empty: a person made the token
+	OrgID       store.OrgID
+	DirectoryID store.DirectoryID
+	Allow       string
+	ExpiresAt   store.Time
+	LastUsedAt  store.Time
+	Client      string // empty: a person made the token
 }
 
 // authenticate finds the directory behind the bearer token and counts the request.
@@ -92,7 +92,8 @@ func (h *handler) open(ctx context.Context, r *http.Request, hash string) (dirct
 }
 
 func (h *handler) token(ctx context.Context, hash string) (row tokenRow, err error) {
-	err = h.db.Lookup(ctx, &row, `SELECT org_id, directory_id, allow, expires_at, last_used_at, client_id FROM directory_tokens WHERE token_hash = ?`, hash)
+	err = h.db.LookupRow(ctx, `SELECT org_id, directory_id, allow, expires_at, last_used_at, client_id FROM directory_tokens WHERE token_hash = ?`, []any{hash},
+		&row.OrgID, &row.DirectoryID, &row.Allow, &row.ExpiresAt, &row.LastUsedAt, &row.Client)
 	return row, err
 }
 

@@ -38,8 +38,8 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{u_roles}}", "jsonb_array_elements(u.doc -> 'roles') AS e(value)",
 		"{{u_entitlements}}", "jsonb_array_elements(u.doc -> 'entitlements') AS e(value)",
 		"{{hidden_id}}", "(SELECT CAST(? AS uuid))", "{{hidden_int}}", "(SELECT CAST(? AS bigint))", "{{hidden_text}}", "(SELECT CAST(? AS text))",
-		"{{group_list}}", "json_agg(json_build_array(g.id, g.name) ORDER BY g.name_key, g.id)",
-		"{{gate}}", "(SELECT count(*) FROM head) > 0",
+		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))",
+		"{{gate}}", "EXISTS (SELECT 1 FROM head)",
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
@@ -55,7 +55,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{u_roles}}", "json_each(u.doc, '$.roles') AS e",
 	"{{u_entitlements}}", "json_each(u.doc, '$.entitlements') AS e",
 	"{{hidden_id}}", "?", "{{hidden_int}}", "?", "{{hidden_text}}", "?",
-	"{{group_list}}", "json_group_array(json_array(g.id, g.name) ORDER BY g.name_key, g.id)",
+	"{{group_list}}", "json_group_array(json_array(g.id, g.name))",
 	"{{gate}}", "1 = 1",
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -265,6 +266,11 @@ type above struct {
 	Key string `db:"name_key"`
 }
 
+// compare orders by name.
+func (a above) compare(b above) int {
+	return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(string(a.ID), string(b.ID)))
+}
+
 // addIndirect completes lists of direct groups by those that hold one of them.
 func (tx *Tx) addIndirect(of map[UserID][]GroupRef) error {
 	var start []GroupID
@@ -335,7 +341,7 @@ func indirect(list []GroupRef, holders map[GroupID][]above) []GroupRef {
 			next = next[1:]
 		}
 	}
-	slices.SortFunc(found, func(a, b above) int { return strings.Compare(a.Key+"\x00"+string(a.ID), b.Key+"\x00"+string(b.ID)) })
+	slices.SortFunc(found, above.compare)
 	return refs(found)
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -15,10 +16,14 @@ import (
 const briefUser = `SELECT id, status, doc, version, created_at, updated_at`
 
 // directGroups are two more columns for Query.Groups: whether there are groups in
-// groups at all, and the groups of the user, by name. For one user that spares
-// a statement; a page asks once for all.
+// groups at all, and the groups of the user. For one user that spares a statement; a
+// page asks once for all. They are put in order here (groupList): an aggregate with an
+// order of its own sorts, and that took 20 µs of PostgreSQL for one group.
 const directGroups = `, EXISTS (SELECT 1 FROM subgroups n WHERE n.org_id = ?), (SELECT {{group_list}}
 	FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id WHERE m.org_id = ? AND m.user_id = users.id`
+
+// groupsOfDirectory are directGroups for a directory, which sees its own.
+const groupsOfDirectory = directGroups + " AND g.directory_id = ?)"
 
 // shownColumns are what a directory is shown of users, with their arguments.
 func (tx *Tx) shownColumns(groups bool) (string, []any) {
@@ -31,7 +36,7 @@ func (tx *Tx) shownColumns(groups bool) (string, []any) {
 // andGroups adds directGroups.
 func (tx *Tx) andGroups(columns string) (string, []any) {
 	if tx.actor.Kind == access.Directory {
-		return columns + directGroups + " AND g.directory_id = ?)", []any{tx.Org(), tx.Org(), tx.actor.ID}
+		return columns + groupsOfDirectory, []any{tx.Org(), tx.Org(), tx.actor.ID}
 	}
 	return columns + directGroups + ")", []any{tx.Org(), tx.Org()}
 }
@@ -86,7 +91,8 @@ func (r *userRow) scan(rows *sqlx.Rows, key ...*sql.NullString) (u User, err err
 	return u, err
 }
 
-// groupList reads the column that {{group_list}} makes; no groups are NULL or [].
+// groupList reads the column that {{group_list}} makes; no groups are NULL or []. They
+// are ordered as by name_key and id.
 func groupList(raw []byte) ([]GroupRef, error) {
 	if len(raw) <= len("[]") {
 		return nil, nil
@@ -95,11 +101,12 @@ func groupList(raw []byte) ([]GroupRef, error) {
 	if err := json.Unmarshal(raw, &pairs); err != nil {
 		return nil, fmt.Errorf("groups of a user: %w", err)
 	}
-	groups := make([]GroupRef, len(pairs))
+	groups := make([]above, len(pairs))
 	for i, p := range pairs {
-		groups[i] = GroupRef{ID: GroupID(plainID([]byte(p[0]))), Name: p[1]}
+		groups[i] = above{GroupRef: GroupRef{ID: GroupID(plainID([]byte(p[0]))), Name: p[1]}, Key: Fold(p[1])}
 	}
-	return groups, nil
+	slices.SortFunc(groups, above.compare)
+	return refs(groups), nil
 }
 
 // addGroups completes users that Query.Groups is about: with their groups, or with

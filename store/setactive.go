@@ -3,26 +3,32 @@ package store
 import (
 	"strings"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/muster-id/muster/internal/access"
-	"github.com/muster-id/muster/internal/fault"
 )
 
 // setActive deactivates or reactivates somebody of the directory acting and gives
-// the columns back, so that nothing need be read before or after. SQLite takes no
-// activity row in the same statement, and a read there costs no round trip.
-func setActive(columns string) string {
-	return `WITH head AS (UPDATE users SET status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
-	WHERE org_id = ? AND id = ? AND directory_id = ? AND status = ? AND NOT break_glass RETURNING ` + columns + `),
-	record AS (` + activityOfHead + `)
-	SELECT * FROM head`
-}
+// back what is not known before, so that nothing need be read before or after. SQLite
+// takes no activity row in the same statement, and a read there costs no round trip.
+const setActive = `WITH head AS (UPDATE users SET status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
+	WHERE org_id = ? AND id = ? AND directory_id = ? AND status = ? AND NOT break_glass RETURNING display_name, doc, version, created_at`
 
-// activityOfHead finds the name by itself.
-var activityOfHead = strings.Replace(insertActivity, "{{as_text}}, {{as_json}} WHERE", "(SELECT display_name FROM head), {{as_json}} WHERE", 1)
+// The texts are put together once: they are longer than everything else that a
+// command makes.
+var (
+	setActiveAlone  = setActive + recordOfHead
+	setActiveGroups = setActive + groupsOfDirectory + recordOfHead
+)
+
+// recordOfHead finds the name by itself.
+var recordOfHead = `),
+	record AS (` + strings.Replace(insertActivity, "{{as_text}}, {{as_json}} WHERE", "(SELECT display_name FROM head), {{as_json}} WHERE", 1) + `)
+	SELECT * FROM head`
 
 // SetActive is UpdateUser with a status alone, for a directory and one of its active
 // or deactivated people, in one statement and without reading (measured: half of the
-// time of reading first); Groups are there when asked for. It tells whether it did
+// time of reading first). It gives what ShownUser does. It tells whether it did
 // that; if not, UpdateUser knows what to do. Fit for Command, as its only change. Faults: Denied.
 func (tx *Tx) SetActive(id UserID, active, groups bool) (u User, done bool, err error) {
 	if !tx.db.d.oneStmt || tx.actor.Kind != access.Directory {
@@ -35,35 +41,44 @@ func (tx *Tx) SetActive(id UserID, active, groups bool) (u User, done bool, err 
 	if active {
 		from, to, by, action = Deactivated, Active, "", "user.reactivate"
 	}
-	columns, more := userFields, []any(nil)
-	if groups {
-		columns, more = tx.andGroups(userFields)
-	}
-	query := setActive(columns)
-	if err := tx.changing(query); err != nil {
-		return u, false, err
-	}
 	act := Activity{Action: action, TargetKind: "user", TargetID: string(id),
 		Detail: map[string]any{"before": map[string]any{"status": from}, "after": map[string]any{"status": to}}}
 	record, err := tx.activityArgs(&act)
 	if err != nil {
 		return u, false, err
 	}
-	name := len(record) - 2 // which the statement finds
-	args := append([]any{to, to, tx.Now(), by, tx.Now(), tx.Org(), id, tx.actor.ID, from}, more...)
-	args = append(append(args, record[:name]...), record[name+1])
+	now := tx.Now()
+	query, args := setActiveAlone, append(make([]any, 0, 24), to, to, now, by, now, tx.Org(), id, tx.actor.ID, from)
 	if groups {
-		u, err = tx.grouped(query, args)
-	} else {
-		err = tx.Get(&u, query, args...)
+		query, args = setActiveGroups, append(args, tx.Org(), tx.Org(), tx.actor.ID)
 	}
-	if fault.Is(err, fault.NotFound) {
-		return User{}, false, nil
-	}
-	if err != nil {
+	if err := tx.changing(query); err != nil {
 		return u, false, err
 	}
-	act.TargetName = u.DisplayName
+	name := len(record) - 2 // which the statement finds
+	args = append(append(args, record[:name]...), record[name+1])
+	row := userRow{grouped: groups}
+	u = User{ID: id, Status: to, UpdatedAt: now}
+	dest := append(make([]any, 0, 6), &u.DisplayName, &u.Doc, &u.Version, &u.CreatedAt)
+	if groups {
+		dest = append(dest, &row.nested, &row.groups)
+	}
+	err = tx.query(query, args, func(rows *sqlx.Rows) (err error) {
+		if err = rows.Scan(dest...); err == nil && groups {
+			u.Groups, err = groupList(row.groups)
+		}
+		done = true
+		return err
+	})
+	if err != nil || !done {
+		return User{}, false, err
+	}
+	if groups {
+		found := []User{u}
+		err = tx.addGroups(found, &row)
+		u = found[0]
+	}
+	act.TargetName, u.DisplayName = u.DisplayName, ""
 	tx.tell(act)
-	return u, true, nil
+	return u, true, err
 }

@@ -51,9 +51,14 @@ func TestSetActiveIsUpdateUser(t *testing.T) {
 			if !done {
 				return
 			}
-			if again := readUser(t, db, dir, short.ID); !reflect.DeepEqual(again, u) {
-				t.Errorf("to %s: it gave %+v, stored is %+v", to, u, again)
+			var shown store.User
+			if err := db.Read(ctx, dir, func(tx *store.Tx) (err error) { shown, err = tx.ShownUser(short.ID, false); return err }); err != nil {
+				t.Fatal(err)
 			}
+			if !reflect.DeepEqual(shown, u) {
+				t.Errorf("to %s: it gave %+v, stored is %+v", to, u, shown)
+			}
+			stored := readUser(t, db, dir, short.ID)
 			write(t, db, dir, func(tx *store.Tx) (err error) {
 				long, err = tx.User(long.ID)
 				if err == nil {
@@ -61,7 +66,7 @@ func TestSetActiveIsUpdateUser(t *testing.T) {
 				}
 				return err
 			})
-			if u.Status != to || u.EndedBy != long.EndedBy || u.Version != long.Version || u.UpdatedAt <= short.UpdatedAt {
+			if u.Status != to || stored.EndedBy != long.EndedBy || u.Version != long.Version || u.UpdatedAt <= short.UpdatedAt {
 				t.Errorf("to %s: %+v, by UpdateUser %+v", to, u, long)
 			}
 			if a, b := last(t, db, admin, short.ID), last(t, db, admin, long.ID); !reflect.DeepEqual(a, b) {

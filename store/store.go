@@ -239,9 +239,10 @@ type statements struct {
 
 // statement is prepared by the first who asks; the others wait for that.
 type statement struct {
-	once sync.Once
-	st   atomic.Pointer[sqlx.Stmt] // nil until it is prepared
-	err  error
+	query string
+	once  sync.Once
+	st    atomic.Pointer[sqlx.Stmt] // nil until it is prepared
+	err   error
 }
 
 const maxStatements = 400
@@ -254,6 +255,16 @@ func (s *statements) cached(query string) *sqlx.Stmt {
 		return e.st.Load()
 	}
 	return nil
+}
+
+// text is a query as a string: the one that is there, when it was run before.
+func (s *statements) text(query []byte) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.m[string(query)]; e != nil {
+		return e.query
+	}
+	return string(query)
 }
 
 // get prepares on the pool; nil means to run the query unprepared. Never while a
@@ -270,7 +281,7 @@ func (s *statements) get(ctx context.Context, query string) (*sqlx.Stmt, error) 
 		if s.m == nil {
 			s.m = map[string]*statement{}
 		}
-		e = &statement{}
+		e = &statement{query: query}
 		s.m[query] = e
 	}
 	s.mu.Unlock()

@@ -307,6 +307,20 @@ func (db *DB) Lookup(ctx context.Context, dest any, query string, args ...any) e
 	return db.newTx(ctx, access.Actor{}, modeRead).Get(dest, query, args...)
 }
 
+// LookupRow is Lookup of a row whose columns are scanned into dest: for what is looked
+// up on each request, where finding the fields of a struct costs a third of the time.
+func (db *DB) LookupRow(ctx context.Context, query string, args []any, dest ...any) error {
+	found := false
+	err := db.newTx(ctx, access.Actor{}, modeRead).query(query, args, func(rows *sqlx.Rows) error {
+		found = true
+		return rows.Scan(dest...)
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w", firstLine(query), noRow(sql.ErrNoRows))
+	}
+	return err
+}
+
 // LookupAll is Lookup for several rows.
 func (db *DB) LookupAll(ctx context.Context, dest any, query string, args ...any) error {
 	return db.newTx(ctx, access.Actor{}, modeRead).Select(dest, query, args...)
@@ -322,7 +336,8 @@ func (db *DB) Sweep(ctx context.Context, query string, args ...any) (n int64, er
 }
 
 // step is one more statement of a change. Its text ends in "... {{gate}}" so that
-// it does nothing when the head changed nothing.
+// it does nothing when the head changed nothing. What is selected behind the steps
+// has run the head to its end before any of them begins.
 type step struct {
 	sql  string
 	args []any
@@ -363,45 +378,52 @@ func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
 
 // changed is what a change in one statement tells.
 type changed struct {
-	N    int64  `db:"n"`
-	Name string `db:"name"` // of a group that was not read before
+	N    int64
+	Name string // of a group that was not read before
 }
 
 // changeAtOnce writes the steps behind the head. The last one is the activity row,
 // which knows the name. Without it the count of rows is all that comes back, for
 // which no result is read: that saves a tenth of the client's time.
 func (tx *Tx) changeAtOnce(head step, steps []step, askName bool) (done changed, err error) {
-	var text strings.Builder
-	text.Grow(4 << 10)
-	text.WriteString("WITH head AS (")
-	text.WriteString(head.sql)
-	text.WriteString(" RETURNING 1)")
+	query := tx.compose(head, steps, askName)
 	args := append(make([]any, 0, 48), head.args...)
-	for i, s := range steps {
-		text.WriteString(", s")
-		text.WriteString(strconv.Itoa(i))
-		text.WriteString(" AS (")
-		text.WriteString(s.sql)
-		if askName && i == len(steps)-1 {
-			text.WriteString(" RETURNING target_name")
-		}
-		text.WriteString(")")
+	for _, s := range steps {
 		args = append(args, s.args...)
 	}
 	if askName {
-		text.WriteString(" SELECT count(*) AS n, COALESCE((SELECT target_name FROM s")
-		text.WriteString(strconv.Itoa(len(steps) - 1))
-		text.WriteString("), '') AS name FROM head")
-		return done, tx.Get(&done, text.String(), args...)
+		return done, tx.query(query, args, func(rows *sqlx.Rows) error { return rows.Scan(&done.N, &done.Name) })
 	}
-	text.WriteString(" SELECT 1 FROM head")
-	query := text.String()
 	r, err := tx.exec(query, args)
 	if err != nil {
 		return done, fmt.Errorf("%s: %w", firstLine(query), classify(err))
 	}
 	done.N, err = r.RowsAffected()
 	return done, err
+}
+
+// compose is the text of changeAtOnce. It is longer than all else that a command
+// makes, so one that was run before is not made again.
+func (tx *Tx) compose(head step, steps []step, askName bool) string {
+	box := buffers.Get().(*[]byte)
+	defer buffers.Put(box)
+	text := append(append(append((*box)[:0], "WITH head AS ("...), head.sql...), " RETURNING 1)"...)
+	for i, s := range steps {
+		text = append(strconv.AppendInt(append(text, ", s"...), int64(i), 10), " AS ("...)
+		text = append(text, s.sql...)
+		if askName && i == len(steps)-1 {
+			text = append(text, " RETURNING target_name"...)
+		}
+		text = append(text, ')')
+	}
+	if askName {
+		text = strconv.AppendInt(append(text, " SELECT count(*), COALESCE((SELECT target_name FROM s"...), int64(len(steps)-1), 10)
+		text = append(text, "), '') FROM head"...)
+	} else {
+		text = append(text, " SELECT 1 FROM head"...)
+	}
+	*box = text
+	return tx.db.stmts.text(text)
 }
 
 func (tx *Tx) changeInSteps(head step, steps []step) (int64, error) {

@@ -42,7 +42,7 @@ var reads = map[string]string{
 
 // unscoped are the functions whose statements may do without an organization,
 // because none is known yet (a token, a session, a mail domain leads to it) or
-// because expiry is the same for all. Each goes through db.Lookup, LookupAll or Sweep.
+// because expiry is the same for all. Each goes through db.Lookup, LookupRow, LookupAll or Sweep.
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
 	"store.DB.TendSchemas":               "the loop looks after all organizations; each is then handled by itself",
@@ -150,7 +150,7 @@ func TestTablesAreNamedByTheirOwnerAndScoped(t *testing.T) {
 			continue
 		}
 		where := s.pkg + "." + s.fn
-		if _, listed := unscoped[where]; listed && slices.Contains([]string{"Lookup", "LookupAll", "Sweep"}, s.call) {
+		if _, listed := unscoped[where]; listed && slices.Contains([]string{"Lookup", "LookupRow", "LookupAll", "Sweep"}, s.call) {
 			used[where] = true
 			continue
 		}

@@ -189,9 +189,6 @@ func (r *reader) object() (any, bool) {
 		return m, true
 	}
 	for {
-		if r.next() != '"' {
-			return nil, false
-		}
 		name, ok := r.text()
 		if !ok || !r.take(':') {
 			return nil, false
@@ -224,6 +221,9 @@ func (r *reader) list() (any, bool) {
 
 // text reads a string. One without escapes is a part of the text.
 func (r *reader) text() (string, bool) {
+	if r.next() != '"' {
+		return "", false
+	}
 	start, escaped := r.i, false
 	for r.i++; r.i < len(r.s); r.i++ {
 		switch r.s[r.i] {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -97,13 +96,21 @@ func groupList(raw []byte) ([]GroupRef, error) {
 	if len(raw) <= len("[]") {
 		return nil, nil
 	}
-	var pairs [][2]string
-	if err := json.Unmarshal(raw, &pairs); err != nil {
-		return nil, fmt.Errorf("groups of a user: %w", err)
+	r := reader{s: string(raw)}
+	groups := make([]above, 0, 4)
+	for r.take('['); r.take('['); r.take(',') {
+		id, ok := r.text()
+		if !ok || !r.take(',') {
+			break
+		}
+		name, ok := r.text()
+		if !ok || !r.take(']') {
+			break
+		}
+		groups = append(groups, above{GroupRef: GroupRef{ID: GroupID(plainID([]byte(id))), Name: name}, Key: Fold(name)})
 	}
-	groups := make([]above, len(pairs))
-	for i, p := range pairs {
-		groups[i] = above{GroupRef: GroupRef{ID: GroupID(plainID([]byte(p[0]))), Name: p[1]}, Key: Fold(p[1])}
+	if !r.take(']') || !r.end() {
+		return nil, fmt.Errorf("groups of a user: %.100q is not a list of pairs", raw)
 	}
 	slices.SortFunc(groups, above.compare)
 	return refs(groups), nil

@@ -20,10 +20,12 @@ type dialect struct {
 	goose   string
 	bind    int
 	oneStmt bool // a statement may change several tables (WITH ... AS (INSERT ...))
-	words   *strings.Replacer
+
+	migrating string // begins a migration, which waits for tables as long as it takes
+	words     *strings.Replacer
 }
 
-var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true,
+var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true, migrating: "SET LOCAL lock_timeout = 0;\n",
 	words: strings.NewReplacer(
 		"{{id}}", "uuid", "{{int}}", "bigint", "{{bool}}", "boolean", "{{bytes}}", "bytea", "{{json}}", "jsonb",
 		// A row's next version fits beside it, and then no index is written.
@@ -94,7 +96,7 @@ func classify(err error) error {
 			return &fault.Error{Kind: fault.Conflict, Field: fields[e.Constraint], Public: "That is already taken.", Err: err}
 		case e.Code == "40001" || e.Code == "40P01":
 			return &fault.Error{Kind: fault.Conflict, Field: "version", Public: changedMeanwhile, Err: err}
-		case e.Code.Class() == "08" || e.Code.Class() == "53" || e.Code.Class() == "57":
+		case e.Code.Class() == "08" || e.Code.Class() == "53" || e.Code.Class() == "57" || e.Code == "55P03":
 			return fault.Unavailable.Wrap(err, "The database does not answer. Try again in a moment.")
 		}
 		return err

@@ -105,3 +105,26 @@ func Endless(t *testing.T, db *DB, actor access.Actor) (endless Cond, begun func
 			return called
 		}
 }
+
+// TakeLanes takes every lane until what it gives is called.
+func (db *DB) TakeLanes() (giveBack func()) {
+	for range cap(db.lanes) {
+		db.lanes <- struct{}{}
+	}
+	return func() {
+		for range cap(db.lanes) {
+			db.lanes.leave()
+		}
+	}
+}
+
+// AwaitLockWait returns when some statement waits for another's lock.
+func (db *DB) AwaitLockWait(t testing.TB) {
+	for waiting := 0; waiting == 0; {
+		err := db.sql.Get(&waiting, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+	}
+}

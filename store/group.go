@@ -155,7 +155,7 @@ func (tx *Tx) Group(id GroupID) (Group, error) {
 		query, args = oneGroup+" AND g.directory_id = ?", append(args, tx.actor.ID)
 	}
 	g, found := Group{ID: id}, false
-	err := tx.query(query, args, func(rows *sqlx.Rows) error {
+	err := tx.byKey(query, args, func(rows *sqlx.Rows) error {
 		found = true
 		return rows.Scan(&g.DirectoryID, &g.Name, &g.ExternalID, &g.Doc, &g.Version, &g.CreatedAt, &g.HasGroups, &g.UpdatedAt, &g.Epoch)
 	})

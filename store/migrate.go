@@ -97,7 +97,7 @@ func (db *DB) provider(pool *sqlx.DB) (*goose.Provider, error) {
 			return nil, err
 		}
 		up := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, db.d.words.Replace(string(text)))
+			_, err := tx.ExecContext(ctx, db.d.migrating+db.d.words.Replace(string(text)))
 			return err
 		}}
 		list = append(list, goose.NewGoMigration(version, up, nil))

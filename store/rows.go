@@ -152,7 +152,7 @@ func (tx *Tx) ShownUser(id UserID, groups bool) (User, error) {
 	seen, more := tx.visible()
 	row := newUserRow(true, groups)
 	var found []User
-	err := tx.query(columns+" FROM users WHERE org_id = ? AND id = ?"+seen, append(append(args, tx.Org(), id), more...), func(rows *sqlx.Rows) error {
+	err := tx.byKey(columns+" FROM users WHERE org_id = ? AND id = ?"+seen, append(append(args, tx.Org(), id), more...), func(rows *sqlx.Rows) error {
 		u, err := row.scan(rows)
 		found = append(found, u)
 		return err
@@ -190,7 +190,7 @@ func (tx *Tx) UserWithGroups(id UserID) (User, error) {
 func (tx *Tx) grouped(query string, args []any) (User, error) {
 	row := userRow{grouped: true}
 	var found []User
-	err := tx.query(query, args, func(rows *sqlx.Rows) (err error) {
+	err := tx.byKey(query, args, func(rows *sqlx.Rows) (err error) {
 		var u User
 		if err = rows.Scan(append(u.fields(), &row.nested, &row.groups)...); err == nil {
 			u.Groups, err = groupList(row.groups)

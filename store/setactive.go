@@ -63,7 +63,7 @@ func (tx *Tx) SetActive(id UserID, active, groups bool) (u User, done bool, err 
 	if groups {
 		dest = append(dest, &row.nested, &row.groups)
 	}
-	err = tx.query(query, args, func(rows *sqlx.Rows) (err error) {
+	err = tx.byKey(query, args, func(rows *sqlx.Rows) (err error) {
 		if err = rows.Scan(dest...); err == nil && groups {
 			u.Groups, err = groupList(row.groups)
 		}

@@ -52,7 +52,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	_ "github.com/lib/pq" // driver "postgres"
+	"github.com/lib/pq"
 
 	"github.com/muster-id/muster/internal/fault"
 )
@@ -78,6 +78,7 @@ type DB struct {
 	stmts   statements
 	schemas definitionsCache
 	slots   slots
+	lanes   lanes // PostgreSQL only
 }
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).
@@ -116,13 +117,14 @@ func (db *DB) openPostgres(ctx context.Context, address string, conns int) error
 		q.Set("connect_timeout", "10")
 		u.RawQuery = q.Encode()
 	}
-	pool, err := sqlx.Open("postgres", u.String())
+	connect, err := pq.NewConnector(u.String())
 	if err != nil {
 		return fault.Invalid.On("database_url", "The database URL cannot be used: check user, host and options.")
 	}
 	if conns == 0 {
 		conns = max(16, 4*runtime.NumCPU())
 	}
+	pool := sqlx.NewDb(sql.OpenDB(connector{connect}), "postgres")
 	// Equal values: else connections are dropped when idle and statements prepared again.
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
@@ -131,7 +133,7 @@ func (db *DB) openPostgres(ctx context.Context, address string, conns int) error
 		pool.Close()
 		return fault.Unavailable.Wrap(err, "The database at %s cannot be reached. Check that it runs and that the address, user and password are right.", u.Redacted())
 	}
-	db.sql = pool
+	db.sql, db.lanes = pool, make(lanes, conns)
 	return nil
 }
 

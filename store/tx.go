@@ -199,14 +199,31 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 }
 
 func (tx *Tx) exec(query string, args []any) (sql.Result, error) {
+	return tx.execIn(tx.ctx, query, args)
+}
+
+// execByKey is byKey for a change.
+func (tx *Tx) execByKey(query string, args []any) (sql.Result, error) {
+	if tx.pg != nil || tx.w != nil { // the transaction is watched
+		return tx.exec(query, args)
+	}
+	ctx, err := tx.db.lanes.enter(tx.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.db.lanes.leave()
+	return tx.execIn(ctx, query, args)
+}
+
+func (tx *Tx) execIn(ctx context.Context, query string, args []any) (sql.Result, error) {
 	st, err := tx.stmt(query)
 	switch {
 	case err != nil:
 		return nil, err
 	case st != nil:
-		return st.ExecContext(tx.ctx, args...)
+		return st.ExecContext(ctx, args...)
 	default:
-		return tx.raw().ExecContext(tx.ctx, tx.db.d.text(query), args...)
+		return tx.raw().ExecContext(ctx, tx.db.d.text(query), args...)
 	}
 }
 
@@ -245,14 +262,31 @@ func (tx *Tx) Select(dest any, query string, args ...any) error {
 // query hands each row to scan. scan must not run another query: the
 // connection is in use.
 func (tx *Tx) query(query string, args []any, scan func(*sqlx.Rows) error) error {
+	return tx.queryIn(tx.ctx, query, args, scan)
+}
+
+// byKey is query for a statement on a few rows that it finds by their keys, see lanes.
+func (tx *Tx) byKey(query string, args []any, scan func(*sqlx.Rows) error) error {
+	if tx.pg != nil || tx.w != nil { // the transaction is watched
+		return tx.query(query, args, scan)
+	}
+	ctx, err := tx.db.lanes.enter(tx.ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.db.lanes.leave()
+	return tx.queryIn(ctx, query, args, scan)
+}
+
+func (tx *Tx) queryIn(ctx context.Context, query string, args []any, scan func(*sqlx.Rows) error) error {
 	st, err := tx.stmt(query)
 	var rows *sqlx.Rows
 	switch {
 	case err != nil:
 	case st != nil:
-		rows, err = st.QueryxContext(tx.ctx, args...)
+		rows, err = st.QueryxContext(ctx, args...)
 	default:
-		rows, err = tx.raw().QueryxContext(tx.ctx, tx.db.d.text(query), args...)
+		rows, err = tx.raw().QueryxContext(ctx, tx.db.d.text(query), args...)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstLine(query), classify(err))
@@ -311,7 +345,7 @@ func (db *DB) Lookup(ctx context.Context, dest any, query string, args ...any) e
 // up on each request, where finding the fields of a struct costs a third of the time.
 func (db *DB) LookupRow(ctx context.Context, query string, args []any, dest ...any) error {
 	found := false
-	err := db.newTx(ctx, access.Actor{}, modeRead).query(query, args, func(rows *sqlx.Rows) error {
+	err := db.newTx(ctx, access.Actor{}, modeRead).byKey(query, args, func(rows *sqlx.Rows) error {
 		found = true
 		return rows.Scan(dest...)
 	})
@@ -392,9 +426,9 @@ func (tx *Tx) changeAtOnce(head step, steps []step, askName bool) (done changed,
 		args = append(args, s.args...)
 	}
 	if askName {
-		return done, tx.query(query, args, func(rows *sqlx.Rows) error { return rows.Scan(&done.N, &done.Name) })
+		return done, tx.byKey(query, args, func(rows *sqlx.Rows) error { return rows.Scan(&done.N, &done.Name) })
 	}
-	r, err := tx.exec(query, args)
+	r, err := tx.execByKey(query, args)
 	if err != nil {
 		return done, fmt.Errorf("%s: %w", firstLine(query), classify(err))
 	}

@@ -14,6 +14,7 @@ type Proof struct {
 	Name   string
 	Active bool
 	At     store.Time // the newest sign-in over it that proves it; 0: none
+	Ended  bool       // every certificate of the provider that is known here has ended
 }
 
 // VerifiedDomains are the names of the domains that the organization has proved.
@@ -37,6 +38,11 @@ func (d *Door) Proofs(tx *store.Tx) ([]Proof, error) {
 			return nil, err
 		}
 		proofs[i].At = max(proofs[i].At, tested)
+		certificates, err := certificateLinesIn(tx, c.ID) // the last to end comes first
+		if err != nil {
+			return nil, err
+		}
+		proofs[i].Ended = len(certificates) > 0 && certificates[0].NotAfter < tx.Now()
 	}
 	return proofs, nil
 }

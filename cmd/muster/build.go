@@ -73,7 +73,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: s.discover, Connections: s.connectionsOf, Remembered: s.remembered, Forget: func(w http.ResponseWriter) { s.sso.ForgetChoice(w) },
 		Password: func(ctx context.Context, org store.OrgID) (bool, error) {
-			may, err := s.policy.Methods(ctx, org, "")
+			may, err := s.policy.AnyMethods(ctx, org)
 			return may.Password, err
 		},
 		MayUsePassword: s.mayUsePassword,

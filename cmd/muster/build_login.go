@@ -36,6 +36,10 @@ func (s *system) discover(ctx context.Context, org store.OrgID, email, next stri
 
 // connectionsOf gives those of an organization, for its own sign-in page.
 func (s *system) connectionsOf(ctx context.Context, org store.OrgID, next string) ([]account.Way, error) {
+	may, err := s.policy.AnyMethods(ctx, org)
+	if err != nil || !may.SSO {
+		return nil, err
+	}
 	list, err := s.sso.ChoicesOf(ctx, org)
 	return ways(list, next, ""), err
 }

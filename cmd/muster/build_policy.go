@@ -22,6 +22,9 @@ func (s *system) policyOptions(log *slog.Logger) policy.Options {
 			out := make([]policy.Connection, len(list))
 			for i, c := range list {
 				out[i] = policy.Connection{ID: string(c.ID), Name: c.Name, Active: c.Active, Proved: c.At}
+				if c.Ended {
+					out[i].Wrong = "every certificate of the provider that is known here has ended. Some providers go on signing with one; ask for the new one before it is needed."
+				}
 			}
 			return out, err
 		},

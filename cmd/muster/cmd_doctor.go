@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
@@ -52,7 +54,11 @@ func (c doctorCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		found = append(found, domains)
+		policies, err := c.policies(a)
+		if err != nil {
+			return err
+		}
+		found = append(found, domains, policies)
 	}
 	if c.Data && database.Status == "ok" {
 		data, err := c.data(a)
@@ -147,6 +153,38 @@ func (doctorCmd) domains(a *app) (finding, error) {
 		return finding{"mail domains", "ok", "No DNS record of a verified domain is missing."}, nil
 	}
 	return finding{"mail domains", "warn", "The DNS record is missing of: " + strings.Join(lost[:min(len(lost), 20)], ", ") + ". Fourteen days later such a domain is switched off."}, nil
+}
+
+// policies names what would keep people out where single sign-on is required.
+func (doctorCmd) policies(a *app) (finding, error) {
+	db, err := store.Open(a.ctx, store.Options{URL: a.cfg.DatabaseURL(), Log: a.log, MaxConns: 2})
+	if err != nil {
+		return finding{}, err
+	}
+	defer db.Close()
+	s := &system{db: db, passwords: password.New(password.Options{DB: db, Log: a.log}), sso: sso.New(sso.Options{DB: db, Log: a.log})}
+	s.policy = policy.New(s.policyOptions(a.log))
+	orgs, err := db.Orgs(a.ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	var wrong []string
+	for _, org := range orgs {
+		err := db.Read(a.ctx, access.Muster(string(org.ID)), func(tx *store.Tx) error {
+			list, err := s.policy.Findings(tx)
+			for _, f := range list {
+				wrong = append(wrong, org.Slug+": "+f)
+			}
+			return err
+		})
+		if err != nil {
+			return finding{}, err
+		}
+	}
+	if len(wrong) == 0 {
+		return finding{"sign-in", "ok", "Wherever single sign-on is required, there is a connection, and a way in when it fails."}, nil
+	}
+	return finding{"sign-in", "warn", strings.Join(wrong[:min(len(wrong), 20)], " ")}, nil
 }
 
 // data compares what is kept twice, organization by organization.

@@ -99,6 +99,9 @@ func (c policySetCmd) Run(a *app) error {
 	if e.Stricter {
 		lines = append(lines, fmt.Sprintf("Ends            %d sessions of %d people, links for a new password of %d", e.Sessions, e.People, e.Resets))
 	}
+	for _, name := range e.LockedOut {
+		lines = append(lines, "Locked out      "+name+": made with the set-up link, and no break-glass account")
+	}
 	for _, m := range e.Missing {
 		lines = append(lines, "Missing         "+m)
 	}

@@ -73,9 +73,22 @@ func TestSingleSignOnIsRequired(t *testing.T) {
 		a.expectMe(bob, nil)
 		a.expectMe(ada, map[string]string{"method": "saml"})
 
+		if r := a.run("doctor", "--json"); !strings.Contains(r.stdout, "there is a connection, and a way in") {
+			t.Errorf("doctor: %s", r.stdout)
+		}
 		a.doorsWhenRequired(waiting["link"].(string))
 		a.glassDoor("one@example.net", codes, ada)
 
+		for _, c := range []string{a.saml, a.oidc} {
+			a.must("connection", "disable", "--connection", strings.Split(c, "/")[5])
+		}
+		a.must("breakglass", "remove", "--org", "acme", "two@example.net")
+		if r := a.run("doctor", "--json"); !strings.Contains(r.stdout, "no connection is active") || !strings.Contains(r.stdout, "1 of 2 break-glass") {
+			t.Errorf("doctor: %s", r.stdout)
+		}
+		if r := a.run("breakglass", "remove", "--org", "acme", "one@example.net"); r.code != 1 || !strings.Contains(r.stderr, "last break-glass account") {
+			t.Errorf("the last one: %d %s", r.code, r.stderr)
+		}
 		ada.open(a.url + "/console/acme/security").submit("/relax")
 		if v := a.withPassword("bob@example.com"); v.at.Path != "/account" {
 			t.Errorf("with a password when it may be used again: %s %d", v.at, v.status)

@@ -123,17 +123,18 @@ func (p Patch) Change() (Change, error) {
 
 // Outcome is what a change did, or would do.
 type Outcome struct {
-	Policy   Rules    `json:"policy"`
-	Changed  bool     `json:"changed"` // false for a preview
-	People   int      `json:"people"`  // whose sessions with a password end
-	Sessions int      `json:"sessions"`
-	Resets   int      `json:"resets"` // people whose links for a new password end
-	Missing  []string `json:"missing"`
+	Policy    Rules    `json:"policy"`
+	Changed   bool     `json:"changed"` // false for a preview
+	People    int      `json:"people"`  // whose sessions with a password end
+	Sessions  int      `json:"sessions"`
+	Resets    int      `json:"resets"`     // people whose links for a new password end
+	LockedOut []string `json:"locked_out"` // who could not sign in at all
+	Missing   []string `json:"missing"`
 }
 
 // Outcome of a change.
 func (e Effect) Outcome(changed bool) Outcome {
-	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, Missing: append([]string{}, e.Missing...)}
+	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, LockedOut: append([]string{}, e.LockedOut...), Missing: append([]string{}, e.Missing...)}
 }
 
 func (d *Door) apiSet(w http.ResponseWriter, r *http.Request) error {

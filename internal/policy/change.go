@@ -40,6 +40,9 @@ type Effect struct {
 	Sessions      int  // theirs
 	Resets        int  // people whose open links for a new password end
 	You           bool // the actor is one of those people
+	// LockedOut are accounts hidden from directories that are no break-glass accounts:
+	// they have no identity at a provider, so they could not sign in at all.
+	LockedOut []string
 	// Missing is what must be done before the change is possible, a full sentence each.
 	Missing []string
 
@@ -165,8 +168,24 @@ func (d *Door) effect(tx *store.Tx, p Policy, ch Change) (Effect, error) {
 			e.resets, e.Resets = append(e.resets, id), e.Resets+1
 		}
 	}
+	if e.LockedOut, err = d.lockedOut(tx, e.After); err != nil {
+		return e, err
+	}
 	e.Missing, err = d.missing(tx)
 	return e, err
+}
+
+func (d *Door) lockedOut(tx *store.Tx, p Policy) (names []string, err error) {
+	var list []person
+	err = tx.Select(&list, `SELECT u.id, u.display_name, u.email_key, u.user_name_key FROM users u
+		WHERE u.org_id = ? AND u.break_glass AND u.status = 'active' AND u.deleted_at = 0
+		AND NOT EXISTS (SELECT 1 FROM break_glass b WHERE b.org_id = u.org_id AND b.user_id = u.id) ORDER BY u.id LIMIT 20`, tx.Org())
+	for _, who := range list {
+		if !p.Methods(who.domain()).Password {
+			names = append(names, who.Name)
+		}
+	}
+	return names, err
 }
 
 // changed is p after a change that makes sense.

@@ -122,6 +122,9 @@ type Connection struct {
 	Active bool
 	// Proved is when somebody last signed in over it for a test, or an admin in earnest.
 	Proved store.Time
+	// Wrong is why nobody can sign in over it although it is active: a certificate that
+	// has ended. Empty: nothing is known to be wrong.
+	Wrong string
 }
 
 // Door has the operations. Safe for concurrent use.
@@ -141,6 +144,21 @@ func (d *Door) Methods(ctx context.Context, org store.OrgID, domain string) (m M
 	err = d.opt.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
 		p, err := load(tx)
 		m = p.Methods(store.Fold(domain))
+		return err
+	})
+	return m, err
+}
+
+// AnyMethods are the ways in which anybody of an organization may sign in, for its own
+// sign-in page, which does not know yet who comes.
+func (d *Door) AnyMethods(ctx context.Context, org store.OrgID) (m Methods, err error) {
+	err = d.opt.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
+		p, err := load(tx)
+		m = p.Methods("")
+		for domain := range p.Domains {
+			own := p.Methods(domain)
+			m = Methods{Password: m.Password || own.Password, SSO: m.SSO || own.SSO}
+		}
 		return err
 	})
 	return m, err

@@ -74,7 +74,7 @@ func spans(now time.Duration, list ...time.Duration) []web.Option {
 	}
 	out := make([]web.Option, len(list))
 	for i, s := range list {
-		out[i] = web.Option{Value: s.String(), Label: Span(s)}
+		out[i] = web.Option{Value: s.String(), Label: strings.Replace(Span(s), "as ", "As ", 1)}
 	}
 	return out
 }
@@ -148,12 +148,15 @@ func (d *Door) candidates(tx *store.Tx, named []Account) ([]web.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []web.Option
+	out := []web.Option{{Value: "", Label: "Choose an admin"}}
 	for _, u := range admins {
 		is := slices.ContainsFunc(named, func(a Account) bool { return a.ID == u.ID })
 		if !is && u.DirectoryID == "" {
 			out = append(out, web.Option{Value: string(u.ID), Label: u.DisplayName + " (" + u.UserName + ")"})
 		}
+	}
+	if len(out) == 1 {
+		return nil, nil
 	}
 	return out, nil
 }

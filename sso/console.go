@@ -29,6 +29,7 @@ type domainLine struct {
 // connectionPage is the overview of one connection.
 type connectionPage struct {
 	deskPage
+	ID               ConnectionID
 	Line             connectionLine
 	Issuer, ClientID string
 	Copy             []copyField
@@ -88,7 +89,7 @@ func (d *Door) connectionPage(w http.ResponseWriter, r *http.Request, k desk, st
 	}
 	slug, c := web.OrgOf(r).Slug, k.c
 	p.Up, p.UpName = "/console/"+slug+"/connections", "All connections"
-	page := connectionPage{deskPage: p, Line: lineOf(slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID, Copy: d.copyFields(c), Created: c.CreatedAt.Time(),
+	page := connectionPage{deskPage: p, ID: c.ID, Line: lineOf(slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID, Copy: d.copyFields(c), Created: c.CreatedAt.Time(),
 		Form: f, Activity: "/console/" + slug + "/activity"}
 	var ders [][]byte
 	err = d.opts.DB.Read(r.Context(), k.actor, func(tx *store.Tx) (err error) {

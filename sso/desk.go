@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/guides"
@@ -18,7 +20,8 @@ import (
 type desk struct {
 	actor access.Actor
 	c     Connection
-	base  string // path of the connection's pages
+	base  string     // path of the connection's pages
+	link  *SetupLink // behind a link; nil in the console
 }
 
 // mountDesk adds the pages that set a connection up.
@@ -185,6 +188,9 @@ func (d *Door) testsPage(w http.ResponseWriter, r *http.Request, k desk, status 
 		list, err = testsIn(tx, k.c.ID)
 		return err
 	})
+	if k.link != nil { // other tests are of other people
+		list = slices.DeleteFunc(list, func(t TestSignIn) bool { return t.ActorID != string(k.link.ID) })
+	}
 	if err != nil {
 		return err
 	}
@@ -234,6 +240,12 @@ func (d *Door) showTest(w http.ResponseWriter, r *http.Request, k desk) error {
 	t, rep, err := d.test(r.Context(), k.actor, k.c, id)
 	if err != nil {
 		return err
+	}
+	if k.link != nil {
+		if t.ActorID != string(k.link.ID) {
+			return fault.NotFound.Say("There is no such test.")
+		}
+		rep = rep.forContact()
 	}
 	p, err := d.page(r, k, "tests")
 	if err != nil {

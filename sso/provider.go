@@ -42,7 +42,10 @@ func (d *Door) SetProvider(ctx context.Context, actor access.Actor, id Connectio
 		certs = m.Certificates
 	}
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		c, err = changeConnection(tx, id, func(c *Connection) error {
+		c, err = alterConnection(tx, id, func(c *Connection) error {
+			if err := maySetUp(tx, *c); err != nil {
+				return err
+			}
 			before := c.Issuer
 			if c.Protocol == protocolSAML {
 				if len(certs) == 0 {

@@ -60,6 +60,19 @@ type reported struct {
 	Attributes  map[string][]string `json:"attributes,omitempty"`
 }
 
+// forContact leaves out what is known of people here: only what the provider itself
+// said is the contact's.
+func (r report) forContact() report {
+	if r.Account == nil {
+		return r
+	}
+	if r.Account.Refused != nil {
+		r.Hint = "The answer of the identity provider is right; the person has no way in here yet. Tell whoever sent you the link."
+	}
+	r.Account = nil
+	return r
+}
+
 func personOf(a answer.Profile) *reported {
 	said := map[answer.Word]string{answer.SaidYes: "verified, says the provider", answer.SaidNo: "not verified, says the provider"}
 	return &reported{Subject: a.Subject, SubjectKind: a.SubjectKind, Email: a.Email, Verified: said[a.EmailSaid], UserName: a.UserName,

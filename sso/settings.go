@@ -382,6 +382,11 @@ func changeConnection(tx *store.Tx, id ConnectionID, fn func(c *Connection) erro
 	if err := tx.Require(access.Configure); err != nil {
 		return Connection{}, err
 	}
+	return alterConnection(tx, id, fn)
+}
+
+// alterConnection is changeConnection for a caller that has checked the permission.
+func alterConnection(tx *store.Tx, id ConnectionID, fn func(c *Connection) error) (Connection, error) {
 	old, err := lockedConnection(tx, id)
 	if err != nil {
 		return old, err

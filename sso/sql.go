@@ -136,6 +136,7 @@ func deleteConnection(tx *store.Tx, id ConnectionID) error {
 		"DELETE FROM sso_requests WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_replays WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_tests WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM setup_links WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_sessions WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_mappings WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_attributes WHERE org_id = ? AND connection_id = ? AND NOT locked",

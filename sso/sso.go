@@ -83,6 +83,7 @@ type Door struct {
 	starts   *quota // by address: an office of a thousand may come at nine
 	recorded *quota // by connection: refusals that are written down
 	asked    *quota // by organization: questions to the DNS
+	links    *quota // by address: pages behind a set-up link
 	secure   bool
 }
 
@@ -97,7 +98,7 @@ func New(opts Options) *Door {
 	}
 	client := newEgress(opts.Egress)
 	return &Door{opts: opts, client: client, issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
-		starts: newQuota(opts.DB.Now, 50, 1000), recorded: newQuota(opts.DB.Now, 2, 300), asked: newQuota(opts.DB.Now, 1, 30),
+		starts: newQuota(opts.DB.Now, 50, 1000), links: newQuota(opts.DB.Now, 5, 200), recorded: newQuota(opts.DB.Now, 2, 300), asked: newQuota(opts.DB.Now, 1, 30),
 		secure: strings.HasPrefix(opts.PublicURL, "https:")}
 }
 
@@ -205,7 +206,7 @@ func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewC
 		return Created{}, err
 	}
 	// Before anything is fetched at an address of theirs.
-	if err := d.opts.DB.Read(ctx, actor, func(tx *store.Tx) error { return tx.Require(access.Configure) }); err != nil {
+	if err := d.opts.DB.Read(ctx, actor, mayCreate); err != nil {
 		return Created{}, err
 	}
 	c.ID, c.OrgID = store.NewID[Connection](), store.OrgID(actor.Org)
@@ -229,11 +230,14 @@ func (d *Door) CreateConnection(ctx context.Context, actor access.Actor, in NewC
 		return Created{}, err
 	}
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		if err := tx.Require(access.Configure); err != nil {
+		if err := mayCreate(tx); err != nil {
 			return err
 		}
 		c.CreatedAt, c.UpdatedAt = tx.Now(), tx.Now()
 		if err := insertConnection(tx, c); err != nil {
+			return err
+		}
+		if err := claim(tx, c.ID); err != nil {
 			return err
 		}
 		if err := insertCertificates(tx, c.ID, certs); err != nil {
@@ -296,7 +300,10 @@ func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionI
 }
 
 func statusIn(tx *store.Tx, id ConnectionID, to string) (Connection, error) {
-	return changeConnection(tx, id, func(c *Connection) error {
+	return alterConnection(tx, id, func(c *Connection) error {
+		if err := mayPutIntoUse(tx, *c); err != nil {
+			return err
+		}
 		if to == statusActive && c.Issuer == "" {
 			return fault.Conflict.Say("%s has no metadata of its identity provider yet, so nobody could sign in.", c.Name)
 		}

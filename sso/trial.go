@@ -31,6 +31,7 @@ type TestSignIn struct {
 	ID           TestID       `db:"id"`
 	ConnectionID ConnectionID `db:"connection_id"`
 	By           string       `db:"actor_name"`
+	ActorID      string       `db:"actor_id"`
 	Outcome      string       `db:"outcome"`      // waiting, passed, failed
 	FailedCheck  string       `db:"failed_check"` // why it failed
 	StartedAt    store.Time   `db:"started_at"`
@@ -106,8 +107,8 @@ func (d *Door) startTest(w http.ResponseWriter, r *http.Request, actor access.Ac
 		return err
 	}
 	err = d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
-		return insertTest(tx, testRow{TestSignIn: TestSignIn{ID: id, ConnectionID: c.ID, By: orElse(actor.Name, string(actor.Kind)), Outcome: testWaiting, StartedAt: tx.Now(),
-			ExpiresAt: tx.Now().Add(reportFor)}, Settings: settings, ActorKind: string(actor.Kind), ActorID: actor.ID, Back: sealed})
+		return insertTest(tx, testRow{TestSignIn: TestSignIn{ID: id, ConnectionID: c.ID, By: orElse(actor.Name, string(actor.Kind)), ActorID: actor.ID, Outcome: testWaiting, StartedAt: tx.Now(),
+			ExpiresAt: tx.Now().Add(reportFor)}, Settings: settings, ActorKind: string(actor.Kind), Back: sealed})
 	})
 	if err != nil {
 		return err

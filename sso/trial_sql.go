@@ -10,7 +10,6 @@ type testRow struct {
 	TestSignIn
 	Settings  string `db:"settings"`
 	ActorKind string `db:"actor_kind"`
-	ActorID   string `db:"actor_id"`
 	Back      []byte `db:"back"`
 	Report    []byte `db:"report"`
 }
@@ -39,7 +38,7 @@ func testIn(tx *store.Tx, id TestID) (t testRow, err error) {
 }
 
 func testsIn(tx *store.Tx, id ConnectionID) (list []TestSignIn, err error) {
-	return list, tx.Select(&list, `SELECT id, connection_id, actor_name, outcome, failed_check, started_at, ended_at, expires_at
+	return list, tx.Select(&list, `SELECT id, connection_id, actor_name, actor_id, outcome, failed_check, started_at, ended_at, expires_at
 		FROM sso_tests WHERE org_id = ? AND connection_id = ? ORDER BY started_at DESC, id DESC LIMIT ?`, tx.Org(), id, testHistory)
 }
 

@@ -13,6 +13,7 @@ type connectionCmd struct {
 	Create   connectionCreateCmd   `cmd:"" help:"Make a SAML or OIDC connection."`
 	List     connectionListCmd     `cmd:"" help:"List the connections of an organization."`
 	Show     connectionShowCmd     `cmd:"" help:"Show a connection and its settings."`
+	Invite   connectionInviteCmd   `cmd:"" help:"Make a link by which somebody without an account sets a connection up."`
 	Set      connectionSetCmd      `cmd:"" help:"Change settings of a connection."`
 	Activate connectionActivateCmd `cmd:"" help:"Open a connection for sign-ins."`
 	Disable  connectionDisableCmd  `cmd:"" help:"End sign-ins over a connection."`

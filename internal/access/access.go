@@ -16,6 +16,7 @@ const (
 	Directory  Kind = "directory"  // a SCIM client
 	Connection Kind = "connection" // a sign-in through an identity provider
 	Key        Kind = "key"        // a REST API key
+	Contact    Kind = "contact"    // whoever has a link to set up one connection
 )
 
 // Actor is who does something, where, and on whose authority.

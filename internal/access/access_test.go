@@ -18,6 +18,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"directory":  {Kind: access.Directory},
 		"connection": {Kind: access.Connection},
 		"key":        {Kind: access.Key, Roles: []string{access.Viewer}},
+		"contact":    {Kind: access.Contact},
 		"system":     access.Muster(""),
 	}
 	may := map[access.Permission]string{
@@ -31,6 +32,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		access.ViewActivity: "viewer admin operator key system",
 		access.Configure:    "admin operator system",
 		access.SignInUsers:  "operator connection system",
+		access.SetUp:        "operator contact system",
 		access.Operate:      "operator system",
 	}
 	for p, who := range may {

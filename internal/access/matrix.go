@@ -7,16 +7,17 @@ type Permission string
 
 // Permissions on an organization's own data.
 const (
-	ViewUsers    Permission = "users.view"    // the list, one person's page
-	InviteUsers  Permission = "users.invite"  // invite, resend, cancel
-	EditUsers    Permission = "users.edit"    // attributes, roles, teams
-	EndUsers     Permission = "users.end"     // deactivate, reactivate, delete, restore
-	CreateUsers  Permission = "users.create"  // without an invitation: directories, sign-ins, import
-	ViewGroups   Permission = "groups.view"   //
-	EditGroups   Permission = "groups.edit"   //
-	ViewActivity Permission = "activity.view" //
-	Configure    Permission = "org.configure" // directories, connections, domains, settings
-	SignInUsers  Permission = "users.signin"  // start a session for a user, link an identity
+	ViewUsers    Permission = "users.view"       // the list, one person's page
+	InviteUsers  Permission = "users.invite"     // invite, resend, cancel
+	EditUsers    Permission = "users.edit"       // attributes, roles, teams
+	EndUsers     Permission = "users.end"        // deactivate, reactivate, delete, restore
+	CreateUsers  Permission = "users.create"     // without an invitation: directories, sign-ins, import
+	ViewGroups   Permission = "groups.view"      //
+	EditGroups   Permission = "groups.edit"      //
+	ViewActivity Permission = "activity.view"    //
+	Configure    Permission = "org.configure"    // directories, connections, domains, settings
+	SetUp        Permission = "connection.setup" // one connection, by a link that somebody who may configure has made
+	SignInUsers  Permission = "users.signin"     // start a session for a user, link an identity
 	Operate      Permission = "server.operate"
 )
 
@@ -39,6 +40,7 @@ var matrix = map[string][]Permission{
 
 	"kind:" + string(Directory):  {ViewUsers, CreateUsers, EditUsers, EndUsers, ViewGroups, EditGroups},
 	"kind:" + string(Connection): {ViewUsers, CreateUsers, EditUsers, ViewGroups, EditGroups, SignInUsers},
+	"kind:" + string(Contact):    {SetUp},
 	"kind:" + string(Anonymous):  {},
 }
 

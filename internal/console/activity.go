@@ -29,6 +29,7 @@ var did = map[string]string{
 	"directory.client.rotate": "replaced the secret or keys of an OAuth client of",
 	"connection.create":       "made the connection", "connection.update": "changed the connection", "connection.key.create": "made a new client key for", "connection.test": "tested a sign-in over", "connection.delete": "deleted the connection",
 	"connection.certificates": "changed the certificates of", "connection.untested": "activated without a test",
+	"connection.link.create": "made a set-up link for", "connection.link.open": "opened the set-up link of", "connection.link.revoke": "withdrew the set-up link of", "connection.link.done": "finished setting up",
 	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",
 	"domain.lost": "did not find the DNS record of the mail domain", "domain.off": "switched off the mail domain", "domain.back": "found the DNS record again of the mail domain",
 	"domain.remove":          "removed the mail domain",

@@ -39,6 +39,7 @@ type connectionPage struct {
 	Tested           bool       // recently enough to activate
 	Form             web.Form
 	Activity         string // where its sign-ins are
+	Notes            []string
 }
 
 type copyField struct{ ID, Label, Help, Value string }
@@ -89,7 +90,7 @@ func (d *Door) connectionPage(w http.ResponseWriter, r *http.Request, k desk, st
 	}
 	slug, c := web.OrgOf(r).Slug, k.c
 	p.Up, p.UpName = "/console/"+slug+"/connections", "All connections"
-	page := connectionPage{deskPage: p, ID: c.ID, Line: lineOf(slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID, Copy: d.copyFields(c), Created: c.CreatedAt.Time(),
+	page := connectionPage{deskPage: p, ID: c.ID, Line: lineOf(slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID, Copy: d.copyFields(c), Created: c.CreatedAt.Time(), Notes: c.Notes(d.opts.DB.Now()),
 		Form: f, Activity: "/console/" + slug + "/activity"}
 	var ders [][]byte
 	err = d.opts.DB.Read(r.Context(), k.actor, func(tx *store.Tx) (err error) {

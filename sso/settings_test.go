@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -432,4 +435,65 @@ after. What people are known by stays as it is once somebody has signed in.
 		}
 	}
 	return b.String()
+}
+
+// Whoever adds a table of connections says what becomes of it when one is deleted.
+func TestDeleteConnectionLeavesNothing(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../store/migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("sql.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Sessions end when a connection is disabled, and one that is not cannot be deleted.
+	elsewhere := map[string]bool{"sessions": true, "domains": true}
+	n := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?s)CREATE TABLE ([a-z_]+) \((.*?)\n\)`).FindAllSubmatch(text, -1) {
+			table := string(m[1])
+			if !bytes.Contains(m[2], []byte("\n  connection_id ")) || elsewhere[table] {
+				continue
+			}
+			n++
+			if !bytes.Contains(source, []byte("DELETE FROM "+table+" WHERE org_id = ? AND connection_id = ?")) {
+				t.Errorf("%s: rows of %s stay behind when a connection is deleted", name, table)
+			}
+		}
+	}
+	if n < 7 {
+		t.Errorf("only %d tables found", n)
+	}
+}
+
+func TestDisableEndsSessions(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		_, c := s.saml("jit")
+		second, other := s.saml("jit")
+		second.Next(ssotest.Login{NameID: "bob"})
+		one, two := newBrowser(t), newBrowser(t)
+		if !one.samlSignIn(c.URLs.Login).signedIn() || !two.samlSignIn(other.URLs.Login).signedIn() {
+			t.Fatal("not signed in")
+		}
+		if _, err := s.door.Disable(t.Context(), s.admin, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		if p := one.open(s.url + "/account"); p.signedIn() {
+			t.Error("the session outlives its connection")
+		}
+		if p := two.open(s.url + "/account"); !p.signedIn() {
+			t.Error("a session over another connection ended")
+		}
+		if rows := s.log("connection.sessions.end"); len(rows) != 1 || rows[0].TargetID != string(c.ID) {
+			t.Errorf("%v", rows)
+		}
+	})
 }

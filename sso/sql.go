@@ -138,6 +138,7 @@ func deleteConnection(tx *store.Tx, id ConnectionID) error {
 		"DELETE FROM sso_tests WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM setup_links WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_sessions WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_logouts WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_mappings WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_attributes WHERE org_id = ? AND connection_id = ? AND NOT locked",
 		"DELETE FROM sso_confirmations WHERE org_id = ? AND connection_id = ?",

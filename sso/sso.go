@@ -286,15 +286,23 @@ func (d *Door) Activate(ctx context.Context, actor access.Actor, id ConnectionID
 	return d.setStatus(ctx, actor, id, statusActive)
 }
 
-// Disable ends sign-ins over a connection. Faults: Denied, NotFound.
+// Disable ends sign-ins over a connection, and the sessions that came of them.
+// Faults: Denied, NotFound.
 func (d *Door) Disable(ctx context.Context, actor access.Actor, id ConnectionID) (Connection, error) {
 	return d.setStatus(ctx, actor, id, statusDisabled)
 }
 
 func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionID, to string) (c Connection, err error) {
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		c, err = statusIn(tx, id, to)
-		return err
+		if c, err = statusIn(tx, id, to); err != nil || to != statusDisabled {
+			return err
+		}
+		n, err := d.opts.Sessions.EndOver(tx, string(id))
+		if err != nil || n == 0 {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "connection.sessions.end", TargetKind: "connection", TargetID: string(id), TargetName: c.Name,
+			Detail: map[string]any{"sessions": n}})
 	})
 	return c, err
 }

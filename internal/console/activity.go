@@ -27,7 +27,7 @@ var did = map[string]string{
 	"directory.token.create": "made a token for", "directory.token.revoke": "revoked a token of",
 	"directory.client.create": "made an OAuth client of", "directory.client.revoke": "revoked an OAuth client of",
 	"directory.client.rotate": "replaced the secret or keys of an OAuth client of",
-	"connection.create":       "made the connection", "connection.update": "changed the connection", "connection.key.create": "made a new client key for", "connection.test": "tested a sign-in over", "connection.delete": "deleted the connection",
+	"connection.create":       "made the connection", "connection.update": "changed the connection", "connection.key.create": "made a new client key for", "connection.test": "tested a sign-in over", "connection.delete": "deleted the connection", "connection.sessions.end": "ended the sessions over the connection",
 	"connection.certificates": "changed the certificates of", "connection.untested": "activated without a test",
 	"connection.link.create": "made a set-up link for", "connection.link.open": "opened the set-up link of", "connection.link.revoke": "withdrew the set-up link of", "connection.link.done": "finished setting up",
 	"domain.add": "added the mail domain", "domain.assign": "chose the connection of the mail domain", "domain.verify": "verified the mail domain",

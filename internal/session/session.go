@@ -246,6 +246,11 @@ func (s *Store) EndOthers(tx *store.Tx, user store.UserID, keep ID) error {
 	return err
 }
 
+// EndOver ends every session that a connection opened, and says how many.
+func (s *Store) EndOver(tx *store.Tx, connection string) (int64, error) {
+	return tx.Exec("DELETE FROM sessions WHERE org_id = ? AND connection_id = ?", tx.Org(), store.ID[struct{}](connection))
+}
+
 // Holder is somebody who is signed in with a password or a link.
 type Holder struct {
 	User     store.UserID `db:"user_id"`

@@ -180,12 +180,10 @@ func fetch(ctx context.Context, client *http.Client, what, address string) ([]by
 // asker is the client as package oidc wants it. A request with a body or with
 // somebody's right in its header follows no redirect: that goes nowhere else.
 func asker(client *http.Client) oidc.Asker {
-	straight := *client
-	straight.CheckRedirect = func(*http.Request, []*http.Request) error { return errOtherHost }
 	return func(r *http.Request, what string) (oidc.Reply, error) {
-		use := client
+		use := *client
 		if r.Body != nil || r.Header.Get("Authorization") != "" {
-			use = &straight
+			use.CheckRedirect = func(*http.Request, []*http.Request) error { return errOtherHost }
 		}
 		resp, err := use.Do(r)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/muster-id/muster/sso/answer"
 )
@@ -34,12 +35,12 @@ func parseClaims(b []byte) (Claims, error) {
 
 // duplicate finds a name that comes twice in one object of valid JSON.
 func duplicate(b []byte) (string, bool) {
-	var open []map[string]bool // names of the objects that are open; nil for an array
-	name := false              // a string here is a name
+	open := make([]map[string]bool, 0, 4) // names of the objects that are open; nil for an array
+	name := false                         // a string here is a name
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '{':
-			open, name = append(open, map[string]bool{}), true
+			open, name = append(open, make(map[string]bool, 16)), true
 		case '[':
 			open, name = append(open, nil), false
 		case '}', ']':
@@ -105,6 +106,9 @@ func textOf(raw json.RawMessage) string {
 }
 
 func unquoteText(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1])
+	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		return ""
@@ -197,16 +201,19 @@ const (
 )
 
 // flat gives all simple claims as lists of text, for Profile.Attributes; those in
-// objects under their path.
-func (c Claims) flat() map[string][]string {
+// objects under their path. One list has been read before: done, under its name.
+func (c Claims) flat(name string, done []string) map[string][]string {
 	out := make(map[string][]string, len(c))
+	if len(done) > 0 {
+		out[name] = done
+	}
 	c.flatInto(out, "", flatDepth)
 	return out
 }
 
 func (c Claims) flatInto(out map[string][]string, prefix string, depth int) {
 	for name, raw := range c {
-		if len(out) >= flatNames || len(raw) == 0 || string(raw) == "null" {
+		if len(out) >= flatNames || len(raw) == 0 || string(raw) == "null" || out[prefix+name] != nil {
 			continue
 		}
 		switch raw[0] {

@@ -37,7 +37,7 @@ func PersonOf(p Party, id, info Claims) answer.Profile {
 		UserName:            c.Text("preferred_username"),
 		Groups:              groups,
 		GroupsKnown:         known,
-		Attributes:          c.flat(),
+		Attributes:          c.flat(orElse(p.GroupsClaim, "groups"), groups),
 		SessionIndex:        id.Text("sid"),
 		SessionNotOnOrAfter: id.At("session_expiry"), // IPSIE session lifecycle profile
 		AuthnInstant:        id.At("auth_time"),

@@ -57,6 +57,7 @@ func (d *Door) Mount(m *web.Mux) {
 	d.mountAPI(m)
 	d.mountMapping(m)
 	d.mountRequests(m)
+	d.mountRekey(m)
 }
 
 type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection) error
@@ -140,6 +141,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	if run := trialOf(r); run != nil {
 		return d.endTest(w, r, c, run, &in, nil, nil)
 	}
+	in.arrival = bySource(c, in.arrival)
 	var token, next string
 	work := func(tx *store.Tx) error {
 		p, err := in.pending(tx, c, t)
@@ -154,16 +156,18 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 			return refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
 		}
 		// The connection may have been closed since the answer was checked.
-		if now, err := connectionIn(tx, c.ID); err != nil {
+		now, err := connectionIn(tx, c.ID)
+		if err != nil {
 			return err
-		} else if err := usable(now); err != nil {
+		}
+		if err := usable(now); err != nil {
 			return err
 		}
 		if p.Purpose == purposeStepUp {
 			next, err = d.proveAgain(tx, c, p, &in)
 			return err
 		}
-		out, err := d.signIn(tx, c, in.arrival)
+		out, err := d.signIn(tx, now, in.arrival)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,10 @@ import (
 
 // The states of an identity. A next one is the key that a running re-key changes to;
 // a retired one is kept for the record and for undoing, and nobody signs in by it.
-const identityLive = "live"
+const (
+	identityLive = "live"
+	identityNext = "next"
+)
 
 type identity struct {
 	Connection ConnectionID

@@ -103,7 +103,11 @@ func (d *Door) Preview(ctx context.Context, actor access.Actor, id ConnectionID,
 		return out, err
 	}
 	err = d.opts.DB.Write(ctx, actorOf(c, actor), func(tx *store.Tx) error {
-		if out, err = d.signIn(tx, c, p); err != nil {
+		now, err := connectionIn(tx, id)
+		if err != nil {
+			return err
+		}
+		if out, err = d.signIn(tx, now, p); err != nil {
 			return err
 		}
 		return errRehearsed

@@ -370,7 +370,7 @@ func (d *Door) setOne(tx *store.Tx, c *Connection, s Setting, text string) (err 
 		return err
 	}
 	if len(kinds) > 0 && (s.Fixed == anySubject || slices.Contains(kinds, s.Fixed)) {
-		return fault.Conflict.On(s.Key, "%s stays %q: people have signed in over %s, and it decides what they are known by. Make another connection for the new value.", s.Label, before, c.Name)
+		return fault.Conflict.On(s.Key, "%s stays %q: people have signed in over %s, and it decides what they are known by. Re-key the connection, or make another one for the new value.", s.Label, before, c.Name)
 	}
 	return nil
 }

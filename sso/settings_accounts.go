@@ -4,6 +4,11 @@ package sso
 type AccountsConfig struct {
 	UserNamesFixed bool `json:"user_names_fixed,omitempty"`
 	NoLinkByMail   bool `json:"no_link_by_mail,omitempty"`
+
+	// Subject is what people are known by after a re-key, Rekey what a running one
+	// changes it to; see rekey.go. Empty: the preset.
+	Subject string `json:"subject,omitempty"`
+	Rekey   string `json:"rekey,omitempty"`
 }
 
 var accountSettings = []Setting{

@@ -18,6 +18,8 @@ type visit struct {
 	a   answer.Profile
 	m   mapped
 	out Outcome
+
+	nextKind, next string // the new key while the connection is re-keyed; empty: none came
 }
 
 // signIn finds the account of a verified arrival, or makes it, or says why not.
@@ -42,7 +44,7 @@ func (d *Door) signIn(tx *store.Tx, c Connection, a answer.Profile) (Outcome, er
 }
 
 func (v *visit) run() error {
-	if err := checkSubject(v.a.Subject, v.a.SubjectKind); err != nil {
+	if err := v.takeSubject(); err != nil {
 		return err
 	}
 	if err := v.readMapping(); err != nil {
@@ -77,7 +79,10 @@ func checkSubject(subject, kind string) error {
 // find gives the user that this arrival is, bound.
 func (v *visit) find() error {
 	old, err := v.bound()
-	if err != nil || v.out.User.ID != "" {
+	if err != nil {
+		return err
+	}
+	if err := v.boundNext(); err != nil || v.out.User.ID != "" {
 		return err
 	}
 	u, err := v.match()
@@ -100,7 +105,10 @@ func (v *visit) find() error {
 	if old != "" {
 		return rebind(v.tx, v.c.ID, v.a.SubjectKind, v.a.Subject, old, u.ID)
 	}
-	return bind(v.tx, identity{Connection: v.c.ID, Kind: v.a.SubjectKind, Subject: v.a.Subject, User: u.ID, How: v.out.Why, Keys: lastingKeys(v.a)})
+	if err := bind(v.tx, identity{Connection: v.c.ID, Kind: v.a.SubjectKind, Subject: v.a.Subject, User: u.ID, How: v.out.Why, Keys: lastingKeys(v.a)}); err != nil || v.next == "" {
+		return err
+	}
+	return v.bindNext()
 }
 
 // bound looks for the identity. When its user was deleted it gives the id of that
@@ -110,6 +118,14 @@ func (v *visit) bound() (old store.UserID, err error) {
 	if fault.Is(err, fault.NotFound) {
 		if err := lockFirst(v.tx, v.c.ID); err != nil {
 			return "", err
+		}
+		// A re-key may have begun or ended meanwhile: then other keys count.
+		now, err := connectionIn(v.tx, v.c.ID)
+		if err != nil {
+			return "", err
+		}
+		if now.Config.Subject != v.c.Config.Subject || now.Config.Rekey != v.c.Config.Rekey {
+			return "", errFaster
 		}
 		id, err = identityOf(v.tx, v.c.ID, v.a.SubjectKind, v.a.Subject)
 	}

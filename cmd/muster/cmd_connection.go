@@ -19,6 +19,7 @@ type connectionCmd struct {
 	Disable  connectionDisableCmd  `cmd:"" help:"End sign-ins over a connection."`
 	Delete   connectionDeleteCmd   `cmd:"" help:"Delete a connection that is not open, with the identities of people on it."`
 
+	Rekey   connectionRekeyCmd   `cmd:"" help:"Know people by another attribute, without losing anybody."`
 	Mapping connectionMappingCmd `cmd:"" help:"What a provider's attributes and groups fill and give."`
 
 	ClientKey connectionClientKeyCmd `cmd:"" help:"This server's keys towards an OpenID provider (private_key_jwt)."`

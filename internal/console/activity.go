@@ -36,6 +36,7 @@ var did = map[string]string{
 	"connection.mapping.set": "changed the mapping of", "connection.mapping.remove": "removed a row of the mapping of",
 	"user.attribute.lock": "locked an attribute of", "user.attribute.unlock": "unlocked an attribute of",
 	"user.access.approve": "approved the request of", "user.access.decline": "declined the request of",
+	"connection.rekey.start": "began to re-key", "connection.rekey.finish": "finished re-keying", "connection.rekey.undo": "undid the re-key of",
 	"user.identity.ask": "asked the address whether to link a sign-in of", "user.identity.link": "linked a sign-in to", "user.identity.unlink": "unlinked a sign-in of",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
 	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",

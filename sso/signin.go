@@ -120,9 +120,9 @@ func (v *visit) bound() (old store.UserID, err error) {
 			return "", err
 		}
 		// A re-key may have begun or ended meanwhile: then other keys count.
-		now, err := connectionIn(v.tx, v.c.ID)
-		if err != nil {
-			return "", err
+		now, gone := connectionIn(v.tx, v.c.ID)
+		if gone != nil {
+			return "", gone
 		}
 		if now.Config.Subject != v.c.Config.Subject || now.Config.Rekey != v.c.Config.Rekey {
 			return "", errFaster

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -174,7 +175,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		u := out.User
 		var id session.ID
 		token, id, err = d.opts.Sessions.Start(tx, session.In{User: u.ID, Method: c.Protocol, Connection: string(c.ID),
-			Ends: in.arrival.SessionNotOnOrAfter, AuthAt: in.arrival.AuthnInstant})
+			Ends: in.arrival.SessionNotOnOrAfter, AuthAt: in.arrival.AuthnInstant, AMR: strings.Join(in.arrival.AMR, " "), ACR: in.arrival.ACR})
 		if err != nil {
 			return err
 		}

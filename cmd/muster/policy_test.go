@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,24 @@ func (a *acme) invited(email, role string) *visitor {
 	link, _ := made["link"].(string)
 	v := newVisitor(a.t).open(link)
 	return v.submit("/invite/", "password", goodPassword)
+}
+
+// forgot asks for a new password, waits for the mail with that subject and gives the
+// link in it.
+func (a *acme) forgot(email, subject string) string {
+	a.t.Helper()
+	newVisitor(a.t).open(a.url+"/password/forgot").submit("/password/forgot", "email", email)
+	a.waitMail(subject)
+	v := newVisitor(a.t).open(a.url + "/dev/mailbox")
+	newest := regexp.MustCompile(`href="(/dev/mailbox/[^"]+)"`).FindStringSubmatch(v.page)
+	if newest == nil {
+		a.t.Fatalf("the mailbox is empty:\n%s", v.page)
+	}
+	v.open(a.url + newest[1])
+	if link := regexp.MustCompile(`/password/reset/[0-9A-Za-z._~-]+`).FindString(v.page); link != "" {
+		return a.url + link
+	}
+	return ""
 }
 
 // withPassword tries address and password on the organization's own page.
@@ -58,6 +77,10 @@ func TestSingleSignOnIsRequired(t *testing.T) {
 		ada := a.samlLogin(newVisitor(t), "ada-id", "ada@example.com") // an admin's sign-in proves the connection
 		codes := a.glassCodes("one@example.net")
 		a.glassCodes("two@example.net")
+		reset := a.forgot("bob@example.com", "Set a new password")
+		if v := newVisitor(t).open(reset); v.status != http.StatusOK {
+			t.Errorf("the link for a new password: %d", v.status)
+		}
 		waiting := a.must("user", "invite", "--org", "acme", "--email", "eve@example.com", "--given-name", "Eve", "--role", "viewer")
 
 		ada.open(a.url+"/console/acme/security").submit("/console/acme/security", "sso", "required", "password", "yes")
@@ -73,8 +96,23 @@ func TestSingleSignOnIsRequired(t *testing.T) {
 		a.expectMe(bob, nil)
 		a.expectMe(ada, map[string]string{"method": "saml"})
 
+		key, _ := a.must("key", "create", "--org", "acme", "--role", "admin")["key"].(string)
+		for body, want := range map[string]string{`{"preview": true, "password": false}`: `"changed":false`, `{"idle": "2h"}`: `"changed":true`, `{"sso": "odd"}`: `"field":"sso"`, `{"ssso": "off"}`: `"status":400`} {
+			if status, got := a.do("PATCH", "/api/v1/policy", key, body); !strings.Contains(got, want) {
+				t.Errorf("PATCH %s: %d %s", body, status, got)
+			}
+		}
+		if status, got := a.do("GET", "/api/v1/policy", key, ""); status != http.StatusOK || !strings.Contains(got, `"idle":"2h0m0s"`) || !strings.Contains(got, `"codes_left":10`) {
+			t.Errorf("GET: %d %s", status, got)
+		}
 		if r := a.run("doctor", "--json"); !strings.Contains(r.stdout, "there is a connection, and a way in") {
 			t.Errorf("doctor: %s", r.stdout)
+		}
+		if v := newVisitor(t).open(reset); v.status != http.StatusGone {
+			t.Errorf("a link for a new password from before: %d", v.status)
+		}
+		if link := a.forgot("bob@example.com", "Your account at Acme"); link != "" {
+			t.Errorf("a link for a new password was mailed: %s", link)
 		}
 		a.doorsWhenRequired(waiting["link"].(string))
 		a.glassDoor("one@example.net", codes, ada)

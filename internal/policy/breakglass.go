@@ -90,10 +90,18 @@ func (d *Door) AddAccount(ctx context.Context, actor access.Actor, user store.Us
 		if _, err := tx.SetBreakGlass(user, true, "breakglass.add"); err != nil {
 			return err
 		}
-		list, err = newCodes(tx, user)
-		return err
+		if list, err = newCodes(tx, user); err != nil {
+			return err
+		}
+		return d.tell(tx, aboutAccount(tx, who, "was made a break-glass account", "It gets in with its password and a recovery code when single sign-on fails."))
 	})
 	return list, err
+}
+
+// aboutAccount tells all admins what somebody did with a break-glass account.
+func aboutAccount(tx *store.Tx, who person, what, more string) Notice {
+	return Notice{Subject: who.Name + " " + what, Button: "Look at the accounts", Path: "/security",
+		Lines: []string{who.Name + " " + what + " by " + tx.Actor().Name + ". " + more, "If you did not expect this, find out why."}}
 }
 
 // RemoveAccount takes an account off the list; it is then like any other, and a
@@ -125,7 +133,10 @@ func (d *Door) RemoveAccount(ctx context.Context, actor access.Actor, user store
 		if p.Enforced() && others == 0 {
 			return fault.Conflict.On("user", "%s is the last break-glass account that works, and single sign-on is required. Name another one first, or stop requiring single sign-on.", who.Name)
 		}
-		return d.unname(tx, who)
+		if err := d.unname(tx, who); err != nil {
+			return err
+		}
+		return d.tell(tx, aboutAccount(tx, who, "was taken off the break-glass accounts", "Its sessions have ended."))
 	})
 }
 
@@ -158,7 +169,10 @@ func (d *Door) RenewCodes(ctx context.Context, actor access.Actor, user store.Us
 		if list, err = newCodes(tx, user); err != nil {
 			return err
 		}
-		return tx.Record(store.Activity{Action: "breakglass.codes", TargetKind: "user", TargetID: string(user), TargetName: who.Name})
+		if err := tx.Record(store.Activity{Action: "breakglass.codes", TargetKind: "user", TargetID: string(user), TargetName: who.Name}); err != nil {
+			return err
+		}
+		return d.tell(tx, aboutAccount(tx, who, "got new recovery codes", "The older ones have ended."))
 	})
 	return list, err
 }

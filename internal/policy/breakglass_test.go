@@ -111,8 +111,11 @@ func TestABreakGlassSignInAlarms(t *testing.T) {
 		s := newSite(t, db)
 		glass, codes := s.glass("glass@acme.example")
 		admin := s.user("ada@acme.example", access.Admin)
+		if len(s.told) != 1 || !strings.Contains(s.told[0].Subject, "was made a break-glass account") {
+			t.Errorf("told %+v", s.told)
+		}
 		s.use(glass, codes[0])
-		if len(s.told) != 1 || !strings.Contains(s.told[0].Subject, "glass@acme.example") || !strings.Contains(s.told[0].Lines[0], "192.0.2.7") {
+		if len(s.told) != 2 || !strings.Contains(s.told[1].Subject, "Break-glass sign-in: glass@acme.example") || !strings.Contains(s.told[1].Lines[0], "192.0.2.7") {
 			t.Errorf("told %+v", s.told)
 		}
 		list, err := s.door.Unseen(ctx, s.person(admin))

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -148,8 +149,15 @@ func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
 	return token, id, nil
 }
 
-// clip bounds what a provider said.
-func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 300)], "") }
+// clip makes what a provider said fit to be stored and shown.
+func clip(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c == unicode.ReplacementChar {
+			return -1
+		}
+		return c
+	}, s[:min(len(s), 300)])
+}
 
 // Proved notes that a person has just proved again who they are, in a session of
 // theirs. It tells false when there is no such session.

@@ -201,6 +201,128 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
+// The spans are the organization's policy, and act on sessions that run: on those of
+// no other organization.
+func TestThePolicyActsOnRunningSessions(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		ctx := context.Background()
+		s := session.New(session.Options{DB: db, Idle: time.Hour, Absolute: 5 * time.Hour})
+		_, admin := storetest.Org(t, db, "acme")
+		_, other := storetest.Org(t, db, "globex")
+		spans := func(idle, absolute time.Duration) {
+			t.Helper()
+			if err := db.Write(ctx, admin, func(tx *store.Tx) error {
+				_, err := tx.Exec(`INSERT INTO policies (org_id, password, sso, domains, idle, absolute, fresh, version, updated_at) VALUES (?, 1 = 1, 'optional', '{}', ?, ?, 0, 1, 0)
+					ON CONFLICT (org_id) DO UPDATE SET idle = excluded.idle, absolute = excluded.absolute`, tx.Org(), idle.Microseconds(), absolute.Microseconds())
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		user, stranger := addUser(t, db, admin, "ada@acme.example", store.Active), addUser(t, db, other, "eve@globex.example", store.Active)
+		token, _ := start(t, db, s, admin, user, time.Time{})
+		capped, _ := start(t, db, s, admin, user, clock.Now().Add(2*time.Hour))
+		foreign, _ := start(t, db, s, other, stranger, time.Time{})
+		both := func(when string, want, wantForeign bool) {
+			t.Helper()
+			if got := live(t, s, token); got != want {
+				t.Errorf("%s: lives %v, want %v", when, got, want)
+			}
+			if got := live(t, s, foreign); got != wantForeign {
+				t.Errorf("%s: that of another organization lives %v, want %v", when, got, wantForeign)
+			}
+		}
+		clock.Pass(20 * time.Minute)
+		spans(15*time.Minute, 0)
+		both("idle for longer than a new policy allows", false, true)
+		spans(3*time.Hour, 24*time.Hour)
+		both("a policy that allows more again", true, true)
+		clock.Pass(2 * time.Hour)
+		both("longer than the server allows", true, false)
+		if live(t, s, capped) {
+			t.Error("outlived the end that the identity provider set, under a policy that allows more")
+		}
+		clock.Pass(2 * time.Hour)
+		spans(3*time.Hour, 4*time.Hour)
+		both("older than a new policy allows", false, false)
+		spans(30*24*time.Hour, 90*24*time.Hour)
+		if _, now, err := s.Actor(with(token)); err != nil || now.ExpiresAt.Time().Sub(now.CreatedAt.Time()) != 90*24*time.Hour {
+			t.Errorf("%v to %v, %v", now.CreatedAt.Time(), now.ExpiresAt.Time(), err)
+		}
+		if err := s.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		both("swept", true, false)
+		spans(15*time.Minute, time.Hour)
+		clock.Pass(time.Hour)
+		if err := s.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		spans(30*24*time.Hour, 90*24*time.Hour)
+		both("swept when it was over", false, false)
+	})
+}
+
+// A session that is in use is written at most once a minute, however short it may be idle.
+func TestALookUpSeldomWrites(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		s := session.New(session.Options{DB: db, Idle: 5 * time.Minute, Absolute: 5 * time.Hour})
+		_, admin := storetest.Org(t, db, "acme")
+		token, _ := start(t, db, s, admin, addUser(t, db, admin, "ada@acme.example", store.Active), time.Time{})
+		seen := map[store.Time]bool{}
+		for range 30 {
+			clock.Pass(10 * time.Second)
+			if !live(t, s, token) {
+				t.Fatal("ended while in use")
+			}
+			_, now, _ := s.Actor(with(token))
+			seen[now.SeenAt] = true
+		}
+		if len(seen) > 6 {
+			t.Errorf("written %d times in five minutes", len(seen))
+		}
+	})
+}
+
+// What a provider says about a sign-in is kept, as far as it can be.
+func TestWhatASessionKnows(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		s := session.New(session.Options{DB: db})
+		_, admin := storetest.Org(t, db, "acme")
+		user := addUser(t, db, admin, "ada@acme.example", store.Active)
+		know := func(in session.In) session.Session {
+			t.Helper()
+			var token string
+			if err := db.Write(context.Background(), admin, func(tx *store.Tx) (err error) {
+				token, _, err = s.Start(tx, in)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			_, now, err := s.Actor(with(token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return now
+		}
+		connection := string(store.NewID[struct{}]())
+		old := clock.Now().Add(-time.Hour)
+		got := know(session.In{User: user, Method: "oidc", Connection: connection, AuthAt: old, AMR: "mfa\x00 \xffotp", ACR: strings.Repeat("x", 500)})
+		if got.AMR != "mfa otp" || len(got.ACR) != 300 || got.AuthAt != store.TimeOf(old) {
+			t.Errorf("%+v", got)
+		}
+		if got := know(session.In{User: user, Method: "oidc", Connection: connection, AuthAt: clock.Now().Add(time.Hour)}); got.AuthAt != got.CreatedAt || got.AMR != "" {
+			t.Errorf("signed in at a provider whose clock is ahead: %+v", got)
+		}
+		if got := know(session.In{User: user, Method: "password"}); got.AMR != "pwd" || got.AuthAt != got.CreatedAt {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestEndingByHand(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

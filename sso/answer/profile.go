@@ -32,6 +32,8 @@ type Profile struct {
 	SessionIndex        string    // SAML SessionIndex or OIDC sid
 	SessionNotOnOrAfter time.Time // zero: the provider sets no end
 	AuthnInstant        time.Time
+	ACR                 string   // the class of the sign-in: SAML AuthnContextClassRef or OIDC acr
+	AMR                 []string // OIDC only: how the person proved who they are (RFC 8176)
 }
 
 // Word is what a provider says about a yes-or-no matter.

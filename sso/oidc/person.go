@@ -41,7 +41,9 @@ func PersonOf(p Party, id, info Claims) answer.Profile {
 		SessionIndex:        id.Text("sid"),
 		SessionNotOnOrAfter: id.At("session_expiry"), // IPSIE session lifecycle profile
 		AuthnInstant:        id.At("auth_time"),
+		ACR:                 id.Text("acr"),
 	}
+	a.AMR, _ = id.list("amr")
 	a.Keys = []string{a.Subject}
 	if EntraTenant(p.Issuer) != "" {
 		// sub differs per application; oid in its tenant is the person. Their

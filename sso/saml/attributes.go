@@ -156,7 +156,7 @@ func (m AttributeMap) profile(a assertionFacts) answer.Profile {
 	}
 	if len(a.AuthnStatements) > 0 {
 		s := a.AuthnStatements[0]
-		p.AuthnInstant, p.SessionIndex, p.SessionNotOnOrAfter = s.AuthnInstant, s.SessionIndex, s.SessionNotOnOrAfter
+		p.AuthnInstant, p.SessionIndex, p.SessionNotOnOrAfter, p.ACR = s.AuthnInstant, s.SessionIndex, s.SessionNotOnOrAfter, s.Class
 	}
 	return p
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"strings"
-	"sync"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -21,7 +19,7 @@ import (
 func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection) (certs [][]byte, warning string, err error) {
 	doc := in.Metadata
 	if in.MetadataURL != "" {
-		if doc, _, err = fetch(ctx, d.client, "metadata", in.MetadataURL); err != nil {
+		if doc, _, err = fetch(ctx, d.large, "metadata", in.MetadataURL); err != nil {
 			return nil, "", err
 		}
 		c.Config.MetadataURL = in.MetadataURL
@@ -32,6 +30,9 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 		}
 		return nil, "", nil
 	}
+	if doc, err = saml.Pick(doc, in.Entity); err != nil {
+		return nil, "", err
+	}
 	m, err := saml.ParseMetadata(doc)
 	if err != nil {
 		return nil, "", err
@@ -39,10 +40,7 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 	if !m.ValidUntil.IsZero() && m.ValidUntil.Before(d.opts.DB.Now()) {
 		m.Warnings = append(m.Warnings, "The metadata says that it has expired. Get a new copy when the identity provider changes its keys.")
 	}
-	c.Issuer = m.EntityID
-	c.Config.SLO = sloAt{Redirect: m.SLO[saml.BindingRedirect].Location, RedirectResponse: m.SLO[saml.BindingRedirect].ResponseLocation,
-		Post: m.SLO[saml.BindingPOST].Location, PostResponse: m.SLO[saml.BindingPOST].ResponseLocation}
-	c.Config.SSORedirect, c.Config.SSOPost = m.SSO[saml.BindingRedirect], m.SSO[saml.BindingPOST]
+	adopt(c, m)
 	return m.Certificates, strings.Join(m.Warnings, " "), nil
 }
 
@@ -87,35 +85,13 @@ func (d *Door) readIssuer(ctx context.Context, c *Connection, in NewConnection) 
 // secretPlace names the place of the sealed client secret.
 func (c Connection) secretPlace() string { return "connection/" + string(c.ID) + "/client-secret" }
 
-// newKeys makes our own keys towards a SAML provider: one to sign requests, one
-// that it may encrypt for. Two, so that a message made for one is nothing to the other.
-func (d *Door) newKeys(c Connection) ([]keyRow, error) {
-	if c.Protocol != protocolSAML {
-		return nil, nil
-	}
-	rows := []keyRow{{UseFor: useSign}, {UseFor: useEncrypt}}
-	errs := make([]error, len(rows))
-	var wg sync.WaitGroup
-	for i := range rows {
-		wg.Go(func() {
-			k := &rows[i]
-			k.ID, k.State = store.NewID[keyRow](), keyActive
-			key, der, err := saml.NewKey(d.URLs(c).EntityID, d.opts.DB.Now())
-			if err == nil {
-				k.Certificate = der
-				k.Sealed, err = d.opts.Key.Seal(k.sealedAs(c.ID), x509.MarshalPKCS1PrivateKey(key))
-			}
-			errs[i] = err
-		})
-	}
-	wg.Wait()
-	return rows, errors.Join(errs...)
-}
-
 const (
 	useSign    = "sign"
 	useEncrypt = "encrypt"
-	keyActive  = "active"
+
+	keyNext   = "next"
+	keyActive = "active"
+	keyOld    = "old"
 )
 
 // samlSetup is a connection with its keys, ready to ask and to check.
@@ -124,6 +100,7 @@ type samlSetup struct {
 	signKey    *rsa.PrivateKey
 	signing    [][]byte // our certificates
 	encryption [][]byte
+	stale      string // the provider's certificates that its metadata list no more, one after another
 }
 
 // setup reads the keys of a SAML connection.
@@ -134,7 +111,7 @@ func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s s
 		WantResponseSigned: oneOf(c.Config.WantSigned, signedResponse, signedBoth), WantAssertionSigned: oneOf(c.Config.WantSigned, signedAssertion, signedBoth),
 		WantEncrypted: c.Config.WantEncrypted, StrictCertificates: c.Config.StrictCertificates, Attributes: saml.AttributesFor(c.Vendor)}
 	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
-		if s.party.Certificates, err = certificatesIn(tx, c.ID); err != nil {
+		if s.party.Certificates, s.stale, err = certificatesByAge(tx, c.ID); err != nil {
 			return err
 		}
 		keys, err = keysIn(tx, c.ID)

@@ -57,6 +57,7 @@ func newEgress(allow []netip.Prefix) *http.Client {
 		Transport: &egress{
 			https: guardedTransport(func(network, address string) error { return guard.Safe(network, address, nil) }),
 			http:  guardedTransport(listed),
+			max:   egressMaxBytes,
 		},
 		CheckRedirect: sameHostOnly,
 	}
@@ -64,12 +65,23 @@ func newEgress(allow []netip.Prefix) *http.Client {
 
 var (
 	errPlainHTTP = errors.New("plain http is for networks in MUSTER_EGRESS_ALLOW only")
-	errTooLong   = fmt.Errorf("the answer is longer than %d bytes", egressMaxBytes)
+	errTooLong   = errors.New("the answer is too long")
 	errOtherHost = errors.New("it redirects to another host")
 )
 
-// egress picks the transport by scheme and cuts every body off at egressMaxBytes.
-type egress struct{ https, http *http.Transport }
+// egress picks the transport by scheme and cuts every body off at max.
+type egress struct {
+	https, http *http.Transport
+	max         int
+}
+
+// larger is the same client for longer answers, which take longer.
+func larger(client *http.Client, max int, timeout time.Duration) *http.Client {
+	out, transport := *client, *client.Transport.(*egress)
+	transport.max = max
+	out.Transport, out.Timeout = &transport, timeout
+	return &out
+}
 
 func (e *egress) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := e.https
@@ -84,7 +96,7 @@ func (e *egress) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &cappedBody{ReadCloser: resp.Body, left: egressMaxBytes}
+	resp.Body = &cappedBody{ReadCloser: resp.Body, left: e.max}
 	return resp, nil
 }
 
@@ -208,7 +220,7 @@ func unreachable(err error, what, address string) error {
 	case errors.Is(err, errPlainHTTP):
 		return fault.Unavailable.Wrap(err, "The %s at %s must use https. Plain http is for networks in MUSTER_EGRESS_ALLOW only.", what, host)
 	case errors.Is(err, errTooLong), errors.Is(err, errOtherHost):
-		return fault.Unavailable.Wrap(err, "The %s at %s cannot be used: the answer is over %d bytes, or it redirects to another host.", what, host, egressMaxBytes)
+		return fault.Unavailable.Wrap(err, "The %s at %s cannot be used: the answer is too long, or it redirects to another host.", what, host)
 	}
 	return fault.Unavailable.Wrap(err, "The %s at %s cannot be reached or did not answer within %d seconds.", what, host, int(egressTimeout.Seconds()))
 }

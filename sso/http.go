@@ -53,6 +53,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/connections", d.showConnections)
 	d.mountDesk(m)
 	d.mountLinks(m)
+	d.mountUpkeep(m)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)
 	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
 	d.mountAPI(m)

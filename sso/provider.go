@@ -70,6 +70,8 @@ func (d *Door) SetProvider(ctx context.Context, actor access.Actor, id Connectio
 func adopt(c *Connection, m saml.Metadata) {
 	c.Issuer = m.EntityID
 	c.Config.SSORedirect, c.Config.SSOPost = m.SSO[saml.BindingRedirect], m.SSO[saml.BindingPOST]
+	redirect, post := m.SLO[saml.BindingRedirect], m.SLO[saml.BindingPOST]
+	c.Config.SLO = sloAt{Redirect: redirect.Location, RedirectResponse: redirect.ResponseLocation, Post: post.Location, PostResponse: post.ResponseLocation}
 }
 
 // register takes over how we are known at an OIDC provider.
@@ -158,7 +160,7 @@ func (d *Door) previewSAML(doc []byte) (p preview, err error) {
 		return p, err
 	}
 	now := d.opts.DB.Now()
-	p = preview{EntityID: m.EntityID, SignOn: endpoints(m.SSO), ValidUntil: m.ValidUntil, Warnings: slices.Clone(m.Warnings)}
+	p = preview{EntityID: m.EntityID, SignOn: endpoints(m.SSO), Logout: endpoints(m.Logout()), ValidUntil: m.ValidUntil, Warnings: slices.Clone(m.Warnings)}
 	for _, e := range slices.Concat(p.SignOn, p.Logout) {
 		if strings.HasPrefix(e.URL, "http:") {
 			p.Warnings = append(p.Warnings, "The address "+e.URL+" is not https: whoever listens on the way can read and change what passes.")

@@ -214,7 +214,7 @@ func (d *Door) document(r *http.Request, f web.Form) (doc []byte, source string,
 	case f.Get("metadata") != "":
 		return []byte(f.Get("metadata")), "", nil
 	case f.Get("metadata_url") != "":
-		doc, _, err = fetch(r.Context(), d.client, "metadata", f.Get("metadata_url"))
+		doc, _, err = fetch(r.Context(), d.large, "metadata", f.Get("metadata_url"))
 		if field := fault.Field(err); field == "url" {
 			err = fault.Invalid.On("metadata_url", "%s", fault.Public(err))
 		}

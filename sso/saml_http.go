@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
@@ -23,8 +24,7 @@ func (d *Door) samlMetadata(w http.ResponseWriter, r *http.Request, c Connection
 	if err != nil {
 		return err
 	}
-	doc, err := saml.SP{EntityID: s.party.EntityID, ACS: s.party.ACS, SLO: d.URLs(c).SLO, Signing: s.signing, Encryption: s.encryption,
-		SignKey: s.signKey, SignCert: s.signing[0]}.Document()
+	doc, err := d.spMetadata(s, c)
 	if err != nil {
 		return err
 	}
@@ -32,6 +32,11 @@ func (d *Door) samlMetadata(w http.ResponseWriter, r *http.Request, c Connection
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	_, err = w.Write(doc)
 	return err
+}
+
+func (d *Door) spMetadata(s samlSetup, c Connection) ([]byte, error) {
+	return saml.SP{EntityID: s.party.EntityID, ACS: s.party.ACS, SLO: d.URLs(c).SLO, Signing: s.signing, Encryption: s.encryption,
+		SignKey: s.signKey, SignCert: s.signing[0]}.Document()
 }
 
 // samlLogin sends the browser to the provider.
@@ -111,6 +116,11 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 	profile, result, trace, err := saml.CheckResponse(s.party, saml.Form{SAMLResponse: form.Get("SAMLResponse")}, expect)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, trace)
+	}
+	if strings.Contains(s.stale, result.Certificate) {
+		if err := d.noteStale(r.Context(), actor, c, result.Certificate); err != nil {
+			return d.refused(w, r, c, nil, err, trace)
+		}
 	}
 	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace, certificate: result.Certificate})
 }

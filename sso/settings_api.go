@@ -61,6 +61,16 @@ func (d *Door) mountAPI(m *web.Mux) {
 	m.APIFresh(access.Configure, "DELETE "+at, d.apiDelete)
 	m.API(access.Configure, "POST "+at+"/activate", d.apiOn(d.Activate))
 	m.API(access.Configure, "POST "+at+"/disable", d.apiOn(d.Disable))
+	m.API(access.Configure, "GET "+at+"/keys", d.apiKeys)
+	m.API(access.Configure, "POST "+at+"/keys", d.apiRotateKeys)
+	m.API(access.Configure, "GET "+at+"/metadata", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) {
+		return d.MetadataState(ctx, actor, id)
+	}))
+	m.API(access.Configure, "POST "+at+"/metadata/refresh", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) {
+		return d.Refresh(ctx, actor, id)
+	}))
+	m.API(access.Configure, "POST "+at+"/metadata/approve", d.apiMetadata(d.ApproveMetadata))
+	m.API(access.Configure, "POST "+at+"/metadata/reject", d.apiMetadata(d.RejectMetadata))
 	m.API(access.Configure, "GET "+at+"/client-keys", d.apiClientKeys)
 	m.APIFresh(access.Configure, "POST "+at+"/client-keys", d.apiRollClientKey)
 }
@@ -86,6 +96,7 @@ func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 		Activate     bool     `json:"activate"`
 		Metadata     string   `json:"idp_metadata"`
 		MetadataURL  string   `json:"idp_metadata_url"`
+		Entity       string   `json:"idp_entity_id"`
 		Issuer       string   `json:"issuer"`
 		ClientID     string   `json:"client_id"`
 		ClientSecret string   `json:"client_secret"`
@@ -95,7 +106,7 @@ func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	made, err := d.CreateConnection(r.Context(), web.Actor(r), NewConnection{Protocol: in.Protocol, Name: in.Name, Vendor: in.Vendor, Accounts: in.Accounts, Activate: in.Activate,
-		Metadata: []byte(in.Metadata), MetadataURL: in.MetadataURL, Issuer: in.Issuer, ClientID: in.ClientID, ClientSecret: in.ClientSecret, Scopes: in.Scopes})
+		Metadata: []byte(in.Metadata), MetadataURL: in.MetadataURL, Entity: in.Entity, Issuer: in.Issuer, ClientID: in.ClientID, ClientSecret: in.ClientSecret, Scopes: in.Scopes})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,15 +17,16 @@ import (
 
 // SAMLConfig is what only a SAML connection has.
 type SAMLConfig struct {
-	SSORedirect  string `json:"sso_redirect,omitempty"` // single sign-on by redirect
-	SSOPost      string `json:"sso_post,omitempty"`     // single sign-on by form post
-	SLO          sloAt  `json:"slo,omitzero"`           // single logout
-	MetadataURL  string `json:"metadata_url,omitempty"`
-	Binding      string `json:"binding,omitempty"`        // of our requests: auto, redirect, post
-	NameIDFormat string `json:"name_id_format,omitempty"` // a key of nameIDFormats, preset or none
-	ForceAuthn   bool   `json:"force_authn,omitempty"`
-	SkewSeconds  int    `json:"skew_seconds,omitempty"`
-	SHA1Until    string `json:"sha1_until,omitempty"` // a date: the first day on which SHA-1 is refused
+	SSORedirect    string `json:"sso_redirect,omitempty"` // single sign-on by redirect
+	SSOPost        string `json:"sso_post,omitempty"`     // single sign-on by form post
+	SLO            sloAt  `json:"slo,omitzero"`           // single logout
+	MetadataURL    string `json:"metadata_url,omitempty"`
+	MetadataSigner string `json:"metadata_signer,omitempty"` // SHA-256 of the certificate that signs the metadata, hex
+	Binding        string `json:"binding,omitempty"`         // of our requests: auto, redirect, post
+	NameIDFormat   string `json:"name_id_format,omitempty"`  // a key of nameIDFormats, preset or none
+	ForceAuthn     bool   `json:"force_authn,omitempty"`
+	SkewSeconds    int    `json:"skew_seconds,omitempty"`
+	SHA1Until      string `json:"sha1_until,omitempty"` // a date: the first day on which SHA-1 is refused
 
 	AuthnContext         []string `json:"authn_context,omitempty"`
 	AuthnContextCompare  string   `json:"authn_context_comparison,omitempty"`
@@ -116,6 +118,8 @@ var samlSettings = []Setting{
 		Kind: KindNumber, Default: "120", Min: 1, Max: 600, at: func(c *Connection) any { return &c.Config.SkewSeconds }},
 	{Key: "sha1_until", Protocol: protocolSAML, Group: "Responses", Label: "Accept SHA-1 until", Help: "For a provider that cannot sign with SHA-256 yet. From that day on, UTC, SHA-1 is refused again; at most a year ahead.",
 		Kind: KindDate, at: func(c *Connection) any { return &c.Config.SHA1Until }, check: checkSHA1Until},
+	{Key: "metadata_signer", Protocol: protocolSAML, Group: "Metadata", Label: "Metadata is signed by", Help: "SHA-256 fingerprint of the certificate. A change of the metadata at its URL that this certificate did not sign waits for an administrator.",
+		Kind: KindText, at: func(c *Connection) any { return &c.Config.MetadataSigner }, check: checkSigner},
 	{Key: "slo_redirect", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (redirect)", Help: "Who signs out here is sent there too. It comes from the provider's metadata; empty with the other one: signing out here ends the session here alone.",
 		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Redirect }},
 	{Key: "slo_post", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (POST)", Help: "The same for messages that are posted.",
@@ -136,6 +140,16 @@ func checkSSOURLs(c *Connection, _ time.Time) *fault.Error {
 	if _, _, err := c.ssoURL(); err != nil {
 		return &fault.Error{Kind: fault.Invalid, Public: err.Error()}
 	}
+	return nil
+}
+
+// checkSigner takes a fingerprint as people copy it.
+func checkSigner(c *Connection, _ time.Time) *fault.Error {
+	text := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(c.Config.MetadataSigner))
+	if _, err := hex.DecodeString(text); err != nil || text != "" && len(text) != 64 {
+		return &fault.Error{Kind: fault.Invalid, Public: "A SHA-256 fingerprint has 64 digits from 0 to F, with colons between or without."}
+	}
+	c.Config.MetadataSigner = text
 	return nil
 }
 

@@ -139,6 +139,8 @@ func deleteConnection(tx *store.Tx, id ConnectionID) error {
 		"DELETE FROM setup_links WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_sessions WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_logouts WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_metadata WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_certificate_warnings WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_mappings WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_attributes WHERE org_id = ? AND connection_id = ? AND NOT locked",
 		"DELETE FROM sso_confirmations WHERE org_id = ? AND connection_id = ?",
@@ -170,6 +172,23 @@ func insertCertificates(tx *store.Tx, id ConnectionID, certs [][]byte) error {
 	return nil
 }
 
+// certificatesByAge are all of them, and the SHA-256 sums (hex) of those that the
+// metadata did not list when they were last read.
+func certificatesByAge(tx *store.Tx, id ConnectionID) (all [][]byte, stale string, err error) {
+	var rows []struct {
+		DER         []byte `db:"der"`
+		Fingerprint string `db:"fingerprint"`
+		Absent      int    `db:"absent"`
+	}
+	err = tx.Select(&rows, "SELECT der, fingerprint, absent FROM sso_certificates WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, fingerprint LIMIT 20", tx.Org(), id)
+	for _, r := range rows {
+		if all = append(all, r.DER); r.Absent > 0 {
+			stale += r.Fingerprint + " "
+		}
+	}
+	return all, stale, err
+}
+
 func certificatesIn(tx *store.Tx, id ConnectionID) ([][]byte, error) {
 	var list [][]byte
 	return list, tx.Select(&list, "SELECT der FROM sso_certificates WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, fingerprint LIMIT 20", tx.Org(), id)
@@ -191,6 +210,9 @@ type keyRow struct {
 	State       string           `db:"state"`   // "next", "active", "old"
 	Certificate []byte           `db:"certificate"`
 	Sealed      []byte           `db:"sealed_key"`
+	ActiveFrom  store.Time       `db:"active_from"`
+	RetireAt    store.Time       `db:"retire_at"`
+	CreatedAt   store.Time       `db:"created_at"`
 }
 
 // sealedAs names the place of the private key, so that it opens nowhere else.
@@ -199,15 +221,18 @@ func (k keyRow) sealedAs(c ConnectionID) string {
 }
 
 func insertKey(tx *store.Tx, id ConnectionID, k keyRow) error {
-	_, err := tx.Exec("INSERT INTO sp_keys (org_id, connection_id, id, use_for, state, certificate, sealed_key, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		tx.Org(), id, k.ID, k.UseFor, k.State, k.Certificate, k.Sealed, tx.Now())
+	_, err := tx.Exec("INSERT INTO sp_keys (org_id, connection_id, id, use_for, state, certificate, sealed_key, active_from, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		tx.Org(), id, k.ID, k.UseFor, k.State, k.Certificate, k.Sealed, k.ActiveFrom, tx.Now())
 	return err
 }
 
+// keysIn are the published keys of a connection, of each use the active one first,
+// then old ones, then those that take over later.
 func keysIn(tx *store.Tx, id ConnectionID) ([]keyRow, error) {
 	var list []keyRow
-	return list, tx.Select(&list, `SELECT id, use_for, state, certificate, sealed_key FROM sp_keys
-		WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, id DESC LIMIT 20`, tx.Org(), id)
+	return list, tx.Select(&list, `SELECT id, use_for, state, certificate, sealed_key, active_from, retire_at, created_at FROM sp_keys
+		WHERE org_id = ? AND connection_id = ? AND (retire_at = 0 OR retire_at > ?)
+		ORDER BY CASE WHEN active_from <= ? THEN 0 ELSE 1 END, active_from DESC, id DESC LIMIT 20`, tx.Org(), id, tx.Now(), tx.Now())
 }
 
 const selectDomains = "SELECT id, domain, token, verified_at, created_at, checked_at, recheck_at, lost_at, told_at, off_at, answer FROM domains"

@@ -50,6 +50,7 @@ import (
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/guides"
 	"github.com/muster-id/muster/sso/oidc"
+	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
 )
 
@@ -79,6 +80,7 @@ type Options struct {
 type Door struct {
 	opts     Options
 	client   *http.Client
+	large    *http.Client // for metadata of federations
 	issuers  *oidc.Issuers
 	starts   *quota // by address: an office of a thousand may come at nine
 	recorded *quota // by connection: refusals that are written down
@@ -97,7 +99,7 @@ func New(opts Options) *Door {
 		opts.LookupTXT = net.DefaultResolver.LookupTXT
 	}
 	client := newEgress(opts.Egress)
-	return &Door{opts: opts, client: client, issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
+	return &Door{opts: opts, client: client, large: larger(client, saml.MaxAggregateBytes, time.Minute), issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
 		starts: newQuota(opts.DB.Now, 50, 1000), links: newQuota(opts.DB.Now, 5, 200), recorded: newQuota(opts.DB.Now, 2, 300), asked: newQuota(opts.DB.Now, 1, 30),
 		secure: strings.HasPrefix(opts.PublicURL, "https:")}
 }
@@ -185,6 +187,7 @@ type NewConnection struct {
 	// SAML: the provider's metadata, or where to get it. A draft may have neither.
 	Metadata    []byte
 	MetadataURL string
+	Entity      string // which of the providers in the metadata; needed when there are many
 
 	// OIDC
 	Issuer, ClientID, ClientSecret string

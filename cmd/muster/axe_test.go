@@ -290,6 +290,10 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.sees("Saved.")
 	p.open(console + "/connections")
 	p.press("main table a")
+	p.press(`main a[href$="/upkeep"]`)
+	p.usable("connection-upkeep")
+	p.open(console + "/connections")
+	p.press("main table a")
 	p.leads(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`{ const f = document.createElement("form"); f.method = "post";
 			f.action = "/sso/saml/" + location.pathname.split("/").pop() + "/acs"; document.body.append(f); f.submit(); true }`))

@@ -114,6 +114,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
+		"upkeep":   s.sso.RunUpkeep,
 	}
 	return s, nil
 }

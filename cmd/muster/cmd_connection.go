@@ -22,6 +22,8 @@ type connectionCmd struct {
 	Rekey   connectionRekeyCmd   `cmd:"" help:"Know people by another attribute, without losing anybody."`
 	Mapping connectionMappingCmd `cmd:"" help:"What a provider's attributes and groups fill and give."`
 
+	Metadata  connectionMetadataCmd  `cmd:"" help:"The SAML provider's metadata, read again from its URL, and changes that wait for approval."`
+	Keys      connectionKeysCmd      `cmd:"" help:"This server's keys towards a SAML provider."`
 	ClientKey connectionClientKeyCmd `cmd:"" help:"This server's keys towards an OpenID provider (private_key_jwt)."`
 }
 
@@ -34,6 +36,7 @@ type connectionCreateCmd struct {
 	Activate bool   `help:"Open it for sign-ins; without this it is a draft."`
 
 	Metadata string `placeholder:"FILE_OR_URL" help:"SAML: the provider's metadata."`
+	Entity   string `placeholder:"ID" help:"SAML: which identity provider, when the metadata list many, by its entity ID."`
 
 	Issuer           string   `placeholder:"URL" help:"OIDC: the provider's issuer."`
 	ClientID         string   `name:"client-id" help:"OIDC: our client id there."`
@@ -42,11 +45,11 @@ type connectionCreateCmd struct {
 }
 
 // maxMetadata is far above what providers send.
-const maxMetadata = 2 << 20
+const maxMetadata = 64 << 20
 
 func (c connectionCreateCmd) Run(a *app) error {
 	in := sso.NewConnection{Protocol: c.Protocol, Vendor: c.Vendor, Name: c.Name, Accounts: c.Accounts, Activate: c.Activate,
-		Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scope}
+		Entity: c.Entity, Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scope}
 	if err := c.files(&in); err != nil {
 		return err
 	}

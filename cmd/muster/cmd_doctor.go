@@ -58,7 +58,11 @@ func (c doctorCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		found = append(found, domains, policies)
+		certificates, err := c.certificates(a)
+		if err != nil {
+			return err
+		}
+		found = append(found, domains, policies, certificates)
 	}
 	if c.Data && database.Status == "ok" {
 		data, err := c.data(a)
@@ -185,6 +189,35 @@ func (doctorCmd) policies(a *app) (finding, error) {
 		return finding{"sign-in", "ok", "Wherever single sign-on is required, there is a connection, and a way in when it fails."}, nil
 	}
 	return finding{"sign-in", "warn", strings.Join(wrong[:min(len(wrong), 20)], " ")}, nil
+}
+
+// certificates names those of SAML connections that end soon, and metadata that
+// somebody should look at.
+func (doctorCmd) certificates(a *app) (finding, error) {
+	db, err := store.Open(a.ctx, store.Options{URL: a.cfg.DatabaseURL(), Log: a.log, MaxConns: 2})
+	if err != nil {
+		return finding{}, err
+	}
+	defer db.Close()
+	ending, waiting, err := sso.EndingCertificates(a.ctx, db)
+	if err != nil {
+		return finding{}, err
+	}
+	var words []string
+	for _, e := range ending {
+		words = append(words, e.Connection+" ("+e.Whose+") on "+e.At.UTC().Format(time.DateOnly))
+	}
+	text := ""
+	if len(words) > 0 {
+		text = "Certificates end within 60 days: " + strings.Join(words[:min(len(words), 20)], ", ") + ". "
+	}
+	if len(waiting) > 0 {
+		text += "Metadata to look at: " + strings.Join(waiting[:min(len(waiting), 20)], ", ") + "."
+	}
+	if text == "" {
+		return finding{"certificates", "ok", "No certificate of a SAML connection ends within 60 days, and all metadata could be read."}, nil
+	}
+	return finding{"certificates", "warn", strings.TrimSpace(text)}, nil
 }
 
 // data compares what is kept twice, organization by organization.

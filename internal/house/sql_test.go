@@ -22,7 +22,7 @@ func migrationOwner(number int) string {
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
-		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso"}[number]
+		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 42: "sso"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -57,6 +57,7 @@ var unscoped = map[string]string{
 	"sso.LostDomains":                    "what the operator must know of all organizations",
 	"sso.Door.TellRequests":              "which organizations have requests that nobody was told of; each is then handled by itself",
 	"sso.Door.Sweep":                     "expiry is the same for all",
+	"sso.Door.Tend":                      "the loop looks after all organizations; each connection is then handled by itself",
 	"sso.Door.sweepRefs":                 "that a session is over is the same for all",
 	"internal/session.Store.Operators":   "whether the server has an operator at all: a number, nobody's data",
 	"internal/session.Store.Sweep":       "expiry is the same for all",

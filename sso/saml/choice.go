@@ -9,55 +9,7 @@ import (
 	"github.com/beevik/etree"
 
 	"github.com/muster-id/muster/internal/fault"
-	"github.com/muster-id/muster/sso/answer"
 )
-
-// Entities are the identity providers in a document, by entity ID. Metadata of a
-// federation has many, and an administrator must choose one (Pick).
-func Entities(b []byte) ([]string, error) {
-	doc, err := scanXML(b, nil, true)
-	if err != nil {
-		return nil, fault.Invalid.On("metadata", "This is not readable as SAML metadata: %s. Export the metadata (XML) of this application at the identity provider.", err)
-	}
-	var names []string
-	for _, el := range entitiesIn(doc.root) {
-		if id := attr(el, "entityID"); id != "" && !slices.Contains(names, id) {
-			names = append(names, id)
-		}
-	}
-	return names, nil
-}
-
-// Pick is the metadata of one of them alone. The fault is Invalid on "entity".
-func Pick(b []byte, entityID string) ([]byte, error) {
-	doc, err := scanXML(b, nil, true)
-	if err != nil {
-		return nil, fault.Invalid.On("metadata", "This is not readable as SAML metadata: %s.", err)
-	}
-	for _, el := range entitiesIn(doc.root) {
-		if attr(el, "entityID") == entityID {
-			alone := el.Copy()
-			inherit(alone, scopeOf(el.Parent()))
-			return write(alone)
-		}
-	}
-	return nil, fault.Invalid.On("entity", "The metadata has no identity provider %q. Choose one of the list.", answer.Clip(entityID, 200))
-}
-
-// entitiesIn are the entities that have a SAML 2.0 identity provider.
-func entitiesIn(root *etree.Element) (list []*etree.Element) {
-	switch {
-	case isElement(root, nsMetadata, "EntitiesDescriptor"):
-		for _, child := range root.ChildElements() {
-			list = append(list, entitiesIn(child)...)
-		}
-	case isElement(root, nsMetadata, "EntityDescriptor"):
-		if slices.ContainsFunc(root.ChildElements(), isIDPRole) {
-			list = append(list, root)
-		}
-	}
-	return list
-}
 
 func isIDPRole(el *etree.Element) bool {
 	return isElement(el, nsMetadata, "IDPSSODescriptor") && slices.Contains(strings.Fields(attr(el, "protocolSupportEnumeration")), nsProtocol)

@@ -25,11 +25,21 @@ type Metadata struct {
 	WantAuthnRequestsSigned bool
 	NameIDFormats           []string
 	ValidUntil              time.Time // zero: not limited
-	Warnings                []string  // full sentences for the administrator
+	CacheDuration           time.Duration
+	Warnings                []string // full sentences for the administrator
 }
 
 // Endpoint is where messages go, and where answers go when that is elsewhere.
 type Endpoint struct{ Location, ResponseLocation string }
+
+// Logout is the single logout URL by binding.
+func (m Metadata) Logout() map[string]string {
+	out := map[string]string{}
+	for binding, at := range m.SLO {
+		out[binding] = at.Location
+	}
+	return out
+}
 
 // The bindings that a request can take.
 const (
@@ -65,6 +75,9 @@ func ParseMetadata(b []byte) (Metadata, error) {
 		}
 		if !until.IsZero() && (m.ValidUntil.IsZero() || until.Before(m.ValidUntil)) {
 			m.ValidUntil = until
+		}
+		if cache := duration(attr(el, "cacheDuration")); cache > 0 && (m.CacheDuration == 0 || cache < m.CacheDuration) {
+			m.CacheDuration = cache
 		}
 	}
 	for _, child := range role.ChildElements() {

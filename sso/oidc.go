@@ -2,6 +2,8 @@ package sso
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -61,12 +63,16 @@ func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
+	asked := c.oidcAsked(q)
+	if p.Asked, err = json.Marshal(asked); err != nil {
+		return err
+	}
 	p.Nonce = secret.NewToken()
 	verifier := oidc.NewVerifier()
 	if err := d.open(r.Context(), actorOf(c, web.Actor(r)), c, t, p, verifier); err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}
-	ask := c.oidcRequest()
+	ask := c.oidcRequest(asked)
 	ask.State, ask.Nonce, ask.Verifier = t.handle, p.Nonce, verifier
 	if hint := q.Get("login_hint"); len(hint) <= 320 && cleanText(hint) {
 		ask.LoginHint = hint
@@ -76,34 +82,52 @@ func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 	return nil
 }
 
+// oidcAsked is what a request demanded and its answer must show, as it was when it
+// was sent.
+type oidcAsked struct {
+	Fresh  bool     `json:"fresh,omitempty"`
+	MaxAge int      `json:"max_age,omitempty"` // seconds
+	ACR    []string `json:"acr,omitempty"`
+}
+
+// oidcAsked reads the settings, and prompt=login of the login URL.
+func (c Connection) oidcAsked(q url.Values) oidcAsked {
+	asked := oidcAsked{Fresh: c.Config.Prompt == promptLogin || q.Get("prompt") == promptLogin, MaxAge: c.Config.MaxAge}
+	if c.Config.ACRRequired {
+		asked.ACR = c.Config.ACRValues
+	}
+	return asked
+}
+
 // oidcRequest is what the settings make of a request.
-func (c Connection) oidcRequest() oidc.Request {
+func (c Connection) oidcRequest(asked oidcAsked) oidc.Request {
 	ask := oidc.Request{DomainHint: c.Config.DomainHint, HostedDomain: c.Config.HostedDomain, ACR: c.Config.ACRValues, FormPost: c.Config.ResponseMode == modeFormPost}
 	if c.Config.Prompt != authAuto {
 		ask.Prompt = c.Config.Prompt
 	}
-	if age := time.Duration(c.Config.MaxAge) * time.Second; age > 0 {
+	if age := time.Duration(asked.MaxAge) * time.Second; age > 0 {
 		ask.MaxAge = &age
 	}
-	if c.Config.Prompt == promptLogin {
-		ask.MaxAge = new(time.Duration) // obliges the provider to say when
+	if asked.Fresh {
+		ask.Prompt, ask.MaxAge = promptLogin, new(time.Duration) // 0 obliges the provider to say when
 	}
 	return ask
 }
 
-// oidcExpect is what the answer to that request has to show.
-func (c Connection) oidcExpect(p pending, now time.Time) oidc.Expect {
-	e := oidc.Expect{Nonce: p.Nonce, Now: now}
-	if c.Config.MaxAge > 0 {
-		e.Since = now.Add(-time.Duration(c.Config.MaxAge) * time.Second)
+// oidcExpect is what the answer to a pending request has to show.
+func oidcExpect(p pending, now time.Time) (oidc.Expect, error) {
+	var asked oidcAsked
+	if err := json.Unmarshal(p.Asked, &asked); err != nil {
+		return oidc.Expect{}, fmt.Errorf("pending sign-in: %w", err)
 	}
-	if c.Config.Prompt == promptLogin {
-		e.Since = p.ExpiresAt.Time().Add(-pendingFor)
+	e := oidc.Expect{Nonce: p.Nonce, Now: now, ACR: asked.ACR}
+	if asked.MaxAge > 0 {
+		e.Since = now.Add(-time.Duration(asked.MaxAge) * time.Second)
 	}
-	if c.Config.ACRRequired {
-		e.ACR = c.Config.ACRValues
+	if asked.Fresh {
+		e.Since = p.CreatedAt.Time()
 	}
-	return e
+	return e, nil
 }
 
 // oidcCallback takes the provider's answer, in the address or as a form post.
@@ -162,7 +186,10 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 		return in, err
 	}
 	trialOf(r).keep(tokens.ID)
-	expect := c.oidcExpect(p, now)
+	expect, err := oidcExpect(p, now)
+	if err != nil {
+		return in, err
+	}
 	expect.AccessToken = tokens.Access
 	id, trace, err := issuer.CheckIDToken(ctx, party, tokens.ID, expect)
 	in.trace = append(in.trace, trace...)

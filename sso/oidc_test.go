@@ -173,7 +173,15 @@ func TestFreshSignInsAreProved(t *testing.T) {
 		if p := come(ago(0)); !p.signedIn() || idp.Asked().Get("prompt") != "login" || idp.Asked().Get("max_age") != "0" {
 			t.Errorf("a fresh sign-in: status %d, asked %v", p.status, idp.Asked())
 		}
-		s.set(c.ID, "prompt", "", "max_age_seconds", "3600")
+		s.set(c.ID, "prompt", "")
+		idp.Misbehave(ago(time.Hour))
+		s.refused(newBrowser(t).open(c.URLs.Login+"?prompt=login"), "auth_time") // one sign-in alone
+		b := newBrowser(t)
+		s.set(c.ID, "prompt", "login")
+		callback := b.stopAt(c, c.URLs.Login)
+		s.set(c.ID, "prompt", "") // what was asked holds for the answer, whatever is chosen since
+		s.refused(b.open(callback), "auth_time")
+		s.set(c.ID, "max_age_seconds", "3600")
 		s.refused(come(ago(2*time.Hour)), "auth_time")
 		if p := come(ago(30 * time.Minute)); !p.signedIn() || idp.Asked().Get("max_age") != "3600" {
 			t.Errorf("within an hour: status %d, asked %v", p.status, idp.Asked())

@@ -71,7 +71,11 @@ func (d *Door) samlUnasked(w http.ResponseWriter, r *http.Request, c Connection,
 		return d.refused(w, r, c, nil, err, nil)
 	}
 	s.party.AllowUnsolicited = true
-	profile, result, trace, err := saml.CheckResponse(s.party, saml.Form{SAMLResponse: form.Get("SAMLResponse")}, saml.Expect{Now: d.opts.DB.Now()})
+	// What the connection demands of everybody is demanded here as well: with nothing
+	// sent to the provider, fresh is what is not older than the answer may be.
+	asked, now := askedOf(r, c), d.opts.DB.Now()
+	expect := saml.Expect{Now: now, AskedAt: now.Add(-saml.MaxUnsolicitedAge), Fresh: asked.Fresh, Contexts: asked.Contexts}
+	profile, result, trace, err := saml.CheckResponse(s.party, saml.Form{SAMLResponse: form.Get("SAMLResponse")}, expect)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, trace)
 	}

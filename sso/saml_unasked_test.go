@@ -131,6 +131,13 @@ func TestDirect(t *testing.T) {
 			a.Subject.SubjectConfirmations[0].SubjectConfirmationData.InResponseTo = "_somebody"
 		}}, "")), "subject.confirmation")
 
+		// What the connection demands of everybody holds here, too.
+		s.settle(c, "force_authn=true")
+		s.refused(send(tile(idp, c, ssotest.Login{Assertion: authenticated(time.Hour, "")}, "")), "authentication.fresh")
+		s.settle(c, "force_authn=false", "authn_context=https://refeds.org/profile/mfa")
+		s.refused(send(tile(idp, c, ssotest.Login{}, "")), "authentication.context")
+		s.settle(c, "authn_context=")
+
 		// An answer for another connection of ours is none for this one.
 		other := s.create(NewConnection{Protocol: "saml", Accounts: "jit", Metadata: idp.Metadata()})
 		s.refused(send(tile(idp, other, ssotest.Login{}, "")), "response.destination")

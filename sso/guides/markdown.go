@@ -100,5 +100,6 @@ Whoever runs the identity provider can do all but the last by a link, without an
 		}
 		fmt.Fprintf(&b, "| [%s](%s.md) | %s |\n", v.Label, v.Name, strings.Join(names, ", "))
 	}
+	b.WriteString("\nWhat a SAML connection sends and takes: [saml.md](saml.md). Every setting of a connection: [settings.md](settings.md).\n")
 	return b.String()
 }

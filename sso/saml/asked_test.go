@@ -194,7 +194,7 @@ func TestWhatIsAskedMustBeAnswered(t *testing.T) {
 			if err != nil || profile.NameID.Value != "alice" || profile.NameID.Format != FormatPersistent {
 				t.Errorf("%+v: %v\n%+v", profile.NameID, err, trace)
 			}
-			if want := strings.Contains(c.name, "ncrypted"); result.Encrypted != want {
+			if want := strings.Contains(c.name, "encrypted as") || strings.Contains(c.name, "encrypted assertion"); result.Encrypted != want {
 				t.Errorf("encrypted: %v, want %v", result.Encrypted, want)
 			}
 		})

@@ -16,8 +16,8 @@ const statusSuccess = "urn:oasis:names:tc:SAML:2.0:status:Success"
 // methodBearer is the one confirmation that a browser can give.
 const methodBearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 
-// maxUnsolicitedAge bounds how old an assertion may be that nobody asked for.
-const maxUnsolicitedAge = 5 * time.Minute
+// MaxUnsolicitedAge bounds how old an assertion may be that nobody asked for.
+const MaxUnsolicitedAge = 5 * time.Minute
 
 // maxSubject bounds the key of an identity; persistent NameIDs have at most 256.
 const maxSubject = 1024
@@ -112,7 +112,7 @@ func checkIssued(f *facts) (string, string, bool) {
 	issued := f.assertion.IssueInstant
 	expected, got, ok := notAfter(issued, f)
 	if f.expect.RequestID == "" {
-		oldest := f.expect.Now.Add(-maxUnsolicitedAge - f.party.Skew)
+		oldest := f.expect.Now.Add(-MaxUnsolicitedAge - f.party.Skew)
 		return expected + ", not before " + stamp(oldest), got, ok && !issued.Before(oldest)
 	}
 	return expected, got, ok && !issued.IsZero()

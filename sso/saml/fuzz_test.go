@@ -36,6 +36,9 @@ func FuzzSAMLResponse(f *testing.F) {
 	for _, c := range hostileCases() {
 		add(c.login)
 	}
+	for _, c := range askedCases() {
+		add(c.login)
+	}
 	for _, r := range recordedResponses(f) {
 		doc, err := base64.StdEncoding.DecodeString(r.form)
 		if err != nil {

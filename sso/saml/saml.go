@@ -68,7 +68,7 @@ type Result struct {
 	Issuer       string
 	SignedBy     string // "response", "assertion", "both"
 	Certificate  string // SHA-256 of the certificate that verified, hex
-	Encrypted    bool   // the assertion or its NameID
+	Encrypted    bool   // the assertion, as a whole
 }
 
 // CheckResponse examines a SAML response and returns the person it vouches for.

@@ -253,7 +253,6 @@ func (e *examination) openNameID(a *assertionFacts) error {
 	if a.encryptedID == nil {
 		return nil
 	}
-	e.result.Encrypted = true
 	el, err := openID(a.encryptedID, e.party.DecryptKeys)
 	if err == nil && a.setNameID(el) != nil {
 		err = errPlainID

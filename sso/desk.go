@@ -114,12 +114,14 @@ func (d *Door) values(c Connection) guides.Values {
 // text. It stands in templates/_copy.html, letter by letter.
 const copyScript = `for (const box of document.querySelectorAll("input[data-copy]")) {
   const button = document.createElement("button");
-  button.type = "button"; button.className = "second"; button.textContent = "Copy";
-  button.setAttribute("aria-label", "Copy " + box.labels[0].textContent);
+  const word = document.createTextNode("Copy"), what = document.createElement("span");
+  button.type = "button"; button.className = "second";
+  what.className = "hidden"; what.textContent = " " + box.labels[0].textContent;
+  button.append(word, what);
   button.onclick = async () => {
-    try { await navigator.clipboard.writeText(box.value); button.textContent = "Copied"; }
-    catch { box.select(); document.execCommand("copy"); button.textContent = "Copied"; }
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    try { await navigator.clipboard.writeText(box.value); }
+    catch { box.select(); document.execCommand("copy"); }
+    word.data = "Copied"; button.classList.add("copied");
   };
   box.after(button);
   box.parentElement.classList.add("copy");

@@ -191,7 +191,7 @@ func (d *Door) linksPage(w http.ResponseWriter, r *http.Request, status int, pag
 	if err != nil {
 		return err
 	}
-	page.Choices = []web.Option{{Value: "", Label: "A new connection"}}
+	page.Choices = []web.Option{{Value: "new", Label: "A new connection"}}
 	names := map[ConnectionID]string{}
 	for _, c := range list {
 		names[c.ID] = c.Name
@@ -223,7 +223,7 @@ func (d *Door) makeLink(w http.ResponseWriter, r *http.Request) error {
 		err = fault.Invalid.On("days", "A link works for 1 to 90 days.")
 	}
 	in.For = time.Duration(days) * 24 * time.Hour
-	if id := f.Get("connection"); err == nil && id != "" {
+	if id := f.Get("connection"); err == nil && id != "" && id != "new" {
 		in.Connection, err = store.ParseID[Connection](id)
 	}
 	status := http.StatusOK

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -183,11 +184,21 @@ func (d *Door) showLeft(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Title, page.There, page.Action, page.Fields, page.Post = "You are signed out here", leaveWords["sending"], out.URL, out.Form, out.Form != nil
 	if page.Post {
-		submits(w, originOf(out.URL))
+		submits(w, onward(out.URL))
 	} else {
 		w.Header().Set("Refresh", "0; url="+out.URL)
 	}
 	return pages.Write(w, r, http.StatusOK, "left", page)
+}
+
+// onward are the sites that a form may lead to which begins a way over other sites:
+// browsers hold all its redirects against the policy, and a provider sends people on
+// to each application that it signed them in to, and back here.
+func onward(first string) string {
+	if strings.HasPrefix(first, "http:") {
+		return "'self' https: http:"
+	}
+	return "'self' https:"
 }
 
 // takeLeaving reads a signing out; its message is handed out once.

@@ -130,7 +130,7 @@ func (d *Door) samlLogoutAsked(w http.ResponseWriter, r *http.Request, c Connect
 	// Providers that sign people out of many applications do it in frames.
 	web.Policy(w, "frame-ancestors", originOf(out.URL))
 	w.Header().Del("X-Frame-Options")
-	return post(w, r, originOf(out.URL), postPage{Title: "You are signed out here", Text: "Your identity provider is being told so.", Action: out.URL, Fields: out.Form})
+	return post(w, r, onward(out.URL), postPage{Title: "You are signed out here", Text: "Your identity provider is being told so.", Action: out.URL, Fields: out.Form})
 }
 
 // maxRelayState is what saml-bindings-2.0 §3.4.3 allows.

@@ -60,6 +60,7 @@ func (d *Door) Mount(m *web.Mux) {
 	d.mountMapping(m)
 	d.mountRequests(m)
 	d.mountRekey(m)
+	d.mountMoves(m)
 }
 
 type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection) error

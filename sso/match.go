@@ -12,6 +12,13 @@ import (
 
 // match looks for an account to bind, once. The zero user: there is none.
 func (v *visit) match() (store.User, error) {
+	if u, err := v.expected(); err != nil || u.ID != "" {
+		if err != nil {
+			return u, err
+		}
+		v.say(StepExpected, "an admin moves the person to this connection")
+		return v.theOne([]store.User{u})
+	}
 	if v.c.Accounts == accountsSCIM {
 		return v.matchManaged()
 	}

@@ -19,7 +19,8 @@ type visit struct {
 	m   mapped
 	out Outcome
 
-	nextKind, next string // the new key while the connection is re-keyed; empty: none came
+	move           store.ID[Move] // by which the person was expected here
+	nextKind, next string         // the new key while the connection is re-keyed; empty: none came
 }
 
 // signIn finds the account of a verified arrival, or makes it, or says why not.
@@ -85,6 +86,9 @@ func (v *visit) find() error {
 	if err := v.boundNext(); err != nil || v.out.User.ID != "" {
 		return err
 	}
+	if err := v.putAside(); err != nil {
+		return err
+	}
 	u, err := v.match()
 	if err != nil {
 		return err
@@ -105,7 +109,10 @@ func (v *visit) find() error {
 	if old != "" {
 		return rebind(v.tx, v.c.ID, v.a.SubjectKind, v.a.Subject, old, u.ID)
 	}
-	if err := bind(v.tx, identity{Connection: v.c.ID, Kind: v.a.SubjectKind, Subject: v.a.Subject, User: u.ID, How: v.out.Why, Keys: lastingKeys(v.a)}); err != nil || v.next == "" {
+	if err := bind(v.tx, identity{Connection: v.c.ID, Kind: v.a.SubjectKind, Subject: v.a.Subject, User: u.ID, By: string(v.move), How: v.out.Why, Keys: lastingKeys(v.a)}); err != nil {
+		return err
+	}
+	if err := v.moved(u); err != nil || v.next == "" {
 		return err
 	}
 	return v.bindNext()

@@ -147,6 +147,7 @@ func deleteConnection(tx *store.Tx, id ConnectionID) error {
 		"DELETE FROM access_requests WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_rekeys WHERE org_id = ? AND connection_id = ?",
 		"DELETE FROM sso_expected WHERE org_id = ? AND connection_id = ?",
+		"DELETE FROM sso_moves WHERE org_id = ? AND ? IN (from_id, to_id)",
 		"DELETE FROM connections WHERE org_id = ? AND id = ?",
 	} {
 		if _, err := tx.Exec(statement, tx.Org(), id); err != nil {

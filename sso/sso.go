@@ -29,7 +29,7 @@ whether to link, confirm.go.
 It owns the tables connections, sso_certificates, sp_keys, domains, domain_connections, identities,
 sso_requests, sso_replays, sso_sessions (references.go), sso_logouts (logout.go), sso_mappings and
 sso_attributes (mapping.go, apply.go), sso_confirmations (confirm.go), access_requests (accessrequest.go), sso_rekeys
-(rekey.go), sso_moves and sso_expected. It relies on store for people, on session for sessions, and on nothing a
+(rekey.go), sso_moves and sso_expected (move.go). It relies on store for people, on session for sessions, and on nothing a
 tenant says: URLs of theirs go through egress.go.
 */
 package sso

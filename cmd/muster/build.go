@@ -186,7 +186,7 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			of, err := sso.Identities(tx, user)
 			out := make([]console.Identity, len(of))
 			for i, x := range of {
-				out[i] = console.Identity{Connection: x.Connection, Subject: x.Subject, LastSeen: x.LastSeen}
+				out[i] = console.Identity{Connection: x.Connection, Subject: x.Subject, State: x.State, FirstSeen: x.FirstSeen, LastSeen: x.LastSeen}
 			}
 			return out, err
 		},

@@ -19,6 +19,7 @@ type connectionCmd struct {
 	Disable  connectionDisableCmd  `cmd:"" help:"End sign-ins over a connection."`
 	Delete   connectionDeleteCmd   `cmd:"" help:"Delete a connection that is not open, with the identities of people on it."`
 
+	Move    connectionMoveCmd    `cmd:"" help:"Move everybody to another connection; each is linked at the first sign-in there."`
 	Rekey   connectionRekeyCmd   `cmd:"" help:"Know people by another attribute, without losing anybody."`
 	Mapping connectionMappingCmd `cmd:"" help:"What a provider's attributes and groups fill and give."`
 

@@ -16,6 +16,7 @@ type userCmd struct {
 	Reactivate userReactivateCmd `cmd:"" help:"Give access back."`
 	Delete     userDeleteCmd     `cmd:"" help:"Delete a person; can be restored for 30 days."`
 	Restore    userRestoreCmd    `cmd:"" help:"Restore a deleted person, deactivated."`
+	Identity   userIdentityCmd   `cmd:"" help:"Accounts at identity providers with which people sign in."`
 }
 
 type userListCmd struct {

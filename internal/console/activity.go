@@ -41,6 +41,8 @@ var did = map[string]string{
 	"user.attribute.lock": "locked an attribute of", "user.attribute.unlock": "unlocked an attribute of",
 	"user.access.approve": "approved the request of", "user.access.decline": "declined the request of",
 	"connection.rekey.start": "began to re-key", "connection.rekey.finish": "finished re-keying", "connection.rekey.undo": "undid the re-key of",
+	"connection.move.start": "began to move people of", "connection.move.undo": "undid the move of people of",
+	"user.identity.move": "moved the sign-in of", "user.identity.restore": "restored a sign-in of",
 	"user.identity.ask": "asked the address whether to link a sign-in of", "user.identity.link": "linked a sign-in to", "user.identity.unlink": "unlinked a sign-in of",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
 	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",

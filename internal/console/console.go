@@ -93,7 +93,8 @@ type AttributeSource struct {
 // Identity is a person's account at an identity provider.
 type Identity struct {
 	Connection, Subject string
-	LastSeen            store.Time
+	State               string // live, next, retired
+	FirstSeen, LastSeen store.Time
 }
 
 // Console has the pages.

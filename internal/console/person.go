@@ -48,6 +48,8 @@ type personPage struct {
 	Attributes  string // the document, for whoever looks for a mistake in a mapping
 	RestoreTill store.Time
 
+	ShowIdentities bool // there is a page of them
+
 	MayEdit, MayEnd, MayInvite, MayConfigure, MayLog bool
 }
 
@@ -214,6 +216,7 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 	}
 	var err error
 	if c.opt.Identities != nil {
+		p.ShowIdentities = true
 		if p.Identities, err = c.opt.Identities(tx, id); err != nil {
 			return err
 		}

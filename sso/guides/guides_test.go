@@ -3,6 +3,7 @@ package guides_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,5 +107,19 @@ func TestValuesStandInTheirPlace(t *testing.T) {
 	}
 	if _, ok := guides.For("shibboleth", "oidc", values); ok {
 		t.Error("there is a guide for Shibboleth over OIDC")
+	}
+}
+
+// The index leads to pages that are there.
+func TestTheIndexLeadsSomewhere(t *testing.T) {
+	t.Parallel()
+	links := regexp.MustCompile(`\(([a-z]+\.md)\)`).FindAllStringSubmatch(guides.Index(), -1)
+	if len(links) < len(guides.Vendors()) {
+		t.Errorf("%d links in the index", len(links))
+	}
+	for _, l := range links {
+		if _, err := os.Stat(filepath.Join(docs, l[1])); err != nil {
+			t.Error(err)
+		}
 	}
 }

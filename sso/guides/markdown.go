@@ -101,5 +101,18 @@ Whoever runs the identity provider can do all but the last by a link, without an
 		fmt.Fprintf(&b, "| [%s](%s.md) | %s |\n", v.Label, v.Name, strings.Join(names, ", "))
 	}
 	b.WriteString("\nWhat a SAML connection sends and takes: [saml.md](saml.md). Every setting of a connection: [settings.md](settings.md).\n")
+	b.WriteString(`
+| Page | About |
+|---|---|
+| [testing.md](testing.md) | test sign-ins: what they show, what is kept, what they speak for |
+| [links.md](links.md) | set-up by somebody without an account |
+| [settings.md](settings.md) | every setting of a connection |
+| [saml.md](saml.md), [oidc.md](oidc.md) | what is sent and what is checked |
+| [metadata.md](metadata.md) | metadata, certificates and our keys in the course of time |
+| [accounts.md](accounts.md) | which account a sign-in ends in, attributes, groups and roles |
+| [domains.md](domains.md) | mail domains, and who is sent where |
+| [policy.md](policy.md) | which ways of signing in are allowed, break-glass accounts |
+| [logout.md](logout.md) | signing out here and there |
+`)
 	return b.String()
 }

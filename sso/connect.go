@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
-	"crypto/x509"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -121,11 +120,7 @@ func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s s
 		return s, err
 	}
 	for _, k := range keys {
-		plain, err := d.opts.Key.Open(k.sealedAs(c.ID), k.Sealed)
-		if err != nil {
-			return s, err
-		}
-		key, err := x509.ParsePKCS1PrivateKey(plain)
+		key, err := d.privateKey(k, c.ID)
 		if err != nil {
 			return s, err
 		}

@@ -2,8 +2,11 @@ package sso
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -232,4 +235,44 @@ func TestKeysOverTheAPI(t *testing.T) {
 			t.Errorf("metadata: %s", resp.Status)
 		}
 	})
+}
+
+// An exchanged key is not used again because it was opened once, and the ring does
+// not grow with the connections.
+func TestKeyring(t *testing.T) {
+	t.Parallel()
+	s := serve(t, storetest.SQLite(t))
+	rows, err := s.door.newKeys(Connection{ID: "1", Protocol: protocolSAML})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(k keyRow, c ConnectionID) *rsa.PrivateKey {
+		t.Helper()
+		key, err := s.door.privateKey(k, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	first := open(rows[0], "1")
+	if open(rows[0], "1") != first {
+		t.Error("the key was opened twice")
+	}
+	if open(rows[1], "1").Equal(first) {
+		t.Error("two keys are one")
+	}
+	other := rows[0]
+	other.Sealed = rows[1].Sealed
+	if _, err := s.door.privateKey(other, "1"); err == nil {
+		t.Error("a key opened in the place of another")
+	}
+	if _, err := s.door.privateKey(rows[0], "2"); err == nil {
+		t.Error("a key opened for another connection")
+	}
+	for i := range 2 * maxKeyring {
+		s.door.keys.put(sha256.Sum256(fmt.Append(nil, i)), first)
+	}
+	if n := len(s.door.keys.keys); n > maxKeyring {
+		t.Errorf("%d keys are kept", n)
+	}
 }

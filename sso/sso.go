@@ -36,6 +36,8 @@ package sso
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/sha256"
 	"log/slog"
 	"net"
 	"net/http"
@@ -86,6 +88,7 @@ type Door struct {
 	recorded *quota // by connection: refusals that are written down
 	asked    *quota // by organization: questions to the DNS
 	links    *quota // by address: pages behind a set-up link
+	keys     keyring
 	secure   bool
 }
 
@@ -101,7 +104,7 @@ func New(opts Options) *Door {
 	client := newEgress(opts.Egress)
 	return &Door{opts: opts, client: client, large: larger(client, saml.MaxAggregateBytes, time.Minute), issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
 		starts: newQuota(opts.DB.Now, 50, 1000), links: newQuota(opts.DB.Now, 5, 200), recorded: newQuota(opts.DB.Now, 2, 300), asked: newQuota(opts.DB.Now, 1, 30),
-		secure: strings.HasPrefix(opts.PublicURL, "https:")}
+		keys: keyring{keys: map[[sha256.Size]byte]*rsa.PrivateKey{}}, secure: strings.HasPrefix(opts.PublicURL, "https:")}
 }
 
 // ConnectionID names a connection. It stands in URLs and is never used again.

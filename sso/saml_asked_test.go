@@ -342,3 +342,25 @@ func TestSkewAsSet(t *testing.T) {
 		}
 	})
 }
+
+// A way of sending that the provider does not have keeps a connection from opening.
+func TestNoWayToSendARequest(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		_, c := s.saml("jit")
+		if _, err := s.door.Disable(t.Context(), s.admin, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range [][]string{{"sso_post=", "binding=post"}, {"sso_redirect=", "sso_post=https://idp.example/sso", "binding=redirect"}, {"sso_post=", "binding="}} {
+			s.settle(c, one...)
+			if _, err := s.door.Activate(t.Context(), s.admin, c.ID); !fault.Is(err, fault.Conflict) || fault.Public(err) == "" {
+				t.Errorf("%v: activated: %v", one, err)
+			}
+		}
+		s.settle(c, "sso_post=https://idp.example/sso")
+		if _, err := s.door.Activate(t.Context(), s.admin, c.ID); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package sso
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -138,7 +137,7 @@ func checkSSOURLs(c *Connection, _ time.Time) *fault.Error {
 		return nil
 	}
 	if _, _, err := c.ssoURL(); err != nil {
-		return &fault.Error{Kind: fault.Invalid, Public: err.Error()}
+		return &fault.Error{Kind: fault.Invalid, Public: fault.Public(err)}
 	}
 	return nil
 }
@@ -239,12 +238,12 @@ func (c Connection) hint(who string) saml.Hint {
 }
 
 var (
-	errNoSSO         = errors.New("The connection has no single sign-on URL of the identity provider: import its metadata, or enter the URL.")
-	errNoPostURL     = errors.New("Requests are to be posted, and the identity provider's metadata has no single sign-on URL for that. Choose another way to send them.")
-	errNoRedirectURL = errors.New("Requests are to go by redirect, and the identity provider's metadata has no single sign-on URL for that. Choose another way to send them.")
+	errNoSSO         = fault.Conflict.Say("The connection has no single sign-on URL of the identity provider: import its metadata, or enter the URL.")
+	errNoPostURL     = fault.Conflict.Say("Requests are to be posted, and the identity provider's metadata has no single sign-on URL for that. Choose another way to send them.")
+	errNoRedirectURL = fault.Conflict.Say("Requests are to go by redirect, and the identity provider's metadata has no single sign-on URL for that. Choose another way to send them.")
 )
 
-// ssoURL is where requests go, and how. The error is a sentence for the administrator.
+// ssoURL is where requests go, and how. Faults: Conflict, for the administrator.
 func (c Connection) ssoURL() (address, binding string, err error) {
 	redirect, post := c.Config.SSORedirect, c.Config.SSOPost
 	switch want := c.Config.Binding; {

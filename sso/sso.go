@@ -324,7 +324,7 @@ func statusIn(tx *store.Tx, id ConnectionID, to string) (Connection, error) {
 		c.Status = to
 		if c.Protocol == protocolSAML && to == statusActive {
 			if _, _, err := c.ssoURL(); err != nil {
-				return fault.Conflict.Wrap(err, "%s", err)
+				return err
 			}
 		}
 		return nil

@@ -49,8 +49,7 @@ func (d *Door) oidcSignedOut(w http.ResponseWriter, r *http.Request, c Connectio
 
 // oidcBackChannel takes the provider's word that somebody signed out there (OpenID
 // Connect Back-Channel Logout 1.0 §2.5). It comes from the provider's server: the
-// token is all that says who sent it. Sessions over a connection that was closed
-// meanwhile end too.
+// token is all that says who sent it.
 func (d *Door) oidcBackChannel(w http.ResponseWriter, r *http.Request, c Connection) error {
 	w.Header().Set("Cache-Control", "no-store")
 	q, err := oidcParams(w, r, "logout_token")

@@ -3,6 +3,7 @@ package scim
 import (
 	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -68,13 +69,14 @@ func (h *handler) readKeys(ctx context.Context, actor access.Actor, c Client) (s
 	ask := h.keys.asks[name]
 	mine := ask == nil || now > ask.at.Add(keysAgain)
 	if mine {
-		ask = &keyAsk{at: now, done: make(chan struct{})}
+		ask = &keyAsk{at: now, done: make(chan struct{}), err: errors.New("the question for a client's keys did not end")}
 		put(h.keys.asks, name, ask)
 	}
 	h.keys.mu.Unlock()
 	if mine {
+		defer close(ask.done) // also when it panics: others wait for it
 		ask.keys, ask.err = h.askKeys(context.WithoutCancel(ctx), actor, c, now)
-		close(ask.done)
+		return ask.keys, ask.err
 	}
 	select {
 	case <-ask.done:

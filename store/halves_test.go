@@ -116,6 +116,35 @@ func TestAPersonAndWhatGoesWithItStayTogether(t *testing.T) {
 	})
 }
 
+// Of several who choose somebody's role at once, one is the last; nobody is told that a
+// role is missing which he did not know of.
+func TestOneRoleIsLeft(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		id := newUser(t, db, admin, "ann@example.com").ID
+		for round := range 30 {
+			var writers sync.WaitGroup
+			for w := range 6 {
+				writers.Go(func() {
+					role := []string{access.Agent, access.Viewer}[(w+round)%2]
+					if err := db.Write(ctx, admin, func(tx *store.Tx) error { return tx.SetRole(id, role) }); err != nil {
+						t.Errorf("to %s: %v", role, err)
+					}
+				})
+			}
+			writers.Wait()
+			var have []store.Grant
+			if err := db.Read(ctx, admin, func(tx *store.Tx) error { of, err := tx.RolesOf([]store.UserID{id}); have = of[id]; return err }); err != nil {
+				t.Fatal(err)
+			}
+			if len(have) != 1 {
+				t.Fatalf("round %d: the roles are %v", round, have)
+			}
+		}
+	})
+}
+
 // On PostgreSQL somebody can change a person between the reading and the holding;
 // SQLite's writer is alone.
 func TestKeepingAPersonWhoHasChangedStartsAgain(t *testing.T) {

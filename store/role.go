@@ -103,8 +103,14 @@ func (tx *Tx) Revoke(id UserID, role string, why Reason) error {
 	return tx.Record(roleActivity("user.role.revoke", id, u.DisplayName, role, why))
 }
 
-// SetRole makes role the only one that was given by hand. Needs Write.
+// SetRole makes role the only one that was given by hand. Of several who do so at once
+// the last one's holds. Needs Write.
 func (tx *Tx) SetRole(id UserID, role string) error {
+	var held UserID // so that nobody changes the roles after they are read here
+	err := tx.Get(&held, "SELECT id FROM users WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), id)
+	if err != nil && !fault.Is(err, fault.NotFound) { // that is Grant's to say
+		return err
+	}
 	have, err := tx.RolesOf([]UserID{id})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,6 +75,18 @@ func (c *check) with(t resourceType, a attribute) (doc object, value any, ok boo
 	return doc, value, ok
 }
 
+// samples gives each attribute with a resource that has a value of it, until the check
+// is decided.
+func (c *check) samples(t resourceType, those []attribute) iter.Seq2[attribute, object] {
+	return func(yield func(attribute, object) bool) {
+		for _, a := range those {
+			if doc, _, ok := c.with(t, a); ok && !c.decided && !yield(a, doc) {
+				return
+			}
+		}
+	}
+}
+
 // everywhere reads a resource by every way that shows it: by id, in a list and, where
 // there is one, by a search.
 func (c *check) everywhere(t resourceType, doc object, attributes string) []answer {
@@ -101,11 +114,8 @@ func (c *check) everywhere(t resourceType, doc object, attributes string) []answ
 }
 
 func traitNever(c *check, t resourceType, those []attribute) {
-	for _, a := range those {
-		doc, v, ok := c.with(t, a)
-		if !ok || c.decided {
-			continue
-		}
+	for a, doc := range c.samples(t, those) {
+		v := of(doc, a)
 		made := c.do("POST", t.Endpoint, doc)
 		if made.status == http.StatusBadRequest { // a server that takes none (RFC 7644 §3.12)
 			c.refused(made, http.StatusBadRequest)
@@ -126,11 +136,8 @@ func traitNever(c *check, t resourceType, those []attribute) {
 }
 
 func traitRequest(c *check, t resourceType, those []attribute) {
-	for _, a := range those {
-		doc, v, ok := c.with(t, a)
-		if !ok || c.decided {
-			continue
-		}
+	for a, doc := range c.samples(t, those) {
+		v := of(doc, a)
 		made := c.do("POST", t.Endpoint, doc)
 		c.status(made, http.StatusCreated)
 		for _, got := range c.everywhere(t, made.doc, "") {
@@ -147,11 +154,8 @@ func traitRequest(c *check, t resourceType, those []attribute) {
 }
 
 func traitAlways(c *check, t resourceType, those []attribute) {
-	for _, a := range those {
-		doc, v, ok := c.with(t, a)
-		if !ok || c.decided {
-			continue
-		}
+	for a, doc := range c.samples(t, those) {
+		v := of(doc, a)
 		made := c.do("POST", t.Endpoint, doc)
 		c.status(made, http.StatusCreated)
 		answers := append(c.everywhere(t, made.doc, "externalId"), c.read(at(t, made.doc)+"?excludedAttributes="+escape(a.path())))
@@ -225,11 +229,12 @@ func writableAs(a attribute) attribute {
 }
 
 func traitReadOnly(c *check, t resourceType, those []attribute) {
-	for _, a := range those {
-		doc, v, ok := c.with(t, writableAs(a))
-		if !ok || c.decided {
-			continue
-		}
+	sent := make([]attribute, len(those))
+	for i, a := range those {
+		sent[i] = writableAs(a)
+	}
+	for a, doc := range c.samples(t, sent) {
+		v := of(doc, a)
 		made := c.do("POST", t.Endpoint, doc)
 		c.status(made, http.StatusCreated)
 		c.status(c.do("PUT", at(t, made.doc), doc), http.StatusOK)

@@ -58,7 +58,9 @@ func (s *Source) Together(clients, n int) [][]Step {
 }
 
 func (s *Source) contended() Step {
-	switch s.rng.IntN(12) {
+	switch s.rng.IntN(16) {
+	case 12, 13, 14, 15:
+		return apart(s.swap())
 	case 0:
 		return apart(s.create("Users"))
 	case 1:
@@ -73,6 +75,16 @@ func (s *Source) contended() Step {
 		return apart(s.change(http.MethodPatch, "Users"))
 	}
 	return apart(s.change(http.MethodPatch, "Groups"))
+}
+
+// swap takes one user out of a group and puts another in, at times with a change of the
+// document: parts that must not mix with those of somebody else's swap.
+func (s *Source) swap() Step {
+	ops := []any{operation("remove", `members[value eq "`+s.ref("Users")+`"]`, nil), operation("add", "members", []any{map[string]any{"value": s.ref("Users")}})}
+	if s.one(2) {
+		ops = append(ops, operation("replace", "externalId", pick[any](s, "G3", "G4", "G5", "G6")))
+	}
+	return Step{Request: Request{Method: http.MethodPatch, Path: "/Groups/" + s.ref("Groups"), Body: body(map[string]any{"schemas": []any{patchURN}, "Operations": ops}), Head: map[string]string{}}}
 }
 
 // apart asks for an answer without groups and members: they are other resources,

@@ -30,6 +30,8 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{id}}", "uuid", "{{int}}", "bigint", "{{bool}}", "boolean", "{{bytes}}", "bytea", "{{json}}", "jsonb",
 		// A row's next version fits beside it, and then no index is written.
 		"{{room_in_users}}", "ALTER TABLE users SET (fillfactor = 90);",
+		// For a column that grows with the table: an entry for many rows.
+		"{{by_blocks}}", "USING brin (at) WITH (autosummarize = on)",
 		"{{key}}", `text COLLATE "C"`, "{{strict}}", "", "{{strict_narrow}}", "",
 		"{{ids}}", "SELECT CAST(e.value AS uuid) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
 		// An array made once, so that the index is used whatever the planner guesses about the list.
@@ -47,7 +49,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 
 var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, words: strings.NewReplacer(
 	"{{id}}", "TEXT", "{{int}}", "INTEGER", "{{bool}}", "INTEGER", "{{bytes}}", "BLOB", "{{json}}", "TEXT",
-	"{{room_in_users}}", "",
+	"{{room_in_users}}", "", "{{by_blocks}}", "(at)",
 	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",
 	"{{ids}}", "SELECT e.value FROM json_each(?) AS e",
 	"{{in_ids}}", "IN (SELECT e.value FROM json_each(?) AS e)",

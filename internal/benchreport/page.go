@@ -116,7 +116,7 @@ func page(m host, all results) []byte {
 // pathTable has a row for each request and number of clients.
 func pathTable(all results) string {
 	var b strings.Builder
-	b.WriteString("| request | clients | a second | raw, a second | ratio | goal | CPU µs, raw | allocations |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| request | clients | a second | raw, a second | ratio | goal | CPU µs, raw | of that PostgreSQL, raw | allocations |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range paths {
 		for _, r := range all {
 			if r.name != p.name || r.clients == "" {
@@ -127,13 +127,19 @@ func pathTable(all results) string {
 			ratio, _ := r.get("x-raw")
 			cpu, _ := r.get("cpu-ns/op")
 			rawCPU, _ := r.get("raw-cpu-ns/op")
+			db, onPostgres := r.get("db-cpu-ns/op")
+			rawDB, _ := r.get("raw-db-cpu-ns/op")
+			part := ""
+			if onPostgres {
+				part = fmt.Sprintf("%.0f, %.0f", db/1000, rawDB/1000)
+			}
 			allocs, _ := r.get("allocs/op")
 			goal := ""
 			if r.clients == "32" {
 				goal = fmt.Sprintf("%.2f, %s", p.goal, verdict(ratio >= p.goal))
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.2f | %s | %.0f, %.0f | %.0f |\n",
-				p.what, r.clients, perSecond(own), perSecond(raw), ratio, goal, cpu/1000, rawCPU/1000, allocs)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.2f | %s | %.0f, %.0f | %s | %.0f |\n",
+				p.what, r.clients, perSecond(own), perSecond(raw), ratio, goal, cpu/1000, rawCPU/1000, part, allocs)
 		}
 	}
 	return b.String()

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -189,8 +190,9 @@ func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); len(id) >= 8 && len(id) <= 64 && plain(id) {
 		return id
 	}
-	var b [10]byte
-	rand.Read(b[:])
+	var b [10]byte // milliseconds first: the logs keep an index of it, which then grows at its end
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16)
+	rand.Read(b[6:])
 	return hex.EncodeToString(b[:])
 }
 

@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -36,7 +35,7 @@ func (n normalizer) resource(raw map[string]any) (scim.ResourceAttributes, error
 		return nil, err
 	}
 	doc := scim.ResourceAttributes{}
-	for _, name := range slices.Sorted(maps.Keys(raw)) {
+	for _, name := range sortedNames(raw) {
 		if strings.EqualFold(name, "schemas") {
 			continue
 		}
@@ -55,6 +54,17 @@ func (n normalizer) resource(raw map[string]any) (scim.ResourceAttributes, error
 		return nil, err
 	}
 	return doc, n.check(doc)
+}
+
+// sortedNames are the names of an object in order, so that a refusal names the same one
+// each time.
+func sortedNames(m map[string]any) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // schemas checks the attribute that every resource must have (RFC 7643 §3).
@@ -204,7 +214,7 @@ func (n normalizer) extension(doc map[string]any, urn, name string, raw any) err
 	if !ok {
 		return invalidValue("%q holds attributes: want an object.", name)
 	}
-	for _, field := range slices.Sorted(maps.Keys(fields)) {
+	for _, field := range sortedNames(fields) {
 		t, ok := n.resolve(urn + ":" + field)
 		if !ok {
 			if err := n.unknown(doc, urn+":"+field, fields[field]); err != nil {

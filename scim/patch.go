@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -128,7 +127,7 @@ func (p *plan) pathless(op scim.PatchOperation) error {
 	if !ok {
 		return invalidValue("%s without a path needs an object as its value.", op.Op)
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
+	for _, name := range sortedNames(values) {
 		ast, err := ParsePath(name, ParseOptions{UnquotedValues: p.n.q.UnquotedFilterValues})
 		if err != nil {
 			if p.n.q.UnknownAttributes == storeIt {
@@ -256,7 +255,7 @@ func (p *plan) add(s step, raw any) error {
 
 // fields is one step for each sub-attribute that an object names.
 func (p *plan) fields(s step, a *Attr, fields map[string]any) error {
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
+	for _, name := range sortedNames(fields) {
 		sub := a.subOf(name)
 		if sub == nil {
 			if err := p.unknown(scim.PatchOperation{Op: s.op, Path: &filter.Path{}, Value: fields[name]}, a.Path()+"."+name); err != nil {
@@ -317,7 +316,7 @@ func (p *plan) extension(op scim.PatchOperation, urn, path string, implied bool)
 	if op.Op == scim.PatchOperationReplace && !implied {
 		p.steps = append(p.steps, whole)
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
+	for _, name := range sortedNames(fields) {
 		full := urn + ":" + name
 		t, ok := p.n.resolve(full)
 		if !ok || t.attr == nil {

@@ -154,8 +154,8 @@ func (n normalizer) simple(a *Attr, v any) (any, error) {
 	}
 	switch a.Type {
 	case typeBoolean:
-		if b, ok := v.(bool); ok {
-			return b, nil
+		if _, ok := v.(bool); ok {
+			return v, nil
 		}
 		if s, ok := v.(string); ok && n.q.StringBooleans {
 			switch strings.ToLower(s) {
@@ -169,14 +169,14 @@ func (n normalizer) simple(a *Attr, v any) (any, error) {
 	case typeInteger:
 		if i, ok := v.(json.Number); ok {
 			if _, err := i.Int64(); err == nil {
-				return i, nil
+				return v, nil
 			}
 		}
 		return nil, invalidValue("%s is an integer, got %s.", a.Path(), show(v))
 	case typeDecimal:
 		if f, ok := v.(json.Number); ok {
 			if _, err := f.Float64(); err == nil {
-				return f, nil
+				return v, nil
 			}
 		}
 		return nil, invalidValue("%s is a number, got %s.", a.Path(), show(v))
@@ -188,14 +188,13 @@ func (n normalizer) simple(a *Attr, v any) (any, error) {
 		}
 		return t.Format(time.RFC3339Nano), nil // one spelling for one moment: so texts sort as times do
 	default:
-		s, ok := v.(string)
-		if !ok {
+		if _, ok := v.(string); !ok {
 			return nil, invalidValue("%s is a %s: want text in quotes, got %s.", a.Path(), a.Type, show(v))
 		}
-		if _, err := a.core.ValidateSingular(s); err != nil {
+		if _, err := a.core.ValidateSingular(v); err != nil {
 			return nil, invalidValue("%s is a %s, which %s is not.", a.Path(), a.Type, show(v))
 		}
-		return s, nil
+		return v, nil // and not its text, which would be put into an interface once more
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -276,12 +275,12 @@ func (tx *Tx) difference(p userPlan, u, next User) (before, after map[string]any
 		before["status"], after["status"] = u.Status, next.Status
 	}
 	for k, v := range p.old {
-		if !reflect.DeepEqual(v, p.doc[k]) {
+		if !same(v, p.doc[k]) {
 			before[k] = v
 		}
 	}
 	for k, v := range p.doc {
-		if !reflect.DeepEqual(v, p.old[k]) {
+		if !same(v, p.old[k]) {
 			after[k] = v
 		}
 	}

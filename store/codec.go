@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,6 +109,30 @@ func appendString(buf []byte, s string) []byte {
 		return append(buf, b...)
 	}
 	return append(append(append(buf, '"'), s...), '"')
+}
+
+// same is reflect.DeepEqual for what documents hold; that one made 50 allocations of a
+// PATCH.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case nil, bool, string, json.Number:
+		return a == b
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for name, v := range a {
+			if w, there := b[name]; !there || !same(v, w) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, same)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // decodeDoc reads a stored document. Its strings share one copy of the text.

@@ -60,6 +60,19 @@ func TestBrokenDocumentIsAnError(t *testing.T) {
 	}
 }
 
+func TestSame(t *testing.T) {
+	t.Parallel()
+	values := []any{nil, true, false, "", "a", json.Number("1"), json.Number("1.0"), map[string]any{}, map[string]any{"a": nil}, map[string]any{"a": "x"}, map[string]any{"b": "x"},
+		map[string]any{"a": []any{"x", map[string]any{"n": json.Number("1")}}}, []any{}, []any{"a"}, []any{"a", "b"}, []any{map[string]any{"a": "x"}}, []string{"a"}, Active}
+	for i, a := range values {
+		for j, b := range values {
+			if same(a, b) != (i == j) {
+				t.Errorf("%#v and %#v: %v", a, b, same(a, b))
+			}
+		}
+	}
+}
+
 func TestEncodeKnowsOurTypes(t *testing.T) {
 	t.Parallel()
 	got, err := encode(map[string]any{"status": Active, "source": FromSCIM, "users": []UserID{"a"}, "n": 3, "m": int64(4), "nil": nil, "list": []any(nil), "x": json.Number("1.50"), "bad": "\xff"})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -247,6 +248,20 @@ func TestHostileLogoutRequests(t *testing.T) {
 				t.Errorf("%s took %s", c.name, took)
 			}
 		}
+	}
+}
+
+// A few bytes that unpack to 60 MB are not unpacked. Not parallel: it looks at all
+// memory that is asked for.
+func TestDeflateBombIsNotUnpacked(t *testing.T) {
+	bomb := ssotest.RedirectQuery("SAMLRequest", bytes.Repeat([]byte("<a>"), 20<<20), ssotest.NewIDP().Signer, leave())
+	p := party(ssotest.NewIDP())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := CheckLogoutRequest(p, Incoming{Redirect: true, Query: bomb}, testSLO, now)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 20<<20 {
+		t.Errorf("%d bytes of memory for a query of %d bytes (%v)", took, len(bomb), err)
 	}
 }
 

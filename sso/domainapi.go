@@ -50,7 +50,7 @@ func (d *Door) mountDomains(m *web.Mux) {
 	m.Console(access.Configure, "POST "+page, d.domainForm(d.addDomain))
 	m.Console(access.Configure, "POST "+page+"/{domain}/check", d.domainForm(d.checkDomain))
 	m.Console(access.Configure, "POST "+page+"/{domain}/connections", d.domainForm(d.assignDomain))
-	m.Console(access.Configure, "POST "+page+"/{domain}/remove", d.domainForm(d.removeDomain))
+	m.ConsoleFresh(access.Configure, "POST "+page+"/{domain}/remove", d.domainForm(d.removeDomain))
 	m.API(access.Configure, "GET "+api, d.apiDomains)
 	m.API(access.Configure, "POST "+api, d.apiAddDomain)
 	m.API(access.Configure, "GET "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error {
@@ -60,7 +60,7 @@ func (d *Door) mountDomains(m *web.Mux) {
 	m.API(access.Configure, "POST "+api+"/{domain}/check", func(w http.ResponseWriter, r *http.Request) error {
 		return answerDomain(w, http.StatusOK)(d.CheckDomain(r.Context(), web.Actor(r), r.PathValue("domain")))
 	})
-	m.API(access.Configure, "DELETE "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error {
+	m.APIFresh(access.Configure, "DELETE "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error {
 		if _, err := d.RemoveDomain(r.Context(), web.Actor(r), r.PathValue("domain")); err != nil {
 			return err
 		}

@@ -27,12 +27,12 @@ func (d *Door) mountLinks(m *web.Mux) {
 	m.Public("POST "+at+"/done", d.atLink(d.doneAtLink))
 
 	m.Console(access.Configure, "GET /console/{org}/connections/links", d.showLinks)
-	m.Console(access.Configure, "POST /console/{org}/connections/links", d.makeLink)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/connections/links", d.makeLink)
 	m.Console(access.Configure, "POST /console/{org}/connections/links/{link}/revoke", d.revokeLink)
 
 	m.API(access.Configure, "GET /api/v1/setup-links", d.apiLinks)
-	m.API(access.Configure, "POST /api/v1/setup-links", d.apiMakeLink)
-	m.API(access.Configure, "POST /api/v1/connections/{connection}/setup-links", d.apiMakeLink)
+	m.APIFresh(access.Configure, "POST /api/v1/setup-links", d.apiMakeLink)
+	m.APIFresh(access.Configure, "POST /api/v1/connections/{connection}/setup-links", d.apiMakeLink)
 	m.API(access.Configure, "DELETE /api/v1/setup-links/{link}", d.apiRevokeLink)
 }
 

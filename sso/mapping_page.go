@@ -17,12 +17,12 @@ import (
 func (d *Door) mountMapping(m *web.Mux) {
 	const page, api = "/console/{org}/connections/{connection}/mapping", "/api/v1/connections/{connection}/mapping"
 	m.Console(access.Configure, "GET "+page, d.showMapping)
-	m.Console(access.Configure, "POST "+page, d.addRule)
+	m.ConsoleFresh(access.Configure, "POST "+page, d.addRule)
 	m.Console(access.Configure, "POST "+page+"/remove", d.removeRule)
-	m.Console(access.Configure, "POST "+page+"/preset", d.addSuggested)
+	m.ConsoleFresh(access.Configure, "POST "+page+"/preset", d.addSuggested)
 	m.Console(access.Configure, "POST "+page+"/preview", d.previewMapping)
 	m.API(access.Configure, "GET "+api, d.apiMapping)
-	m.API(access.Configure, "POST "+api, d.apiSetRule)
+	m.APIFresh(access.Configure, "POST "+api, d.apiSetRule)
 	m.API(access.Configure, "PUT "+api+"/{rule}", d.apiSetRule)
 	m.API(access.Configure, "DELETE "+api+"/{rule}", d.apiRemoveRule)
 	m.API(access.Configure, "POST "+api+"/preview", d.apiPreview)

@@ -13,12 +13,12 @@ import (
 func (d *Door) mountRekey(m *web.Mux) {
 	const page, api = "/console/{org}/connections/{connection}/rekey", "/api/v1/connections/{connection}/rekey"
 	m.Console(access.Configure, "GET "+page, d.showRekey)
-	m.Console(access.Configure, "POST "+page, d.startRekey)
-	m.Console(access.Configure, "POST "+page+"/finish", d.endRekeyPage(d.FinishRekey, "The new key alone counts now."))
+	m.ConsoleFresh(access.Configure, "POST "+page, d.startRekey)
+	m.ConsoleFresh(access.Configure, "POST "+page+"/finish", d.endRekeyPage(d.FinishRekey, "The new key alone counts now."))
 	m.Console(access.Configure, "POST "+page+"/undo", d.endRekeyPage(d.UndoRekey, "The old key counts again."))
 	m.API(access.Configure, "GET "+api, d.apiRekey(d.RunningRekey))
-	m.API(access.Configure, "POST "+api, d.apiStartRekey)
-	m.API(access.Configure, "POST "+api+"/finish", d.apiRekey(d.FinishRekey))
+	m.APIFresh(access.Configure, "POST "+api, d.apiStartRekey)
+	m.APIFresh(access.Configure, "POST "+api+"/finish", d.apiRekey(d.FinishRekey))
 	m.API(access.Configure, "POST "+api+"/undo", d.apiRekey(d.UndoRekey))
 }
 

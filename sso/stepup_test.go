@@ -10,6 +10,7 @@ import (
 	crewjam "github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -93,6 +94,18 @@ func TestStepUpOverSAML(t *testing.T) {
 			t.Errorf("a step-up made %d accounts", n-people)
 		}
 		s.refused(b.send(acs, form), "expired") // once
+
+		// Whatever the request's own checks let pass, an old sign-in proves nothing.
+		_ = db.Write(t.Context(), s.admin, func(tx *store.Tx) error {
+			for old, want := range map[time.Duration]bool{time.Hour: false, 2 * time.Minute: false, 30 * time.Second: true} {
+				in := answered{arrival: answer.Profile{Subject: "ada-id", SubjectKind: "nameid", AuthnInstant: clock.Now().Add(-old)}}
+				_, err := s.door.proveAgain(tx, c.Connection, pending{ReturnTo: string(now.ID) + " /account", ExpiresAt: store.TimeOf(clock.Now().Add(pendingFor))}, &in)
+				if failed, bad := in.trace.Failed(); (err == nil) != want || !want && (!bad || failed.Name != "fresh sign-in") {
+					t.Errorf("signed in %s before: %v, %v", old, err, in.trace)
+				}
+			}
+			return nil
+		})
 
 		// Of a session that has ended nothing is proved.
 		as("ada-id", 0)

@@ -76,8 +76,11 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			may, err := s.policy.AnyMethods(ctx, org)
 			return may.Password, err
 		},
-		MayUsePassword: s.mayUsePassword,
-		BreakGlass:     account.BreakGlass{Named: s.policy.Named, UseCode: s.policy.UseCode, Few: policy.FewCodes},
+		May: func(tx *store.Tx, user store.UserID) (password, sso bool, err error) {
+			may, err := s.policy.MethodsOf(tx, user)
+			return may.Password, may.SSO, err
+		},
+		BreakGlass: account.BreakGlass{Named: s.policy.Named, UseCode: s.policy.UseCode, Few: policy.FewCodes},
 		Leave: func(ctx context.Context, actor access.Actor, in session.Session) (string, error) {
 			return s.sso.Leave(ctx, actor, in.ID)
 		},

@@ -69,9 +69,9 @@ type Options struct {
 	Password func(ctx context.Context, org store.OrgID) (bool, error)
 	// Connections gives the open connections of an organization. May be nil.
 	Connections func(ctx context.Context, org store.OrgID, next string) ([]Way, error)
-	// MayUsePassword tells whether the organization's policy lets a person use one.
-	// May be nil: then everybody may. Sessions asks the policy itself.
-	MayUsePassword func(tx *store.Tx, user store.UserID) (bool, error)
+	// May tells what the organization's policy lets a person use. May be nil: then
+	// everybody may use everything. Sessions asks the policy itself.
+	May func(tx *store.Tx, user store.UserID) (password, sso bool, err error)
 	// BreakGlass are the accounts that need a recovery code beside the password. All
 	// there, or none.
 	BreakGlass BreakGlass

@@ -51,14 +51,12 @@ func (a *Account) notAllowed(w http.ResponseWriter, r *http.Request, who store.U
 	return true, pages.Write(w, r, http.StatusForbidden, "instead", p)
 }
 
-// mustUseSSO tells whether a person may not use a password, for letters to the
-// person's own mailbox.
-func (a *Account) mustUseSSO(tx *store.Tx, user store.UserID) (bool, error) {
-	if a.opts.MayUsePassword == nil {
-		return false, nil
+// may tells what a person may use, for letters to the person's own mailbox.
+func (a *Account) may(tx *store.Tx, user store.UserID) (password, sso bool, err error) {
+	if a.opts.May == nil {
+		return true, true, nil
 	}
-	may, err := a.opts.MayUsePassword(tx, user)
-	return !may, err
+	return a.opts.May(tx, user)
 }
 
 // userOf reads who a password belongs to. Faults: Denied (deleted meanwhile).

@@ -98,13 +98,13 @@ func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 	letter := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting}
 	return a.opts.DB.Write(ctx, access.Muster(string(k.Org)), func(tx *store.Tx) error {
 		l := letter
-		must, err := a.mustUseSSO(tx, k.User)
+		usable, sso, err := a.may(tx, k.User)
 		if err != nil {
 			return err
 		}
-		if must || !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
+		if !usable || sso && !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
 			why := "Your account has no password here: it comes from your organization. Sign in with single sign-on instead."
-			if must {
+			if !usable {
 				why = "Your organization does not use passwords here. Sign in with single sign-on instead."
 			}
 			l.Lines = []string{"Somebody, probably you, asked for a new password for your account at " + k.OrgName + ".", why}

@@ -331,14 +331,29 @@ func TestTwoAdminsAndTheLastAccounts(t *testing.T) {
 		one, _ := s.glass("one@acme.example")
 		two, _ := s.glass("two@acme.example")
 		s.set(true, policy.Required, `{}`)
-		errs := make([]error, 2)
-		var wg sync.WaitGroup
-		for i, id := range []store.UserID{one, two} {
-			wg.Go(func() { errs[i] = s.door.RemoveAccount(context.Background(), s.admin, id) })
-		}
-		wg.Wait()
-		if (errs[0] == nil) == (errs[1] == nil) || !fault.Is(errors.Join(errs...), fault.Conflict) {
-			t.Errorf("%v", errs)
+		for range 15 {
+			errs := make([]error, 2)
+			var wg sync.WaitGroup
+			both := []store.UserID{one, two}
+			begin := make(chan struct{})
+			for i, id := range both {
+				wg.Go(func() {
+					<-begin
+					errs[i] = s.door.RemoveAccount(context.Background(), s.admin, id)
+				})
+			}
+			close(begin)
+			wg.Wait()
+			if (errs[0] == nil) == (errs[1] == nil) || !fault.Is(errors.Join(errs...), fault.Conflict) {
+				t.Fatalf("%v", errs)
+			}
+			for i, err := range errs {
+				if err == nil {
+					if _, err := s.door.AddAccount(context.Background(), s.admin, both[i]); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
 		}
 	})
 }
@@ -374,6 +389,25 @@ func TestASignInWhileSingleSignOnBecomesRequired(t *testing.T) {
 			if token != "" && s.live(token) {
 				t.Error("a session with a password outlived the change")
 			}
+		}
+	})
+}
+
+// Single sign-on is not switched off where all admins depend on it.
+func TestSingleSignOnOffLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := context.Background()
+		s := newSite(t, db)
+		ada := s.user("ada@acme.example", access.Admin)
+		off := policy.Off
+		_, err := s.door.Set(ctx, s.admin, policy.Change{SSO: &off})
+		s.kind("no admin has a password", err, fault.Conflict, "sso")
+		_, err = s.door.Set(ctx, s.admin, policy.Change{Domains: map[string]policy.SSO{"acme.example": policy.Off}})
+		s.kind("for the admins' domain", err, fault.Conflict, "sso")
+		s.write(func(tx *store.Tx) error { return s.passwords.Set(tx, ada, "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA") })
+		if _, err := s.door.Set(ctx, s.admin, policy.Change{SSO: &off}); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -134,6 +134,9 @@ func (d *Door) effect(tx *store.Tx, p Policy, ch Change) (Effect, error) {
 	if err := d.changed(tx, &e.After, ch); err != nil {
 		return e, err
 	}
+	if err := d.someoneStays(tx, p, e.After); err != nil {
+		return e, err
+	}
 	e.Stricter, e.Looser = stricter(p, e.After), stricter(e.After, p)
 	if !e.Stricter {
 		return e, nil
@@ -186,6 +189,39 @@ func (d *Door) lockedOut(tx *store.Tx, p Policy) (names []string, err error) {
 		}
 	}
 	return names, err
+}
+
+// someoneStays refuses to switch single sign-on off where no admin has a password: all
+// would be locked out.
+func (d *Door) someoneStays(tx *store.Tx, before, after Policy) error {
+	if !after.without(before) {
+		return nil
+	}
+	admins, err := tx.Admins()
+	if err != nil {
+		return err
+	}
+	for _, u := range admins {
+		has, err := d.opt.Passwords.Has(tx, u.ID)
+		if err != nil {
+			return err
+		}
+		who := person{EmailKey: store.Fold(u.Email), NameKey: store.Fold(u.UserName)}
+		if has && after.Methods(who.domain()).Password {
+			return nil
+		}
+	}
+	return fault.Conflict.On("sso", "No admin could sign in any more: none of them has a password that may be used. Have one set a password first (“Forgot your password?” on the sign-in page).")
+}
+
+// without tells whether single sign-on is off for somebody for whom it was not before.
+func (p Policy) without(before Policy) bool {
+	for _, domain := range append(slices.Sorted(maps.Keys(p.Domains)), append(slices.Sorted(maps.Keys(before.Domains)), "")...) {
+		if before.Methods(domain).SSO && !p.Methods(domain).SSO {
+			return true
+		}
+	}
+	return false
 }
 
 // changed is p after a change that makes sense.

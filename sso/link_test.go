@@ -120,6 +120,7 @@ func TestLinksOpenNothingElse(t *testing.T) {
 		s := serve(t, db)
 		idp, c := s.saml("jit")
 		other := s.draft(NewConnection{Protocol: "saml", Metadata: idp.Metadata()})
+		third := s.draft(NewConnection{Protocol: "saml"})
 		l, link := s.link(NewSetupLink{Connection: other.ID})
 		contact := access.Actor{Kind: access.Contact, Org: string(s.org), ID: string(l.ID), Name: contactName}
 		ctx := context.Background()
@@ -127,6 +128,10 @@ func TestLinksOpenNothingElse(t *testing.T) {
 		for name, do := range map[string]func() error{
 			"another connection's provider": func() error {
 				_, err := s.door.SetProvider(ctx, contact, c.ID, Provider{Metadata: idp.Metadata()})
+				return err
+			},
+			"another draft's provider": func() error {
+				_, err := s.door.SetProvider(ctx, contact, third.ID, Provider{Metadata: idp.Metadata()})
 				return err
 			},
 			"activation":        func() error { _, err := s.door.Activate(ctx, contact, other.ID); return err },

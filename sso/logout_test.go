@@ -136,6 +136,7 @@ func TestSigningOutAtTheProviderToo(t *testing.T) {
 		bindings   []string
 		answer     ssotest.LogoutAnswer
 		reference  bool
+		off        bool
 	}{
 		{name: "redirect", bindings: []string{saml.HTTPRedirectBinding}, says: "done"},
 		{name: "post", bindings: []string{saml.HTTPPostBinding}, answer: ssotest.LogoutAnswer{Post: true}, says: "done"},
@@ -146,6 +147,7 @@ func TestSigningOutAtTheProviderToo(t *testing.T) {
 		{name: "a stranger's answer", bindings: []string{saml.HTTPPostBinding}, answer: ssotest.LogoutAnswer{Post: true, Signer: ssotest.OtherSigner()}, says: leaveUnverified, reference: true},
 		{name: "an answer to another request", bindings: []string{saml.HTTPRedirectBinding}, answer: ssotest.LogoutAnswer{Response: func(r *saml.LogoutResponse) { r.InResponseTo = "_other" }}, says: leaveUnverified, reference: true},
 		{name: "no single logout there", says: "none"},
+		{name: "switched off", bindings: []string{saml.HTTPRedirectBinding}, off: true, says: "none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +156,12 @@ func TestSigningOutAtTheProviderToo(t *testing.T) {
 				idp, conn := s.sloConnection(c.bindings...)
 				c.answer.To = conn.SLO
 				idp.NextLogout(c.answer)
+				if c.off {
+					if _, err := s.door.UpdateConnection(t.Context(), s.admin, conn.ID, Change{Set: map[string]string{"no_slo": "true"}}); err != nil {
+						t.Fatal(err)
+					}
+					c.bindings = nil
+				}
 				b := s.enter(idp, conn, "alice", "_1")
 				p := b.send(s.url+"/logout", url.Values{})
 				if s.in(b) {

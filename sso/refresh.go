@@ -363,7 +363,13 @@ func (d *Door) takeOver(tx *store.Tx, c Connection, r *metadataRow, in fetched) 
 	reasons := dangers(c, old, in)
 	if len(reasons) == 0 {
 		r.Pending, r.PendingAt, r.Rejected = nil, 0, ""
-		if _, err := changeConnection(tx, c.ID, func(c *Connection) error { adopt(c, in.metadata); return nil }); err != nil {
+		if _, err := changeConnection(tx, c.ID, func(c *Connection) error {
+			byHand := c.Config.SLO
+			if adopt(c, in.metadata); len(in.metadata.SLO) == 0 {
+				c.Config.SLO = byHand // entered by somebody: the metadata never said any
+			}
+			return nil
+		}); err != nil {
 			return err
 		}
 		return d.ageCertificates(tx, c, in.metadata.Certificates)

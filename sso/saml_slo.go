@@ -202,7 +202,7 @@ func (d *Door) samlLogoutAnswered(w http.ResponseWriter, r *http.Request, c Conn
 // samlLeave makes the LogoutRequest for a session.
 func (d *Door) samlLeave(ctx context.Context, c Connection, ref SessionRef, handle string) (out saml.Outgoing, id string, err error) {
 	to, binding := c.Config.SLO.request()
-	if to == "" || ref.NameID.Value == "" {
+	if to == "" || ref.NameID.Value == "" || c.Config.NoSLO {
 		return out, "", nil
 	}
 	s, err := d.setup(ctx, access.Muster(string(c.OrgID)), c)

@@ -20,6 +20,7 @@ type SAMLConfig struct {
 	SSOPost        string `json:"sso_post,omitempty"`     // single sign-on by form post
 	SLO            sloAt  `json:"slo,omitzero"`           // single logout
 	MetadataURL    string `json:"metadata_url,omitempty"`
+	NoSLO          bool   `json:"no_slo,omitempty"`          // signing out here ends the session here alone
 	MetadataSigner string `json:"metadata_signer,omitempty"` // SHA-256 of the certificate that signs the metadata, hex
 	Binding        string `json:"binding,omitempty"`         // of our requests: auto, redirect, post
 	NameIDFormat   string `json:"name_id_format,omitempty"`  // a key of nameIDFormats, preset or none
@@ -119,7 +120,9 @@ var samlSettings = []Setting{
 		Kind: KindDate, at: func(c *Connection) any { return &c.Config.SHA1Until }, check: checkSHA1Until},
 	{Key: "metadata_signer", Protocol: protocolSAML, Group: "Metadata", Label: "Metadata is signed by", Help: "SHA-256 fingerprint of the certificate. A change of the metadata at its URL that this certificate did not sign waits for an administrator.",
 		Kind: KindText, at: func(c *Connection) any { return &c.Config.MetadataSigner }, check: checkSigner},
-	{Key: "slo_redirect", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (redirect)", Help: "Who signs out here is sent there too. It comes from the provider's metadata; empty with the other one: signing out here ends the session here alone.",
+	{Key: "no_slo", Protocol: protocolSAML, Group: "Single logout", Label: "Signing out here ends the session here alone", Help: "Nobody is sent to the provider to sign out there too. What the provider asks for is done all the same.",
+		Kind: KindSwitch, at: func(c *Connection) any { return &c.Config.NoSLO }},
+	{Key: "slo_redirect", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (redirect)", Help: "Who signs out here is sent there too. It comes from the provider's metadata.",
 		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Redirect }},
 	{Key: "slo_post", Protocol: protocolSAML, Group: "Single logout", Label: "Single logout URL (POST)", Help: "The same for messages that are posted.",
 		Kind: KindURL, at: func(c *Connection) any { return &c.Config.SLO.Post }},

@@ -292,6 +292,14 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.press("main table a")
 	p.press(`main a[href$="/upkeep"]`)
 	p.usable("connection-upkeep")
+	for _, page := range []string{"mapping", "rekey", "move"} {
+		p.open(console + "/connections")
+		p.press("main table a")
+		p.press(`main a[href$="/` + page + `"]`)
+		p.usable("connection-" + page)
+	}
+	p.open(console + "/requests")
+	p.usable("requests")
 	p.open(console + "/connections")
 	p.press("main table a")
 	p.leads(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {

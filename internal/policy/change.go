@@ -35,7 +35,6 @@ const (
 type Effect struct {
 	Before, After Policy
 	Stricter      bool // somebody must use single sign-on from now on who need not before
-	Looser        bool // the other way round
 	People        int  // who are signed in with a password and will not be
 	Sessions      int  // theirs
 	Resets        int  // people whose open links for a new password end
@@ -114,7 +113,7 @@ func (d *Door) Relax(ctx context.Context, actor access.Actor) error {
 		if err != nil {
 			return err
 		}
-		e := Effect{Before: p, After: p, Looser: true}
+		e := Effect{Before: p, After: p}
 		e.After.Password, e.After.Domains = true, maps.Clone(p.Domains)
 		if p.SSO == Required {
 			e.After.SSO = Optional
@@ -137,7 +136,7 @@ func (d *Door) effect(tx *store.Tx, p Policy, ch Change) (Effect, error) {
 	if err := d.someoneStays(tx, p, e.After); err != nil {
 		return e, err
 	}
-	e.Stricter, e.Looser = stricter(p, e.After), stricter(e.After, p)
+	e.Stricter = stricter(p, e.After)
 	if !e.Stricter {
 		return e, nil
 	}

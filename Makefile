@@ -41,5 +41,5 @@ generate:
 	go run ./cmd/muster config reference --sample > docs/muster.sample.yaml
 	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestPresetsAreOnTheirPage' ./scim
 	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestPagesAreTheGuides' ./sso/guides
-	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestSettingsAreOnTheirPage' ./sso
+	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestSettingsAreOnTheirPage|TestRemediesAreOnTheirPage' ./sso
 	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestWeConform/.*/sqlite' ./cmd/muster

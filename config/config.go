@@ -34,6 +34,7 @@ type Settings struct {
 	SCIM      SCIM      `key:"scim" doc:"Directories."`
 	Invite    Invite    `key:"invite" doc:"Invitations."`
 	Session   Session   `key:"session" doc:"Signed-in browsers."`
+	SignIns   SignIns   `key:"signins" doc:"The log of sign-ins."`
 	Metrics   Metrics   `key:"metrics" doc:"Prometheus metrics at /metrics. With neither address nor token they are served to callers on loopback only."`
 	Log       Log       `key:"log" doc:"Logs, on standard error."`
 }
@@ -80,6 +81,12 @@ type Invite struct {
 type Session struct {
 	Idle     time.Duration `key:"idle" default:"12h" min:"1m" max:"720h" example:"12h" doc:"A session ends after this long without a request."`
 	Absolute time.Duration `key:"absolute" default:"168h" min:"1m" max:"2160h" example:"168h" doc:"A session ends this long after sign-in, used or not."`
+}
+
+// SignIns is how long sign-ins are found.
+type SignIns struct {
+	Age  time.Duration `key:"age" default:"2160h" min:"1h" max:"87600h" example:"4380h" doc:"How long sign-ins are found by reference, person, connection or check. Their rows in the activity log stay."`
+	Rows int           `key:"rows" default:"100000" min:"100" max:"10000000" example:"500000" doc:"How many of its newest sign-ins are found so in each organization."`
 }
 
 // Metrics is who may read the metrics.

@@ -100,10 +100,10 @@ func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *
 	if out.status >= 500 {
 		d.opts.Log.ErrorContext(r.Context(), "sign-in failed", "connection", c.ID, "reference", ref, "request_id", actor.Request, "error", err)
 	}
-	if d.recorded.allow(string(c.ID)) {
-		if err := d.record(r, actor, c, a, out, ref); err != nil {
-			return fmt.Errorf("record refused sign-in %s (%s): %w", ref, out.check, err)
-		}
+	if !d.recorded.takes(c, actor.IP, a != nil) {
+		d.opts.Log.WarnContext(r.Context(), "refused sign-in not written down: too many", "connection", c.ID, "reference", ref, "check", out.check, "request_id", actor.Request)
+	} else if err := d.record(r, actor, c, a, out, ref); err != nil {
+		return fmt.Errorf("record refused sign-in %s (%s): %w", ref, out.check, err)
 	}
 	if a != nil && out.confirm.ID != "" {
 		if err := d.askToConfirm(w, r, actor, c, *a, out.confirm); err != nil {

@@ -47,6 +47,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/oidc/{connection}/frontchannel-logout", d.on(protocolOIDC, d.oidcFrontChannel))
 
 	d.mountDomains(m)
+	d.mountSignIns(m)
 	m.Public("GET /sso/confirm/{token}", d.showConfirmation)
 	m.Public("POST /sso/confirm/{token}", d.confirm)
 
@@ -70,10 +71,13 @@ type connectionHandler func(w http.ResponseWriter, r *http.Request, c Connection
 func (d *Door) on(protocol string, h connectionHandler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) (err error) {
 		id, err := store.ParseID[Connection](r.PathValue("connection"))
-		if err != nil {
-			return err
+		var c Connection
+		if err == nil {
+			c, err = d.connectionByID(r.Context(), id)
 		}
-		c, err := d.connectionByID(r.Context(), id)
+		if signsIn(r.URL.Path) && (fault.Is(err, fault.NotFound) || err == nil && c.Protocol != protocol) {
+			return d.nowhere(w, r, r.PathValue("connection"))
+		}
 		if err != nil {
 			return err
 		}
@@ -185,7 +189,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 			return err
 		}
 		next = p.ReturnTo
-		detail := map[string]any{"method": c.Protocol, "connection": c.ID, "account": out.brief()}
+		detail := came(c, id, in, out)
 		if in.unasked != nil {
 			detail["started"] = "by the identity provider"
 		}

@@ -229,10 +229,11 @@ func (d *Door) logoutRefused(w http.ResponseWriter, r *http.Request, c Connectio
 
 // recordLogout writes the activity row that explains a reference.
 func (d *Door) recordLogout(r *http.Request, c Connection, out *refusal, ref string) error {
-	if !d.recorded.allow(string(c.ID)) {
+	actor := d.actorAt(r, c)
+	if !d.recorded.takes(c, actor.IP, false) {
 		return nil
 	}
-	err := d.opts.DB.Write(r.Context(), d.actorAt(r, c), func(tx *store.Tx) error {
+	err := d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
 		row := store.Activity{Action: "user.signout.refused", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
 			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol, "check": out.check, "why": out.sentence}}
 		if out.hint != "" {

@@ -8,7 +8,7 @@ import (
 )
 
 // quota bounds what strangers can make us write for one key: pending requests per
-// address, refusals per connection. It is per replica and forgets: it saves disk,
+// address, refusals per connection (refusals.go). It is per replica and forgets: it saves disk,
 // nothing that is promised depends on it.
 type quota struct {
 	now   func() time.Time
@@ -21,8 +21,8 @@ type quota struct {
 
 const quotaKeys = 10_000
 
-func newQuota(now func() time.Time, perSecond, burst int) *quota {
-	return &quota{now: now, limit: rate.Limit(perSecond), burst: burst, keys: map[string]*rate.Limiter{}}
+func newQuota(now func() time.Time, perSecond rate.Limit, burst int) *quota {
+	return &quota{now: now, limit: perSecond, burst: burst, keys: map[string]*rate.Limiter{}}
 }
 
 // allow takes one from the key's bucket.

@@ -109,7 +109,7 @@ func (d *Door) Sweep(ctx context.Context) error {
 	_, err4 := d.opts.DB.Sweep(ctx, sweepTests, now.Add(-testFor))
 	_, err5 := d.opts.DB.Sweep(ctx, sweepLinks, now.Add(-testFor))              // over for so long that nobody asks
 	_, err6 := d.opts.DB.Sweep(ctx, sweepConfirmations, now.Add(-24*time.Hour)) // they are counted for a day
-	return errors.Join(err1, err2, err3, err4, err5, err6, d.sweepRefs(ctx))
+	return errors.Join(err1, err2, err3, err4, err5, err6, d.sweepRefs(ctx), d.TellLeftOut(ctx), d.opts.DB.SweepSignIns(ctx, d.opts.SignInAge, d.opts.SignInRows))
 }
 
 // cookie is the browser's half of a ticket. crossSite: the answer comes as a post

@@ -76,6 +76,9 @@ type Options struct {
 
 	// Tell mails a notice to the admins of the transaction's organization; nil: nobody is told.
 	Tell func(tx *store.Tx, n Notice) error
+
+	SignInAge  time.Duration // how long sign-ins are found; 90 days when 0
+	SignInRows int           // how many of an organization at most; 100,000 when 0
 }
 
 // Door is the sign-in door. Safe for concurrent use.
@@ -84,10 +87,10 @@ type Door struct {
 	client   *http.Client
 	large    *http.Client // for metadata of federations
 	issuers  *oidc.Issuers
-	starts   *quota // by address: an office of a thousand may come at nine
-	recorded *quota // by connection: refusals that are written down
-	asked    *quota // by organization: questions to the DNS
-	links    *quota // by address: pages behind a set-up link
+	starts   *quota  // by address: an office of a thousand may come at nine
+	recorded *budget // of refusals that are written down
+	asked    *quota  // by organization: questions to the DNS
+	links    *quota  // by address: pages behind a set-up link
 	keys     keyring
 	secure   bool
 }
@@ -98,12 +101,18 @@ func New(opts Options) *Door {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
+	if opts.SignInAge == 0 {
+		opts.SignInAge = 90 * 24 * time.Hour
+	}
+	if opts.SignInRows == 0 {
+		opts.SignInRows = 100_000
+	}
 	if opts.LookupTXT == nil {
 		opts.LookupTXT = net.DefaultResolver.LookupTXT
 	}
 	client := newEgress(opts.Egress)
 	return &Door{opts: opts, client: client, large: larger(client, saml.MaxAggregateBytes, time.Minute), issuers: oidc.NewIssuers(asker(client), opts.DB.Now),
-		starts: newQuota(opts.DB.Now, 50, 1000), links: newQuota(opts.DB.Now, 5, 200), recorded: newQuota(opts.DB.Now, 2, 300), asked: newQuota(opts.DB.Now, 1, 30),
+		starts: newQuota(opts.DB.Now, 50, 1000), links: newQuota(opts.DB.Now, 5, 200), recorded: newBudget(opts.DB.Now), asked: newQuota(opts.DB.Now, 1, 30),
 		keys: keyring{keys: map[[sha256.Size]byte]*rsa.PrivateKey{}}, secure: strings.HasPrefix(opts.PublicURL, "https:")}
 }
 
@@ -356,7 +365,7 @@ func (d *Door) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return d.TellLeftOut(context.WithoutCancel(ctx))
 		case <-tick.C:
 		}
 	}

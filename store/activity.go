@@ -45,6 +45,11 @@ func (tx *Tx) Record(a Activity) error {
 	if _, err = tx.Exec(recordActivity, args...); err != nil {
 		return err
 	}
+	if a.Action == "user.signin" || a.Action == "user.signin.refused" || a.Action == "user.signout.refused" {
+		if err := tx.recordSignIn(a); err != nil {
+			return err
+		}
+	}
 	tx.tell(a)
 	return nil
 }
@@ -90,6 +95,8 @@ func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("activity %s: %w", a.Action, err)
 	}
+	// What a stranger sent may hold the one character that PostgreSQL keeps in no text.
+	detail = strings.ReplaceAll(detail, `\u0000`, `\ufffd`)
 	a.ID, a.At = NewID[Activity](), tx.Now()
 	return []any{tx.Org(), a.ID, a.At, string(tx.actor.Kind), tx.actor.ID, tx.actor.Name,
 		a.Action, a.TargetKind, a.TargetID, a.TargetName, detail}, nil

@@ -128,3 +128,12 @@ func (db *DB) AwaitLockWait(t testing.TB) {
 		}
 	}
 }
+
+// PlanSignIns is how the database finds sign-ins.
+func (tx *Tx) PlanSignIns(q SignInQuery) (string, error) {
+	query, args, err := tx.signInQuery(q)
+	if err != nil {
+		return "", err
+	}
+	return listing{tx: tx}.explain(query, args)
+}

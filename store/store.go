@@ -31,8 +31,8 @@ indexed or unique (extra.go; extra_build.go says how they come and go while othe
 write).
 
 It owns the tables orgs, users, user_values, user_roles, role_mappings, groups,
-group_epochs, members, subgroups, counts, directories, org_schemas, extra_values
-and activity. It relies on nothing above it.
+group_epochs, members, subgroups, counts, directories, org_schemas, extra_values,
+activity and signins. It relies on nothing above it.
 */
 package store
 
@@ -78,7 +78,8 @@ type DB struct {
 	stmts   statements
 	schemas definitionsCache
 	slots   slots
-	lanes   lanes // PostgreSQL only
+	lanes   lanes    // PostgreSQL only
+	refused sync.Map // organizations with refused sign-ins since the last sweep
 }
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).

@@ -308,6 +308,11 @@ func TestConsoleIsUsable(t *testing.T) {
 		return err
 	}))
 	p.usable("sign-in-refused")
+	p.open(console + "/signins?result=refused")
+	p.press("main tbody th a")
+	p.usable("sign-in-explained")
+	p.open(s.url + "/console/signins")
+	p.usable("sign-in-find")
 	p.open(console + "/connections")
 	p.press("main table a")
 	p.leads(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
@@ -317,7 +322,7 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.sees("Your session here has ended.")
 	p.usable("signed-out")
 	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import",
-		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains"} {
+		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains", "signins": "/signins", "signins-none": "/signins?person=nobody"} {
 		p.open(console + path)
 		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 		p.usable(name)

@@ -68,7 +68,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			return out, err
 		}})
 	s.api = api.New(api.Options{DB: db, Log: log})
-	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
+	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: s.discover, Connections: s.connectionsOf, Remembered: s.remembered, Forget: func(w http.ResponseWriter) { s.sso.ForgetChoice(w) },
@@ -139,6 +139,7 @@ var navigation = []web.NavItem{
 	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
 	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
 	{Label: "Requests", Path: "/console/{org}/requests", Need: access.Configure},
+	{Label: "Sign-ins", Path: "/console/{org}/signins", Need: access.ViewActivity},
 	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},
 	{Label: "Security", Path: "/console/{org}/security", Need: access.Configure},
 }

@@ -34,6 +34,7 @@ type cli struct {
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`
 	Request    requestCmd    `cmd:"" help:"Requests for access: who signed in at a provider and has no account."`
 	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
+	SignIn     signInCmd     `cmd:"" name:"signin" help:"Sign-ins, and why one was refused."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
 	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`

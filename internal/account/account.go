@@ -170,11 +170,11 @@ func (a *Account) signInWith(tx *store.Tx, name string, in session.In) (token st
 	if err := tx.SignedIn(in.User, in.Method); err != nil {
 		return "", err
 	}
-	token, _, err = a.opts.Sessions.Start(tx, in)
+	token, id, err := a.opts.Sessions.Start(tx, in)
 	if err != nil {
 		return "", err
 	}
-	detail := map[string]any{"method": in.Method}
+	detail := map[string]any{"method": in.Method, "session": id}
 	if in.SecondFactor {
 		detail["second_factor"] = "recovery code"
 	}

@@ -22,7 +22,7 @@ func migrationOwner(number int) string {
 	}
 	return map[int]string{10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
-		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 41: "scim", 42: "sso"}[number]
+		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -45,6 +45,8 @@ var reads = map[string]string{
 // because expiry is the same for all. Each goes through db.Lookup, LookupRow, LookupAll or Sweep.
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
+	"store.DB.FindSignIn":                "an operator knows the reference alone",
+	"store.DB.SweepSignIns":              "age is the same for all",
 	"store.DB.TendSchemas":               "the loop looks after all organizations; each is then handled by itself",
 	"internal/api.Door.Authenticate":     "the key is all that a program sends",
 	"scim.handler.client":                "a token request starts from its client's id",

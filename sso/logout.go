@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
@@ -159,6 +160,9 @@ func (d *Door) showLeft(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := leavePage{Title: "You are signed out", Here: "Your session here has ended.", Provider: c.Name, There: leaveWords["none"]}
+	if web.Actor(r).Signed() { // again, or still: the address was opened by hand
+		page.Title, page.Here = "You are signed in here", "You have a session here."
+	}
 	handle := r.PathValue("handle")
 	if handle == "" {
 		return pages.Write(w, r, http.StatusOK, "left", page)

@@ -319,7 +319,7 @@ func TestConsoleIsUsable(t *testing.T) {
 		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`location.href = "/sso/logout/" + location.pathname.split("/").pop(); true`))
 		return err
 	}))
-	p.sees("Your session here has ended.")
+	p.sees("You have a session here.")
 	p.usable("signed-out")
 	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import",
 		"teams": "/teams", "activity": "/activity", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains", "signins": "/signins", "signins-none": "/signins?person=nobody"} {

@@ -229,6 +229,9 @@ func (d *Door) concludeTest(tx *store.Tx, c Connection, row testRow, rep *report
 	if failure != nil {
 		out := refusalOf(failure, rep.Trace)
 		row.Outcome, row.FailedCheck = testFailed, out.check
+		if first, failed := rep.Trace.Failed(); failed && first.Name == out.check {
+			out.hint = orElse(remedyOf(c.Vendor, out.check, true), out.hint)
+		}
 		rep.Sentence, rep.Check, rep.Hint = out.sentence, out.check, out.hint
 		detail["check"], detail["why"] = out.check, out.sentence
 		if out.hint != "" {

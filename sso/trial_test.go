@@ -175,7 +175,7 @@ func TestFailingTestSignIn(t *testing.T) {
 		idp.Next(ssotest.Login{NameID: "ada-id", Audience: "https://wrong.example", Assertion: func(a *saml.Assertion) { a.Subject.SubjectConfirmations = nil }})
 		b := s.adminBrowser()
 		p := b.send(b.form(b.send(s.desk(c.Connection)+"/tests", nil)))
-		for _, want := range []string{"Why it failed", "https://wrong.example", c.EntityID, "conditions.audience", "subject.confirmation", "What to change"} {
+		for _, want := range []string{"Why it failed", "https://wrong.example", c.EntityID, "conditions.audience", "subject.confirmation", "What to change", "also as Recipient"} {
 			if !strings.Contains(p.body, want) {
 				t.Errorf("the page of the test does not say %q:\n%s", want, p.body)
 			}

@@ -69,6 +69,8 @@ var suites = []suite{
 	{"./scim", "^(BenchmarkWalk|BenchmarkGrowth)$", 5, 1},
 	{"./scim", "^(BenchmarkParseFilter|BenchmarkParsePath)$", 50_000, 5},
 	{"./sso/saml", ".", 500, 5},
+	{"./sso/oidc", ".", 1000, 5},
+	{"./sso", "^BenchmarkACS$", 3000, 1},
 }
 
 func (s suite) run(ctx context.Context, times float64, progress io.Writer) (string, error) {

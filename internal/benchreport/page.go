@@ -94,6 +94,16 @@ var others = []struct {
 	{"Growth/userName-eq", "x-growth", "filter `userName eq`, the same", "≤ 2", atMost(2)},
 	{"Growth/externalId-eq", "x-growth", "filter `externalId eq`, the same", "≤ 2", atMost(2)},
 	{"Growth/page-100-by-cursor", "x-growth", "page of 100 by cursor in the middle, the same", "≤ 1.2", atMost(1.2)},
+	{"SAMLResponse/5KB", "best-µs", "check of a signed SAML response of 5 KB, µs", "≤ 300", atMost(300)},
+	{"SAMLResponse/5KB", "allocs/op", "... allocations", "≤ 1,500", atMost(1500)},
+	{"SAMLResponse/5KB", "x-limit", "... over RSA, SHA-256 and one XML pass alone", "", nil},
+	{"SAMLResponse/5KB", "x-faster-than-crewjam", "... times as fast as crewjam/saml", "", nil},
+	{"SAMLResponse/150-groups", "best-µs", "check of a response with 150 groups, µs", "≤ 1,000", atMost(1000)},
+	{"ACS/postgres/5KB", "cpu-µs/op", "whole sign-in request with a response of 5 KB, µs of CPU, PostgreSQL's included", "≤ 1,200", atMost(1200)},
+	{"ACS/sqlite/5KB", "cpu-µs/op", "the same, SQLite", "", nil},
+	{"Callback/ours/groups=0", "cpu-µs/op", "OpenID Connect callback without network, µs of CPU", "≤ 150", atMost(150)},
+	{"Callback/limit/groups=0", "cpu-µs/op", "... RSA, SHA-256 and one reading of the JSON alone", "", nil},
+	{"Callback/go-oidc/groups=0", "cpu-µs/op", "... go-oidc alone, which checks less", "", nil},
 }
 
 func atLeast(goal float64) func(float64) bool { return func(v float64) bool { return v >= goal } }

@@ -140,7 +140,7 @@ func BenchmarkCallback(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric(float64(processor(b)-start)/float64(b.N), "cpu-ns/op")
+				b.ReportMetric(float64(processor(b)-start)/1000/float64(b.N), "cpu-µs/op")
 			})
 		}
 	}

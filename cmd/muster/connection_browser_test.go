@@ -44,11 +44,13 @@ func get(t *testing.T, address string) []byte {
 // An admin connects a foreign provider in a real browser: guide, preview, a test that
 // fails and says what to change, the repair there, a test that passes, activation. Then
 // somebody signs in. The IT contact of another connection does the same by a link.
+// In the end single sign-on is required, and a break-glass account is needed.
 func TestAdminConnectsAProvider(t *testing.T) {
 	t.Parallel()
-	php := ssotest.StartSimpleSAMLphp(t, map[string]ssotest.PHPUser{"nova": {Password: "novapw", Attributes: map[string][]string{
-		"uid": {"nova-0001"}, "mail": {"nova@acme.example"}, "givenName": {"Nova"}, "sn": {"Newcomer"}}}})
-	s := newProgram(t, "MUSTER_EGRESS_ALLOW=127.0.0.0/8").serve("--demo")
+	php := ssotest.StartSimpleSAMLphp(t, map[string]ssotest.PHPUser{"nova": phpUser("nova", "Nova", "Newcomer"),
+		"bob": phpUser("bob", "Bob", "Builder"), "alex": phpUser("admin", "Alex", "Admin")})
+	program := newProgram(t, "MUSTER_EGRESS_ALLOW=127.0.0.0/8")
+	s := program.serve("--demo")
 	demo, _ := s.hello["demo"].(map[string]any)
 	password, _ := demo["password"].(string)
 	b := newBrowser(t)
@@ -110,11 +112,7 @@ func TestAdminConnectsAProvider(t *testing.T) {
 
 	nova := b.visit("nova", 390, 844)
 	nova.open(s.url + "/sso/saml/" + id + "/login")
-	nova.fill("input[name=username]", "nova")
-	nova.fill("input[name=password]", "novapw")
-	nova.do(chromedp.Click(chromedp.CSS("#submit_button")))
-	nova.appears(".who .me")
-	nova.sees("Nova Newcomer")
+	atPHP(nova, "nova", "Nova Newcomer")
 
 	admin.open(s.url + "/console/acme/connections/links")
 	admin.usable("links-none")
@@ -130,7 +128,15 @@ func TestAdminConnectsAProvider(t *testing.T) {
 	admin.sees("finished")
 	admin.open(s.url + "/console/acme/activity")
 	admin.sees("IT contact via link")
+	e := &enforcement{acme: acme{program: program, server: s, t: t}, b: b, php: php, admin: admin}
+	e.walk(id)
 	admin.quiet()
+}
+
+// phpUser is somebody with an address at acme.example and the password NAMEpw.
+func phpUser(name, given, family string) ssotest.PHPUser {
+	return ssotest.PHPUser{Password: strings.ToLower(given) + "pw", Attributes: map[string][]string{
+		"uid": {name + "-0001"}, "mail": {name + "@acme.example"}, "givenName": {given}, "sn": {family}}}
 }
 
 // contact is somebody without an account, at a link.

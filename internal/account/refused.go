@@ -44,11 +44,21 @@ func (a *Account) notAllowed(w http.ResponseWriter, r *http.Request, who store.U
 	}
 	p.Org = o.Name
 	if not.Use == session.UseSSO {
-		if p.Ways, failed = a.opts.Connections(r.Context(), org, web.Local(next)); failed != nil {
+		if p.Ways, failed = a.waysOf(r, org, who.Email, web.Local(next)); failed != nil {
 			return true, failed
 		}
 	}
 	return true, pages.Write(w, r, http.StatusForbidden, "instead", p)
+}
+
+// waysOf are the connections that speak for somebody's mail domain, or all of the
+// organization's when none does.
+func (a *Account) waysOf(r *http.Request, org store.OrgID, email, next string) ([]Way, error) {
+	ways, err := a.opts.Discover(r.Context(), org, email, next)
+	if err != nil || len(ways) > 0 {
+		return ways, err
+	}
+	return a.opts.Connections(r.Context(), org, next)
 }
 
 // may tells what a person may use, for letters to the person's own mailbox.

@@ -72,6 +72,9 @@ func moment(v any) (t time.Time, ok bool) {
 		return v.UTC(), true
 	case interface{ Time() time.Time }:
 		return v.Time().UTC(), true
+	case string: // as our JSON has it
+		t, err := time.Parse(time.RFC3339, v)
+		return t.UTC(), err == nil
 	}
 	return t, false
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -111,6 +112,7 @@ func (d *Door) mappingForm(w http.ResponseWriter, r *http.Request, status int, f
 		for _, role := range tx.OrgRoles() {
 			p.Roles = append(p.Roles, web.Option{Value: role.ID, Label: role.Name})
 		}
+		slices.Reverse(p.Roles) // the weakest first: nobody becomes an admin by a slip
 		return err
 	})
 	if err != nil {

@@ -137,7 +137,7 @@ var navigation = []web.NavItem{
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
 	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
-	{Label: "Sign-in", Path: "/console/{org}/connections", Need: access.Configure},
+	{Label: "Connections", Path: "/console/{org}/connections", Need: access.Configure},
 	{Label: "Requests", Path: "/console/{org}/requests", Need: access.Configure},
 	{Label: "Sign-ins", Path: "/console/{org}/signins", Need: access.ViewActivity},
 	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},

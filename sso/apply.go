@@ -193,6 +193,26 @@ func (m mapped) apply(doc store.Doc, sources map[string]provenance, creating boo
 	return list
 }
 
+// leaveTaken takes the attribute out of a new person's document whose unique value is
+// somebody else's: what cannot be stored must not keep anybody out. It tells whether
+// there was one.
+func (v *visit) leaveTaken(doc store.Doc, err error) bool {
+	for i, ch := range v.out.Attributes {
+		if !ch.target.own || ch.Name != fault.Field(err) || ch.Left != "" {
+			continue
+		}
+		at, _ := doc[ch.target.path[0]].(map[string]any)
+		delete(at, ch.target.path[1])
+		if len(at) == 0 {
+			delete(doc, ch.target.path[0])
+		}
+		v.out.Attributes[i].After, v.out.Attributes[i].Left = ch.Before, "it cannot be stored: "+fault.Public(err)
+		v.out.Notes = append(v.out.Notes, "The attribute "+ch.Name+" was left out: "+fault.Public(err))
+		return true
+	}
+	return false
+}
+
 // copied is a document of its own: put changes what lies deeper, too.
 func copied(doc store.Doc) (store.Doc, error) {
 	raw, err := json.Marshal(doc)

@@ -196,6 +196,9 @@ func (v *visit) create() (store.User, error) {
 	doc := p.Doc()
 	v.fill(doc)
 	u, err := v.tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromJIT, Status: store.Active})
+	for fault.Is(err, fault.Conflict) && v.leaveTaken(doc, err) {
+		u, err = v.tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromJIT, Status: store.Active})
+	}
 	if fault.Is(err, fault.Invalid) {
 		return u, refuse(http.StatusForbidden, "profile", "The identity provider sent details about you that cannot be stored.", fault.Public(err))
 	}

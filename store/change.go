@@ -61,14 +61,13 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
 	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 	var steps, extras []step
-	var come map[extraRow]bool
 	if !docSame {
 		head = step{updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
 			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		if steps, err = tx.valueSteps(u, plan); err != nil {
 			return u, err
 		}
-		if extras, come, err = tx.extraSteps(UserResource, string(u.ID), plan.old, plan.doc); err != nil {
+		if extras, err = tx.extraSteps(UserResource, string(u.ID), plan.old, plan.doc); err != nil {
 			return u, err
 		}
 		steps = append(steps, extras...)
@@ -79,7 +78,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	}
 	n, err := tx.change(head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
 	if err != nil {
-		return u, takenExtra(taken(err, next.UserName, next.ExternalID), come)
+		return u, takenExtra(taken(err, next.UserName, next.ExternalID))
 	}
 	if n == 0 {
 		return u, errStale

@@ -178,12 +178,12 @@ const deleteExtras = `DELETE FROM extra_values WHERE org_id = ? AND owner_id = ?
 	WHERE e.value ->> 'attr' = extra_values.attr AND e.value ->> 'key' = extra_values.value_key)`
 
 // extraSteps bring the rows of a user or group in line with its new document; of the
-// rows only those are touched that differ. come is what is new, for takenExtra.
+// rows only those are touched that differ.
 // Faults: Invalid, Conflict on the attribute whose value somebody else has.
-func (tx *Tx) extraSteps(resource, id string, old, doc Doc) (steps []step, come map[extraRow]bool, err error) {
+func (tx *Tx) extraSteps(resource, id string, old, doc Doc) (steps []step, err error) {
 	d, err := tx.Definitions()
 	if err != nil || len(d.leaves) == 0 {
-		return nil, nil, err
+		return nil, err
 	}
 	was, err := d.rowsOf(resource, old)
 	if err != nil { // it was written before the attribute was unique
@@ -191,12 +191,12 @@ func (tx *Tx) extraSteps(resource, id string, old, doc Doc) (steps []step, come 
 	}
 	want, err := d.rowsOf(resource, doc)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	gone := minus(was, want)
-	come = minus(want, was)
+	come := minus(want, was)
 	if err := tx.checkUnique(id, come); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(gone) > 0 {
 		steps = append(steps, step{deleteExtras, []any{tx.Org(), id, extraList(gone)}})
@@ -204,7 +204,7 @@ func (tx *Tx) extraSteps(resource, id string, old, doc Doc) (steps []step, come 
 	if len(come) > 0 {
 		steps = append(steps, step{insertExtras, []any{tx.Org(), id, extraList(come)}})
 	}
-	return steps, come, nil
+	return steps, nil
 }
 
 func minus(a, b map[extraRow]bool) map[extraRow]bool {
@@ -254,22 +254,14 @@ func (tx *Tx) checkUnique(id string, come map[extraRow]bool) error {
 // uniqueValue is the field of a conflict on extra_values.
 const uniqueValue = "a unique attribute"
 
-// takenExtra gives a conflict that was found while writing the names of the attributes
-// that it can be about.
-func takenExtra(err error, come map[extraRow]bool) error {
+// takenExtra turns a conflict that was found while writing into a stale read: somebody
+// else got the value after checkUnique. The command runs again, and checkUnique then
+// names the attribute before PostgreSQL gives up the transaction.
+func takenExtra(err error) error {
 	if !fault.Is(err, fault.Conflict) || fault.Field(err) != uniqueValue {
 		return err
 	}
-	var attrs []string
-	for r := range come {
-		if r.Uniq == 1 && !slices.Contains(attrs, r.Attr) {
-			attrs = append(attrs, r.Attr)
-		}
-	}
-	slices.Sort(attrs)
-	names := strings.Join(attrs, ", ")
-	return &fault.Error{Kind: fault.Conflict, Field: names, Err: err,
-		Public: fmt.Sprintf("Another one in this organization has this value of %s, which is unique. Send another value, or change the one who has it.", names)}
+	return fmt.Errorf("%w (%w)", errStale, err)
 }
 
 // addExtras makes the rows of a document that has none, in a statement of its own.
@@ -286,7 +278,7 @@ func (tx *Tx) addExtras(resource, id string, doc Doc) error {
 		return err
 	}
 	_, err = tx.Exec(insertExtrasAlone, tx.Org(), id, extraList(rows))
-	return takenExtra(err, rows)
+	return takenExtra(err)
 }
 
 const insertExtrasAlone = `INSERT INTO extra_values (org_id, attr, value_key, owner_id, uniq)

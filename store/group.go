@@ -79,7 +79,7 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 		steps = append(steps, step{insertFirstMembers, []any{g.ID, g.CreatedAt, tx.Org(), jsonList(members)}})
 	}
 	steps = append(steps, tx.countStep(countGroups, g.DirectoryID, 1))
-	extras, come, err := tx.extraSteps(GroupResource, string(g.ID), nil, in.Doc)
+	extras, err := tx.extraSteps(GroupResource, string(g.ID), nil, in.Doc)
 	if err != nil {
 		return Group{}, err
 	}
@@ -93,7 +93,7 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 		Activity{Action: "group.create", TargetKind: "group", TargetID: string(g.ID), TargetName: g.Name,
 			Detail: map[string]any{"after": shown, "members": len(members)}})
 	if err != nil {
-		return Group{}, takenExtra(takenGroup(err, g), come)
+		return Group{}, takenExtra(takenGroup(err, g))
 	}
 	if len(groups) == 0 {
 		return g, nil
@@ -366,7 +366,7 @@ func (tx *Tx) updateGroupDoc(g Group, doc Doc) (Group, error) {
 	if oldRaw, err := encode(old); err != nil || oldRaw == string(next.Doc) {
 		return g, err
 	}
-	extras, come, err := tx.extraSteps(GroupResource, string(g.ID), old, doc)
+	extras, err := tx.extraSteps(GroupResource, string(g.ID), old, doc)
 	if err != nil {
 		return g, err
 	}
@@ -385,7 +385,7 @@ func (tx *Tx) updateGroupDoc(g Group, doc Doc) (Group, error) {
 		Activity{Action: "group.update", TargetKind: "group", TargetID: string(g.ID), TargetName: next.Name,
 			Detail: map[string]any{"before": before, "after": after}})
 	if err != nil {
-		return g, takenExtra(takenGroup(err, next), come)
+		return g, takenExtra(takenGroup(err, next))
 	}
 	if n == 0 {
 		return g, errStale

@@ -130,7 +130,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	extras, come, err := tx.extraSteps(UserResource, string(u.ID), nil, in.Doc)
+	extras, err := tx.extraSteps(UserResource, string(u.ID), nil, in.Doc)
 	if err != nil {
 		return User{}, err
 	}
@@ -144,7 +144,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 		Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
 			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}})
 	if err != nil {
-		return User{}, takenExtra(taken(err, hot.userName, hot.externalID), come)
+		return User{}, takenExtra(taken(err, hot.userName, hot.externalID))
 	}
 	return u, tx.setGrants(u, grants)
 }

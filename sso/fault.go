@@ -1,7 +1,6 @@
 package sso
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
@@ -74,13 +74,6 @@ func refusalOf(err error, trace answer.Trace) *refusal {
 	return r
 }
 
-// newReference is what the person reads to the administrator: 50 random bits in
-// letters and digits that are hard to confuse.
-func newReference() string {
-	s := rand.Text()
-	return s[:5] + "-" + s[5:10]
-}
-
 type refusedPage struct {
 	Status    int
 	Sentence  string
@@ -94,7 +87,7 @@ func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *
 	if run := trialOf(r); run != nil {
 		return d.endTest(w, r, c, run, nil, err, trace)
 	}
-	ref := newReference()
+	ref := secret.NewReference()
 	out := refusalOf(err, trace)
 	actor := actorOf(c, web.Actor(r))
 	if out.status >= 500 {

@@ -223,7 +223,7 @@ func (d *Door) takeLeaving(ctx context.Context, c Connection, handle string) (l 
 // logoutRefused records a logout message that could not be used, and shows the
 // person what that means for them.
 func (d *Door) logoutRefused(w http.ResponseWriter, r *http.Request, c Connection, err error, trace answer.Trace) error {
-	ref := newReference()
+	ref := secret.NewReference()
 	out := refusalOf(err, trace)
 	if err := d.recordLogout(r, c, out, ref); err != nil {
 		return err

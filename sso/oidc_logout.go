@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/oidc"
@@ -121,7 +122,7 @@ func (d *Door) endNamed(tx *store.Tx, c Connection, sid, subject string) error {
 // backChannelRefused answers the provider's server in the words of the standard;
 // what failed stands in the activity.
 func (d *Door) backChannelRefused(w http.ResponseWriter, r *http.Request, c Connection, err error, trace answer.Trace) error {
-	ref, out := newReference(), refusalOf(err, trace)
+	ref, out := secret.NewReference(), refusalOf(err, trace)
 	if err := d.recordLogout(r, c, out, ref); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
@@ -19,10 +20,11 @@ import (
 
 // A refusal costs whoever draws it out nothing, so not every one may become a row: a
 // stranger who posts rubbish to a connection would fill the table, and hide in it
-// the one refusal that the admin looks for. Three buckets keep that apart:
+// the one refusal that the admin looks for. Buckets keep that apart:
 //
 //	people whom the provider vouched for    by connection; nobody else can empty it
 //	everybody else                          by address, and by connection
+//	wrong passwords                         by address, and all together
 //
 // What does not fit is counted, and has one row for every five minutes. Its reference
 // stands in the server's log.
@@ -32,6 +34,7 @@ type budget struct {
 	vouched   *quota // by connection
 	strangers *quota // by address
 	unknown   *quota // by connection
+	passwords *quota // one
 
 	mu      sync.Mutex // guards left
 	left    map[ConnectionID]*leftOut
@@ -39,7 +42,7 @@ type budget struct {
 }
 
 func newBudget(now func() time.Time) *budget {
-	return &budget{vouched: newQuota(now, 2, 300), strangers: newQuota(now, 0.2, 100), unknown: newQuota(now, 0.33, 300),
+	return &budget{vouched: newQuota(now, 2, 300), strangers: newQuota(now, 0.2, 100), unknown: newQuota(now, 0.33, 300), passwords: newQuota(now, 2, 300),
 		left: map[ConnectionID]*leftOut{}, touched: store.TimeOf(now())}
 }
 
@@ -54,13 +57,28 @@ func (b *budget) takes(c Connection, ip string, vouched bool) bool {
 	if vouched && b.vouched.allow(string(c.ID)) || !vouched && b.strangers.allow(ip) && b.unknown.allow(string(c.ID)) {
 		return true
 	}
+	b.leaveOut(c)
+	return false
+}
+
+// MayRecordPassword tells whether one more refused password from this address gets a
+// row, and counts it when not. It does not ask whose, so that an answer says nothing.
+func (d *Door) MayRecordPassword(ip string) bool {
+	b := d.recorded
+	if b.strangers.allow(ip) && b.passwords.allow("") {
+		return true
+	}
+	b.leaveOut(Connection{})
+	return false
+}
+
+func (b *budget) leaveOut(c Connection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left[c.ID] == nil {
 		b.left[c.ID] = &leftOut{c: c}
 	}
 	b.left[c.ID].n++
-	return false
 }
 
 // TellLeftOut writes down how many refusals had no row of their own.
@@ -87,7 +105,7 @@ func (d *Door) TellLeftOut(ctx context.Context) error {
 // nowhere refuses a sign-in at an address that leads to no connection. Nobody's admin
 // can look it up; the operator can.
 func (d *Door) nowhere(w http.ResponseWriter, r *http.Request, id string) error {
-	page := refusedPage{Status: http.StatusNotFound, Sentence: answers[fault.NotFound].plain, Reference: newReference()}
+	page := refusedPage{Status: http.StatusNotFound, Sentence: answers[fault.NotFound].plain, Reference: secret.NewReference()}
 	actor := web.Actor(r)
 	if d.recorded.takes(Connection{}, actor.IP, false) {
 		actor = access.Actor{Org: string(store.NoOrg), IP: actor.IP, Request: actor.Request}

@@ -24,6 +24,10 @@ const (
 	failedAccount    = "account status" // "status" without a trace
 	failedConnection = "connection"     // there is none at this address
 	failedPassword   = "password"
+	failedAddress    = "unknown address"
+	failedNone       = "no password"
+	failedLocked     = "locked"
+	failedCode       = "recovery code"
 	failedFlood      = "flood" // refusals that have no row of their own
 )
 
@@ -137,6 +141,10 @@ var remedies = map[string]string{
 	"policy":          "The organization's rule under Security does not allow this way of signing in for the person. Change it there, or sign in as it says.",
 	"profile":         "The name or address that the identity provider sent cannot be stored. Correct the person's details there, or the mapping.",
 	failedPassword:    "The password was wrong. The person can set a new one with the link on the sign-in page; after many attempts the account waits up to a quarter of an hour.",
+	failedAddress:     "The person typed the address or user name wrongly, was deleted, or belongs to another organization. Compare it with the one on the person's page.",
+	failedNone:        "The person opens the invitation, signs in over single sign-on, or sets a password with the link on the sign-in page.",
+	failedLocked:      "Wait, at most a quarter of an hour, or set a new password with the link on the sign-in page, which ends the wait of the account. If the person did not try so often, somebody guesses: look at where the attempts came from.",
+	failedCode:        "The password was right and the recovery code was not. Each code works once; an admin makes new ones under Security. If it was not the owner, set a new password too.",
 	// Where nobody is to blame, or we are
 	"replay":         noSecond,
 	"panic":          ownFault,

@@ -117,7 +117,7 @@ func TestEveryCheckHasARemedy(t *testing.T) {
 	for kind := range answers {
 		names = append(names, kind.String())
 	}
-	names = append(names, failedAccount, failedConnection, failedPassword, failedFlood)
+	names = append(names, failedAccount, failedConnection, failedPassword, failedAddress, failedNone, failedLocked, failedCode, failedFlood)
 	for _, name := range names {
 		if remedies[name] == "" {
 			t.Errorf("the check %q has no remedy: add one in remedy.go", name)
@@ -179,7 +179,7 @@ The person sees a sentence and a reference such as ` + "`ABCDE-FGHIJ`" + `. The 
 | Console | *Sign-ins*: by reference, person (address, user name, subject), connection, result, check and time; a row opens the page with the reason, each check with what was expected and received, and what to change |
 | Command line | ` + "`muster signin list --org acme --person ada@acme.example`, `muster signin show ABCDE-FGHIJ`" + ` (of any organization) |
 | REST API | ` + "`GET /api/v1/signins`, `GET /api/v1/signins/ABCDE-FGHIJ`" + `, see [../api.md](../api.md) |
-| Operator | *Console > Find a sign-in* and ` + "`GET /api/v1/operator/signins/ABCDE-FGHIJ`" + `: across organizations, and what came to addresses of connections that are not there |
+| Operator | *Console > Find a sign-in* and ` + "`GET /api/v1/operator/signins/ABCDE-FGHIJ`" + `: across organizations, what came to addresses of connections that are not there, and passwords of nobody who is known |
 
 A sign-in that worked has a row too: the step that found the account, whether it was made or bound then, how each role and team
 came, the certificate or key that verified the answer, the session.
@@ -187,6 +187,10 @@ came, the certificate or key that verified the answer, the session.
 Sign-ins are found for 90 days (` + "`signins.age`" + `) and the newest 100,000 of an organization (` + "`signins.rows`" + `); their rows in the activity log stay.
 Of a flood of refusals the first have a row each, and one more row every five minutes says how many there were besides. People for
 whom the identity provider vouched are counted apart from strangers, so that nobody can hide them in a flood.
+
+A wrong password has a reference too, and the same sentence whoever it was. Its row stands with each person whom the address may mean;
+for an address that nobody has, with the organization on whose page (` + "`/o/ORG/login`" + `) it was typed, else with the operator. What was
+typed is not kept.
 
 ## What to change
 

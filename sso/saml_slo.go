@@ -9,6 +9,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
@@ -184,7 +185,7 @@ func (d *Door) samlLogoutAnswered(w http.ResponseWriter, r *http.Request, c Conn
 	outcome, trace, err := saml.CheckLogoutResponse(s.party, in, d.URLs(c).SLO, l.RequestID, d.opts.DB.Now())
 	reference := ""
 	if err != nil {
-		outcome, reference = leaveUnverified, newReference()
+		outcome, reference = leaveUnverified, secret.NewReference()
 		if err := d.recordLogout(r, c, refusalOf(err, trace), reference); err != nil {
 			return err
 		}

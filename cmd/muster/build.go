@@ -49,7 +49,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s := &system{key: key, db: db, url: url, loopback: cfg.HTTP.Addr.Loopback(), health: &health{db: db}, metrics: newMetrics()}
 	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log,
 		Admit: func(tx *store.Tx, in session.In) error { return s.policy.Admit(tx, in) }})
-	s.passwords = password.New(password.Options{DB: db, Log: log})
+	s.passwords = password.New(password.Options{DB: db, Log: log, MayRecord: func(ip string) bool { return s.sso.MayRecordPassword(ip) }})
 	s.policy = policy.New(s.policyOptions(log))
 	var err error
 	s.mail, err = mail.New(mail.Options{DB: db, URL: string(cfg.Mail.URL), From: string(cfg.Mail.From), PublicURL: url,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -76,14 +77,24 @@ type answered struct {
 	header     http.Header
 	body       string
 	statements []string
+	reference  string // taken out of the body, too
 }
+
+// someReference is one as people read it out.
+var someReference = regexp.MustCompile(`<strong>([A-Z2-7]{5}-[A-Z2-7]{5})</strong>`)
 
 // ask sends a form as a browser without cookies; what differs by nature (the address
 // itself, the request's id) is taken out.
 func (b *inside) ask(path string, form url.Values) answered {
 	b.t.Helper()
+	return b.askFrom("192.0.2.1", path, form)
+}
+
+func (b *inside) askFrom(ip, path string, form url.Values) answered {
+	b.t.Helper()
 	r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.RemoteAddr = ip + ":1234"
 	w := httptest.NewRecorder()
 	b.seen.Take()
 	b.mux.ServeHTTP(w, r)
@@ -99,6 +110,10 @@ func (b *inside) ask(path string, form url.Values) answered {
 			*text = strings.ReplaceAll(*text, form, "ADDRESS")
 		}
 	}
+	if m := someReference.FindStringSubmatch(a.body); m != nil {
+		a.reference = m[1]
+	}
+	a.body = someReference.ReplaceAllString(a.body, "REFERENCE")
 	a.header.Del("X-Request-Id")
 	a.header.Del("Location")
 	return a

@@ -149,7 +149,8 @@ func (a *acme) doorsWhenRequired(invitation string) {
 	wrong.submit("/o/acme/login", "email", "bob@example.com", "password", "not it at all")
 	nobody := newVisitor(a.t).open(a.url + "/o/acme/login?with=password")
 	nobody.submit("/o/acme/login", "email", "nobody@example.com", "password", "not it at all")
-	if wrong.status != nobody.status || strings.ReplaceAll(wrong.page, "bob@", "nobody@") != nobody.page {
+	blank := func(page string) string { return someReference.ReplaceAllString(page, "REFERENCE") }
+	if wrong.status != nobody.status || blank(strings.ReplaceAll(wrong.page, "bob@", "nobody@")) != blank(nobody.page) {
 		a.t.Errorf("a stranger can tell who has an account: %d and %d", wrong.status, nobody.status)
 	}
 

@@ -169,6 +169,8 @@ func TestMeSaysWhyARoleIsThere(t *testing.T) {
 	})
 }
 
+var someReference = regexp.MustCompile(`<strong>[A-Z2-7]{5}-[A-Z2-7]{5}</strong>`)
+
 // Whoever has no account must look like whoever has one, at each step.
 func TestUnknownAddressesLookLikeKnownOnes(t *testing.T) {
 	t.Parallel()
@@ -194,6 +196,7 @@ func TestUnknownAddressesLookLikeKnownOnes(t *testing.T) {
 			var first answer
 			for _, address := range []string{"ada@acme.example", "bob@acme.example", "eve@acme.example"} {
 				got := step(s.browser(), address)
+				got.body = someReference.ReplaceAllString(got.body, "REFERENCE")
 				got.body = strings.ReplaceAll(got.body, address, "ADDRESS")
 				got.body = strings.ReplaceAll(got.body, url.QueryEscape(address), "ADDRESS")
 				if first.status == 0 {

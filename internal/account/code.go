@@ -15,8 +15,9 @@ import (
 
 // codePage asks for a recovery code after the password was right.
 type codePage struct {
-	Form  web.Form
-	Token string
+	Form      web.Form
+	Token     string
+	Reference string // of a refused code
 }
 
 // needsCode tells whether the policy wants a recovery code beside the password.
@@ -68,13 +69,15 @@ func (a *Account) code(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		opened, left, err = a.enterWithCode(r, actor, who, token, f.Get("code"))
 	}
+	reference := ""
 	if errors.Is(err, errNoCode) {
-		if err := a.refusedCode(r, actor, u); err != nil {
+		reference = secret.NewReference()
+		if err := a.refusedCode(r, actor, u, reference); err != nil {
 			return err
 		}
 	}
 	if err != nil && !fault.Is(err, fault.Expired) && f.Take(err) {
-		return pages.Write(w, r, web.Status(err), "code", codePage{Form: f, Token: token})
+		return pages.Write(w, r, web.Status(err), "code", codePage{Form: f, Token: token, Reference: reference})
 	}
 	if err != nil {
 		return err
@@ -144,10 +147,10 @@ func (a *Account) enterWithCode(r *http.Request, actor access.Actor, who chosen,
 }
 
 // refusedCode records a wrong code where an administrator looks for it.
-func (a *Account) refusedCode(r *http.Request, actor access.Actor, u store.User) error {
+func (a *Account) refusedCode(r *http.Request, actor access.Actor, u store.User, reference string) error {
 	return a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
 		return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"method": "password", "check": "recovery code", "expected": "one of the account's unused codes", "got": "another text",
+			Detail: map[string]any{"reference": reference, "method": "password", "check": "recovery code", "expected": "one of the account's unused codes", "got": "another text",
 				"why": "wrong recovery code", "hint": "The password was right. If this was not the owner, set a new password and make new codes."}})
 	})
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,6 +27,7 @@ type loginPage struct {
 	Ways         []Way
 	Other        string // the link away from Last, or back to the first step
 	WithPassword string // the link to AskBoth
+	Reference    string // of a refused password
 }
 
 // place is where the sign-in happens: anywhere, or at one organization.
@@ -145,6 +147,9 @@ func (a *Account) withPassword(w http.ResponseWriter, r *http.Request, org store
 	try := password.Try{Org: org.ID, Address: p.Email, Password: p.Form.Get("password"), Actor: person(r, "", "", p.Email)}
 	try.Actor.Kind, try.Actor.Name = "", "" // nobody yet
 	found, err := a.opts.Passwords.Verify(r.Context(), try)
+	if no, ok := errors.AsType[*password.Refused](err); ok {
+		p.Reference = no.Reference
+	}
 	switch {
 	case err != nil && p.Form.Take(err):
 		p.AskPassword = !p.AskBoth

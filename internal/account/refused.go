@@ -1,12 +1,12 @@
 package account
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -28,8 +28,7 @@ func (a *Account) notAllowed(w http.ResponseWriter, r *http.Request, who store.U
 	if !ok {
 		return false, nil
 	}
-	s := rand.Text()
-	p := insteadPage{Sentence: fault.Public(err), Reference: s[:5] + "-" + s[5:10]}
+	p := insteadPage{Sentence: fault.Public(err), Reference: secret.NewReference()}
 	failed = a.opts.DB.Write(r.Context(), person(r, org, who.ID, who.DisplayName), func(tx *store.Tx) error {
 		return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "user", TargetID: string(who.ID), TargetName: who.DisplayName,
 			Detail: map[string]any{"reference": p.Reference, "method": method, "check": "policy", "expected": not.Use, "got": method, "why": not.Rule,

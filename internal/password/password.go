@@ -8,8 +8,9 @@
 // Verify counts an attempt before it looks at the password, in the database: so
 // parallel guesses count too, and a restart or a second server forgets nothing.
 // An unknown address costs the same work and gets the same answer as a wrong
-// password. The package owns the tables credentials and signin_attempts; it reads
-// users and orgs to find whose password an address may be.
+// password, with a reference by which an administrator finds the reason (refused.go).
+// The package owns the tables credentials and signin_attempts; it reads users and orgs
+// to find whose password an address may be.
 package password
 
 import (
@@ -45,7 +46,10 @@ type Options struct {
 	Slots  int           // hashes at one time; default one per processor
 	Queue  int           // who may wait for a slot; default 32 per slot
 	Wait   time.Duration // how long; default 10 seconds
-	Log    *slog.Logger
+	// MayRecord tells whether one more refused sign-in from this address may be written
+	// down, so that a flood fills no table. May be nil: each is.
+	MayRecord func(ip string) bool
+	Log       *slog.Logger
 }
 
 // Store checks and keeps passwords. Safe for concurrent use.

@@ -43,16 +43,20 @@ const (
 
 // Verify finds the active accounts that the address and the password belong to:
 // usually one, several when a person belongs to several organizations. Faults:
-// Invalid (no match, whatever the reason), TooMany (locked), Unavailable.
+// Invalid (no match, whatever the reason) and TooMany (locked), each a *Refused;
+// Unavailable.
 func (s *Store) Verify(ctx context.Context, try Try) ([]Account, error) {
 	if len(try.Password) > maxBytes || len(try.Address) > 400 {
-		return nil, noMatch()
+		return nil, s.refused(ctx, try, nil, tooLong.always, noMatch())
 	}
 	found, err := s.candidates(ctx, try)
 	if err != nil {
 		return nil, err
 	}
 	open, err := s.count(ctx, try, found)
+	if fault.Is(err, fault.TooMany) {
+		return nil, s.refused(ctx, try, found, addressLocked.always, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +66,7 @@ func (s *Store) Verify(ctx context.Context, try Try) ([]Account, error) {
 		return nil, firstOf(s.forget(ctx, try, open, giveBack), err)
 	}
 	if len(matched) == 0 {
-		return nil, s.refused(ctx, try, open)
+		return nil, s.refused(ctx, try, found, func(c candidate) reason { return c.reason(open) }, noMatch())
 	}
 	// Only what has proved itself: somebody with an account of the same address in
 	// another organization must not clear the failures of this one.
@@ -138,6 +142,11 @@ func (s *Store) renew(ctx context.Context, c candidate, password string) {
 func addressKey(address string) string {
 	return "address:" + secret.Hash(store.Fold(strings.TrimSpace(address)))
 }
+
+// nobodysKey stands for the account where there is none, so that an address without
+// one costs the same work.
+func nobodysKey(address string) string { return "nobody:" + addressKey(address) }
+
 func accountKey(org store.OrgID, user store.UserID) string {
 	return "account:" + string(org) + string(user)
 }
@@ -153,7 +162,7 @@ func ipKey(ip string) string {
 }
 
 // count notes an attempt for the address, for the network address and for each
-// account, and gives back the accounts that are not locked. A locked address is
+// account, and gives back those that can be signed in to now. A locked address is
 // refused; then nothing is noted, so that asking again does not make the wait longer.
 func (s *Store) count(ctx context.Context, try Try, found []candidate) (open []candidate, err error) {
 	err = s.opts.DB.Write(ctx, access.Muster(""), func(tx *store.Tx) error {
@@ -166,7 +175,13 @@ func (s *Store) count(ctx context.Context, try Try, found []candidate) (open []c
 				return err
 			}
 		}
-		for _, c := range found { // in the order of their ids: two attempts never wait for each other
+		usable := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !c.usable() })
+		if len(usable) == 0 {
+			if err := note(tx, nobodysKey(try.Address), freeAttempts); err != nil && !fault.Is(err, fault.TooMany) {
+				return err
+			}
+		}
+		for _, c := range usable { // in the order of their ids: two attempts never wait for each other
 			err := note(tx, accountKey(c.Org, c.User), freeAttempts)
 			if fault.Is(err, fault.TooMany) {
 				continue
@@ -230,8 +245,15 @@ func (s *Store) forget(ctx context.Context, try Try, accounts []candidate, query
 				return err
 			}
 		}
+		var keys []string
 		for _, c := range accounts {
-			if _, err := tx.Exec(query, accountKey(c.Org, c.User)); err != nil {
+			keys = append(keys, accountKey(c.Org, c.User))
+		}
+		if len(keys) == 0 {
+			keys = append(keys, nobodysKey(try.Address))
+		}
+		for _, key := range keys {
+			if _, err := tx.Exec(query, key); err != nil {
 				return err
 			}
 		}
@@ -253,30 +275,6 @@ func (s *Store) Unlock(tx *store.Tx, user store.UserID, names ...string) error {
 		}
 	}
 	return nil
-}
-
-// refused records the failure where an administrator looks for it. For an unknown
-// address there is no such place, and a write of the same size instead.
-func (s *Store) refused(ctx context.Context, try Try, found []candidate) error {
-	if len(found) == 0 {
-		err := s.opts.DB.Write(ctx, access.Muster(""), func(tx *store.Tx) error {
-			_, err := tx.Exec("UPDATE signin_attempts SET last_at = ? WHERE subject = ?", tx.Now(), addressKey(try.Address))
-			return err
-		})
-		return firstOf(err, noMatch())
-	}
-	for _, c := range found {
-		actor := try.Actor
-		actor.Org = string(c.Org)
-		err := s.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-			return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "user", TargetID: string(c.User), TargetName: c.Name,
-				Detail: map[string]any{"method": "password", "why": "wrong password"}})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return noMatch()
 }
 
 func firstOf(errs ...error) error {

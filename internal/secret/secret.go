@@ -30,6 +30,13 @@ func NewToken() string {
 	}
 }
 
+// NewReference is what a person reads out so that somebody finds what happened: 50
+// random bits in letters and digits that are hard to confuse.
+func NewReference() string {
+	s := rand.Text()
+	return s[:5] + "-" + s[5:10]
+}
+
 // Hash is what is stored of a token: SHA-256 as 64 lower-case hex digits.
 func Hash(token string) string {
 	sum := sha256.Sum256([]byte(token))

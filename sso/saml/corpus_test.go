@@ -15,7 +15,7 @@ import (
 	"github.com/muster-id/muster/sso/ssotest"
 )
 
-// update writes the corpus anew: go test -run TestHostileCorpus -update ./sso/saml
+// update writes the corpus anew: go test ./sso/saml -run TestHostileCorpus -update
 var update = flag.Bool("update", false, "write testdata/hostile anew from the cases in this package")
 
 const (
@@ -55,7 +55,7 @@ func TestHostileCorpus(t *testing.T) {
 		}
 		switch stop, stored := index[name]; {
 		case !stored:
-			t.Errorf("%q is not in %s; run go test -run TestHostileCorpus -update ./sso/saml", name, corpus)
+			t.Errorf("%q is not in %s; run go test ./sso/saml -run TestHostileCorpus -update", name, corpus)
 		case stop != c.stop && stop != "long":
 			t.Errorf("%s: the index says %s, the case %s", name, stop, c.stop)
 		}

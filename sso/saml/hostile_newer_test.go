@@ -27,13 +27,16 @@ func newerCases() []hostileCase {
 		response.FindElement("./Assertion/Subject/NameID").SetText(ssotest.Evil)
 	}
 	return []hostileCase{
-		{name: "digest of nothing, namespace that canonicalizers fail on", stop: "assertion.signature", login: after(func(response *etree.Element) {
+		{name: "digest of nothing, namespace that canonicalizers fail on", stop: "xml", login: after(func(response *etree.Element) {
 			assertion := response.SelectElement("Assertion")
 			assertion.CreateAttr("xmlns:void", "1") // relative: libxml2 gives up and digests nothing
 			nothing := sha256.Sum256(nil)
 			response.FindElement(signature + "/SignedInfo/Reference/DigestValue").SetText(base64.StdEncoding.EncodeToString(nothing[:]))
 			resign(response.FindElement(signature))
 			evil(response)
+		})},
+		{name: "relative namespace that is not used", stop: "xml", login: after(func(response *etree.Element) {
+			response.CreateAttr("xmlns:void", "1")
 		})},
 		{name: "the true digest smuggled into the response", stop: "assertion.signature", login: after(func(response *etree.Element) {
 			digest := response.FindElement(signature + "/SignedInfo/Reference/DigestValue").Copy()

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -87,6 +88,9 @@ func scanXML(b []byte, inherited []binding, comments bool) (*scanned, error) {
 	return &s.out, nil
 }
 
+// declaration is what an XML declaration may say; the decoder lets other text pass.
+var declaration = regexp.MustCompile(`^version\s*=\s*("1\.0"|'1\.0')(\s+encoding\s*=\s*("(?i:utf-8)"|'(?i:utf-8)'))?(\s+standalone\s*=\s*("(yes|no)"|'(yes|no)'))?\s*$`)
+
 // scanner is the state of one pass.
 type scanner struct {
 	decoder  *xml.Decoder
@@ -118,8 +122,7 @@ func (s *scanner) token(token xml.Token, start int64) error {
 		}
 		return nil
 	case xml.ProcInst:
-		// The decoder itself refuses other versions and encodings in it.
-		if t.Target == "xml" && start == 0 || s.comments && t.Target != "xml" {
+		if t.Target == "xml" && start == 0 && declaration.Match(t.Inst) || s.comments && t.Target != "xml" {
 			return nil
 		}
 		return fmt.Errorf("processing instructions are not allowed")
@@ -188,14 +191,17 @@ func (s *scanner) end(t xml.EndElement) error {
 	return nil
 }
 
-// absolute tells whether a namespace's URI begins with a scheme. Others cannot be
-// canonicalized (xml-c14n §1.3): verifiers that met one have digested nothing at all
-// and called it signed.
+// absolute tells whether a namespace's URI begins with a scheme and has the letters
+// of a URI (RFC 3986 §2) only. Others cannot be canonicalized (xml-c14n §1.3):
+// verifiers that met one have digested nothing at all and called it signed.
 func absolute(uri string) bool {
-	scheme, _, found := strings.Cut(uri, ":")
-	return found && scheme != "" && !strings.ContainsFunc(scheme, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("+.-", r))
-	}) && (scheme[0]|0x20) >= 'a'
+	scheme, rest, found := strings.Cut(uri, ":")
+	if !found || scheme == "" || scheme[0]|0x20 < 'a' {
+		return false
+	}
+	letter := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' }
+	return !strings.ContainsFunc(scheme, func(r rune) bool { return !letter(r) && !strings.ContainsRune("+-.", r) }) &&
+		!strings.ContainsFunc(rest, func(r rune) bool { return !letter(r) && !strings.ContainsRune("-._~:/?#[]@!$&'()*+,;=%", r) })
 }
 
 // declare puts an element's namespace declarations into scope.
@@ -214,7 +220,7 @@ func (s *scanner) declare(attrs []xml.Attr) error {
 			return fmt.Errorf("the namespace declaration %q is not allowed", answer.Clip(prefix, 80))
 		}
 		if !s.comments && a.Value != "" && !absolute(a.Value) {
-			return fmt.Errorf("the namespace %q is relative", answer.Clip(a.Value, 80))
+			return fmt.Errorf("the namespace %q is relative or no URI", answer.Clip(a.Value, 80))
 		}
 		s.scope = append(s.scope, binding{prefix, a.Value})
 	}

@@ -106,34 +106,16 @@ func (f LogFilter) query(now time.Time) (logQuery, error) {
 			return q, fault.Invalid.On("status", "%.64q is no status. Write a number such as 409.", f.Status)
 		}
 	}
-	if q.from, err = moment("since", f.Since, now, 0); err != nil {
+	if q.from, err = store.ParseMoment("since", f.Since, now, 0); err != nil {
 		return q, err
 	}
-	if q.to, err = moment("until", f.Until, now, 1); err != nil {
+	if q.to, err = store.ParseMoment("until", f.Until, now, 1); err != nil {
 		return q, err
 	}
 	if f.Cursor != "" {
 		q.before, err = parseLogCursor(f.Cursor)
 	}
 	return q, err
-}
-
-// moment reads a time; days is how many a day is moved on, so that "until" a day
-// has the day in it.
-func moment(field, text string, now time.Time, days int) (store.Time, error) {
-	if text == "" {
-		return 0, nil
-	}
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return store.TimeOf(t.AddDate(0, 0, days)), nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return store.TimeOf(t), nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return store.TimeOf(now.Add(-ago)), nil
-	}
-	return 0, fault.Invalid.On(field, "%.64q is no time. Write a day (2026-11-30), a time (2026-11-30T18:00:00Z) or how long ago (24h).", text)
 }
 
 // List reads the log of a directory. Faults: Denied, NotFound, Invalid on the field.

@@ -90,34 +90,16 @@ func (f SignInFilter) query(now time.Time) (store.SignInQuery, error) {
 		q.Connection = string(id)
 	}
 	var err error
-	if q.From, err = momentOf("since", f.Since, now, 0); err != nil {
+	if q.From, err = store.ParseMoment("since", f.Since, now, 0); err != nil {
 		return q, err
 	}
-	if q.To, err = momentOf("until", f.Until, now, 1); err != nil {
+	if q.To, err = store.ParseMoment("until", f.Until, now, 1); err != nil {
 		return q, err
 	}
 	if f.Cursor != "" {
 		q.Before, err = signInCursor(f.Cursor)
 	}
 	return q, err
-}
-
-// momentOf reads a time; days is how many a day is moved on, so that "until" a day has
-// the day in it.
-func momentOf(field, text string, now time.Time, days int) (store.Time, error) {
-	if text == "" {
-		return 0, nil
-	}
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return store.TimeOf(t.AddDate(0, 0, days)), nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return store.TimeOf(t), nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return store.TimeOf(now.Add(-ago)), nil
-	}
-	return 0, fault.Invalid.On(field, "%.64q is no time. Write a day (2026-11-30), a time (2026-11-30T18:00:00Z) or how long ago (24h).", text)
 }
 
 func idOf(s store.SignIn) string { return strconv.FormatInt(int64(s.At), 10) + "-" + string(s.ID) }

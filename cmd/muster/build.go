@@ -142,6 +142,14 @@ var navigation = []web.NavItem{
 	{Label: "Sign-ins", Path: "/console/{org}/signins", Need: access.ViewActivity},
 	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},
 	{Label: "Security", Path: "/console/{org}/security", Need: access.Configure},
+	{Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure},
+}
+
+// settingsPages are what an organization can choose, in the order of the settings page.
+var settingsPages = []console.SettingsPage{
+	{Label: "Sign-in and sessions", About: "Passwords or single sign-on, how long a session lives, accounts for emergencies.", Path: "/console/{org}/security"},
+	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},
+	{Label: "Domains", About: "The mail domains that are proved to be this organization's.", Path: "/console/{org}/domains"},
 }
 
 // banner is a line over every page.
@@ -155,7 +163,7 @@ func (s *system) banner() string {
 // consoleOptions is what its pages know of the doors, which it may not import.
 func (s *system) consoleOptions(log *slog.Logger) console.Options {
 	return console.Options{
-		DB: s.db, Sessions: s.sessions, Log: log, Vendors: directoryVendors(),
+		DB: s.db, Sessions: s.sessions, Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
 		DirectoryURL: func(id store.DirectoryID) string { return scim.BaseURL(s.url, id) },
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})

@@ -48,7 +48,7 @@ var did = map[string]string{
 	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",
 	"breakglass.codes": "made new recovery codes for", "breakglass.signin": "used the break-glass account", "breakglass.acknowledge": "acknowledged a break-glass sign-in of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
-	"org.create": "made the organization", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
+	"org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"mail.fail": "could not send mail to",
 }
 

@@ -9,6 +9,7 @@ person, teams, activity, directories.
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
 	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
+	/console/{org}/settings           orgsettings.go  leads to what an organization can choose
 	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go, roles.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
@@ -64,7 +65,12 @@ type Options struct {
 	// page .../directories/{directory}/log of another package.
 	Requests func(tx *store.Tx, directories []store.DirectoryID) (map[store.DirectoryID]Requests, error)
 	Vendors  []web.Option // of directories
+	// SettingsPages are what an organization can choose, page by page, for the card index.
+	SettingsPages []SettingsPage
 }
+
+// SettingsPage leads to a group of settings of the organization; {org} in Path becomes its slug.
+type SettingsPage struct{ Label, About, Path string }
 
 // Requests is how a directory's connection does.
 type Requests struct {
@@ -126,6 +132,8 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
 
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
+
+	m.Console(access.Configure, "GET /console/{org}/settings", c.orgSettings)
 
 	m.Console(access.Configure, "GET /console/{org}/attributes", c.attributes)
 	m.Console(access.Configure, "POST /console/{org}/attributes", c.addAttribute)

@@ -60,10 +60,14 @@ var funcs = template.FuncMap{
 		}
 		return "", fmt.Errorf("no static file %q", name)
 	},
+	"t":    fmt.Sprintf,
 	"when": when,
 	"day":  day,
 	"join": strings.Join,
 }
+
+// T is a sentence for whoever asks. The English one is its name.
+func T(_ *http.Request, sentence string, args ...any) string { return fmt.Sprintf(sentence, args...) }
 
 // moment reads a time.Time, or anything with a Time method; ok is false for others.
 func moment(v any) (t time.Time, ok bool) {

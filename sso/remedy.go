@@ -26,6 +26,7 @@ const (
 	failedPassword   = "password"
 	failedAddress    = "unknown address"
 	failedNone       = "no password"
+	failedTemporary  = "temporary password"
 	failedLocked     = "locked"
 	failedCode       = "recovery code"
 	failedFlood      = "flood" // refusals that have no row of their own
@@ -143,6 +144,7 @@ var remedies = map[string]string{
 	failedPassword:    "The password was wrong. The person can set a new one with the link on the sign-in page; after many attempts the account waits up to a quarter of an hour.",
 	failedAddress:     "The person typed the address or user name wrongly, was deleted, or belongs to another organization. Compare it with the one on the person's page.",
 	failedNone:        "The person opens the invitation, signs in over single sign-on, or sets a password with the link on the sign-in page.",
+	failedTemporary:   "Set another temporary password on the person's page, or mail a link for a new one.",
 	failedLocked:      "Wait, at most a quarter of an hour, or set a new password with the link on the sign-in page, which ends the wait of the account. If the person did not try so often, somebody guesses: look at where the attempts came from.",
 	failedCode:        "The password was right and the recovery code was not. Each code works once; an admin makes new ones under Security. If it was not the owner, set a new password too.",
 	// Where nobody is to blame, or we are

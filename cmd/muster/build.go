@@ -48,7 +48,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	url := cfg.BaseURL(cfg.HTTP.Addr)
 	s := &system{key: key, db: db, url: url, loopback: cfg.HTTP.Addr.Loopback(), health: &health{db: db}, metrics: newMetrics()}
 	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log,
-		Admit: func(tx *store.Tx, in session.In) error { return s.policy.Admit(tx, in) }})
+		Admit: s.admit})
 	s.passwords = password.New(password.Options{DB: db, Log: log, MayRecord: func(ip string) bool { return s.sso.MayRecordPassword(ip) }})
 	s.policy = policy.New(s.policyOptions(log))
 	var err error

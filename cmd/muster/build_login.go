@@ -2,12 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
+
+// admit holds a sign-in against the organization's policy and against what is the matter
+// with the person's password. Single sign-on that is required comes first: a new password
+// would be of no use.
+func (s *system) admit(tx *store.Tx, in session.In) error {
+	refused := s.policy.Admit(tx, in)
+	not, ok := errors.AsType[*session.NotAllowed](refused)
+	if refused != nil && (!ok || not.Use == session.UseSSO) {
+		return refused
+	}
+	if err := account.AdmitPassword(s.passwords, tx, in); err != nil {
+		return err
+	}
+	return refused
+}
 
 // What the sign-in page knows of connections, which belong to another door.
 

@@ -8,6 +8,7 @@
 //	POST /login       with a password: password.Verify -> session, or a choice, or "no match",
 //	                  or what the organization's policy wants instead (refused.go)
 //	POST /login/code  the recovery code of a break-glass account (code.go)
+//	POST /login/password  the person's own password after a temporary one (firstpassword.go)
 //	POST /password/forgot -> Run -> mail -> GET, POST /password/reset/{token} -> session
 //	GET, POST /setup/{token} -> organization, first operator, session
 //
@@ -133,6 +134,7 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Public("POST /o/{org}/login", a.login)
 	m.Public("POST /login/choose", a.choose)
 	m.Public("POST /login/code", a.code)
+	m.Public("POST /login/password", a.newPassword)
 	m.Public("POST /logout", a.logout)
 	m.Public("GET /password/forgot", a.showForgot)
 	m.Public("POST /password/forgot", a.forgot)

@@ -55,6 +55,9 @@ func (a *Account) code(w http.ResponseWriter, r *http.Request) error {
 	}
 	token := f.Get("choice")
 	who, next, err := a.kept(r, token)
+	if err == nil && a.opts.BreakGlass.UseCode == nil {
+		err = tookTooLong()
+	}
 	if err != nil {
 		return err
 	}
@@ -75,6 +78,9 @@ func (a *Account) code(w http.ResponseWriter, r *http.Request) error {
 		if err := a.refusedCode(r, actor, u, reference); err != nil {
 			return err
 		}
+	}
+	if needsNewPassword(err) {
+		return a.askNewPassword(w, r, who, next)
 	}
 	if err != nil && !fault.Is(err, fault.Expired) && f.Take(err) {
 		return pages.Write(w, r, web.Status(err), "code", codePage{Form: f, Token: token, Reference: reference})
@@ -107,7 +113,7 @@ func (a *Account) kept(r *http.Request, token string) (who chosen, next string, 
 	if err := json.Unmarshal(row.Accounts, &list); err != nil {
 		return who, "", err
 	}
-	if len(list) != 1 || a.opts.BreakGlass.UseCode == nil {
+	if len(list) != 1 {
 		return who, "", tookTooLong()
 	}
 	return list[0], row.Next, nil

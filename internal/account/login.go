@@ -183,6 +183,9 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 	if needsCode(err) {
 		return a.askCode(w, r, who, next)
 	}
+	if needsNewPassword(err) {
+		return a.askNewPassword(w, r, who, next)
+	}
 	if ok, failed := a.notAllowed(w, r, u, who.Org, "password", next, err); ok {
 		return failed
 	}

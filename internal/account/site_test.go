@@ -44,7 +44,8 @@ func newSite(t *testing.T, db *store.DB) *site {
 	t.Cleanup(server.Close)
 	quiet := slog.New(slog.DiscardHandler)
 	s := &site{t: t, db: db, url: server.URL}
-	s.sessions = session.New(session.Options{DB: db, PublicURL: server.URL, Log: quiet})
+	s.sessions = session.New(session.Options{DB: db, PublicURL: server.URL, Log: quiet,
+		Admit: func(tx *store.Tx, in session.In) error { return account.AdmitPassword(s.passwords, tx, in) }})
 	s.passwords = password.New(password.Options{DB: db, Params: cheap, Slots: 8, Log: quiet})
 	box, err := mail.New(mail.Options{DB: db, PublicURL: server.URL, Loopback: true, Log: quiet})
 	if err != nil {

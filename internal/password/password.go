@@ -138,10 +138,15 @@ func normal(password string) string { return norm.NFKC.String(password) }
 // Set keeps a person's password. Who may is the caller's question: it holds an
 // invitation, a reset link or the old password.
 func (s *Store) Set(tx *store.Tx, user store.UserID, h Hashed) error {
-	if _, err := tx.Exec(upsertCredential, tx.Org(), user, string(h), tx.Now(), tx.Now()); err != nil {
+	if err := put(tx, user, h, false, 0); err != nil {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "password.set", TargetKind: "user", TargetID: string(user)})
+}
+
+func put(tx *store.Tx, user store.UserID, h Hashed, mustChange bool, until store.Time) error {
+	_, err := tx.Exec(upsertCredential, tx.Org(), user, string(h), tx.Now(), tx.Now(), mustChange, until)
+	return err
 }
 
 // Is tells whether password is the person's already. Call it outside any

@@ -31,6 +31,7 @@ var (
 	accountLocked = reason{"locked", "The account waits after too many wrong passwords.", fewWrong, "more; the password was not looked at"}
 	addressLocked = reason{"locked", "The address typed, or the network that it came from, waits after too many wrong passwords.", fewWrong, "more; the password was not looked at"}
 	notActive     = reason{"account status", "The account is deactivated.", "an active account", "a deactivated one"}
+	lapsed        = reason{"temporary password", "The temporary password has ended.", "a password that still works", "one that an administrator set more than seven days ago"}
 	noPassword    = reason{"no password", "The account has no password.", "an account with a password", "one without"}
 	unknown       = reason{"unknown address", "Nobody has this address or user name here.", "the address or user name of somebody who is here", "another text"}
 	tooLong       = reason{"unknown address", "The address or the password is longer than any can be.", "the address or user name of somebody who is here", "a text that was not looked up"}
@@ -51,6 +52,8 @@ func (c candidate) reason(open []candidate) reason {
 		return accountLocked
 	case c.Status == store.Deactivated:
 		return notActive
+	case c.Lapsed:
+		return lapsed
 	}
 	return noPassword
 }

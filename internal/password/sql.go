@@ -12,10 +12,12 @@ type candidate struct {
 	Status  store.Status `db:"status"`
 	Hash    string       `db:"hash"` // empty: no password
 	SetAt   store.Time   `db:"updated_at"`
+	Until   store.Time   `db:"until"` // of a temporary password
+	Lapsed  bool         `db:"-"`     // it was one, and has ended
 }
 
 // usable tells whether a password can open the account.
-func (c candidate) usable() bool { return c.Status == store.Active && c.Hash != "" }
+func (c candidate) usable() bool { return c.Status == store.Active && c.Hash != "" && !c.Lapsed }
 
 // Account is the candidate without its hash.
 func (c candidate) Account() Account {
@@ -23,7 +25,7 @@ func (c candidate) Account() Account {
 }
 
 const candidateColumns = `SELECT u.org_id, o.slug, o.name AS org_name, u.id AS user_id, u.display_name, u.status,
-	COALESCE(c.hash, '') AS hash, COALESCE(c.updated_at, 0) AS updated_at
+	COALESCE(c.hash, '') AS hash, COALESCE(c.updated_at, 0) AS updated_at, COALESCE(c.until, 0) AS until
 	FROM users u LEFT JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id JOIN orgs o ON o.id = u.org_id`
 
 // Those that cannot be signed in to are wanted for the reason alone.
@@ -46,8 +48,8 @@ const knownPeople = `SELECT u.org_id, o.slug, o.name AS org_name, u.id AS user_i
 	FROM users u JOIN orgs o ON o.id = u.org_id LEFT JOIN credentials c ON c.org_id = u.org_id AND c.user_id = u.id
 	WHERE u.status = 'active' AND u.deleted_at = 0 AND (u.email_key = ? OR u.user_name_key = ?)` + fairly
 
-const upsertCredential = `INSERT INTO credentials (org_id, user_id, hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
-	ON CONFLICT (org_id, user_id) DO UPDATE SET hash = excluded.hash, updated_at = excluded.updated_at`
+const upsertCredential = `INSERT INTO credentials (org_id, user_id, hash, created_at, updated_at, must_change, until) VALUES (?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (org_id, user_id) DO UPDATE SET hash = excluded.hash, updated_at = excluded.updated_at, must_change = excluded.must_change, until = excluded.until`
 
 // Gives no row when the subject is locked.
 const countAttempt = `INSERT INTO signin_attempts (subject, attempts, locked_until, last_at) VALUES (?, 1, 0, ?)

@@ -90,9 +90,14 @@ func (s *Store) candidates(ctx context.Context, try Try) (found []candidate, err
 		return nil, nil
 	}
 	if try.Org != "" {
-		return found, s.opts.DB.LookupAll(ctx, &found, candidatesInOrg, try.Org, key, key, maxAccounts)
+		err = s.opts.DB.LookupAll(ctx, &found, candidatesInOrg, try.Org, key, key, maxAccounts)
+	} else {
+		err = s.opts.DB.LookupAll(ctx, &found, candidatesAnywhere, key, key, maxAccounts)
 	}
-	err = s.opts.DB.LookupAll(ctx, &found, candidatesAnywhere, key, key, maxAccounts)
+	now := store.TimeOf(s.opts.DB.Now())
+	for i := range found {
+		found[i].Lapsed = found[i].Until != 0 && found[i].Until <= now
+	}
 	slices.SortFunc(found, func(a, b candidate) int { return strings.Compare(string(a.User), string(b.User)) })
 	return found, err
 }

@@ -103,7 +103,7 @@ type In struct {
 // a fault.Denied with a sentence for the person, and only after the person has proved
 // who they are: a stranger learns nothing of the policy of others.
 type NotAllowed struct {
-	Use  string // what to use: UseSSO, UsePassword or UseCode
+	Use  string // what to use: UseSSO, UsePassword, UseCode or UseNewPassword
 	Rule string // which rule it was, for the administrator
 }
 
@@ -112,6 +112,8 @@ const (
 	UseSSO      = "single sign-on"
 	UsePassword = "password"
 	UseCode     = "password and recovery code"
+	// UseNewPassword: the password was right and is good for setting another one only.
+	UseNewPassword = "a new password"
 )
 
 func (n *NotAllowed) Error() string { return n.Rule + ": use " + n.Use }

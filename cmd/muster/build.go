@@ -148,6 +148,7 @@ var navigation = []web.NavItem{
 // settingsPages are what an organization can choose, in the order of the settings page.
 var settingsPages = []console.SettingsPage{
 	{Label: "Sign-in and sessions", About: "Passwords or single sign-on, how long a session lives, accounts for emergencies.", Path: "/console/{org}/security"},
+	{Label: "Passwords", About: "How long and how hard to guess, which characters, whether old ones may come back.", Path: "/console/{org}/settings/passwords"},
 	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},
 	{Label: "Domains", About: "The mail domains that are proved to be this organization's.", Path: "/console/{org}/domains"},
 }

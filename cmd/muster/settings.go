@@ -57,7 +57,7 @@ func (s *system) directoryPassword(ctx context.Context, in scim.PasswordChange) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.passwords.Policy(in.Password, append(in.Words, org.Name, org.Slug)...); err != nil {
+	if err := s.passwords.Check(ctx, in.Org, in.User, in.Password, append(in.Words, org.Name, org.Slug)...); err != nil {
 		return nil, err
 	}
 	hash, err := s.passwords.Hash(ctx, in.Password)

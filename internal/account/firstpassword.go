@@ -20,10 +20,10 @@ func AdmitPassword(p *password.Store, tx *store.Tx, in session.In) error {
 		return nil
 	}
 	why, err := p.MustChange(tx, in.User)
-	if err != nil || why == "" {
+	if err != nil || !why.Needed() {
 		return err
 	}
-	return fault.Denied.Wrap(&session.NotAllowed{Use: session.UseNewPassword, Rule: "password must be changed"}, "%s", why)
+	return fault.Denied.Wrap(&session.NotAllowed{Use: session.UseNewPassword, Rule: "password must be changed"}, "Set a new password first.")
 }
 
 // needsNewPassword tells whether a sign-in was stopped by AdmitPassword.
@@ -36,7 +36,8 @@ func needsNewPassword(err error) bool {
 type newPasswordPage struct {
 	Form         web.Form
 	Token        string
-	Why          string
+	Why          password.Change
+	Rules        []password.Rule
 	Org, Address string
 }
 
@@ -59,7 +60,11 @@ func (a *Account) showNewPassword(w http.ResponseWriter, r *http.Request, status
 	}
 	p.Org, p.Address = org.Name, u.UserName
 	err = a.opts.DB.Read(r.Context(), access.Muster(string(who.Org)), func(tx *store.Tx) (err error) {
-		p.Why, err = a.opts.Passwords.MustChange(tx, who.User)
+		if p.Why, err = a.opts.Passwords.MustChange(tx, who.User); err != nil {
+			return err
+		}
+		rules, _, err := a.opts.Passwords.Rules(tx)
+		p.Rules = rules.InWords()
 		return err
 	})
 	if err != nil {
@@ -103,7 +108,7 @@ func (a *Account) ownPassword(r *http.Request, who chosen, u store.User, text st
 	if err != nil {
 		return "", err
 	}
-	if err := a.opts.Passwords.Policy(text, u.UserName, u.Email, u.DisplayName, org.Name, org.Slug); err != nil {
+	if err := a.opts.Passwords.Check(r.Context(), who.Org, who.User, text, u.UserName, u.Email, u.DisplayName, org.Name, org.Slug); err != nil {
 		return "", err
 	}
 	same, err := a.opts.Passwords.Is(r.Context(), who.Org, who.User, text)
@@ -136,8 +141,11 @@ func (a *Account) replacePassword(r *http.Request, who chosen, u store.User, tok
 		if n == 0 || !same || now.Status != store.Active {
 			return tookTooLong()
 		}
-		at = tx.Now()
-		return a.opts.Passwords.Set(tx, who.User, hash)
+		if err := a.opts.Passwords.Set(tx, who.User, hash); err != nil {
+			return err
+		}
+		at, err = a.opts.Passwords.SetAt(tx, who.User)
+		return err
 	})
 	return at, err
 }

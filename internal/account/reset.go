@@ -138,6 +138,7 @@ type pendingReset struct {
 	token string
 	org   store.Org
 	user  store.User
+	rules password.Rules
 }
 
 func badReset() error {
@@ -160,7 +161,10 @@ func (a *Account) openReset(ctx context.Context, token string) (pendingReset, er
 		if p.user, err = tx.User(user); err != nil {
 			return err
 		}
-		p.org, err = a.opts.DB.OrgByID(ctx, id)
+		if p.org, err = a.opts.DB.OrgByID(ctx, id); err != nil {
+			return err
+		}
+		p.rules, _, err = a.opts.Passwords.Rules(tx)
 		return err
 	})
 	if fault.Is(err, fault.NotFound) || err == nil && p.user.Status != store.Active {
@@ -173,10 +177,11 @@ type resetPage struct {
 	Form         web.Form
 	Path         string
 	Org, Address string
+	Rules        []password.Rule
 }
 
 func (p pendingReset) page(f web.Form) resetPage {
-	return resetPage{Form: f, Path: "/password/reset/" + p.token, Org: p.org.Name, Address: p.user.UserName}
+	return resetPage{Form: f, Path: "/password/reset/" + p.token, Org: p.org.Name, Address: p.user.UserName, Rules: p.rules.InWords()}
 }
 
 func (a *Account) showReset(w http.ResponseWriter, r *http.Request) error {
@@ -198,9 +203,12 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	secretText := f.Get("password")
-	err = a.opts.Passwords.Policy(secretText, p.user.UserName, p.user.Email, p.user.DisplayName, p.org.Name, p.org.Slug)
+	err = a.opts.Passwords.Check(r.Context(), p.org.ID, p.user.ID, secretText, p.user.UserName, p.user.Email, p.user.DisplayName, p.org.Name, p.org.Slug)
 	if err != nil && f.Take(err) {
 		return pages.Write(w, r, web.Status(err), "reset", p.page(f))
+	}
+	if err != nil {
+		return err
 	}
 	hash, err := a.opts.Passwords.Hash(r.Context(), secretText)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -54,15 +55,20 @@ func badSetup() error {
 }
 
 type setupPage struct {
-	Form web.Form
-	Path string
+	Form  web.Form
+	Path  string
+	Rules []password.Rule
+}
+
+func newSetupPage(f web.Form, path string) setupPage {
+	return setupPage{Form: f, Path: path, Rules: password.DefaultRules().InWords()}
 }
 
 func (a *Account) showSetup(w http.ResponseWriter, r *http.Request) error {
 	if err := a.checkSetup(r.Context(), r.PathValue("token")); err != nil {
 		return err
 	}
-	return pages.Write(w, r, http.StatusOK, "setup", setupPage{Path: r.URL.Path})
+	return pages.Write(w, r, http.StatusOK, "setup", newSetupPage(web.Form{}, r.URL.Path))
 }
 
 func (a *Account) setup(w http.ResponseWriter, r *http.Request) error {
@@ -79,7 +85,7 @@ func (a *Account) setup(w http.ResponseWriter, r *http.Request) error {
 		f.Take(err)
 	}
 	if f.Bad() {
-		return pages.Write(w, r, http.StatusBadRequest, "setup", setupPage{Form: f, Path: r.URL.Path})
+		return pages.Write(w, r, http.StatusBadRequest, "setup", newSetupPage(f, r.URL.Path))
 	}
 	session, err := a.SetUp(r, token, in)
 	switch {
@@ -87,9 +93,9 @@ func (a *Account) setup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case fault.Field(err) == "name": // of the organization
 		f.Fail("organization", web.Sentence(err))
-		return pages.Write(w, r, web.Status(err), "setup", setupPage{Form: f, Path: r.URL.Path})
+		return pages.Write(w, r, web.Status(err), "setup", newSetupPage(f, r.URL.Path))
 	case err != nil && f.Take(err):
-		return pages.Write(w, r, web.Status(err), "setup", setupPage{Form: f, Path: r.URL.Path})
+		return pages.Write(w, r, web.Status(err), "setup", newSetupPage(f, r.URL.Path))
 	case err != nil:
 		return err
 	}
@@ -138,7 +144,7 @@ func (in Setup) check(a *Account) (errs []error) {
 	if err := mail.CheckAddress(in.Email); err != nil {
 		errs = append(errs, err)
 	}
-	if err := a.opts.Passwords.Policy(in.Password, in.Email, in.GivenName, in.FamilyName, in.Org, in.Slug); err != nil {
+	if err := password.DefaultRules().Check(in.Password, in.Email, in.GivenName, in.FamilyName, in.Org, in.Slug); err != nil {
 		errs = append(errs, err)
 	}
 	return errs

@@ -140,6 +140,12 @@ func (b *browser) do(method, path string, form url.Values, header ...string) ans
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
+	return b.read(r)
+}
+
+// read sends a request.
+func (b *browser) read(r *http.Request) answer {
+	b.s.t.Helper()
 	resp, err := b.c.Do(r)
 	if err != nil {
 		b.s.t.Fatal(err)
@@ -220,4 +226,24 @@ func each(t *testing.T, f func(t *testing.T, s *site, acme access.Actor)) {
 		_, acme := storetest.Org(t, db, "acme")
 		f(t, newSite(t, db), acme)
 	})
+}
+
+// remind has a link for a new password mailed.
+func (s *site) remind(address string) {
+	s.t.Helper()
+	b := s.browser()
+	b.want(b.post("/password/forgot", "email", address), 200, "")
+	s.mails()
+}
+
+// linkIn is the path in the newest mail that has one beginning so.
+func (s *site) linkIn(path string) string {
+	s.t.Helper()
+	for _, text := range s.written() {
+		if _, rest, ok := strings.Cut(text, s.url+path); ok {
+			return path + strings.Fields(rest)[0]
+		}
+	}
+	s.t.Fatalf("no mail leads to %s", path)
+	return ""
 }

@@ -13,6 +13,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind is a class of refusal. The zero Kind is an internal error.
@@ -98,10 +99,28 @@ func Field(err error) string {
 	return ""
 }
 
-// Public is the sentence of err that is safe to show, or "" for an internal error.
+// Public are the sentences of err that are safe to show, or "" for an internal error.
 func Public(err error) string {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Public
+	var list []string
+	for _, e := range All(err) {
+		list = append(list, e.Public)
 	}
-	return ""
+	return strings.Join(list, " ")
+}
+
+// All are the refusals in err: several when several rules are broken (errors.Join).
+func All(err error) []*Error {
+	switch e := err.(type) {
+	case *Error:
+		return []*Error{e}
+	case interface{ Unwrap() []error }:
+		var list []*Error
+		for _, one := range e.Unwrap() {
+			list = append(list, All(one)...)
+		}
+		return list
+	case interface{ Unwrap() error }:
+		return All(e.Unwrap())
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
@@ -17,6 +18,8 @@ type offer struct {
 	org   store.Org
 	user  store.User
 	state State // Pending: it can be accepted
+
+	rules password.Rules // for the password
 
 	byProvider bool  // with single sign-on, not with a password
 	ways       []Way // where it starts
@@ -35,6 +38,9 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 	}
 	err = d.opt.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) (err error) {
 		if o.found, err = byLink(tx, secret.Hash(token)); err != nil {
+			return err
+		}
+		if o.rules, _, err = d.opt.Passwords.Rules(tx); err != nil {
 			return err
 		}
 		if o.user, err = tx.AnyUser(o.UserID); err != nil || d.opt.MayUsePassword == nil || o.user.Status == store.Deleted {
@@ -114,7 +120,7 @@ type Welcome struct {
 // last part of the link. Faults: NotFound (no such link), Expired (too old,
 // replaced, withdrawn or used), Invalid on "password", Unavailable (too many at
 // once). Safe to call twice at once: the second call gets Expired.
-func (d *Door) Accept(ctx context.Context, from access.Actor, token, password string) (Welcome, error) {
+func (d *Door) Accept(ctx context.Context, from access.Actor, token, text string) (Welcome, error) {
 	o, err := d.open(ctx, token)
 	if err != nil {
 		return Welcome{}, err
@@ -123,10 +129,10 @@ func (d *Door) Accept(ctx context.Context, from access.Actor, token, password st
 		return Welcome{}, err
 	}
 	p := o.user.Profile()
-	if err := d.opt.Passwords.Policy(password, p.GivenName, p.FamilyName, p.FullName(), o.Email, o.org.Name); err != nil {
+	if err := d.opt.Passwords.Check(ctx, o.Org, o.UserID, text, p.GivenName, p.FamilyName, p.FullName(), o.Email, o.org.Name); err != nil {
 		return Welcome{}, err
 	}
-	hashed, err := d.opt.Passwords.Hash(ctx, password)
+	hashed, err := d.opt.Passwords.Hash(ctx, text)
 	if err != nil {
 		return Welcome{}, err
 	}

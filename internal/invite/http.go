@@ -8,6 +8,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -43,13 +44,14 @@ type acceptPage struct {
 	Token          string
 	Title, Refusal string // the link does not work
 	SignIn         string // where to go when there is an account already
-	ByProvider     bool   // the organization wants single sign-on
+	Rules          []password.Rule
+	ByProvider     bool // the organization wants single sign-on
 	Ways           []Way
 }
 
 func (d *Door) acceptPage(o offer, token string) acceptPage {
 	p := acceptPage{Org: o.org.Name, Email: o.Email, Who: o.InvitedBy, Name: o.user.Profile().GivenName, Token: token,
-		Until: moment(o.ExpiresAt), Away: away(store.TimeOf(d.opt.DB.Now()), o.ExpiresAt), ByProvider: o.byProvider, Ways: o.ways}
+		Until: moment(o.ExpiresAt), Away: away(store.TimeOf(d.opt.DB.Now()), o.ExpiresAt), ByProvider: o.byProvider, Ways: o.ways, Rules: o.rules.InWords()}
 	if p.Who == "" {
 		p.Who = "An administrator of " + o.org.Name
 	}

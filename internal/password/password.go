@@ -1,5 +1,5 @@
-// Package password keeps passwords: the rule which ones are good enough, argon2id
-// hashes, checking them at sign-in, and the lock-out of guessers.
+// Package password keeps passwords: each organization's rules which ones are good enough
+// (rules.go), argon2id hashes, checking them at sign-in, and the lock-out of guessers.
 //
 // Hashing is slow on purpose, so it never happens inside a transaction: Hash
 // first, then Set in the caller's. Its number at one time is bounded, and so is the
@@ -9,7 +9,7 @@
 // parallel guesses count too, and a restart or a second server forgets nothing.
 // An unknown address costs the same work and gets the same answer as a wrong
 // password, with a reference by which an administrator finds the reason (refused.go).
-// The package owns the tables credentials and signin_attempts; it reads users and orgs
+// The package owns the tables credentials, password_history and signin_attempts; it reads users and orgs
 // to find whose password an address may be.
 package password
 
@@ -82,7 +82,7 @@ func New(opts Options) *Store {
 	return s
 }
 
-// Hash prepares a password for Set. It does not check the policy. Call it outside
+// Hash prepares a password for Set. It does not check the rules. Call it outside
 // any transaction. Faults: Unavailable (too many at once).
 func (s *Store) Hash(ctx context.Context, password string) (Hashed, error) {
 	var h string
@@ -138,13 +138,16 @@ func normal(password string) string { return norm.NFKC.String(password) }
 // Set keeps a person's password. Who may is the caller's question: it holds an
 // invitation, a reset link or the old password.
 func (s *Store) Set(tx *store.Tx, user store.UserID, h Hashed) error {
-	if err := put(tx, user, h, false, 0); err != nil {
+	if err := s.put(tx, user, h, false, 0); err != nil {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "password.set", TargetKind: "user", TargetID: string(user)})
 }
 
-func put(tx *store.Tx, user store.UserID, h Hashed, mustChange bool, until store.Time) error {
+func (s *Store) put(tx *store.Tx, user store.UserID, h Hashed, mustChange bool, until store.Time) error {
+	if err := s.remember(tx, user); err != nil {
+		return err
+	}
 	_, err := tx.Exec(upsertCredential, tx.Org(), user, string(h), tx.Now(), tx.Now(), mustChange, until)
 	return err
 }
@@ -171,6 +174,11 @@ func (s *Store) Unchanged(tx *store.Tx, user store.UserID, setAt store.Time) (bo
 	var n int
 	err := tx.Get(&n, "SELECT count(*) FROM credentials WHERE org_id = ? AND user_id = ? AND updated_at = ?", tx.Org(), user, setAt)
 	return n > 0, err
+}
+
+// SetAt is since when a person has the password; see Unchanged. Faults: NotFound.
+func (s *Store) SetAt(tx *store.Tx, user store.UserID) (at store.Time, err error) {
+	return at, tx.Get(&at, "SELECT updated_at FROM credentials WHERE org_id = ? AND user_id = ?", tx.Org(), user)
 }
 
 // Has tells whether a person has a password.

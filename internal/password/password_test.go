@@ -51,7 +51,7 @@ func addUser(t *testing.T, db *store.DB, s *password.Store, actor access.Actor, 
 
 func TestPolicy(t *testing.T) {
 	t.Parallel()
-	s := password.New(password.Options{Params: cheap})
+	rules := password.DefaultRules()
 	words := []string{"Ada Lovelace", "ada.lovelace@analytical-engines.example", "Analytical Engines"}
 	for _, c := range []struct{ name, password, why string }{
 		{"words", good, ""},
@@ -73,9 +73,9 @@ func TestPolicy(t *testing.T) {
 		{"nul", "correct horse\x00battery", "cannot be read"},
 		{"broken UTF-8", "correct horse\xff battery", "cannot be read"},
 	} {
-		err := s.Policy(c.password, words...)
+		err := rules.Check(c.password, words...)
 		if c.why == "" && err != nil || c.why != "" && (!fault.Is(err, fault.Invalid) || fault.Field(err) != "password" || !strings.Contains(err.Error(), c.why)) {
-			t.Errorf("%s: Policy(%.40q) = %v, want %q", c.name, c.password, err, c.why)
+			t.Errorf("%s: Check(%.40q) = %v, want %q", c.name, c.password, err, c.why)
 		}
 	}
 }

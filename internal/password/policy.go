@@ -1,6 +1,7 @@
 package password
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,20 +12,43 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 )
 
-// The rule for new passwords: length and guessability, no kinds of characters.
+// What holds in every organization.
 const (
-	minCharacters = 12
-	maxBytes      = 1024 // more only costs us time
-	minScore      = 3
-	scored        = 128 // zxcvbn is slow on long input
-	minOwn        = 6   // characters beyond the person's own words, in whatever order those stand
+	maxBytes = 1024 // more only costs us time
+	scored   = 128  // zxcvbn is slow on long input
+	minOwn   = 6    // characters beyond the person's own words, in whatever order those stand
 )
 
-// Policy tells why a password is not good enough, in a sentence for the person.
-// words are what an attacker would try first: name, address, organization.
-// Faults: Invalid on "password".
-func (s *Store) Policy(password string, words ...string) error {
-	refuse := func(why string) error { return fault.Invalid.On("password", "%s", why) }
+// class is a kind of characters that a rule may ask for.
+type class struct {
+	rule, missing string
+	has           func(rune) bool
+}
+
+// classes are the kinds that these rules ask for.
+func (r Rules) classes() (list []class) {
+	for _, c := range []struct {
+		on bool
+		class
+	}{
+		{r.Upper, class{"An upper-case letter.", "The password needs an upper-case letter.", unicode.IsUpper}},
+		{r.Lower, class{"A lower-case letter.", "The password needs a lower-case letter.", unicode.IsLower}},
+		{r.Digit, class{"A digit.", "The password needs a digit.", unicode.IsDigit}},
+		{r.Special, class{"A special character: neither a letter nor a digit; a blank counts.", "The password needs a special character: one that is neither a letter nor a digit.",
+			func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }}},
+	} {
+		if c.on {
+			list = append(list, c.class)
+		}
+	}
+	return list
+}
+
+// Check tells which rules a password breaks, in a sentence each. words are what an
+// attacker would try first: name, address, organization. Faults: Invalid on "password",
+// joined when there are several.
+func (r Rules) Check(password string, words ...string) error {
+	refuse := func(why string, args ...any) error { return fault.Invalid.On("password", why, args...) }
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
 		return refuse("The password holds characters that cannot be read. Type it again.")
 	}
@@ -32,39 +56,58 @@ func (s *Store) Policy(password string, words ...string) error {
 		return refuse("The password is too long: at most 1,024 bytes are possible.")
 	}
 	runes := []rune(normal(password))
-	if len(runes) < minCharacters {
-		return refuse("The password is too short: use at least 12 characters. Three or four unrelated words are easy to remember.")
+	var wrong []error
+	if len(runes) < r.MinLength {
+		wrong = append(wrong, refuse("The password is too short: use at least %d characters. Three or four unrelated words are easy to remember.", r.MinLength))
 	}
-	known := inputs(words)
-	const ownWords = "it is built on your own name, address or organization"
+	for _, c := range r.classes() {
+		if !slices.ContainsFunc(runes, c.has) {
+			wrong = append(wrong, refuse("%s", c.missing))
+		}
+	}
+	if len(runes) > 0 {
+		if why := r.guessable(runes, inputs(words)); why != "" && (len(wrong) == 0 || why != tooEasy) {
+			wrong = append(wrong, refuse("%s", "Choose another password: "+why+". Three or four unrelated words make a good one."))
+		}
+	}
+	return join(wrong)
+}
+
+const tooEasy = "it is too easy to guess"
+
+// guessable says why a password can be guessed; empty: it cannot.
+func (r Rules) guessable(runes []rune, known []string) string {
 	result := zxcvbn.PasswordStrength(string(runes[:min(len(runes), scored)]), known)
-	why := "it is too easy to guess"
+	common := len(result.Sequence) == 1 && result.Sequence[0].DictionaryName == "passwords"
 	switch {
-	case beyond(string(runes), known) < minOwn:
-		return refuse(choose(ownWords))
-	case result.Score >= minScore:
-		return nil
+	case beyond(string(runes), known) < minOwn && len(runes) >= r.MinLength:
+		return ownWords
+	case result.Score >= r.Strength && !common:
+		return ""
 	}
 	for _, m := range result.Sequence {
 		switch {
 		case m.DictionaryName == "user_inputs":
-			why = ownWords
+			return ownWords
 		case m.Pattern == "repeat":
-			why = "it repeats itself"
+			return "it repeats itself"
 		case m.Pattern == "sequence" || m.Pattern == "spatial":
-			why = "it follows a sequence or a row of keys"
+			return "it follows a sequence or a row of keys"
 		case m.DictionaryName == "passwords":
-			why = "it contains one of the most common passwords"
-		default:
-			continue
+			return "it contains one of the most common passwords"
 		}
-		break
 	}
-	return refuse(choose(why))
+	return tooEasy
 }
 
-func choose(why string) string {
-	return "Choose another password: " + why + ". Three or four unrelated words make a good one."
+const ownWords = "it is built on your own name, address or organization"
+
+// join is errors.Join that leaves one error as it is.
+func join(list []error) error {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return errors.Join(list...)
 }
 
 // beyond counts the characters that are left without the known words.

@@ -16,25 +16,40 @@ const TemporaryFor = 7 * 24 * time.Hour
 // nothing until the person has set their own with it, and ends after TemporaryFor. Who
 // may is the caller's question, and so is ending sessions.
 func (s *Store) SetTemporary(tx *store.Tx, user store.UserID, h Hashed) error {
-	if err := put(tx, user, h, true, tx.Now().Add(TemporaryFor)); err != nil {
+	if err := s.put(tx, user, h, true, tx.Now().Add(TemporaryFor)); err != nil {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "password.temporary", TargetKind: "user", TargetID: string(user),
 		Detail: map[string]any{"until": tx.Now().Add(TemporaryFor).RFC3339()}})
 }
 
-// MustChange is why a person has to set a new password before anything else, as a
-// sentence; empty: there is no reason.
-func (s *Store) MustChange(tx *store.Tx, user store.UserID) (string, error) {
-	var must bool
-	err := tx.Get(&must, "SELECT must_change FROM credentials WHERE org_id = ? AND user_id = ?", tx.Org(), user)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return "", nil
-	case err != nil || !must:
-		return "", err
+// Change is why a person has to set a new password before anything else.
+type Change struct {
+	Temporary bool // an administrator has set this one
+	Days      int  // the rules let passwords live so long, and this one is older
+}
+
+// Needed tells whether there is a reason.
+func (c Change) Needed() bool { return c != Change{} }
+
+// MustChange is why a person has to set a new password now.
+func (s *Store) MustChange(tx *store.Tx, user store.UserID) (c Change, err error) {
+	var row struct {
+		Must bool       `db:"must_change"`
+		At   store.Time `db:"updated_at"`
 	}
-	return "This password was set for you by an administrator. From now on only you should know yours.", nil
+	err = tx.Get(&row, "SELECT must_change, updated_at FROM credentials WHERE org_id = ? AND user_id = ?", tx.Org(), user)
+	if fault.Is(err, fault.NotFound) {
+		return c, nil
+	}
+	if err != nil || row.Must {
+		return Change{Temporary: row.Must}, err
+	}
+	rules, _, err := s.Rules(tx)
+	if err == nil && rules.ExpireDays > 0 && row.At <= tx.Now().Add(-time.Duration(rules.ExpireDays)*24*time.Hour) {
+		c.Days = rules.ExpireDays
+	}
+	return c, err
 }
 
 // Temporary makes a password to hand over: easy to read out, and of every kind of

@@ -76,12 +76,15 @@ func (f *Form) Set(name string, values ...string) {
 func (f *Form) Fail(field, text string) { f.Errors = append(f.Errors, FieldError{field, text}) }
 
 // Take puts err into the form when the person can mend it there (Invalid,
-// Conflict, TooMany, Expired with a sentence), and tells whether it did.
+// Conflict, TooMany, Expired with a sentence), each of several by itself, and tells
+// whether it did.
 // Show the form again with Status(err) then, else return the error.
 func (f *Form) Take(err error) bool {
 	switch fault.Of(err) {
 	case fault.Invalid, fault.Conflict, fault.TooMany, fault.Expired:
-		f.Fail(fault.Field(err), Sentence(err))
+		for _, e := range fault.All(err) {
+			f.Fail(e.Field, Sentence(e))
+		}
 		return true
 	}
 	return false
@@ -104,6 +107,7 @@ type Field struct {
 	ID, Name, Label, Value, Error, Help          string
 	Type, Autocomplete, InputMode, Placeholder   string
 	MinLength, MaxLength, Accept, Pattern, Rows  string
+	By                                           string // id of what explains the control elsewhere on the page
 	Required, Autofocus, Checked, Multiple, Wide bool
 	Options                                      []Option
 }
@@ -118,6 +122,9 @@ type Option struct {
 // Describe lists the ids that explain the control, for aria-describedby.
 func (f Field) Describe() string {
 	var ids []string
+	if f.By != "" {
+		ids = append(ids, f.By)
+	}
 	if f.Help != "" {
 		ids = append(ids, f.ID+"-help")
 	}
@@ -129,13 +136,13 @@ func (f Field) Describe() string {
 
 // Input is a text control, a checkbox, a file or a textarea ("type=textarea").
 // attrs are "name=value" or a bare name: type, autocomplete, inputmode,
-// placeholder, minlength, maxlength, accept, pattern, rows, help, value
+// placeholder, minlength, maxlength, accept, pattern, rows, help, by (see Field.By), value
 // (what a checkbox sends), required, autofocus, multiple.
 func (f Form) Input(name, label string, attrs ...string) Field {
 	d := Field{ID: "f-" + name, Name: name, Label: label, Value: f.Get(name), Error: f.errorOf(name), Type: "text", Rows: "4"}
 	text := map[string]*string{
 		"type": &d.Type, "autocomplete": &d.Autocomplete, "inputmode": &d.InputMode, "placeholder": &d.Placeholder,
-		"minlength": &d.MinLength, "maxlength": &d.MaxLength, "accept": &d.Accept, "pattern": &d.Pattern, "rows": &d.Rows, "help": &d.Help,
+		"minlength": &d.MinLength, "maxlength": &d.MaxLength, "accept": &d.Accept, "pattern": &d.Pattern, "rows": &d.Rows, "help": &d.Help, "by": &d.By,
 	}
 	flags := map[string]*bool{"required": &d.Required, "autofocus": &d.Autofocus, "multiple": &d.Multiple}
 	value := "on"

@@ -11,6 +11,7 @@ import (
 	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
@@ -40,6 +41,7 @@ type system struct {
 	sso          *sso.Door
 	provisioning *scim.Log
 	api          *api.Door
+	jobs         *jobs.Service
 	loops        map[string]func(context.Context) error // run until their context ends
 }
 
@@ -68,6 +70,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			return out, err
 		}})
 	s.api = api.New(api.Options{DB: db, Log: log})
+	s.jobs = jobs.New(s.jobsOptions(log))
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
@@ -98,6 +101,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.metrics.mount(s.mux, cfg.Metrics)
 	s.mail.Mount(s.mux)
 	s.api.Mount(s.mux)
+	s.jobs.Mount(s.mux)
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
@@ -110,6 +114,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.loops = map[string]func(context.Context) error{
 		"account":  s.account.Run,
 		"domains":  s.sso.RunDomains,
+		"jobs":     s.jobs.Run,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
 		"policy":   s.policy.Run,
@@ -134,6 +139,7 @@ func (s *system) authenticate(r *http.Request) (access.Actor, error) {
 var navigation = []web.NavItem{
 	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers},
 	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
+	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
 	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},

@@ -153,17 +153,45 @@ func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 	if err != nil {
 		return access.Actor{}, err
 	}
-	actor := access.Actor{Kind: access.Key, Org: string(k.OrgID), ID: string(k.ID), Name: k.Name, Operator: k.Operator,
-		IP: web.ClientIP(r).String(), Request: web.RequestID(r.Context())}
-	if k.Operator {
-		actor.Org = ""
-	} else {
-		actor.Roles = []string{k.Role}
+	actor, err := k.actor(nil)
+	if err != nil {
+		return actor, err
 	}
+	actor.IP, actor.Request = web.ClientIP(r).String(), web.RequestID(r.Context())
 	if store.TimeOf(d.opt.DB.Now()) > k.LastUsedAt.Add(time.Minute) {
 		d.used(r.Context(), k)
 	}
 	return actor, nil
+}
+
+// ActorOf is who a key of the transaction's organization is: for what was ordered with it
+// and is done later. Faults: Denied (it was revoked).
+func (d *Door) ActorOf(tx *store.Tx, id KeyID) (access.Actor, error) {
+	var k Key
+	err := tx.Get(&k, "SELECT id, org_id, name, role, operator, created_at, last_used_at FROM api_keys WHERE org_id = ? AND id = ?", tx.Org(), id)
+	return k.actor(err)
+}
+
+// OperatorOf is ActorOf for an operator's key.
+func (d *Door) OperatorOf(ctx context.Context, id KeyID) (a access.Actor, err error) {
+	err = d.opt.DB.Read(ctx, access.Muster(server), func(tx *store.Tx) error {
+		a, err = d.ActorOf(tx, id)
+		return err
+	})
+	return a, err
+}
+
+func (k Key) actor(err error) (access.Actor, error) {
+	if fault.Is(err, fault.NotFound) {
+		return access.Actor{}, fault.Denied.Wrap(err, "The key is not valid any more.")
+	}
+	a := access.Actor{Kind: access.Key, Org: string(k.OrgID), ID: string(k.ID), Name: k.Name, Operator: k.Operator}
+	if k.Operator {
+		a.Org = ""
+	} else {
+		a.Roles = []string{k.Role}
+	}
+	return a, err
 }
 
 // used notes that the key works; a failure is no reason to refuse the request.

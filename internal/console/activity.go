@@ -49,6 +49,7 @@ var did = map[string]string{
 	"breakglass.codes": "made new recovery codes for", "breakglass.signin": "used the break-glass account", "breakglass.acknowledge": "acknowledged a break-glass sign-in of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
+	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
 	"mail.fail": "could not send mail to",
 }
 
@@ -118,6 +119,8 @@ func lineOf(a store.Activity, console string) line {
 	case self || a.TargetID == "":
 	case a.TargetKind == "user":
 		l.Link = console + "/users/" + a.TargetID
+	case a.TargetKind == "job":
+		l.Link = console + "/jobs/" + a.TargetID
 	case a.TargetKind == "group":
 		l.Link = console + "/teams/" + a.TargetID
 	}

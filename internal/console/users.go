@@ -161,10 +161,10 @@ func (c *Console) fillUsers(tx *store.Tx, p *usersPage, l listQuery) error {
 	p.Nobody = all == 0 && page.Total == 0
 	p.Count = count(page.Total, "person", "people")
 	if l.filtered() {
-		p.Count = number(page.Total) + " of " + number(all)
+		p.Count = web.Number(page.Total) + " of " + web.Number(all)
 	}
 	last := max(1, (page.Total+pageSize-1)/pageSize)
-	p.Page, p.Pages = number(l.Page), number(last)
+	p.Page, p.Pages = web.Number(l.Page), web.Number(last)
 	if l.Page > 1 {
 		p.Previous = l.link(l.Sort, min(l.Page-1, last))
 	}

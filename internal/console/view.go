@@ -1,7 +1,6 @@
 package console
 
 import (
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -84,20 +83,11 @@ func initials(name string) string {
 	return first(words[0]) + first(words[len(words)-1])
 }
 
-// number groups digits: 1 204.
-func number(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
-
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return number(n) + " " + many
+	return web.Number(n) + " " + many
 }
 
 // typed is what came in a URL, fit for the database: no control characters, no

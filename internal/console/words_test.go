@@ -12,7 +12,7 @@ import (
 	"github.com/muster-id/muster/store/storetest"
 )
 
-var recorded = regexp.MustCompile(`(?:Action(?::|, [a-zA-Z.]+ =) |recordDomain\(tx, |\bdemo(?:Begun|Done) += |return )"([a-z]+(?:\.[a-z]+)+)"`)
+var recorded = regexp.MustCompile(`(?:Action(?::|, [a-zA-Z.]+ =) |recordDomain\(tx, |\.record\(tx, |\bdemo(?:Begun|Done) += |return )"([a-z]+(?:\.[a-z]+)+)"`)
 
 // Every action that the program records has words in the list of activity.
 func TestEveryActionHasWords(t *testing.T) {

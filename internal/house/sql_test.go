@@ -24,7 +24,8 @@ func migrationOwner(number int) string {
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso",
 		43: "store",
-		49: "internal/password"}[number]
+		49: "internal/password",
+		56: "internal/jobs"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -67,6 +68,9 @@ var unscoped = map[string]string{
 	"internal/session.Store.Sweep":       "expiry is the same for all",
 	"internal/password.Store.Known":      "an address is all that a forgetful person types; the answer goes to the mailbox alone",
 	"internal/password.Store.candidates": "an address is all that somebody types who signs in; the password then says who it is",
+	"internal/jobs.Service.allOpen":      "the workers serve every organization; each job is then worked off in its own",
+	"internal/jobs.Service.old":          "age is the same for all; each job is then removed in its organization",
+	"internal/session.Store.OperatorOf":  "an operator works in organizations that are not the own one",
 	"internal/policy.Door.Sweep":         "expiry is the same for all",
 	"internal/account.Account.Sweep":     "expiry is the same for all",
 	"internal/mail.Outbox.Sweep":         "expiry is the same for all",

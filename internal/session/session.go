@@ -198,6 +198,29 @@ func (s *Store) Actor(r *http.Request) (access.Actor, Session, error) {
 	return actor, row.session(), nil
 }
 
+// ActorOf is who a person of the transaction's organization would be in a request at this
+// moment, without an address: for what was ordered in a session and is done later.
+// Faults: Denied (not active any more).
+func (s *Store) ActorOf(tx *store.Tx, user store.UserID) (access.Actor, error) {
+	var row sessionRow
+	err := tx.Get(&row, actorColumns+" WHERE u.org_id = ? AND u.id = ? AND u.status = 'active'", tx.Org(), user)
+	return row.actor(err)
+}
+
+// OperatorOf is ActorOf for an operator of any organization. Faults: Denied (not any more).
+func (s *Store) OperatorOf(ctx context.Context, user store.UserID) (access.Actor, error) {
+	var row sessionRow
+	err := s.opts.DB.Lookup(ctx, &row, actorColumns+` JOIN operators o ON o.org_id = u.org_id AND o.user_id = u.id WHERE o.user_id = ? AND u.status = 'active'`, user)
+	return row.actor(err)
+}
+
+func (r sessionRow) actor(err error) (access.Actor, error) {
+	if fault.Is(err, fault.NotFound) {
+		return access.Actor{}, fault.Denied.Wrap(err, "This account is not active any more.")
+	}
+	return access.Actor{Kind: access.Person, Org: string(r.Org), ID: string(r.UserID), Name: r.name(), Roles: r.roles(), Operator: r.Operator}, err
+}
+
 // Authenticate is Actor in the form that web.Options wants.
 func (s *Store) Authenticate(r *http.Request) (access.Actor, error) {
 	actor, _, err := s.Actor(r)

@@ -45,6 +45,10 @@ const sessionTables = ` FROM sessions s JOIN users u ON u.org_id = s.org_id AND 
 const sessionLives = ` AND s.created_at >= u.active_from AND s.expires_at > ?
 	AND s.created_at > {{as_int}} - COALESCE(NULLIF(p.absolute, 0), {{as_int}}) AND s.seen_at > {{as_int}} - COALESCE(NULLIF(p.idle, 0), {{as_int}})`
 
+const actorColumns = `SELECT u.org_id, u.id AS user_id, u.display_name, u.user_name,
+	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = u.org_id AND r.user_id = u.id), '') AS roles,
+	EXISTS (SELECT 1 FROM operators p WHERE p.org_id = u.org_id AND p.user_id = u.id) AS operator FROM users u`
+
 const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_name,
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id), '') AS roles,
 	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator` + sessionTables + `

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,10 +61,20 @@ var funcs = template.FuncMap{
 		}
 		return "", fmt.Errorf("no static file %q", name)
 	},
-	"t":    fmt.Sprintf,
-	"when": when,
-	"day":  day,
-	"join": strings.Join,
+	"t":      fmt.Sprintf,
+	"when":   when,
+	"day":    day,
+	"join":   strings.Join,
+	"number": Number,
+}
+
+// Number groups digits: 1 204.
+func Number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
 }
 
 // T is a sentence for whoever asks. The English one is its name.

@@ -1,0 +1,383 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+)
+
+// Run works off jobs until ctx is done, and sweeps old ones.
+func (s *Service) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { s.serve(ctx) })
+	}
+	sweep := time.NewTicker(time.Hour)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			running.Wait()
+			return nil
+		case <-sweep.C:
+			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+				s.opt.Log.ErrorContext(ctx, "sweep jobs", "error", err)
+			}
+		}
+	}
+}
+
+// serve is one worker.
+func (s *Service) serve(ctx context.Context) {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		if err := s.Work(ctx); err != nil && ctx.Err() == nil {
+			s.opt.Log.ErrorContext(ctx, "work on jobs", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// Work goes on until no job is waiting.
+func (s *Service) Work(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if worked, err := s.turn(ctx); err != nil || !worked {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// held is a job that a worker has taken.
+type held struct {
+	org    store.OrgID
+	id     ID
+	kind   Kind
+	worker string
+	part   int    // the row of job_parts that items is
+	items  []Item // as it was read last; rows are never changed
+}
+
+// turn gives one job a slice of time. It tells false when none is waiting.
+func (s *Service) turn(ctx context.Context) (worked bool, err error) {
+	list, err := s.allOpen(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := store.TimeOf(s.opt.DB.Now())
+	next, ok := s.pick(list, now)
+	if !ok {
+		return false, nil
+	}
+	h := &held{org: next.Org, id: next.ID, kind: s.kinds[next.Kind], worker: string(store.NewID[held]()), part: -1}
+	taken := false
+	err = s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) (err error) {
+		taken, err = claim(tx, h.id, h.worker, tx.Now().Add(lease))
+		return err
+	})
+	if err != nil || !taken {
+		return err == nil, err // another worker was faster: look again
+	}
+	begun := s.opt.DB.Now()
+	for over := false; !over; {
+		if over, err = s.batch(ctx, h); err != nil {
+			return true, s.stumbled(ctx, h, err)
+		}
+		if !over && (ctx.Err() != nil || s.opt.DB.Now().Sub(begun) >= slice) {
+			return true, s.let(ctx, h, 0, 0)
+		}
+	}
+	return true, nil
+}
+
+// pick chooses, among the organizations with a job that nobody works on, the one that
+// was served longest ago, and of its jobs the same.
+func (s *Service) pick(list []open, now store.Time) (open, bool) {
+	served := map[store.OrgID]store.Time{}
+	var free []open
+	for _, o := range list {
+		served[o.Org] = max(served[o.Org], o.ServedAt)
+		if _, known := s.kinds[o.Kind]; known && o.LeaseUntil <= now {
+			free = append(free, o)
+		}
+	}
+	if len(free) == 0 {
+		return open{}, false
+	}
+	return slices.MinFunc(free, func(a, b open) int {
+		return cmp.Or(cmp.Compare(served[a.Org], served[b.Org]), cmp.Compare(a.ServedAt, b.ServedAt), cmp.Compare(a.ID, b.ID))
+	}), true
+}
+
+// let gives a job back, for whoever comes after a while.
+func (s *Service) let(ctx context.Context, h *held, wait time.Duration, tries int) error {
+	return s.opt.DB.Write(context.WithoutCancel(ctx), access.Muster(string(h.org)), func(tx *store.Tx) error {
+		return release(tx, h.id, h.worker, tx.Now().Add(wait), tries)
+	})
+}
+
+// stumbled is after a transaction that failed as a whole: the job is tried again later,
+// and given up in the end.
+func (s *Service) stumbled(ctx context.Context, h *held, why error) error {
+	if ctx.Err() != nil {
+		return s.let(ctx, h, 0, 0)
+	}
+	s.opt.Log.ErrorContext(ctx, "job stumbled", "org", h.org, "job", h.id, "kind", h.kind.Name, "error", why)
+	return s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) error {
+		j, err := lockJob(tx, h.id)
+		if err != nil || j.worker != h.worker {
+			return err
+		}
+		if j.tries+1 < maxTries {
+			return release(tx, h.id, h.worker, tx.Now().Add(time.Second<<j.tries), j.tries+1)
+		}
+		return s.end(tx, j, Failed, Because("The server could not go on with this. It is in the server's log with the job's id. What was done stays done."))
+	})
+}
+
+// batch does the next items of a job in one transaction. It tells true when there is no
+// more to do for this worker.
+func (s *Service) batch(ctx context.Context, h *held) (over bool, err error) {
+	var operator access.Actor
+	var refused error
+	asked := false
+	for {
+		again := false
+		err = s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) error {
+			over, again = true, false
+			j, err := lockJob(tx, h.id)
+			if err != nil || j.State != Running || j.worker != h.worker { // cancelled, or another worker's by now
+				return err
+			}
+			actor := operator
+			if j.Starter.Operator && !asked { // of another organization: that is asked outside this transaction
+				again = true
+				return nil
+			}
+			if !j.Starter.Operator {
+				actor, refused = s.actor(tx, j)
+			}
+			if refused == nil && !actor.May(h.kind.Need) {
+				refused = fault.Denied.Say("")
+			}
+			if gone(refused) {
+				return s.end(tx, j, Failed, Because("%s may not do this any more, so it was stopped. What was done stays done.", j.Starter.Name))
+			}
+			if refused != nil {
+				return refused
+			}
+			over, err = s.some(tx, h, j, actor)
+			return err
+		})
+		if err != nil || !again {
+			return over, err
+		}
+		var who Starter
+		if who, err = s.starterOf(ctx, h); err != nil {
+			return false, err
+		}
+		asked = true
+		if operator, refused = s.opt.Operator(ctx, who); refused == nil {
+			operator = operator.In(string(h.org))
+			operator.IP, operator.Request = who.IP, who.Request
+		}
+	}
+}
+
+// gone tells that somebody is not there any more, or may not.
+func gone(err error) bool {
+	return fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.SignIn)
+}
+
+func (s *Service) starterOf(ctx context.Context, h *held) (who Starter, err error) {
+	err = s.opt.DB.Read(ctx, access.Muster(string(h.org)), func(tx *store.Tx) error {
+		j, err := jobByID(tx, h.id)
+		who = j.Starter
+		return err
+	})
+	return who, err
+}
+
+// actor is who started the job, with the rights of this moment.
+func (s *Service) actor(tx *store.Tx, j Job) (access.Actor, error) {
+	if j.Starter.Kind == access.System {
+		return tx.Actor(), nil
+	}
+	a, err := s.opt.Actor(tx, j.Starter)
+	a.Org, a.IP, a.Request = string(tx.Org()), j.Starter.IP, j.Starter.Request
+	return a, err
+}
+
+// some does as many items as share a transaction, and ends the job with the last.
+func (s *Service) some(tx *store.Tx, h *held, j Job, actor access.Actor) (over bool, err error) {
+	items, err := s.next(tx, h, j)
+	if err != nil {
+		return false, err
+	}
+	if len(items) == 0 {
+		return true, s.end(tx, j, Finished, Reason{})
+	}
+	var list []Result
+	err = tx.As(actor, func() (err error) {
+		list, err = s.do(tx, h.kind, j, items)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if len(list) != len(items) {
+		return false, fmt.Errorf("job %s of kind %s: %d results for %d items", j.ID, j.Kind, len(list), len(items))
+	}
+	rows := make([]resultRow, len(list))
+	for i, r := range list {
+		if rows[i], err = j.take(items[i], r); err != nil {
+			return false, err
+		}
+	}
+	if err := insertResults(tx, j.ID, rows); err != nil {
+		return false, err
+	}
+	if err := advance(tx, j, tx.Now().Add(lease)); err != nil || j.Done < j.Total {
+		return false, err
+	}
+	return true, s.end(tx, j, Finished, Reason{})
+}
+
+// next are the items after those that are done.
+func (s *Service) next(tx *store.Tx, h *held, j Job) ([]Item, error) {
+	if j.Undoes != "" {
+		return undoItems(tx, j.Undoes, j.position, h.kind.Size)
+	}
+	if part := j.position / chunk; part != h.part {
+		items, err := itemsOf(tx, j.ID, part)
+		if err != nil {
+			return nil, err
+		}
+		h.part, h.items = part, items
+	}
+	rest := h.items[min(j.position%chunk, len(h.items)):]
+	return rest[:min(len(rest), h.kind.Size)], nil
+}
+
+// take counts a result.
+func (j *Job) take(item Item, r Result) (resultRow, error) {
+	j.Done++
+	j.position++
+	row := resultRow{N: j.Done, State: string(r.State), Did: r.Did, Target: cmp.Or(r.Target, item.Target), Name: cmp.Or(r.Name, item.Name)}
+	if j.Undoes != "" {
+		j.position = item.N
+	}
+	switch r.State {
+	case SkippedItem:
+		j.Counts.Skipped++
+	case FailedItem:
+		j.Counts.Failed++
+	default:
+		row.State = string(DoneItem)
+		j.Counts.Done++
+	}
+	if r.Did != "" {
+		if j.Counts.Did == nil {
+			j.Counts.Did = map[string]int{}
+		}
+		j.Counts.Did[r.Did]++
+	}
+	why, err := json.Marshal(r.Why)
+	if err != nil {
+		return row, err
+	}
+	row.Why = string(why)
+	if r.Undo != nil && row.State == string(DoneItem) {
+		undo, err := json.Marshal(r.Undo)
+		if err != nil {
+			return row, err
+		}
+		row.Undo = string(undo)
+		j.Undoable++
+	}
+	return row, nil
+}
+
+func (s *Service) do(tx *store.Tx, k Kind, j Job, items []Item) ([]Result, error) {
+	one, many := k.One, k.Many
+	if j.Undoes != "" {
+		one, many = k.UndoOne, k.UndoMany
+	}
+	if many != nil {
+		return many(tx, j, items)
+	}
+	list := make([]Result, len(items))
+	for i, item := range items {
+		err := tx.Try(func() (err error) {
+			list[i], err = one(tx, j, item)
+			return err
+		})
+		if err == nil {
+			continue
+		}
+		if list[i], err = s.refused(tx, j, item, err); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// refused makes a result of a fault. What may go well another time stays an error: the
+// whole transaction is run again.
+func (s *Service) refused(tx *store.Tx, j Job, item Item, err error) (Result, error) {
+	switch kind := fault.Of(err); {
+	case tx.Context().Err() != nil, kind == fault.Unavailable, kind == fault.Conflict && fault.Field(err) == "version":
+		return Result{}, err
+	case kind == fault.Internal:
+		s.opt.Log.ErrorContext(tx.Context(), "item of a job", "org", tx.Org(), "job", j.ID, "kind", j.Kind, "target", item.Target, "error", err)
+		return Result{State: FailedItem, Why: Because("Something went wrong on the server. It is in the server's log with the job's id.")}, nil
+	}
+	return Result{State: FailedItem, Why: Because("%s", fault.Public(err))}, nil
+}
+
+// end closes a job and records how it went.
+func (s *Service) end(tx *store.Tx, j Job, state State, why Reason) error {
+	ended, err := endJob(tx, j.ID, state, why)
+	if err != nil || !ended {
+		return err
+	}
+	detail := map[string]any{"done": j.Counts.Done, "skipped": j.Counts.Skipped, "failed": j.Counts.Failed}
+	if why.Format != "" {
+		detail["why"] = why.In(fmt.Sprintf)
+	}
+	return s.record(tx, "job.end", j, detail)
+}
+
+// Sweep removes jobs that were over thirty days ago, some rows a transaction.
+func (s *Service) Sweep(ctx context.Context) error {
+	list, err := s.old(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		for gone := false; !gone; {
+			err := s.opt.DB.Write(ctx, access.Muster(string(o.Org)), func(tx *store.Tx) (err error) {
+				gone, err = forget(tx, o.ID)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -108,7 +108,7 @@ func (a *Account) ownPassword(r *http.Request, who chosen, u store.User, text st
 	if err != nil {
 		return "", err
 	}
-	if err := a.opts.Passwords.Check(r.Context(), who.Org, who.User, text, u.UserName, u.Email, u.DisplayName, org.Name, org.Slug); err != nil {
+	if err := a.opts.Passwords.Check(r.Context(), who.Org, who.User, text, wordsOf(u, org)...); err != nil {
 		return "", err
 	}
 	same, err := a.opts.Passwords.Is(r.Context(), who.Org, who.User, text)

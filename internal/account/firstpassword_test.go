@@ -31,7 +31,13 @@ func (s *site) setTemporary(actor access.Actor, user store.UserID, text string) 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	err = s.db.Write(context.Background(), actor, func(tx *store.Tx) error { return s.passwords.SetTemporary(tx, user, hash) })
+	err = s.db.Write(context.Background(), actor, func(tx *store.Tx) error {
+		u, err := tx.User(user)
+		if err != nil {
+			return err
+		}
+		return s.passwords.SetTemporary(tx, u, hash)
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -42,7 +48,7 @@ func TestATemporaryPasswordMustBeChanged(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s *site, acme access.Actor) {
 		user := s.addUser(acme, "ada@acme.example", good)
-		temporary := password.Temporary()
+		temporary := password.Temporary(password.DefaultRules())
 		s.setTemporary(acme, user, temporary)
 		b := s.browser()
 		step := b.post("/login", "email", "ada@acme.example", "password", temporary, "next", "/account?x=1")
@@ -83,7 +89,7 @@ func TestATemporaryPasswordEnds(t *testing.T) {
 		_, acme := storetest.Org(t, db, "acme")
 		s := newSite(t, db)
 		user := s.addUser(acme, "ada@acme.example", good)
-		temporary := password.Temporary()
+		temporary := password.Temporary(password.DefaultRules())
 		s.setTemporary(acme, user, temporary)
 		clock.Pass(password.TemporaryFor - time.Minute)
 		b := s.browser()

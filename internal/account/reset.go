@@ -91,13 +91,7 @@ func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 	if mail.CheckAddress(k.Email) != nil {
 		return nil // nobody can be reached there
 	}
-	greeting := "Hello,"
-	if k.Name != "" {
-		greeting = "Hello " + k.Name + ","
-	}
-	letter := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting}
 	return a.opts.DB.Write(ctx, access.Muster(string(k.Org)), func(tx *store.Tx) error {
-		l := letter
 		usable, sso, err := a.may(tx, k.User)
 		if err != nil {
 			return err
@@ -107,28 +101,40 @@ func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 			if !usable {
 				why = "Your organization does not use passwords here. Sign in with single sign-on instead."
 			}
+			l := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting(k.Name)}
 			l.Lines = []string{"Somebody, probably you, asked for a new password for your account at " + k.OrgName + ".", why}
 			l.Button, l.Link = "Go to the sign-in page", a.url("/o/"+k.Slug+"/login")
 			l.Small = []string{"If you did not ask for this, ignore this mail. Nothing has changed."}
 			return a.opts.Mail.Queue(tx, l.To(k.Email))
 		}
-		token := string(tx.Org()) + "." + secret.NewToken()
-		until := tx.Now().Add(resetTTL)
-		if err := insertReset(tx, token, k.User, until); err != nil {
-			return err
-		}
-		l.Subject = "Set a new password for " + k.OrgName
-		l.Lines = []string{"Somebody, probably you, asked for a new password for your account at " + k.OrgName + "."}
-		l.Button, l.Link = "Set a new password", a.url("/password/reset/"+token)
-		l.Small = []string{
-			fmt.Sprintf("The link works once, until %s.", until.Time().Format("2 January 2006, 15:04 UTC")),
-			"If you did not ask for this, ignore this mail. Your password stays as it is.",
-		}
-		if err := a.opts.Mail.Queue(tx, l.To(k.Email)); err != nil {
-			return err
-		}
-		return tx.Record(store.Activity{Action: "password.reset.ask", TargetKind: "user", TargetID: string(k.User), TargetName: k.Name})
+		return a.queueReset(tx, k, resetTTL, "Somebody, probably you, asked for a new password for your account at "+k.OrgName+".")
 	})
+}
+
+// queueReset mails a link for a new password that works for ttl.
+func (a *Account) queueReset(tx *store.Tx, k password.Known, ttl time.Duration, why string) error {
+	token := string(tx.Org()) + "." + secret.NewToken()
+	until := tx.Now().Add(ttl)
+	if err := insertReset(tx, token, k.User, until); err != nil {
+		return err
+	}
+	l := mail.Letter{Subject: "Set a new password for " + k.OrgName, Greeting: greeting(k.Name), Lines: []string{why},
+		Button: "Set a new password", Link: a.url("/password/reset/" + token),
+		Small: []string{
+			fmt.Sprintf("The link works once, until %s.", until.Time().Format("2 January 2006, 15:04 UTC")),
+			"If you did not expect this, ignore this mail. Your password stays as it is.",
+		}}
+	if err := a.opts.Mail.Queue(tx, l.To(k.Email)); err != nil {
+		return err
+	}
+	return tx.Record(store.Activity{Action: "password.reset.ask", TargetKind: "user", TargetID: string(k.User), TargetName: k.Name})
+}
+
+func greeting(name string) string {
+	if name == "" {
+		return "Hello,"
+	}
+	return "Hello " + name + ","
 }
 
 func (a *Account) url(path string) string { return strings.TrimSuffix(a.opts.PublicURL, "/") + path }
@@ -142,7 +148,7 @@ type pendingReset struct {
 }
 
 func badReset() error {
-	return fault.Expired.Say("This link is no longer valid: it was used, replaced by a newer one, or is older than an hour. Ask for a new one with \"Forgot your password?\" on the sign-in page.")
+	return fault.Expired.Say("This link is no longer valid: it was used, replaced by a newer one, or is too old. Ask for a new one with \"Forgot your password?\" on the sign-in page.")
 }
 
 // openReset looks at a link without using it. Faults: Expired.
@@ -203,7 +209,7 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	secretText := f.Get("password")
-	err = a.opts.Passwords.Check(r.Context(), p.org.ID, p.user.ID, secretText, p.user.UserName, p.user.Email, p.user.DisplayName, p.org.Name, p.org.Slug)
+	err = a.opts.Passwords.Check(r.Context(), p.org.ID, p.user.ID, secretText, wordsOf(p.user, p.org)...)
 	if err != nil && f.Take(err) {
 		return pages.Write(w, r, web.Status(err), "reset", p.page(f))
 	}

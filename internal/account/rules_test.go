@@ -58,7 +58,7 @@ func TestPasswordRulesOfAnOrganization(t *testing.T) {
 			t.Errorf("recorded %+v", got)
 		}
 		// At the doors.
-		s.setTemporary(acme, user, password.Temporary())
+		s.setTemporary(acme, user, password.Temporary(password.DefaultRules()))
 		s.remind("ada@acme.example")
 		reset := s.linkIn("/password/reset/")
 		shown := b.get(reset)

@@ -15,11 +15,11 @@ const TemporaryFor = 7 * 24 * time.Hour
 // SetTemporary keeps a password that an administrator has chosen and may know. It opens
 // nothing until the person has set their own with it, and ends after TemporaryFor. Who
 // may is the caller's question, and so is ending sessions.
-func (s *Store) SetTemporary(tx *store.Tx, user store.UserID, h Hashed) error {
-	if err := s.put(tx, user, h, true, tx.Now().Add(TemporaryFor)); err != nil {
+func (s *Store) SetTemporary(tx *store.Tx, u store.User, h Hashed) error {
+	if err := s.put(tx, u.ID, h, true, tx.Now().Add(TemporaryFor)); err != nil {
 		return err
 	}
-	return tx.Record(store.Activity{Action: "password.temporary", TargetKind: "user", TargetID: string(user),
+	return tx.Record(store.Activity{Action: "password.temporary", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
 		Detail: map[string]any{"until": tx.Now().Add(TemporaryFor).RFC3339()}})
 }
 
@@ -53,8 +53,13 @@ func (s *Store) MustChange(tx *store.Tx, user store.UserID) (c Change, err error
 }
 
 // Temporary makes a password to hand over: easy to read out, and of every kind of
-// characters that a rule may ask for. It has 80 random bits.
-func Temporary() string {
-	text := strings.ToLower(rand.Text())
-	return "Start-" + text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:16] + "-7"
+// characters that a rule may ask for. It has at least 80 random bits.
+func Temporary(r Rules) string {
+	text := strings.ToLower(rand.Text() + rand.Text() + rand.Text())
+	var b strings.Builder
+	b.WriteString("Start7")
+	for i := 0; i < 16 || b.Len() < r.MinLength; i += 4 {
+		b.WriteString("-" + text[i:i+4])
+	}
+	return b.String()
 }

@@ -337,6 +337,13 @@ func (s *Store) MakeOperator(tx *store.Tx, user store.UserID) error {
 	return tx.Record(store.Activity{Action: "operator.add", TargetKind: "user", TargetID: string(user), TargetName: u.DisplayName})
 }
 
+// IsOperator tells whether a person of tx's organization runs the server.
+func (s *Store) IsOperator(tx *store.Tx, user store.UserID) (bool, error) {
+	var n int
+	err := tx.Get(&n, "SELECT count(*) FROM operators WHERE org_id = ? AND user_id = ?", tx.Org(), user)
+	return n > 0, err
+}
+
 // Operators counts the active ones, over all organizations.
 func (s *Store) Operators(ctx context.Context) (int, error) {
 	var n int

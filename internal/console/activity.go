@@ -18,7 +18,8 @@ var did = map[string]string{
 	"user.create": "added", "user.update": "changed", "user.deactivate": "deactivated", "user.reactivate": "reactivated", "user.activate": "activated",
 	"user.delete": "deleted", "user.restore": "restored", "user.detach": "detached from its directory", "user.role.grant": "gave a role to", "user.role.revoke": "took a role from",
 	"user.signin": "signed in", "user.signin.refused": "was refused a sign-in", "user.signout": "signed out", "user.signout.refused": "sent a sign-out that was refused to", "user.stepup": "signed in once more", "session.end": "signed out", "user.access.request": "asked for access through",
-	"password.set": "set a password for", "password.temporary": "set a temporary password for", "password.reset.ask": "mailed a link for a new password to",
+	"user.preferences": "changed the preferences of",
+	"password.set":     "set a password for", "password.temporary": "set a temporary password for", "password.reset.ask": "mailed a link for a new password to",
 	"invitation.create": "invited", "invitation.resend": "sent the invitation again to", "invitation.cancel": "cancelled the invitation of", "invitation.accept": "accepted the invitation of",
 	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
 	"group.member.add": "added members to", "group.member.remove": "removed members from", "group.member.replace": "replaced the members of",
@@ -110,7 +111,7 @@ func lineOf(a store.Activity, console string) line {
 		}
 		l.Target = ""
 		l.Did = map[string]string{"breakglass.signin": "used the own break-glass account", "breakglass.add": "became a break-glass account", "breakglass.remove": "is no break-glass account any more",
-			"breakglass.codes": "made new recovery codes", "invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out"}[a.Action]
+			"breakglass.codes": "made new recovery codes", "invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out", "user.preferences": "changed the own preferences"}[a.Action]
 		if l.Did == "" {
 			l.Did = did[a.Action]
 		}

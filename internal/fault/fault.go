@@ -43,12 +43,21 @@ var names = [...]string{"internal", "invalid", "not found", "conflict", "denied"
 func (k Kind) String() string { return names[k] }
 
 // Error is a refusal. Public is for the person, Err for us.
+//
+// Format and Args are what Public was made of: so pages say it in the reader's
+// language. Machines get Public, which is English.
 type Error struct {
 	Kind   Kind
 	Field  string // the input field or attribute at fault; may be empty
 	Public string // a full sentence, safe to show
-	Err    error  // the cause; may be nil
+	Format string // empty: Public is the whole sentence
+	Args   []any
+	Err    error // the cause; may be nil
 }
+
+// Word is an argument that is a word of ours and no datum: it is translated with
+// the sentence that it stands in.
+type Word string
 
 // Error is for logs: it has the cause, Public alone has not.
 func (e *Error) Error() string {
@@ -67,17 +76,27 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Say makes an error of this kind with a public sentence.
 func (k Kind) Say(format string, args ...any) error {
-	return &Error{Kind: k, Public: fmt.Sprintf(format, args...)}
+	return &Error{Kind: k, Public: fmt.Sprintf(format, args...), Format: format, Args: args}
 }
 
 // On makes an error of this kind about one field.
 func (k Kind) On(field, format string, args ...any) error {
-	return &Error{Kind: k, Field: field, Public: fmt.Sprintf(format, args...)}
+	return &Error{Kind: k, Field: field, Public: fmt.Sprintf(format, args...), Format: format, Args: args}
 }
 
 // Wrap makes an error of this kind around its cause.
 func (k Kind) Wrap(err error, format string, args ...any) error {
-	return &Error{Kind: k, Public: fmt.Sprintf(format, args...), Err: err}
+	return &Error{Kind: k, Public: fmt.Sprintf(format, args...), Format: format, Args: args, Err: err}
+}
+
+// Over is err's sentence as a fault of this kind about one field; without a sentence,
+// err itself.
+func (k Kind) Over(field string, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	return &Error{Kind: k, Field: field, Public: e.Public, Format: e.Format, Args: e.Args, Err: err}
 }
 
 // Of is the kind of err, Internal when it has none.
@@ -123,4 +142,16 @@ func All(err error) []*Error {
 		return All(e.Unwrap())
 	}
 	return nil
+}
+
+// Said is what Public was made of; a sentence without arguments is its own format.
+func Said(err error) (format string, args []any) {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+		return "", nil
+	case e.Format == "":
+		return e.Public, nil
+	}
+	return e.Format, e.Args
 }

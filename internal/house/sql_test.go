@@ -24,6 +24,7 @@ func migrationOwner(number int) string {
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso",
 		43: "store",
+		44: "store",
 		49: "internal/password",
 		56: "internal/jobs"}[number]
 }
@@ -31,16 +32,18 @@ func migrationOwner(number int) string {
 // reads are tables that another package's SELECT may name beside the owner's
 // own, each for a reason. Nobody else may ever write them.
 var reads = map[string]string{
-	"sso sessions":                "what a session was opened with lives as long as the session, whoever ended it: joined, so that no door has to tell",
-	"sso users":                   "the same: a session is live only while its user is active",
-	"internal/session users":      "a session is live only while its user is active: joined, so that no door has to tell",
-	"internal/session user_roles": "who asks and with which roles is one query on every request",
-	"internal/session policies":   "how long a session lives is the policy's word, in the same query; a change acts on running sessions",
-	"internal/policy users":       "whom a rule means is asked in the statement that locks the policy",
-	"internal/policy operators":   "an operator's account is not an admin's to deal with, asked with the account",
-	"internal/policy user_roles":  "whether a break-glass account is an admin's, with the account",
-	"internal/password users":     "whose password an address may be, active people only, in one query before anybody is known",
-	"internal/password orgs":      "whom the person may choose among, in the same query",
+	"sso sessions":                  "what a session was opened with lives as long as the session, whoever ended it: joined, so that no door has to tell",
+	"sso users":                     "the same: a session is live only while its user is active",
+	"internal/session users":        "a session is live only while its user is active: joined, so that no door has to tell",
+	"internal/session user_roles":   "who asks and with which roles is one query on every request",
+	"internal/session policies":     "how long a session lives is the policy's word, in the same query; a change acts on running sessions",
+	"internal/session preferences":  "in which language and time zone somebody reads is known with who asks, in the same query",
+	"internal/session org_settings": "the same: what the organization chose for those who chose nothing",
+	"internal/policy users":         "whom a rule means is asked in the statement that locks the policy",
+	"internal/policy operators":     "an operator's account is not an admin's to deal with, asked with the account",
+	"internal/policy user_roles":    "whether a break-glass account is an admin's, with the account",
+	"internal/password users":       "whose password an address may be, active people only, in one query before anybody is known",
+	"internal/password orgs":        "whom the person may choose among, in the same query",
 }
 
 // unscoped are the functions whose statements may do without an organization,

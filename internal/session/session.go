@@ -190,6 +190,7 @@ func (s *Store) Actor(r *http.Request) (access.Actor, Session, error) {
 	if now.Sub(row.SeenAt.Time()) > touchAfter(row.Idle) {
 		s.touch(r.Context(), org, token, store.TimeOf(now))
 	}
+	s.prefer(r.Context(), row)
 	actor := access.Actor{Kind: access.Person, Org: string(org), ID: string(row.UserID), Name: row.name(), Roles: row.roles(), Operator: row.Operator,
 		Request: web.RequestID(r.Context())}
 	if ip := web.ClientIP(r); ip.IsValid() {
@@ -219,6 +220,15 @@ func (r sessionRow) actor(err error) (access.Actor, error) {
 		return access.Actor{}, fault.Denied.Wrap(err, "This account is not active any more.")
 	}
 	return access.Actor{Kind: access.Person, Org: string(r.Org), ID: string(r.UserID), Name: r.name(), Roles: r.roles(), Operator: r.Operator}, err
+}
+
+// prefer tells the pages of this request in which language and time zone they are read.
+func (s *Store) prefer(ctx context.Context, row sessionRow) {
+	theirs, err := store.Locale{}.Or(row.OrgLocale)
+	if err != nil { // English is no reason to keep everybody out
+		s.opts.Log.WarnContext(ctx, "language of the organization", "org", row.Org, "error", err)
+	}
+	web.Prefer(ctx, web.Preferences{Language: row.Language, TimeZone: row.TimeZone, Theme: row.Theme, OrgLanguage: theirs.Language, OrgTimeZone: theirs.TimeZone})
 }
 
 // Authenticate is Actor in the form that web.Options wants.

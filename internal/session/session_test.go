@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -425,6 +426,58 @@ func FuzzCookie(f *testing.F) {
 		r.Header.Set("Cookie", "muster="+value)
 		if _, _, err := s.Actor(r); !fault.Is(err, fault.SignIn) {
 			t.Fatalf("cookie %q: %v", value, err)
+		}
+	})
+}
+
+func TestTheLookUpKnowsTheReader(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		s := session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"})
+		user := addUser(t, db, admin, "ada@acme.example", store.Active)
+		token, _ := start(t, db, s, admin, user, time.Time{})
+		mux := web.NewMux(web.Options{PublicURL: "http://127.0.0.1:8080", Authenticate: s.Authenticate})
+		var got web.Reader
+		mux.Member("GET /", func(w http.ResponseWriter, r *http.Request) error {
+			got = web.ReaderIn(r)
+			return nil
+		})
+		read := func() string {
+			r := with(token)
+			r.Header.Set("Accept-Language", "ja")
+			mux.ServeHTTP(httptest.NewRecorder(), r)
+			return got.Code() + " " + got.When(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+		}
+		write := func(f func(tx *store.Tx) error) {
+			t.Helper()
+			if err := db.Write(t.Context(), admin, f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := read(), "en 1 Jan 2026, 00:00 UTC"; got != want {
+			t.Errorf("nothing chosen: %q, want %q", got, want)
+		}
+		write(func(tx *store.Tx) error {
+			return tx.SetOrgSetting(store.LocaleSetting, store.Locale{Language: "de", TimeZone: "Europe/Berlin"}, 0)
+		})
+		if got, want := read(), "de 1. Jan. 2026, 01:00 CET"; got != want {
+			t.Errorf("as the organization chose: %q, want %q", got, want)
+		}
+		write(func(tx *store.Tx) error {
+			return tx.SetPreferences(user, func(p *store.Preferences) error { p.Language, p.TimeZone = "en", "America/New_York"; return nil })
+		})
+		if got, want := read(), "en 31 Dec 2025, 19:00 EST"; got != want {
+			t.Errorf("as the person chose: %q, want %q", got, want)
+		}
+		write(func(tx *store.Tx) error {
+			return tx.SetOrgSetting(store.LocaleSetting, map[string]any{"language": 7}, -1)
+		})
+		write(func(tx *store.Tx) error {
+			return tx.SetPreferences(user, func(p *store.Preferences) error { p.TimeZone = ""; return nil })
+		})
+		if got, want := read(), "en 1 Jan 2026, 00:00 UTC"; got != want {
+			t.Errorf("a broken setting: %q, want %q and nobody kept out", got, want)
 		}
 	})
 }

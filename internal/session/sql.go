@@ -22,6 +22,9 @@ type sessionRow struct {
 	ACR          string             `db:"acr"`
 	Idle         int64              `db:"idle"`     // the policy's, microseconds
 	Absolute     int64              `db:"absolute"` // the same
+	store.Locale                    // as the person chose
+	Theme        string             `db:"theme"`
+	OrgLocale    store.JSON         `db:"org_locale"` // what the organization chose
 }
 
 func (r sessionRow) session() Session {
@@ -49,9 +52,13 @@ const actorColumns = `SELECT u.org_id, u.id AS user_id, u.display_name, u.user_n
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = u.org_id AND r.user_id = u.id), '') AS roles,
 	EXISTS (SELECT 1 FROM operators p WHERE p.org_id = u.org_id AND p.user_id = u.id) AS operator FROM users u`
 
+// What a page needs to know of who asks, and in which language and time zone it is read.
 const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_name,
+	COALESCE(f.language, '') AS language, COALESCE(f.time_zone, '') AS time_zone, COALESCE(f.theme, '') AS theme,
+	(SELECT o.value FROM org_settings o WHERE o.org_id = s.org_id AND o.name = '` + store.LocaleSetting + `') AS org_locale,
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id), '') AS roles,
 	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator` + sessionTables + `
+	LEFT JOIN preferences f ON f.org_id = s.org_id AND f.user_id = s.user_id
 	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active'` + sessionLives
 
 const listSessions = `SELECT ` + sessionColumns + sessionTables + ` WHERE s.org_id = ? AND s.user_id = ?` + sessionLives + ` ORDER BY s.id DESC LIMIT 100`

@@ -68,21 +68,24 @@ func (m *Mux) fail(w *response, r *http.Request, err error) {
 		return
 	}
 	a := answers[fault.Of(err)]
-	m.show(w, r, Status(err), problem{Title: a.Title, Detail: Sentence(err), Field: fault.Field(err)})
+	m.show(w, r, Status(err), problem{Title: a.Title, Detail: Sentence(err), Field: fault.Field(err)}, err)
 }
 
 // failStatus answers what ServeMux refused.
 func (m *Mux) failStatus(w *response, r *http.Request, status int) {
 	w.refused, w.unrouted = 0, false
 	w.Header().Del("Content-Type")
-	p := problem{Title: answers[fault.NotFound].Title, Detail: answers[fault.NotFound].Plain}
+	p := problem{Title: answers[fault.NotFound].Title}
+	var err error = &fault.Error{Kind: fault.NotFound}
 	if status == http.StatusMethodNotAllowed {
-		p = problem{Title: "Not possible here", Detail: "This address does not take " + r.Method + ", only " + w.Header().Get("Allow") + "."}
+		p.Title = "Not possible here"
+		err = fault.Invalid.Say("This address does not take %s, only %s.", r.Method, w.Header().Get("Allow"))
 	}
-	m.show(w, r, status, p)
+	p.Detail = Sentence(err)
+	m.show(w, r, status, p, err)
 }
 
-func (m *Mux) show(w *response, r *http.Request, status int, p problem) {
+func (m *Mux) show(w *response, r *http.Request, status int, p problem, said error) {
 	p.Type, p.Status, p.RequestID = "about:blank", status, stateOf(r).id
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "60")
@@ -100,6 +103,9 @@ func (m *Mux) show(w *response, r *http.Request, status int, p problem) {
 		problem
 		Signed bool
 	}{p, Actor(r).Signed()}
+	to := ReaderIn(r)
+	page.Title = to.T(page.Title)
+	page.Detail = SentenceIn(to, said)
 	if err := own.Write(w, r, status, "fault", page); err != nil {
 		m.log.ErrorContext(r.Context(), "error page", "request_id", p.RequestID, "error", err)
 		http.Error(w, p.Title+". Reference: "+p.RequestID, status)

@@ -19,8 +19,12 @@ type Form struct {
 	Errors []FieldError // in the order found
 }
 
-// FieldError is one sentence about one field; Field is empty when it is about the whole form.
-type FieldError struct{ Field, Text string }
+// FieldError is one sentence about one field; Field is empty when it is about the whole
+// form. Pages show it in the reader's language.
+type FieldError struct {
+	Field, Text string
+	err         error // the fault that Text comes from, if one does
+}
 
 // ReadForm parses the posted fields (url-encoded or multipart, files stay in
 // r.MultipartForm). Faults: Invalid (malformed, or larger than allowed).
@@ -73,7 +77,14 @@ func (f *Form) Set(name string, values ...string) {
 }
 
 // Fail says what is wrong with a field.
-func (f *Form) Fail(field, text string) { f.Errors = append(f.Errors, FieldError{field, text}) }
+func (f *Form) Fail(field, text string) {
+	f.Errors = append(f.Errors, FieldError{Field: field, Text: text})
+}
+
+// FailWith is Fail with the sentence of a fault.
+func (f *Form) FailWith(field string, err error) {
+	f.Errors = append(f.Errors, FieldError{Field: field, Text: Sentence(err), err: err})
+}
 
 // Take puts err into the form when the person can mend it there (Invalid,
 // Conflict, TooMany, Expired with a sentence), each of several by itself, and tells
@@ -83,28 +94,32 @@ func (f *Form) Take(err error) bool {
 	switch fault.Of(err) {
 	case fault.Invalid, fault.Conflict, fault.TooMany, fault.Expired:
 		for _, e := range fault.All(err) {
-			f.Fail(e.Field, Sentence(e))
+			f.FailWith(e.Field, e)
 		}
 		return true
 	}
 	return false
 }
 
+// Problem is one of Errors.
+func (f Form) Problem(i int) *FieldError { return &f.Errors[i] }
+
 // Bad tells whether anything is wrong.
 func (f Form) Bad() bool { return len(f.Errors) > 0 }
 
-func (f Form) errorOf(name string) string {
-	for _, e := range f.Errors {
+func (f Form) errorOf(name string) *FieldError {
+	for i, e := range f.Errors {
 		if e.Field == name {
-			return e.Text
+			return &f.Errors[i]
 		}
 	}
-	return ""
+	return nil
 }
 
 // Field is one control as the templates draw it.
 type Field struct {
-	ID, Name, Label, Value, Error, Help          string
+	ID, Name, Label, Value, Help                 string
+	Error                                        *FieldError
 	Type, Autocomplete, InputMode, Placeholder   string
 	MinLength, MaxLength, Accept, Pattern, Rows  string
 	By                                           string // id of what explains the control elsewhere on the page
@@ -128,7 +143,7 @@ func (f Field) Describe() string {
 	if f.Help != "" {
 		ids = append(ids, f.ID+"-help")
 	}
-	if f.Error != "" {
+	if f.Error != nil {
 		ids = append(ids, f.ID+"-error")
 	}
 	return strings.Join(ids, " ")

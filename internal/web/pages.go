@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -9,9 +10,9 @@ import (
 	"net/http"
 	"path"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/muster-id/muster/internal/access"
 )
@@ -27,12 +28,41 @@ var own = MustPages(ownTemplates, "templates/fault.html")
 // Each file is a page, named without ".html", and defines "title" and "main";
 // both get the page's data as dot. Pages outside the console are narrow unless they
 // define "width" as "wide". Files that start with "_" are shared parts.
-type Pages struct{ byName map[string]*template.Template }
+//
+// What templates call depends on who reads (language, time zone), and a template knows
+// no request: so each page is parsed as often as it is made at the same time, once as a
+// rule, and whoever makes it has the functions of that copy alone.
+type Pages struct{ byName map[string]*copies }
+
+// copies are those of one page that nobody uses at the moment.
+type copies struct {
+	parse func() *rendering
+	idle  chan *rendering
+}
+
+// keptCopies bounds what a burst of requests leaves behind.
+const keptCopies = 8
+
+func (c *copies) take() *rendering {
+	select {
+	case p := <-c.idle:
+		return p
+	default:
+		return c.parse()
+	}
+}
+
+func (c *copies) put(p *rendering) {
+	p.to = Reader{}
+	select {
+	case c.idle <- p:
+	default:
+	}
+}
 
 // MustPages reads the files that match pattern. It panics on a bad template:
 // they are compiled in.
 func MustPages(files fs.FS, pattern string) *Pages {
-	base := template.Must(template.New("").Funcs(funcs).ParseFS(ownTemplates, "templates/layout.html", "templates/form.html"))
 	names, err := fs.Glob(files, pattern)
 	if err != nil || len(names) == 0 {
 		panic(fmt.Sprintf("web: no templates match %q: %v", pattern, err))
@@ -45,80 +75,23 @@ func MustPages(files fs.FS, pattern string) *Pages {
 			pages = append(pages, n)
 		}
 	}
-	p := &Pages{byName: map[string]*template.Template{}}
+	p := &Pages{byName: map[string]*copies{}}
 	for _, n := range pages {
-		t := template.Must(template.Must(base.Clone()).ParseFS(files, append(parts, n)...))
-		p.byName[strings.TrimSuffix(path.Base(n), ".html")] = t
+		c := &copies{idle: make(chan *rendering, keptCopies), parse: func() *rendering {
+			made := &rendering{}
+			made.page = template.Must(template.Must(base().Clone()).Funcs(made.funcs()).ParseFS(files, append(slices.Clone(parts), n)...))
+			return made
+		}}
+		c.put(c.parse())
+		p.byName[strings.TrimSuffix(path.Base(n), ".html")] = c
 	}
 	return p
 }
 
-// funcs are what templates may call besides the built-in ones.
-var funcs = template.FuncMap{
-	"static": func(name string) (string, error) {
-		if url, ok := staticNames[name]; ok {
-			return url, nil
-		}
-		return "", fmt.Errorf("no static file %q", name)
-	},
-	"t":      fmt.Sprintf,
-	"when":   when,
-	"day":    day,
-	"join":   strings.Join,
-	"number": Number,
-}
-
-// Number groups digits: 1 204.
-func Number(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
-
-// T is a sentence for whoever asks. The English one is its name.
-func T(_ *http.Request, sentence string, args ...any) string { return fmt.Sprintf(sentence, args...) }
-
-// moment reads a time.Time, or anything with a Time method; ok is false for others.
-func moment(v any) (t time.Time, ok bool) {
-	switch v := v.(type) {
-	case time.Time:
-		return v.UTC(), true
-	case interface{ Time() time.Time }:
-		return v.Time().UTC(), true
-	case string: // as our JSON has it
-		t, err := time.Parse(time.RFC3339, v)
-		return t.UTC(), err == nil
-	}
-	return t, false
-}
-
-const (
-	fullTime = "2 Jan 2006, 15:04 UTC"
-	dayOnly  = "2 Jan 2006"
-)
-
-// when shows a time for people and machines; "never" when it is unset.
-func when(v any) template.HTML { return timeTag(v, fullTime) }
-
-// day is when for a narrow column: the date, and the whole time on pointing at it.
-func day(v any) template.HTML { return timeTag(v, dayOnly) }
-
-func timeTag(v any, layout string) template.HTML {
-	t, ok := moment(v)
-	if !ok {
-		return template.HTML(template.HTMLEscapeString(fmt.Sprint(v)))
-	}
-	if t.IsZero() || t.UnixMicro() == 0 {
-		return "never"
-	}
-	title := ""
-	if layout != fullTime {
-		title = ` title="` + t.Format(fullTime) + `"`
-	}
-	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `"` + title + `>` + t.Format(layout) + `</time>`)
-}
+// base is the common layout, parsed once.
+var base = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs((&rendering{}).funcs()).ParseFS(ownTemplates, "templates/layout.html", "templates/form.html"))
+})
 
 // view is what the layout sees.
 type view struct {
@@ -132,6 +105,10 @@ type view struct {
 	Console bool // may open the console
 	Org     Org
 	Nav     []navLink
+
+	Lang, Theme string
+	Scheme      string         // for browsers, until the style sheet is there
+	Languages   []languageLink // for those who are not signed in
 }
 
 // phrase is a piece of a sentence: words, or an address to click.
@@ -162,12 +139,13 @@ type navLink struct {
 
 // Write renders a page. Nothing is sent when the template fails.
 func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	t, ok := p.byName[name]
+	c, ok := p.byName[name]
 	if !ok {
 		return fmt.Errorf("no page %q", name)
 	}
 	s := stateOf(r)
-	v := view{Page: data, Flash: takeFlash(w, r), Org: s.org}
+	to := ReaderIn(r)
+	v := view{Page: data, Flash: takeFlash(w, r), Org: s.org, Lang: to.Code(), Theme: s.prefs.Theme, Scheme: cmp.Or(s.prefs.Theme, "light dark")}
 	if s.mux != nil {
 		v.Actor = Actor(r)
 		v.Signed = v.Actor.Signed()
@@ -179,14 +157,21 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name s
 		if s.mux.opts.Banner != nil {
 			v.Banner = phrases(s.mux.opts.Banner())
 		}
+		if !v.Signed {
+			v.Languages = s.languages(r, to)
+		}
 	}
+	made := c.take()
+	made.to = to
 	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, "layout", v); err != nil {
+	err := made.page.ExecuteTemplate(&b, "layout", v)
+	c.put(made)
+	if err != nil {
 		return fmt.Errorf("render page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, err := b.WriteTo(w)
+	_, err = b.WriteTo(w)
 	return err
 }
 

@@ -33,6 +33,8 @@ type state struct {
 	resolved bool  // actor was asked for
 	authErr  error // why there is no signed-in actor
 	org      Org
+	prefs    Preferences
+	reader   *Reader // nil: not asked for yet
 }
 
 type stateKey struct{}

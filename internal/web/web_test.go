@@ -39,7 +39,7 @@ var actors = map[string]access.Actor{
 	"key":      {Kind: access.Key, ID: "k1", Name: "Ops", Operator: true}, // an operator's, of no organization
 }
 
-func newMux(t *testing.T, change func(*web.Options)) *web.Mux {
+func newMux(t testing.TB, change func(*web.Options)) *web.Mux {
 	t.Helper()
 	o := web.Options{
 		PublicURL: "https://id.example.com",

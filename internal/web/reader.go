@@ -1,0 +1,134 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/muster-id/muster/internal/web/texts"
+)
+
+// Reader is who reads a page or a mail: language and time zone.
+type Reader = texts.Reader
+
+// ReaderOf takes a language and a time zone that somebody chose, "" for nothing.
+func ReaderOf(language, zone string) Reader { return texts.ReaderOf(language, zone) }
+
+// Preferences is how whoever asks wants pages. Empty: not chosen.
+type Preferences struct {
+	Language, TimeZone string
+	Theme              string // "light" or "dark"; "": what the browser prefers
+	OrgLanguage        string // what the organization chose, for those whose browser says nothing that we speak
+	OrgTimeZone        string
+}
+
+// Prefer tells the kit the preferences of whoever asks. Authenticate calls it, so that
+// no page has to ask for them.
+func Prefer(ctx context.Context, p Preferences) {
+	s := stateIn(ctx)
+	s.prefs, s.reader = p, nil
+}
+
+// ReaderIn is the reader of this request: as the person chose, else as this browser did
+// on a page for everybody, else as it asks for by itself, else as the organization did.
+func ReaderIn(r *http.Request) Reader {
+	s := stateOf(r)
+	if s.mux != nil {
+		Actor(r) // knows the preferences
+	}
+	if s.reader == nil {
+		s.reader = s.read(r)
+	}
+	return *s.reader
+}
+
+func (s *state) read(r *http.Request) *Reader {
+	find := func() *texts.Language {
+		if l := texts.Find(s.prefs.Language); l != nil {
+			return l
+		}
+		if l := s.choose(r); l != nil {
+			return l
+		}
+		if c, err := r.Cookie(languageCookie); err == nil {
+			if l := texts.Find(c.Value); l != nil {
+				return l
+			}
+		}
+		if l := texts.Find(r.Header.Get("Accept-Language")); l != nil {
+			return l
+		}
+		return texts.Find(s.prefs.OrgLanguage)
+	}
+	zone := texts.Zone(s.prefs.TimeZone)
+	if s.prefs.TimeZone == "" {
+		zone = texts.Zone(s.prefs.OrgTimeZone)
+	}
+	return &Reader{Language: find(), Zone: zone}
+}
+
+// The language of a browser that nobody is signed in with. It is no secret and nobody
+// gains by planting it, so the name needs no prefix.
+const (
+	languageCookie = "muster-language"
+	languageField  = "lang"
+)
+
+// choose takes the language that a link of ours names, and remembers it.
+func (s *state) choose(r *http.Request) *texts.Language {
+	if r.URL.RawQuery == "" || s.w == nil || r.Method != http.MethodGet {
+		return nil
+	}
+	l := texts.Find(r.URL.Query().Get(languageField))
+	if l != nil {
+		rememberLanguage(s.w, l.Code)
+	}
+	return l
+}
+
+func rememberLanguage(w http.ResponseWriter, code string) {
+	http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: code, Path: "/", MaxAge: 400 * 24 * 3600, HttpOnly: true, Secure: isSecure(w), SameSite: http.SameSiteLaxMode})
+}
+
+// languageLink leads to the page in another language.
+type languageLink struct {
+	Code, Name, Link string
+	Current          bool
+}
+
+// languages are the links for somebody who is not signed in. The page must be one that
+// can be opened again: what only takes a form has no links.
+func (s *state) languages(r *http.Request, now Reader) (list []languageLink) {
+	if r.Method != http.MethodGet {
+		again := &http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host}
+		if _, pattern := s.mux.routes.Handler(again); pattern == "" {
+			return nil
+		}
+	}
+	q := url.Values{}
+	if r.Method == http.MethodGet {
+		q = r.URL.Query()
+	}
+	for _, l := range texts.All() {
+		q.Set(languageField, l.Code)
+		list = append(list, languageLink{Code: l.Code, Name: l.Name, Link: "?" + q.Encode(), Current: l.Code == now.Code()})
+	}
+	return list
+}
+
+// T is a sentence for whoever asks. The English one is its name, see package texts;
+// without arguments it is taken letter by letter.
+func T(r *http.Request, sentence string, args ...any) string { return ReaderIn(r).T(sentence, args...) }
+
+// N is T for a sentence about n of something.
+func N(r *http.Request, n int, one, other string, args ...any) string {
+	return ReaderIn(r).N(n, one, other, args...)
+}
+
+// SentenceIn is Sentence in the reader's language.
+func SentenceIn(to Reader, err error) string {
+	if s, ok := to.Fault(err); ok {
+		return s
+	}
+	return to.T(Sentence(err))
+}

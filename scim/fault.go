@@ -69,7 +69,12 @@ func toScim(err error) scimerr.ScimError {
 		// "version" means that another request was faster: RFC 7644 §3.12 has 409
 		// for it, and uniqueness would send the administrator looking for a twin.
 		out.Status = http.StatusConflict
-		if fault.Field(err) != "version" {
+		switch fault.Field(err) {
+		case "version":
+		case "seats": // no twin either: understood, and not permitted (RFC 7644 §3.12); directories show the detail
+			out.Status = http.StatusForbidden
+			return out
+		default:
 			out.ScimType = scimerr.ScimTypeUniqueness
 		}
 	case fault.Denied:

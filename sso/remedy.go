@@ -43,6 +43,7 @@ const (
 // Another identity provider, and what is the same for all: saml-core-2.0, saml-profiles-2.0
 // §4.1, OpenID Connect Core 1.0 §3.1.3.7, RFC 6749 §4.1.2.1 and §5.2 say what the checks mean.
 var remedies = map[string]string{
+	"seats": "All seats are taken. Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats. The person then signs in again.",
 	// SAML, the form of the answer
 	"encoding": "The identity provider must post the response base64 encoded in the field SAMLResponse, at most 512 KiB. Send fewer groups or attributes if it is larger.",
 	"xml":      "The response is not one plain UTF-8 XML document, or is too large. Send fewer groups or attributes; take comments and a DOCTYPE out of a template.",

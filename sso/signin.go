@@ -199,6 +199,9 @@ func (v *visit) create() (store.User, error) {
 	for fault.Is(err, fault.Conflict) && v.leaveTaken(doc, err) {
 		u, err = v.tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromJIT, Status: store.Active})
 	}
+	if fault.Is(err, fault.Conflict) && fault.Field(err) == "seats" {
+		return u, refuse(http.StatusForbidden, "seats", "Your organization has no free seat for an account of yours. Ask your administrator.", fault.Public(err))
+	}
 	if fault.Is(err, fault.Invalid) {
 		return u, refuse(http.StatusForbidden, "profile", "The identity provider sent details about you that cannot be stored.", fault.Public(err))
 	}

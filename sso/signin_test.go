@@ -171,6 +171,7 @@ func TestAccountResolution(t *testing.T) {
 		people   int          // in the organization afterwards
 	}{
 		{name: "jit makes an account", accounts: "jit", come: who("s1", mail, answer.SaidYes), status: store.Active, people: 1},
+		{name: "jit without a free seat", accounts: "jit", before: func(p *place) { p.write(func(tx *store.Tx) error { return tx.SetSeats(0) }) }, come: who("s1", mail, answer.SaidYes), refused: "seats"},
 		{name: "jit without any address", accounts: "jit", come: who("s1", "", answer.Unsaid), status: store.Active, people: 1},
 		{name: "jit in a verified domain", accounts: "jit", before: own, come: who("s1", mail, answer.SaidNo), status: store.Active, people: 1},
 		{name: "jit outside the verified domains", accounts: "jit", before: own, come: who("s1", "ada@other.example", answer.SaidYes), refused: "domain"},

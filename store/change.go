@@ -14,6 +14,7 @@ type UserChange struct {
 	Doc    Doc     // the whole new document
 	Status *Status // Active or Deactivated
 	Why    string  // for the activity log
+	Leave  Leaving // the same, of somebody who is deactivated
 }
 
 const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
@@ -25,6 +26,11 @@ const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFro
 const activeFrom = `active_from = CASE WHEN status = 'active' OR {{as_text}} <> 'active' THEN active_from ELSE {{as_int}} END`
 
 // The document stays as it is: only its columns are rewritten.
+const (
+	updateUserGated       = updateUser + whileUnlimited
+	updateUserStatusGated = updateUserStatus + whileUnlimited
+)
+
 const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
 	WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`
 
@@ -33,7 +39,7 @@ const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ` + act
 // what already is returns u as it was: no new version, no activity. A directory
 // that writes to a person whom nobody manages becomes the manager. Fit for Command
 // when a directory acts. Faults: Denied (managed by a directory, or no permission),
-// Invalid, Conflict on userName, externalId, or for the last admin.
+// Invalid, Conflict on userName, externalId, seats, or for the last admin.
 func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	next, plan, err := tx.planUser(u, ch)
 	if err != nil {
@@ -52,6 +58,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if ch.Why != "" {
 		act.Detail["why"] = ch.Why
 	}
+	ch.Leave.tell(act.Detail)
 	if adopted {
 		act.Detail["adopted"] = true
 	}
@@ -59,10 +66,10 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 		return u, err
 	}
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
-	head := step{updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+	head := seatHead{updateUserStatusGated, updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 	var steps, extras []step
 	if !docSame {
-		head = step{updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
+		head = seatHead{updateUserGated, updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
 			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		if steps, err = tx.valueSteps(u, plan); err != nil {
 			return u, err
@@ -76,7 +83,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if err != nil {
 		return u, err
 	}
-	n, err := tx.change(head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
+	n, err := tx.updated(u, next, head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
 	if err != nil {
 		return u, takenExtra(taken(err, next.UserName, next.ExternalID))
 	}
@@ -84,6 +91,14 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 		return u, errStale
 	}
 	return next, tx.setGrants(next, grants)
+}
+
+// updated takes a seat where the person had none.
+func (tx *Tx) updated(u, next User, head seatHead, steps []step, act Activity) (int64, error) {
+	if seated(u.Status) || !seated(next.Status) {
+		return tx.change(step{head.free, head.args}, steps, act)
+	}
+	return tx.seating(head, steps, act, func() ([]string, error) { return tx.rolesHeld(u.ID) })
 }
 
 // KeepUser lets nobody change the person u, which UpdateUser has given back, until the

@@ -14,20 +14,31 @@ const RestoreFor = 30 * 24 * time.Hour
 // from the commit on. Faults: NotFound, Denied, Conflict (the last admin). Needs
 // Write unless a directory acts.
 func (tx *Tx) Deactivate(id UserID, why string) (User, error) {
-	return tx.setStatus(id, Deactivated, why)
+	return tx.setStatus(id, UserChange{Status: new(Deactivated), Why: why})
 }
 
-// Reactivate gives access back. Faults: NotFound, Denied (a directory ended it), Conflict (never accepted).
+// Leave is Deactivate with a reason and the person who takes over. Needs Write. Faults:
+// also Invalid on "reason" and "successor".
+func (tx *Tx) Leave(id UserID, l Leaving) (User, error) {
+	l, err := tx.checkLeaving(id, l)
+	if err != nil {
+		return User{}, err
+	}
+	return tx.setStatus(id, UserChange{Status: new(Deactivated), Leave: l})
+}
+
+// Reactivate gives access back. Faults: NotFound, Denied (a directory ended it),
+// Conflict (never accepted, or on "seats").
 func (tx *Tx) Reactivate(id UserID, why string) (User, error) {
-	return tx.setStatus(id, Active, why)
+	return tx.setStatus(id, UserChange{Status: new(Active), Why: why})
 }
 
-func (tx *Tx) setStatus(id UserID, to Status, why string) (User, error) {
+func (tx *Tx) setStatus(id UserID, ch UserChange) (User, error) {
 	u, err := tx.User(id)
 	if err != nil {
 		return u, err
 	}
-	return tx.UpdateUser(u, UserChange{Status: &to, Why: why})
+	return tx.UpdateUser(u, ch)
 }
 
 // ActivateUser turns an invited person into an active one: on accepting the
@@ -47,14 +58,24 @@ func (tx *Tx) ActivateUser(id UserID, why string) (User, error) {
 	}
 	next := u
 	next.Status, next.Version, next.UpdatedAt = Active, u.Version+1, tx.Now()
-	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, next.Status, next.UpdatedAt, "", next.UpdatedAt, tx.Org(), id, u.Version}}, nil, "user.activate", why)
+	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, next.Status, next.UpdatedAt, "", next.UpdatedAt, tx.Org(), id, u.Version}}, nil, "user.activate", Leaving{Why: why})
 }
 
 // DeleteUser takes a person out of sight: gone from every list and group, the
 // name free, the row kept as a tombstone. Needs Write. Faults: NotFound, Denied,
 // Conflict (the last admin).
 func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
+	return tx.DeleteWith(id, Leaving{Why: why})
+}
+
+// DeleteWith is DeleteUser with a reason and the person who takes over. Needs Write.
+// Faults: also Invalid on "reason" and "successor".
+func (tx *Tx) DeleteWith(id UserID, l Leaving) (User, error) {
 	if err := tx.Require(access.EndUsers); err != nil {
+		return User{}, err
+	}
+	l, err := tx.checkLeaving(id, l)
+	if err != nil {
 		return User{}, err
 	}
 	u, err := tx.User(id)
@@ -69,14 +90,16 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 			return u, err
 		}
 	}
-	if err := tx.dropGrants(u); err != nil {
+	ended := u
+	ended.Status = Deleted // the seat is free, whatever roles go
+	if err := tx.dropGrants(ended); err != nil {
 		return u, err
 	}
 	next := u
 	next.Status, next.EndedBy, next.Version, next.UpdatedAt, next.DeletedAt = Deleted, tx.actor.Kind, u.Version+1, tx.Now(), tx.Now()
 	_, err = tx.moved(u, next, step{`UPDATE users SET status = 'deleted', ended_by = ?, version = version + 1, updated_at = ?, deleted_at = ?
 		WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`,
-		[]any{next.EndedBy, next.UpdatedAt, next.DeletedAt, tx.Org(), id, u.Version}}, []step{tx.countStep(countUsers, u.DirectoryID, -1)}, "user.delete", why)
+		[]any{next.EndedBy, next.UpdatedAt, next.DeletedAt, tx.Org(), id, u.Version}}, []step{tx.countStep(countUsers, u.DirectoryID, -1)}, "user.delete", l)
 	if err != nil {
 		return u, err
 	}
@@ -96,54 +119,6 @@ func (tx *Tx) DeleteUser(id UserID, why string) (User, error) {
 	_, err = tx.Exec(deleteExtrasOf, tx.Org(), id)
 	return next, err
 }
-
-// RestoreUser brings a deleted person back, deactivated and managed by nobody, for
-// as long as the name is free. Needs Write. Faults: NotFound, Denied, Expired,
-// Conflict on userName.
-func (tx *Tx) RestoreUser(id UserID, why string) (User, error) {
-	if err := tx.Require(access.EndUsers); err != nil {
-		return User{}, err
-	}
-	u, err := tx.anyUser(id)
-	switch {
-	case err != nil:
-		return u, err
-	case tx.actor.Kind == access.Directory:
-		return u, fault.NotFound.Say("There is no such user.")
-	case tx.mayTouch(u) != nil:
-		return u, tx.mayTouch(u)
-	case u.Status != Deleted:
-		return u, fault.Conflict.On("status", "%s is not deleted.", u.DisplayName)
-	case tx.Now() > u.DeletedAt.Add(RestoreFor):
-		return u, fault.Expired.Say("%s was deleted more than 30 days ago and cannot be restored. Create the person again.", u.DisplayName)
-	}
-	doc, err := u.Attributes()
-	if err != nil {
-		return u, err
-	}
-	hot, err := hotOf(doc)
-	if err != nil {
-		return u, err
-	}
-	next := u
-	next.Status, next.EndedBy, next.DirectoryID, next.DeletedAt = Deactivated, tx.actor.Kind, "", 0
-	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
-	next, err = tx.moved(u, next, step{`UPDATE users SET status = 'deactivated', ended_by = ?, directory_id = NULL, version = version + 1, updated_at = ?, deleted_at = 0
-		WHERE org_id = ? AND id = ? AND version = ? AND status = 'deleted'`,
-		[]any{next.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}}, []step{tx.countStep(countUsers, "", 1)}, "user.restore", why)
-	if err != nil {
-		return u, err
-	}
-	if len(hot.values) > 0 {
-		if _, err = tx.Exec(insertValuesAgain, tx.Org(), id, valueList(hot.values)); err != nil {
-			return u, err
-		}
-	}
-	return next, tx.addExtras(UserResource, string(id), doc)
-}
-
-const insertValuesAgain = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
-	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}}`
 
 // Detach frees a person from the directory, so that the attributes can be
 // edited here; the directory's next write would manage the person again. The roles
@@ -166,25 +141,26 @@ func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	next := u
 	next.DirectoryID, next.Version, next.UpdatedAt = "", u.Version+1, tx.Now()
 	return tx.moved(u, next, step{updateUserStatus, []any{next.DirectoryID, u.Status, u.Status, next.UpdatedAt, u.EndedBy, next.UpdatedAt, tx.Org(), id, u.Version}},
-		tx.moveSteps(u.DirectoryID, ""), "user.detach", why)
+		tx.moveSteps(u.DirectoryID, ""), "user.detach", Leaving{Why: why})
 }
 
 // moved writes a change of state with its activity row.
-func (tx *Tx) moved(u, next User, head step, counts []step, action, why string) (User, error) {
+func (tx *Tx) moved(u, next User, head step, counts []step, action string, why Leaving) (User, error) {
 	before, after := map[string]any{"status": u.Status}, map[string]any{"status": next.Status}
+	if u.UserName != next.UserName {
+		before["userName"], after["userName"] = u.UserName, next.UserName
+	}
 	if u.DirectoryID != next.DirectoryID {
 		before["directory"], after["directory"] = u.DirectoryID, next.DirectoryID
 	}
 	act := Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName, Detail: map[string]any{"before": before, "after": after}}
-	if why != "" {
-		act.Detail["why"] = why
-	}
+	why.tell(act.Detail)
 	if u.BreakGlass {
 		counts = nil
 	}
 	n, err := tx.change(head, counts, act)
 	if err != nil {
-		return u, taken(err, u.UserName, u.ExternalID)
+		return u, taken(err, next.UserName, u.ExternalID)
 	}
 	if n == 0 {
 		return u, errStale

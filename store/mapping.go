@@ -231,6 +231,9 @@ func (tx *Tx) grantedFor(id UserID, kind, ref string) (map[string]string, error)
 
 // setGrants writes the change, with a row of activity for each role that comes or goes.
 func (tx *Tx) setGrants(u User, g grantChange) error {
+	if err := tx.relicenseGrants(u, g); err != nil {
+		return err
+	}
 	for _, role := range slices.Sorted(maps.Keys(g.have)) {
 		if _, stays := g.want[role]; stays {
 			continue
@@ -263,6 +266,24 @@ func (tx *Tx) setGrants(u User, g grantChange) error {
 		}
 	}
 	return nil
+}
+
+func (tx *Tx) relicenseGrants(u User, g grantChange) error {
+	var come, gone []string
+	for role := range g.have {
+		if _, stays := g.want[role]; !stays {
+			gone = append(gone, role)
+		}
+	}
+	for role := range g.want {
+		if _, had := g.have[role]; !had {
+			come = append(come, role)
+		}
+	}
+	if len(come)+len(gone) == 0 {
+		return nil
+	}
+	return tx.relicense(u, come, gone)
 }
 
 func roleActivity(action string, id UserID, name, role string, why Reason) Activity {

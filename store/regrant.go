@@ -95,6 +95,11 @@ func (tx *Tx) regrant(id DirectoryID) (Remapped, error) {
 	if err := tx.eachBatch(id, renamed, "", insertGrants, insert); err != nil {
 		return done, err
 	}
+	if len(come)+len(gone) > 0 {
+		if err := tx.recheckSeats(); err != nil {
+			return done, err
+		}
+	}
 	done = Remapped{Granted: len(come), Revoked: len(gone)}
 	if slices.ContainsFunc(gone, func(r regranted) bool { return r.Role == access.Admin }) {
 		err = tx.someAdmin()

@@ -69,6 +69,9 @@ func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.relicense(u, []string{role}, nil); err != nil {
+		return err
+	}
 	n, err := tx.Exec(`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (org_id, user_id, role, reason_kind, reason_ref) DO NOTHING`, tx.Org(), id, role, why.Kind, why.Ref, tx.Now())
 	if err != nil || n == 0 {
@@ -91,6 +94,9 @@ func (tx *Tx) Revoke(id UserID, role string, why Reason) error {
 		if err := tx.keepAdmin(id); err != nil {
 			return err
 		}
+	}
+	if err := tx.relicense(u, nil, []string{role}); err != nil {
+		return err
 	}
 	n, err := tx.Exec("DELETE FROM user_roles WHERE org_id = ? AND user_id = ? AND role = ? AND reason_kind = ? AND reason_ref = ?",
 		tx.Org(), id, role, why.Kind, why.Ref)

@@ -12,13 +12,17 @@ import (
 // back what is not known before, so that nothing need be read before or after. SQLite
 // takes no activity row in the same statement, and a read there costs no round trip.
 const setActive = `WITH head AS (UPDATE users SET status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
-	WHERE org_id = ? AND id = ? AND directory_id = ? AND status = ? AND NOT break_glass RETURNING display_name, doc, version, created_at`
+	WHERE org_id = ? AND id = ? AND directory_id = ? AND status = ? AND NOT break_glass`
+
+const setActiveTells = ` RETURNING display_name, doc, version, created_at`
 
 // The texts are put together once: they are longer than everything else that a
 // command makes.
 var (
-	setActiveAlone  = setActive + recordOfHead
-	setActiveGroups = setActive + groupsOfDirectory + recordOfHead
+	setActiveAlone  = setActive + setActiveTells + recordOfHead
+	setActiveGroups = setActive + setActiveTells + groupsOfDirectory + recordOfHead
+	seatedAlone     = setActive + whileUnlimited + setActiveTells + recordOfHead
+	seatedGroups    = setActive + whileUnlimited + setActiveTells + groupsOfDirectory + recordOfHead
 )
 
 // recordOfHead finds the name by itself.
@@ -48,9 +52,12 @@ func (tx *Tx) SetActive(id UserID, active, groups bool) (u User, done bool, err 
 		return u, false, err
 	}
 	now := tx.Now()
-	query, args := setActiveAlone, append(make([]any, 0, 24), to, to, now, by, now, tx.Org(), id, tx.actor.ID, from)
+	query, withGroups, args := setActiveAlone, setActiveGroups, append(make([]any, 0, 24), to, to, now, by, now, tx.Org(), id, tx.actor.ID, from)
+	if active { // it takes a seat: with limits, UpdateUser decides
+		query, withGroups, args = seatedAlone, seatedGroups, append(args, tx.Org())
+	}
 	if groups {
-		query, args = setActiveGroups, append(args, tx.Org(), tx.Org(), tx.actor.ID)
+		query, args = withGroups, append(args, tx.Org(), tx.Org(), tx.actor.ID)
 	}
 	if err := tx.changing(query); err != nil {
 		return u, false, err

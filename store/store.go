@@ -30,7 +30,7 @@ revision (schema.go), values in the documents, and rows for those values that ar
 indexed or unique (extra.go; extra_build.go says how they come and go while others
 write).
 
-It owns the tables orgs, users, user_values, user_roles, role_mappings, groups,
+It owns the tables orgs, users, user_values, user_roles, role_mappings, seats, groups,
 group_epochs, members, subgroups, counts, directories, org_schemas, extra_values,
 activity and signins. It relies on nothing above it.
 */

@@ -84,7 +84,10 @@ const userColumns = "SELECT " + userFields + " FROM users"
 
 const insertUser = `INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id,
 	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)`
+	SELECT {{as_id}}, {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, CAST(? AS {{bool}}), {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}},
+	{{as_text}}, {{as_text}}, {{as_id}}, {{as_json}}, 1, {{as_int}}, {{as_int}} WHERE 1 = 1`
+
+const insertUserGated = insertUser + whileUnlimited
 
 const insertValues = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
 	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}} WHERE {{gate}}`
@@ -93,7 +96,8 @@ const deleteValues = `DELETE FROM user_values WHERE org_id = ? AND user_id = ? A
 	WHERE e.value ->> 'attr' = user_values.attr AND e.value ->> 'value' = user_values.value_key AND e.value ->> 'kind' = user_values.kind)`
 
 // CreateUser adds a person. A directory becomes its manager. One statement, so it
-// is fit for Command; a transaction when the directory sent roles. Faults: Denied, Invalid, Conflict on userName or externalId.
+// is fit for Command; a transaction when the directory sent roles. Faults: Denied, Invalid,
+// Conflict on userName, externalId or seats.
 func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	need := access.CreateUsers
 	if in.Source == FromInvite {
@@ -139,14 +143,29 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	_, err = tx.change(step{insertUser, []any{tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, now, now}}, steps,
-		Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}})
+	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
+		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, now, now)}
+	n, err := tx.insertUser(u, head, steps, Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+		Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}}, in.Roles)
 	if err != nil {
 		return User{}, takenExtra(taken(err, hot.userName, hot.externalID))
 	}
+	if n == 0 { // the organization's limits came or went at this moment
+		return User{}, errStale
+	}
 	return u, tx.setGrants(u, grants)
+}
+
+func (tx *Tx) insertUser(u User, head seatHead, steps []step, act Activity, roles []string) (int64, error) {
+	if !seated(u.Status) {
+		return tx.change(step{head.free, head.args}, steps, act)
+	}
+	return tx.seating(head, steps, act, func() ([]string, error) {
+		if len(roles) == 0 {
+			return []string{DefaultRole}, nil
+		}
+		return roles, nil
+	})
 }
 
 func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {

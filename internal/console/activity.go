@@ -45,6 +45,7 @@ var did = map[string]string{
 	"connection.move.start": "began to move people of", "connection.move.undo": "undid the move of people of",
 	"user.identity.move": "moved the sign-in of", "user.identity.restore": "restored a sign-in of",
 	"user.identity.ask": "asked the address whether to link a sign-in of", "user.identity.link": "linked a sign-in to", "user.identity.unlink": "unlinked a sign-in of",
+	"org.seats": "changed the",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
 	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",
 	"breakglass.codes": "made new recovery codes for", "breakglass.signin": "used the break-glass account", "breakglass.acknowledge": "acknowledged a break-glass sign-in of",

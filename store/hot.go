@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -114,6 +115,7 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 type Profile struct {
 	UserName, Email, GivenName, FamilyName, DisplayName string
 	Title, Department, EmployeeNumber, Phone            string
+	Address                                             string // where letters go, as one text of several lines
 	ManagerID                                           string // a user's id, or whatever a directory sent
 }
 
@@ -150,6 +152,7 @@ func (p Profile) Apply(doc Doc) {
 	put(doc, "name", name)
 	setPrimary(doc, "emails", p.Email)
 	setPrimary(doc, "phoneNumbers", p.Phone)
+	setAddress(doc, p.Address)
 	enterprise := object(doc, EnterpriseURN)
 	set(enterprise, "department", p.Department)
 	set(enterprise, "employeeNumber", p.EmployeeNumber)
@@ -169,7 +172,7 @@ func profileOf(doc Doc) Profile {
 	p := Profile{
 		UserName: text(doc, "userName"), DisplayName: text(doc, "displayName"), Title: text(doc, "title"),
 		GivenName: text(name, "givenName"), FamilyName: text(name, "familyName"),
-		Email: primary(doc, "emails"), Phone: primary(doc, "phoneNumbers"),
+		Email: primary(doc, "emails"), Phone: primary(doc, "phoneNumbers"), Address: addressOf(doc),
 		Department: text(enterprise, "department"), EmployeeNumber: text(enterprise, "employeeNumber"), ManagerID: text(manager, "value"),
 	}
 	if p.DisplayName == "" && p.GivenName+p.FamilyName == "" {
@@ -217,6 +220,59 @@ func setPrimary(doc Doc, attr, value string) {
 		return
 	}
 	doc[attr] = kept
+}
+
+// postal is the primary one of postal addresses, else the first; -1: there is none.
+func postal(list []map[string]any) int {
+	at := slices.IndexFunc(list, func(a map[string]any) bool { p, _ := a["primary"].(bool); return p })
+	if at < 0 && len(list) > 0 {
+		at = 0
+	}
+	return at
+}
+
+// addressOf is the postal address as it is written on a letter: what was written so, or
+// its parts (RFC 7643 §4.1.2).
+func addressOf(doc Doc) string {
+	list := elements(doc, "addresses")
+	at := postal(list)
+	if at < 0 {
+		return ""
+	}
+	a := list[at]
+	if whole := text(a, "formatted"); whole != "" {
+		return whole
+	}
+	var lines []string
+	for _, line := range []string{text(a, "streetAddress"), strings.TrimSpace(text(a, "postalCode") + " " + text(a, "locality")), text(a, "region"), text(a, "country")} {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// setAddress puts value in the place of the postal address and leaves the other ones.
+// Parts of the old one would contradict it.
+func setAddress(doc Doc, value string) {
+	if addressOf(doc) == value {
+		return
+	}
+	list := elements(doc, "addresses")
+	var all []any
+	if value != "" {
+		all = append(all, map[string]any{"formatted": value, "type": "work", "primary": true})
+	}
+	for i, e := range list {
+		if i != postal(list) {
+			all = append(all, e)
+		}
+	}
+	if len(all) == 0 {
+		delete(doc, "addresses")
+		return
+	}
+	doc["addresses"] = all
 }
 
 func elements(doc Doc, attr string) (list []map[string]any) {

@@ -55,20 +55,11 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.policy = policy.New(s.policyOptions(log))
 	var err error
 	s.mail, err = mail.New(mail.Options{DB: db, URL: string(cfg.Mail.URL), From: string(cfg.Mail.From), PublicURL: url,
-		Loopback: s.loopback, Log: log})
+		Loopback: s.loopback, Log: log, Failed: func(tx *store.Tx, id mail.ID, words string) error { return s.invites.Bounced(tx, id, words) }})
 	if err != nil {
 		return nil, err
 	}
-	s.invites = invite.New(invite.Options{DB: db, Sessions: s.sessions, Passwords: s.passwords, Queue: s.mail.Queue, PublicURL: url,
-		TTL: cfg.Invite.TTL, Log: log, MayUsePassword: s.mayUsePassword,
-		Connections: func(ctx context.Context, org store.OrgID, email string) ([]invite.Way, error) {
-			list, err := s.sso.ChoicesOf(ctx, org)
-			out := make([]invite.Way, len(list))
-			for i, c := range list {
-				out[i] = invite.Way{Name: c.Name, URL: c.Path("/account", email)}
-			}
-			return out, err
-		}})
+	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.api = api.New(api.Options{DB: db, Log: log})
 	s.jobs = jobs.New(s.jobsOptions(log))
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
@@ -115,6 +106,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"account":  s.account.Run,
 		"domains":  s.sso.RunDomains,
 		"jobs":     s.jobs.Run,
+		"invites":  s.invites.Run,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
 		"policy":   s.policy.Run,
@@ -155,6 +147,7 @@ var navigation = []web.NavItem{
 var settingsPages = []console.SettingsPage{
 	{Label: "Sign-in and sessions", About: "Passwords or single sign-on, how long a session lives, accounts for emergencies.", Path: "/console/{org}/security"},
 	{Label: "Passwords", About: "How long and how hard to guess, which characters, whether old ones may come back.", Path: "/console/{org}/settings/passwords"},
+	{Label: "Invitations", About: "How long a link works, the reminder, what stands in the mail.", Path: "/console/{org}/settings/invitations"},
 	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},
 	{Label: "Domains", About: "The mail domains that are proved to be this organization's.", Path: "/console/{org}/domains"},
 }
@@ -184,14 +177,7 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			}
 			return out, err
 		},
-		Invitations: func(tx *store.Tx, users []store.UserID) (map[store.UserID]console.Invitation, error) {
-			of, err := s.invites.Of(tx, users)
-			out := make(map[store.UserID]console.Invitation, len(of))
-			for id, i := range of {
-				out[id] = console.Invitation{State: string(i.State), InvitedBy: i.InvitedBy, Sent: i.Sent, SentAt: i.SentAt, ExpiresAt: i.ExpiresAt}
-			}
-			return out, err
-		},
+		Invitations: s.invitationsOf, InvitationHistory: s.invitationHistory,
 		AttributeSources: func(tx *store.Tx, u store.User) ([]console.AttributeSource, error) {
 			list, err := sso.AttributeSources(tx, u)
 			out := make([]console.AttributeSource, len(list))

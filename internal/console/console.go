@@ -43,6 +43,8 @@ type Options struct {
 	Log      *slog.Logger
 	// Invitations tells the newest invitation of each of these people, in one query.
 	Invitations func(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error)
+	// InvitationHistory is what happened to a person's invitations, newest first.
+	InvitationHistory func(tx *store.Tx, user store.UserID) ([]InvitationEvent, error)
 	// Identities tells with which accounts of identity providers a person signs in.
 	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
 	// AttributeSources tells where attributes of a person came from; LockEdited keeps sign-ins
@@ -80,11 +82,22 @@ type Requests struct {
 
 // Invitation is what the console shows of one.
 type Invitation struct {
-	State     string // pending, expired, accepted, cancelled
+	State     string // pending, saved, bounced, expired, accepted, cancelled
 	InvitedBy string
-	Sent      int // how many mails
+	Email     string
+	Sent      int // how many times
 	SentAt    store.Time
 	ExpiresAt store.Time
+	EndedAt   store.Time
+	Bounce    string     // what the mail server said
+	AskedAt   store.Time // when the person asked for a new link
+	Note      string     // in the mail
+}
+
+// InvitationEvent is something that happened to one.
+type InvitationEvent struct {
+	At               store.Time
+	What, By, Detail string
 }
 
 // AttributeSource is where an attribute of a person came from.

@@ -40,6 +40,7 @@ type personPage struct {
 	Own         []fact // what the organization has added
 	Groups      []store.GroupRef
 	Invitation  *Invitation
+	InviteLog   []InvitationEvent
 	Identities  []Identity
 	Sources     []AttributeSource
 	Reasons     []groupReason
@@ -203,6 +204,12 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 		}
 		if i, ok := of[id]; ok {
 			p.Invitation = &i
+		}
+	}
+	if p.Invitation != nil && c.opt.InvitationHistory != nil {
+		var err error
+		if p.InviteLog, err = c.opt.InvitationHistory(tx, id); err != nil {
+			return err
 		}
 	}
 	p.Status = badge{}

@@ -17,8 +17,13 @@ type badge struct{ Class, Text string }
 func statusBadge(u store.User, i Invitation) badge {
 	switch u.Status {
 	case store.Invited:
-		if i.State == "expired" {
+		switch i.State {
+		case "expired":
 			return badge{"expired", "Invite expired"}
+		case "bounced":
+			return badge{"bad", "Invite bounced"}
+		case "saved":
+			return badge{"grey", "Not invited yet"}
 		}
 		return badge{"invited", "Invited"}
 	case store.Active:

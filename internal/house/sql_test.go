@@ -25,7 +25,7 @@ func migrationOwner(number int) string {
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso",
 		43: "store",
-		44: "store",
+		44: "store", 45: "internal/invite",
 		49: "internal/password",
 		56: "internal/jobs"}[number]
 }
@@ -77,6 +77,8 @@ var unscoped = map[string]string{
 	"internal/session.Store.OperatorOf":  "an operator works in organizations that are not the own one",
 	"internal/policy.Door.Sweep":         "expiry is the same for all",
 	"internal/account.Account.Sweep":     "expiry is the same for all",
+	"internal/invite.Door.Remind":        "one loop reminds for everybody; each invitation is then handled in its organization",
+	"internal/invite.Door.Sweep":         "age is the same for all",
 	"internal/mail.Outbox.Sweep":         "expiry is the same for all",
 	"internal/mail.Outbox.due":           "one outbox sends for everybody; each message is then handled in its organization",
 	"internal/mail.Outbox.kept":          "the mailbox of a server on loopback, for whoever tries it out there",

@@ -69,6 +69,8 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 // standing joins what the row says with what the person is now.
 func standing(f found, u store.User, now store.Time) State {
 	switch {
+	case f.elsewhere():
+		return Cancelled
 	case f.State == Accepted || u.Status == store.Active:
 		return Accepted
 	case f.State == Cancelled || u.Status != store.Invited:
@@ -83,6 +85,10 @@ func standing(f found, u store.User, now store.Time) State {
 // whoever reads the old mailbox may be somebody else.
 func moved(f found, u store.User) bool { return store.Fold(f.Email) != store.Fold(u.Email) }
 
+// elsewhere tells that the address was corrected after the link was sent: whoever has
+// it is told no more than of a withdrawn one.
+func (f found) elsewhere() bool { return store.Fold(f.SentTo) != store.Fold(f.Email) }
+
 // refusal is why an offer cannot be accepted, with the way out; nil when it can.
 func (o offer) refusal() error {
 	switch {
@@ -95,7 +101,7 @@ func (o offer) refusal() error {
 	case o.state == Expired && moved(o.found, o.user):
 		return fault.Expired.Say("The address of this invitation was changed after the mail was sent. Ask %s to send it again.", o.host())
 	case o.state == Expired:
-		return fault.Expired.Say("This invitation expired on %s. Ask %s to send it again.", day(o.ExpiresAt), o.host())
+		return fault.Expired.Say("This invitation expired on %s. Ask for a new one below, or ask %s.", day(o.ExpiresAt), o.host())
 	}
 	return nil
 }
@@ -164,7 +170,7 @@ func (d *Door) Accept(ctx context.Context, from access.Actor, token, text string
 		if err := d.opt.Passwords.Set(tx, o.UserID, hashed); err != nil {
 			return err
 		}
-		return d.signIn(tx, &w, o.ID)
+		return d.signIn(tx, &w, o.ID, now.Email)
 	})
 	if errors.Is(err, errLost) { // say what happened meanwhile
 		if o, err = d.open(ctx, token); err == nil {
@@ -197,12 +203,8 @@ func (d *Door) recordRefused(ctx context.Context, self access.Actor, o offer, no
 // errLost undoes an accept that somebody else was faster than.
 var errLost = fault.Expired.Say("This invitation is no longer valid.")
 
-func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID) (err error) {
-	target := store.Activity{TargetKind: "user", TargetID: string(w.User.ID), TargetName: w.User.DisplayName}
-	accepted, signedIn := target, target
-	accepted.Action, accepted.Detail = "invitation.accept", map[string]any{"invitation": id}
-	signedIn.Action, signedIn.Detail = "user.signin", map[string]any{"method": "invite"}
-	if err := tx.Record(accepted); err != nil {
+func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID, email string) (err error) {
+	if err := d.record(tx, w.User, id, "accept", map[string]any{"email": email}); err != nil {
 		return err
 	}
 	if err := tx.SignedIn(w.User.ID, "invite"); err != nil {
@@ -211,7 +213,8 @@ func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID) (err error) {
 	if w.Session, _, err = d.opt.Sessions.Start(tx, session.In{User: w.User.ID, Method: "invite"}); err != nil {
 		return err
 	}
-	return tx.Record(signedIn)
+	return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(w.User.ID), TargetName: w.User.DisplayName,
+		Detail: map[string]any{"method": "invite"}})
 }
 
 // SignedIn ends the open invitation of somebody who became active by signing in over
@@ -224,6 +227,5 @@ func (d *Door) SignedIn(tx *store.Tx, u store.User) error {
 	if err != nil {
 		return err
 	}
-	return tx.Record(store.Activity{Action: "invitation.accept", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-		Detail: map[string]any{"invitation": id, "why": "signed in over an identity provider"}})
+	return d.record(tx, u, id, "accept", map[string]any{"why": "signed in over an identity provider"})
 }

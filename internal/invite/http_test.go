@@ -28,7 +28,7 @@ type site struct {
 func newSite(t *testing.T, db *store.DB) *site {
 	t.Helper()
 	s := &site{stage: newStage(t, db), actors: map[string]access.Actor{}}
-	s.mux = web.NewMux(web.Options{PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
+	s.mux = web.NewMux(web.Options{PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Authenticate: func(r *http.Request) (access.Actor, error) {
 			if a, ok := s.actors[r.Header.Get("X-Who")]; ok {
 				return a, nil
@@ -180,5 +180,113 @@ func TestWhoReachesWhichRoute(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.mux.ServeHTTP(w, r)
 		s.want(w, http.StatusForbidden)
+	})
+}
+
+func TestTheFormInvitesSavesShowsAndStarts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.person("grace@acme.example", access.Agent)
+		const path = "/console/acme/invite"
+		id := string(store.NewID[invite.Invitation]())
+		form := func(do string, more ...string) url.Values {
+			f := url.Values{"do": {do}, "id": {id}, "email": {"ada@example.com"}, "given_name": {"Ada"}, "role": {"agent", "viewer"}, "note": {"See <b>you</b>"}}
+			for i := 0; i < len(more); i += 2 {
+				f.Set(more[i], more[i+1])
+			}
+			return f
+		}
+		// Everybody here is called Bea Boss: the form asks which one is meant, and keeps what was typed.
+		body := s.want(s.do("admin", "POST", path, form("send", "manager", "bea boss")), http.StatusBadRequest)
+		for _, want := range []string{"Choose one of them below", `name="manager_id"`, "grace@acme.example", `value="ada@example.com"`, "See &lt;b&gt;you&lt;/b&gt;"} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the form lacks %q", want)
+			}
+		}
+		if body := s.want(s.do("admin", "POST", path, form("search", "manager", "grace@acme.example")), http.StatusOK); !strings.Contains(body, `value="grace@acme.example"`) {
+			t.Error("a search that finds one person does not keep the name")
+		}
+		s.want(s.do("admin", "POST", path, form("send", "manager", "nobody at all")), http.StatusBadRequest)
+
+		doc := webtest.Page(t, s.want(s.do("admin", "POST", path, form("preview")), http.StatusOK))
+		frames := webtest.All(doc, "iframe")
+		if len(frames) != 1 || !strings.Contains(webtest.Text(doc), "Bea Boss writes: See <b>you</b>") || len(s.mails) != 0 {
+			t.Fatalf("preview: %d frames, %d mails", len(frames), len(s.mails))
+		}
+		frame := s.do("admin", "GET", webtest.Attr(frames[0], "src"), nil)
+		if csp := frame.Header().Get("Content-Security-Policy"); frame.Code != 200 || !strings.Contains(csp, "sandbox") || !strings.Contains(frame.Body.String(), "See &lt;b&gt;you&lt;/b&gt;") {
+			t.Errorf("the frame: %d %s %s", frame.Code, csp, frame.Body)
+		}
+		s.want(s.do("agent", "GET", webtest.Attr(frames[0], "src"), nil), http.StatusForbidden)
+
+		s.want(s.do("admin", "POST", path, form("save")), http.StatusOK)
+		if w := s.do("admin", "POST", path, form("save")); w.Code != http.StatusSeeOther || len(s.mails) != 0 {
+			t.Errorf("the same form again: %d, %d mails", w.Code, len(s.mails))
+		}
+		if w := s.do("admin", "POST", path, form("send", "id", string(store.NewID[invite.Invitation]()))); w.Code != http.StatusConflict {
+			t.Errorf("another form for the same address: %d", w.Code)
+		}
+
+		started := form("activate", "id", string(store.NewID[invite.Invitation]()), "email", "eve@example.com")
+		s.want(s.do("admin", "POST", path, form("activate", "email", "eve@example.com", "first_password", "short")), http.StatusBadRequest)
+		doc = webtest.Page(t, s.want(s.do("admin", "POST", path, started), http.StatusOK))
+		if !strings.Contains(webtest.Text(doc), "eve@example.com can sign in now") || len(s.mails) != 0 {
+			t.Errorf("started: %s, %d mails", webtest.Text(doc), len(s.mails))
+		}
+		var eve store.User
+		if err := db.Read(ctx, s.admin, func(tx *store.Tx) (err error) { eve, err = tx.UserByName("eve@example.com"); return err }); err != nil || eve.Status != store.Active {
+			t.Errorf("eve is %s, %v", eve.Status, err)
+		}
+		if err := db.Read(ctx, s.admin, func(tx *store.Tx) error {
+			must, err := s.passwords.MustChange(tx, eve.ID)
+			if !must.Temporary {
+				t.Error("the first password need not be changed")
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestSendingAgainAndCorrectingInTheConsole(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		made := s.invite("adda@example.com")
+		at := "/console/acme/users/" + string(made.UserID) + "/invitation/"
+		first := url.Values{"sent": {"1"}}
+		s.want(s.do("admin", "POST", at+"link", first), http.StatusOK)
+		s.want(s.do("admin", "POST", at+"resend", first), http.StatusOK)
+		if w := s.do("admin", "POST", at+"resend", first); w.Code != http.StatusSeeOther || len(s.mails) != 2 {
+			t.Errorf("pressed twice: %d, %d mails", w.Code, len(s.mails))
+		}
+		body := s.want(s.do("admin", "POST", at+"correct", url.Values{"sent": {"2"}, "email": {"ada@"}}), http.StatusBadRequest)
+		if !strings.Contains(body, `value="ada@"`) {
+			t.Error("what was typed is lost")
+		}
+		s.want(s.do("agent", "POST", at+"correct", url.Values{"email": {"eve@example.com"}}), http.StatusForbidden)
+		s.want(s.do("stranger", "POST", at+"correct", url.Values{"email": {"eve@example.com"}}), http.StatusNotFound)
+		s.want(s.do("admin", "POST", at+"correct", url.Values{"sent": {"2"}, "email": {"ada@example.com"}}), http.StatusOK)
+		if w := s.do("", "GET", "/invite/"+token(made.Link), nil); w.Code != http.StatusGone || strings.Contains(w.Body.String(), "ada@example.com") {
+			t.Errorf("the old link: %d %s", w.Code, w.Body)
+		}
+		s.want(s.do("admin", "POST", at+"cancel", nil), http.StatusSeeOther)
+		s.want(s.do("admin", "POST", at+"reopen", url.Values{}), http.StatusOK)
+		if got := s.history(made.UserID); strings.Join(got, " ") != "create link resend correct cancel reopen" {
+			t.Errorf("history: %v", got)
+		}
+		// A scanner's look is noted once and changes nothing; HEAD not even that.
+		again := s.invite("eve@example.com")
+		for _, method := range []string{"HEAD", "GET", "GET"} {
+			s.want(s.do("", method, "/invite/"+token(again.Link), nil), http.StatusOK)
+		}
+		if got := s.history(again.UserID); strings.Join(got, " ") != "create open" || s.accept(again.Link) != nil {
+			t.Errorf("history: %v", got)
+		}
+		// Every link gets the same answer.
+		known := s.want(s.do("", "POST", "/invite/"+token(again.Link)+"/again", url.Values{}), http.StatusOK)
+		if unknown := s.want(s.do("", "POST", "/invite/"+strings.Repeat("a", 75)+"/again", url.Values{}), http.StatusOK); unknown != known {
+			t.Error("the answers differ")
+		}
 	})
 }

@@ -37,7 +37,6 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
-	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
 )
@@ -45,29 +44,54 @@ import (
 // State is where an invitation stands.
 type State string
 
-// The states. Expired is derived: a pending invitation past its time.
+// The states. Saved, Bounced and Expired are derived: a pending invitation that was
+// not sent yet, whose mail came back, or past its time.
 const (
 	Pending   State = "pending"
-	Accepted  State = "accepted"
+	Saved     State = "saved"
+	Bounced   State = "bounced"
 	Expired   State = "expired"
+	Accepted  State = "accepted"
 	Cancelled State = "cancelled"
 )
+
+// States are all of them, in the order of a list.
+func States() []State { return []State{Pending, Saved, Bounced, Expired, Accepted, Cancelled} }
 
 // ID names an invitation.
 type ID = store.ID[Invitation]
 
-// Invitation is one person's way in, with one working link at most.
+// Invitation is one person's way in. Sending it again ends the links before.
 type Invitation struct {
 	ID        ID           `db:"id"`
 	UserID    store.UserID `db:"user_id"`
 	Email     string       `db:"email"`
 	State     State        `db:"state"`
 	InvitedBy string       `db:"invited_by"`
-	Sent      int          `db:"sent"` // how many links so far
+	Sent      int          `db:"sent"` // how many times so far; 0: saved
 	CreatedAt store.Time   `db:"created_at"`
 	SentAt    store.Time   `db:"sent_at"`
 	ExpiresAt store.Time   `db:"expires_at"`
 	EndedAt   store.Time   `db:"ended_at"`
+	Note      string       `db:"note"`       // shown in the mail
+	BouncedAt store.Time   `db:"bounced_at"` // when the mail came back
+	Bounce    string       `db:"bounce"`     // what the mail server said
+	AskedAt   store.Time   `db:"asked_at"`   // when the person asked for a new link
+}
+
+// at is where the invitation stands at a time.
+func (i Invitation) at(now store.Time) State {
+	switch {
+	case i.State != Pending:
+		return i.State
+	case i.Sent == 0:
+		return Saved
+	case i.BouncedAt > 0:
+		return Bounced
+	case i.ExpiresAt <= now:
+		return Expired
+	}
+	return Pending
 }
 
 // Options of a Door.
@@ -83,6 +107,8 @@ type Options struct {
 	// Connections are what leads in otherwise. Both may be nil: then everybody may.
 	MayUsePassword func(tx *store.Tx, user store.UserID) (bool, error)
 	Connections    func(ctx context.Context, org store.OrgID, email string) ([]Way, error)
+	// Tell mails all admins. May be nil: then nobody is told.
+	Tell func(tx *store.Tx, n Notice) error
 }
 
 // Way is a connection to an identity provider that an invited person may use.
@@ -105,10 +131,15 @@ func New(opt Options) *Door {
 // In is who is invited. Email alone is required.
 type In struct {
 	Email, GivenName, FamilyName string
-	Role                         string // store.DefaultRole when empty
+	Role                         string // store.DefaultRole when this and Roles are empty
+	Roles                        []string
 	Title, Department, Phone     string
+	EmployeeNumber, Address      string // Address: where letters go, may have several lines
 	ManagerID                    store.UserID
 	Teams                        []store.GroupID // local groups
+	Note                         string          // shown in the mail
+	Save                         bool            // without sending
+	ID                           ID              // of the invitation; a form that is sent twice makes one
 }
 
 // Made is a new invitation, or a new link of one. Link is not stored: it can be shown this once.
@@ -116,14 +147,15 @@ type Made struct {
 	UserID       store.UserID
 	InvitationID ID
 	Email        string
-	ExpiresAt    store.Time
+	ExpiresAt    store.Time // 0: nothing was sent
 	Link         string
+	Password     string // the first one of an account without an invitation
 }
 
 // Create invites a person. It all happens in the caller's transaction (needs
 // Write): nothing is left when any part fails. org is tx's organization, for the
 // mail. Faults: Denied; Invalid on "email", "role", "manager", "teams" and the
-// names; Conflict on "email" (has an account here).
+// names; Conflict on "email" (has an account here) and on "seats".
 func (d *Door) Create(tx *store.Tx, org store.Org, in In) (Made, error) {
 	if err := tx.Require(access.InviteUsers); err != nil {
 		return Made{}, err
@@ -131,27 +163,62 @@ func (d *Door) Create(tx *store.Tx, org store.Org, in In) (Made, error) {
 	if err := in.check(); err != nil {
 		return Made{}, err
 	}
-	if in.Role == "" {
-		in.Role = store.DefaultRole
-	}
-	if err := free(tx, in.Email); err != nil {
+	u, err := in.person(tx, store.Invited)
+	if err != nil {
 		return Made{}, err
 	}
-	profile := store.Profile{UserName: in.Email, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName,
-		Title: in.Title, Department: in.Department, Phone: in.Phone, ManagerID: string(in.ManagerID)}
+	row := Invitation{ID: in.ID, Note: in.Note}
+	if !in.Save {
+		return d.issue(tx, org, u, row, "create", true)
+	}
+	if row.ID == "" {
+		row.ID = store.NewID[Invitation]()
+	}
+	row.UserID, row.Email, row.InvitedBy = u.ID, u.Email, inviter(tx.Actor())
+	if _, err := upsert(tx, row, 0); err != nil {
+		return Made{}, err
+	}
+	return Made{UserID: u.ID, InvitationID: row.ID, Email: u.Email}, d.record(tx, u, row.ID, "save", map[string]any{"email": u.Email})
+}
+
+// person makes the row of whoever is invited, with roles and teams.
+func (in In) person(tx *store.Tx, status store.Status) (store.User, error) {
+	if err := free(tx, in.Email); err != nil {
+		return store.User{}, err
+	}
+	profile := store.Profile{UserName: in.Email, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Title: in.Title, Department: in.Department,
+		Phone: in.Phone, EmployeeNumber: in.EmployeeNumber, Address: in.Address, ManagerID: string(in.ManagerID)}
 	if in.ManagerID != "" {
 		if _, err := tx.User(in.ManagerID); err != nil {
-			return Made{}, on(err, fault.NotFound, fault.Invalid, "manager", "The manager is not a person of this organization. Choose another one, or leave it empty.")
+			return store.User{}, on(err, fault.NotFound, fault.Invalid, "manager", "The manager is not a person of this organization. Choose another one, or leave it empty.")
 		}
 	}
-	u, err := tx.CreateUser(store.NewUser{Doc: profile.Doc(), Source: store.FromInvite, Status: store.Invited, Roles: []string{in.Role}, Reason: store.Manual})
+	u, err := tx.CreateUser(store.NewUser{Doc: profile.Doc(), Source: store.FromInvite, Status: status, Roles: in.roles(), Reason: store.Manual})
 	if err != nil {
-		return Made{}, on(err, fault.Conflict, fault.Conflict, "email", "That address already has an account here. Open the list of people and search for it.")
+		return u, takenName(err)
 	}
-	if err := join(tx, u.ID, in.Teams); err != nil {
-		return Made{}, err
+	return u, join(tx, u.ID, in.Teams)
+}
+
+// takenName says a conflict on the user name in the words of the form.
+func takenName(err error) error {
+	if fault.Field(err) != "userName" {
+		return err
 	}
-	return d.send(tx, org, u, "invitation.create")
+	return on(err, fault.Conflict, fault.Conflict, "email", "That address already has an account here. Open the list of people and search for it.")
+}
+
+// roles are each one once.
+func (in In) roles() []string {
+	list := append([]string{}, in.Roles...)
+	if in.Role != "" {
+		list = append(list, in.Role)
+	}
+	if len(list) == 0 {
+		list = append(list, store.DefaultRole)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // check cleans the fields and refuses what cannot be used.
@@ -164,15 +231,25 @@ func (in *In) check() (err error) {
 		value       *string
 	}{
 		{"given_name", "The first name", &in.GivenName}, {"family_name", "The last name", &in.FamilyName}, {"title", "The title", &in.Title},
-		{"department", "The department", &in.Department}, {"phone", "The phone number", &in.Phone},
+		{"department", "The department", &in.Department}, {"phone", "The phone number", &in.Phone}, {"employee_number", "The employee number", &in.EmployeeNumber},
 	} {
 		*f.value = strings.TrimSpace(*f.value)
 		if err := plainText(f.name, f.label, *f.value); err != nil {
 			return err
 		}
 	}
-	return nil
+	in.Note, in.Address = strings.TrimSpace(in.Note), strings.TrimSpace(in.Address)
+	if err := paragraphs("note", "The note", in.Note, maxNote); err != nil {
+		return err
+	}
+	return paragraphs("address", "The postal address", in.Address, maxAddress)
 }
+
+// What several lines may hold, in characters.
+const (
+	maxNote    = 1000
+	maxAddress = 500
+)
 
 // maxText is enough for names, titles and numbers.
 const maxText = 200
@@ -266,112 +343,13 @@ func on(err error, was, is fault.Kind, field, format string, args ...any) error 
 	return &fault.Error{Kind: is, Field: field, Public: fmt.Sprintf(format, args...), Err: err}
 }
 
-// send makes a link for an invited person, in the invitation that is open or in a
-// new one, and queues the mail.
-func (d *Door) send(tx *store.Tx, org store.Org, u store.User, action string) (Made, error) {
-	token := string(tx.Org()) + secret.NewToken()
-	now := tx.Now()
-	by := inviter(tx.Actor())
-	row := Invitation{ID: store.NewID[Invitation](), UserID: u.ID, Email: u.Email, InvitedBy: by, SentAt: now, ExpiresAt: now.Add(d.opt.TTL)}
-	id, err := upsert(tx, row, secret.Hash(token))
-	if err != nil {
-		return Made{}, err
-	}
-	made := Made{UserID: u.ID, InvitationID: id, Email: u.Email, ExpiresAt: row.ExpiresAt, Link: strings.TrimSuffix(d.opt.PublicURL, "/") + "/invite/" + token}
-	if err := d.opt.Queue(tx, letter(org, u, by, made, now)); err != nil {
-		return Made{}, err
-	}
-	return made, tx.Record(store.Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-		Detail: map[string]any{"invitation": id, "email": u.Email, "expires_at": row.ExpiresAt.RFC3339()}})
-}
-
-// inviter is how the invited person knows who acted; the server itself and the
-// command line are nobody they know.
-func inviter(a access.Actor) string {
-	if a.Kind == access.Person {
-		return a.Name
-	}
-	return ""
-}
-
-// Resend sends a new link to a person who has not accepted; older links stop
-// working. Needs Write. Faults: NotFound, Denied, Conflict (has accepted, or may not).
-func (d *Door) Resend(tx *store.Tx, org store.Org, user store.UserID) (Made, error) {
-	u, err := waiting(tx, user)
-	if err != nil {
-		return Made{}, err
-	}
-	return d.send(tx, org, u, "invitation.resend")
-}
-
-// waiting is a person who may still accept an invitation, and cannot do so before
-// the caller is done.
-func waiting(tx *store.Tx, user store.UserID) (store.User, error) {
-	if err := tx.Require(access.InviteUsers); err != nil {
-		return store.User{}, err
-	}
-	if err := lock(tx, user); err != nil {
-		return store.User{}, err
-	}
-	u, err := tx.User(user)
-	if err != nil {
-		return u, err
-	}
-	if u.Status != store.Invited {
-		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.Profile().FullName(), u.Status)
-	}
-	return u, nil
-}
-
-// Cancel withdraws the invitation of a person who never accepted, and deletes the
-// person: the address can be invited again. Needs Write. Faults: NotFound, Denied,
-// Conflict (has accepted).
-func (d *Door) Cancel(tx *store.Tx, user store.UserID) error {
-	u, err := waiting(tx, user)
-	if err != nil {
-		return err
-	}
-	if err := cancel(tx, user); err != nil {
-		return err
-	}
-	err = tx.Record(store.Activity{Action: "invitation.cancel", TargetKind: "user", TargetID: string(user), TargetName: u.DisplayName, Detail: map[string]any{"email": u.Email}})
-	if err != nil {
-		return err
-	}
-	gone, err := tx.DeleteUser(user, "invitation cancelled")
-	if err == nil && gone.Version != u.Version+1 { // a directory or a sign-in was faster
-		return fault.Conflict.Say("%s has just changed. Load the page again.", u.Profile().FullName())
-	}
-	return err
-}
-
-// Of tells the newest invitation of each of these people, in one query; who has
-// none is not in the map.
-func (d *Door) Of(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error) {
-	if err := tx.Require(access.ViewUsers); err != nil {
-		return nil, err
-	}
-	rows, err := newest(tx, users)
-	if err != nil {
-		return nil, err
-	}
-	of := make(map[store.UserID]Invitation, len(rows))
-	for _, row := range rows { // the newest comes last
-		if row.State == Pending && row.ExpiresAt <= tx.Now() {
-			row.State = Expired
-		}
-		of[row.UserID] = row
-	}
-	return of, nil
-}
-
 // Invite is Create in a transaction of its own, for callers that have none.
 func (d *Door) Invite(ctx context.Context, actor access.Actor, in In) (made Made, err error) {
 	org, err := d.opt.DB.OrgByID(ctx, store.OrgID(actor.Org))
 	if err != nil {
 		return made, err
 	}
-	in.Teams = slices.Clone(in.Teams)
+	in.Teams, in.Roles = slices.Clone(in.Teams), slices.Clone(in.Roles)
 	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {
 		made, err = d.Create(tx, org, in)
 		return err

@@ -26,27 +26,34 @@ const good = "seven purple otters juggling"
 
 // stage is one organization with an admin and the door under test.
 type stage struct {
-	t     *testing.T
-	db    *store.DB
-	door  *invite.Door
-	org   store.Org
-	admin access.Actor
-	mails chan mail.Message
-	full  bool // the mail queue refuses
+	t         *testing.T
+	db        *store.DB
+	door      *invite.Door
+	org       store.Org
+	admin     access.Actor
+	mails     chan mail.Message
+	full      bool // the mail queue refuses
+	told      chan invite.Notice
+	passwords *password.Store
 }
 
 func newStage(t *testing.T, db *store.DB) *stage {
 	t.Helper()
 	id, _ := storetest.Org(t, db, "acme")
-	s := &stage{t: t, db: db, mails: make(chan mail.Message, 100)}
+	s := &stage{t: t, db: db, mails: make(chan mail.Message, 1000), told: make(chan invite.Notice, 100)}
 	var err error
 	if s.org, err = db.OrgByID(ctx, id); err != nil {
 		t.Fatal(err)
 	}
+	s.passwords = password.New(password.Options{DB: db, Params: password.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}})
 	s.door = invite.New(invite.Options{
 		DB: db, PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
 		Sessions:  session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
-		Passwords: password.New(password.Options{DB: db, Params: password.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}}),
+		Passwords: s.passwords,
+		Tell: func(tx *store.Tx, n invite.Notice) error {
+			tx.AfterCommit(func() { s.told <- n })
+			return nil
+		},
 		Queue: func(tx *store.Tx, m mail.Message) error {
 			if s.full {
 				return errors.New("the queue is full")

@@ -35,6 +35,7 @@ type ID = store.ID[Message]
 
 // Message is one letter to one person.
 type Message struct {
+	ID      ID     // a new one when empty; set where a bounce must be told apart
 	To      string // a bare address
 	Subject string
 	Text    string
@@ -49,6 +50,9 @@ type Options struct {
 	PublicURL string
 	Loopback  bool // we listen on loopback only: the built-in mailbox may exist
 	Log       *slog.Logger
+	// Failed hears of a message that nobody will get, in the transaction that gives it
+	// up; words are the server's. May be nil.
+	Failed func(tx *store.Tx, id ID, words string) error
 }
 
 // Outbox queues and sends. Safe for concurrent use, also by several servers.
@@ -97,7 +101,10 @@ func (o *Outbox) Queue(tx *store.Tx, m Message) error {
 		state = "kept"
 	}
 	subject := oneLine(m.Subject) // no line breaks in a header
-	if err := insert(tx, mailRow{Org: tx.Org(), ID: store.NewID[Message](), To: m.To, Subject: subject, Text: m.Text, HTML: m.HTML, State: state, NextAt: tx.Now(), CreatedAt: tx.Now()}); err != nil {
+	if m.ID == "" {
+		m.ID = store.NewID[Message]()
+	}
+	if err := insert(tx, mailRow{Org: tx.Org(), ID: m.ID, To: m.To, Subject: subject, Text: m.Text, HTML: m.HTML, State: state, NextAt: tx.Now(), CreatedAt: tx.Now()}); err != nil {
 		return err
 	}
 	tx.AfterCommit(o.nudge)
@@ -202,6 +209,11 @@ func (o *Outbox) deliver(ctx context.Context, row mailRow) error {
 		}
 		if err := markFailed(tx, row.ID, fmt.Sprint(sent)); err != nil {
 			return err
+		}
+		if o.opts.Failed != nil {
+			if err := o.opts.Failed(tx, row.ID, fmt.Sprint(sent)); err != nil {
+				return err
+			}
 		}
 		return tx.Record(store.Activity{Action: "mail.fail", TargetKind: "mail", TargetID: string(row.ID), TargetName: row.To,
 			Detail: map[string]any{"subject": row.Subject, "why": fmt.Sprint(sent)}})

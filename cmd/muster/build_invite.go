@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/muster-id/muster/internal/console"
+	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/sso"
+	"github.com/muster-id/muster/store"
+)
+
+// inviteOptions is what invitations know of other doors, which they may not import.
+func (s *system) inviteOptions(url string, ttl time.Duration, log *slog.Logger) invite.Options {
+	return invite.Options{DB: s.db, Sessions: s.sessions, Passwords: s.passwords, Queue: s.mail.Queue, PublicURL: url, TTL: ttl, Log: log, MayUsePassword: s.mayUsePassword,
+		Tell: func(tx *store.Tx, n invite.Notice) error { return s.tellAdmins(tx, sso.Notice(n)) },
+		Connections: func(ctx context.Context, org store.OrgID, email string) ([]invite.Way, error) {
+			list, err := s.sso.ChoicesOf(ctx, org)
+			out := make([]invite.Way, len(list))
+			for i, c := range list {
+				out[i] = invite.Way{Name: c.Name, URL: c.Path("/account", email)}
+			}
+			return out, err
+		}}
+}
+
+// What the console shows of invitations.
+
+func (s *system) invitationsOf(tx *store.Tx, users []store.UserID) (map[store.UserID]console.Invitation, error) {
+	of, err := s.invites.Of(tx, users)
+	out := make(map[store.UserID]console.Invitation, len(of))
+	for id, i := range of {
+		out[id] = console.Invitation{State: string(i.State), InvitedBy: i.InvitedBy, Email: i.Email, Sent: i.Sent, SentAt: i.SentAt, ExpiresAt: i.ExpiresAt,
+			EndedAt: i.EndedAt, Bounce: i.Bounce, AskedAt: i.AskedAt, Note: i.Note}
+	}
+	return out, err
+}
+
+// happened is what an invitation's history says.
+var happened = map[string]string{
+	"create": "Sent", "save": "Saved without sending", "resend": "Sent again", "correct": "Address corrected and sent", "reopen": "Opened again and sent", "renew": "Sent again, as it was asked for",
+	"link": "Link taken to hand over", "remind": "Reminder sent", "open": "Link opened, by the person or a mail scanner", "bounce": "Mail came back", "ask": "New link asked for",
+	"cancel": "Cancelled", "accept": "Accepted",
+}
+
+func (s *system) invitationHistory(tx *store.Tx, user store.UserID) ([]console.InvitationEvent, error) {
+	list, err := s.invites.History(tx, user)
+	out := make([]console.InvitationEvent, len(list))
+	for i, e := range list {
+		out[i] = console.InvitationEvent{At: e.At, What: happened[e.What], By: e.By, Detail: e.Detail}
+	}
+	return out, err
+}

@@ -265,5 +265,5 @@ func errNotProvisioned(c Connection) *refusal {
 
 // actorOf is the connection acting for whoever is signing in.
 func actorOf(c Connection, caller access.Actor) access.Actor {
-	return access.Actor{Kind: access.Connection, Org: string(c.OrgID), ID: string(c.ID), Name: c.Name, IP: caller.IP, Request: caller.Request}
+	return access.Actor{Kind: access.Connection, Org: string(c.OrgID), ID: string(c.ID), Name: c.Name, IP: caller.IP, Request: caller.Request, Agent: caller.Agent}
 }

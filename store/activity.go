@@ -91,6 +91,9 @@ func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
 	if tx.actor.Request != "" {
 		a.Detail["request"] = tx.actor.Request
 	}
+	if tx.actor.Agent != "" && strings.HasPrefix(a.Action, "user.signin") {
+		a.Detail["agent"] = tx.actor.Agent
+	}
 	detail, err := encode(a.Detail)
 	if err != nil {
 		return nil, fmt.Errorf("activity %s: %w", a.Action, err)

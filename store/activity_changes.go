@@ -9,7 +9,7 @@ import (
 )
 
 // notAttributes are what Detail has beside attributes.
-var notAttributes = []string{"before", "after", "why", "ip", "reference", "request", "check", "hint", "trace"}
+var notAttributes = []string{"before", "after", "why", "ip", "reference", "request", "check", "hint", "trace", "agent"}
 
 const maxChanges = 40
 

@@ -91,6 +91,7 @@ type SignInCursor struct {
 type SignInQuery struct {
 	Reference  string
 	Person     string // id, user name or address of somebody here; or an address or subject as a provider sent it
+	User       UserID // somebody here
 	Connection string
 	Result     string
 	Check      string
@@ -129,6 +130,9 @@ func (tx *Tx) signInQuery(q SignInQuery) (string, []any, error) {
 	}
 	if q.Reference != "" {
 		and("reference = ? AND reference <> ''", q.Reference) // the index has the others left out
+	}
+	if q.User != "" {
+		and("user_id = ?", q.User)
 	}
 	if q.Connection != "" {
 		and("connection_id = ?", ID[struct{}](q.Connection))

@@ -29,6 +29,7 @@ type Actor struct {
 	Operator bool     // may enter every organization
 	IP       string   // where the request came from, as far as trusted proxies tell
 	Request  string   // request id, to find the log line
+	Agent    string   // what the browser calls itself
 }
 
 // In is the same actor working in org. Only System and operators may be moved.

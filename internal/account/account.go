@@ -40,7 +40,7 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-//go:embed templates
+//go:embed templates/*.html
 var files embed.FS
 
 var pages = web.MustPages(files, "templates/*.html")
@@ -149,10 +149,15 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Console(access.EndUsers, "GET /console/{org}/users/{user}/password", a.showResetBy)
 	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/password", a.resetBy)
 	m.APIFresh(access.EndUsers, "POST /api/v1/users/{user}/password-reset", a.apiReset)
-	m.Member("GET /account", a.show)
-	m.Member("POST /account/sessions/end", a.endOthers)
+	m.Member("GET /account", a.home)
+	m.Member("GET /account/password", a.showChange)
+	m.Member("POST /account/password", a.change)
+	m.Member("GET /account/sessions", a.showSessions)
+	m.Member("POST /account/sessions/end", a.endSessions)
+	m.Member("GET /account/signins", a.showSignIns)
+	m.Member("GET /account/activity", a.showActivity)
 	m.Public("GET /api/v1/me", a.me)
-	m.Public("GET /.well-known/change-password", func(w http.ResponseWriter, r *http.Request) error { return see(w, r, "/password/forgot") })
+	m.Public("GET /.well-known/change-password", func(w http.ResponseWriter, r *http.Request) error { return see(w, r, "/account/password") })
 }
 
 // see sends the browser to a page of ours.
@@ -167,7 +172,7 @@ func person(r *http.Request, org store.OrgID, user store.UserID, name string) ac
 	if addr := web.ClientIP(r); addr.IsValid() {
 		ip = addr.String()
 	}
-	return access.Actor{Kind: access.Person, Org: string(org), ID: string(user), Name: name, IP: ip, Request: web.RequestID(r.Context())}
+	return access.Actor{Kind: access.Person, Org: string(org), ID: string(user), Name: name, IP: ip, Request: web.RequestID(r.Context()), Agent: web.UserAgent(r.Context())}
 }
 
 // signIn starts a session within a transaction and records it.

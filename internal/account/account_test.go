@@ -535,10 +535,10 @@ func TestSignOutEverywhereElse(t *testing.T) {
 		for _, x := range []*browser{a, b} {
 			x.want(x.post("/login", "email", "ada@acme.example", "password", good), 303, "/account")
 		}
-		if page := a.get("/account"); !strings.Contains(page.body, "Other sessions") {
+		if page := a.get("/account/sessions"); strings.Count(page.body, `name="session"`) != 1 || strings.Count(page.body, "This one") != 1 {
 			t.Errorf("page %s", page.body)
 		}
-		a.want(a.post("/account/sessions/end"), 303, "/account")
+		a.want(a.post("/account/sessions/end"), 303, "/account/sessions")
 		a.want(a.get("/account"), 200, "")
 		b.want(b.get("/account"), 303, "/login?next=%2Faccount")
 		// A new sign-in makes a new session and ends the browser's old one.

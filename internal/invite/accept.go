@@ -144,7 +144,7 @@ func (d *Door) Accept(ctx context.Context, from access.Actor, token, text string
 	}
 	w := Welcome{Org: o.org}
 	// The person acts, and may look at the own row: that is all that Viewer is here for.
-	self := access.Actor{Kind: access.Person, Org: string(o.Org), ID: string(o.UserID), Name: p.FullName(), Roles: []string{access.Viewer}, IP: from.IP, Request: from.Request}
+	self := access.Actor{Kind: access.Person, Org: string(o.Org), ID: string(o.UserID), Name: p.FullName(), Roles: []string{access.Viewer}, IP: from.IP, Request: from.Request, Agent: from.Agent}
 	err = d.opt.DB.Write(ctx, self, func(tx *store.Tx) error {
 		won, err := claim(tx, o.ID, secret.Hash(token))
 		if err != nil {

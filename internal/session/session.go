@@ -277,6 +277,12 @@ func (s *Store) End(tx *store.Tx, id ID) error {
 	return err
 }
 
+// EndOf ends one session of a person, and tells whether there was one.
+func (s *Store) EndOf(tx *store.Tx, user store.UserID, id ID) (bool, error) {
+	n, err := tx.Exec("DELETE FROM sessions WHERE org_id = ? AND user_id = ? AND id = ?", tx.Org(), user, id)
+	return n > 0, err
+}
+
 // EndAllOf ends every session of a person.
 func (s *Store) EndAllOf(tx *store.Tx, user store.UserID) error { return s.EndOthers(tx, user, "") }
 

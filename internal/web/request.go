@@ -96,7 +96,7 @@ func (s *state) signedIn(r *http.Request) error {
 		s.authErr = err
 		return err
 	}
-	actor.IP, actor.Request = s.actor.IP, s.actor.Request
+	actor.IP, actor.Request, actor.Agent = s.actor.IP, s.actor.Request, s.agent
 	s.actor = actor
 	return nil
 }
@@ -105,7 +105,7 @@ func (s *state) signedIn(r *http.Request) error {
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	s := &state{mux: m, id: requestID(r), agent: clean(r.UserAgent()), ip: clientIP(r, m.opts.TrustedProxies), w: &response{ResponseWriter: w}, body: r.Body}
-	s.actor = access.Actor{Request: s.id}
+	s.actor = access.Actor{Request: s.id, Agent: s.agent}
 	if s.ip.IsValid() {
 		s.actor.IP = s.ip.String()
 	}

@@ -77,12 +77,13 @@ type meSession struct {
 type self struct {
 	Actor   access.Actor
 	Session session.Session
-	Others  []session.Session
 	Org     store.Org
 	User    store.User
 	Roles   []string
 	Reasons []meRole
 	Groups  []string
+
+	Directory string // who manages the person; empty: nobody
 }
 
 func (a *Account) self(r *http.Request) (self, error) {
@@ -114,13 +115,12 @@ func (a *Account) self(r *http.Request) (self, error) {
 		for _, g := range groups[now.UserID] {
 			s.Groups = append(s.Groups, g.Name)
 		}
-		list, err := a.opts.Sessions.List(tx, now.UserID)
-		for _, other := range list {
-			if other.ID != now.ID {
-				s.Others = append(s.Others, other)
-			}
+		if s.User.DirectoryID != "" {
+			d, err := tx.Directory(s.User.DirectoryID)
+			s.Directory = d.Name
+			return err
 		}
-		return err
+		return nil
 	})
 	if err == nil && s.User.Status != store.Active { // ended between the two reads
 		err = fault.SignIn.Say("Your session has ended. Please sign in.")
@@ -165,55 +165,4 @@ type keyMe struct {
 	Name     string   `json:"name"`
 	Roles    []string `json:"roles"`
 	Operator bool     `json:"operator"`
-}
-
-type accountPage struct {
-	self
-	Managed bool
-	Console bool
-	Method  string
-}
-
-// methods are what the ways of signing in are called on a page.
-var methods = map[string]string{"password": "Password", "saml": "Single sign-on (SAML)", "oidc": "Single sign-on (OpenID Connect)", "invite": "Invitation", "setup": "Set-up link"}
-
-// sources are what the origins of people are called on a page.
-var sources = map[store.Source]string{store.FromInvite: "Invitation", store.FromCSV: "CSV import", store.FromJIT: "First sign-in", store.FromSCIM: "Directory", store.FromAPI: "API"}
-
-// SourceName is the word for where the person came from.
-func (p accountPage) SourceName() string { return sources[p.User.Source] }
-
-// MethodName is the word for how a session was started.
-func (p accountPage) MethodName(method string) string {
-	if name := methods[method]; name != "" {
-		return name
-	}
-	return method
-}
-
-func (a *Account) show(w http.ResponseWriter, r *http.Request) error {
-	s, err := a.self(r)
-	if err != nil {
-		return err
-	}
-	return pages.Write(w, r, http.StatusOK, "account", accountPage{self: s, Managed: s.User.DirectoryID != "", Console: s.Actor.May(access.ViewUsers)})
-}
-
-// endOthers signs the person out everywhere but here.
-func (a *Account) endOthers(w http.ResponseWriter, r *http.Request) error {
-	actor, now, err := a.opts.Sessions.Actor(r)
-	if err != nil {
-		return err
-	}
-	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
-		if err := a.opts.Sessions.EndOthers(tx, now.UserID, now.ID); err != nil {
-			return err
-		}
-		return tx.Record(store.Activity{Action: "session.end", TargetKind: "user", TargetID: actor.ID, TargetName: actor.Name, Detail: map[string]any{"which": "all others"}})
-	})
-	if err != nil {
-		return err
-	}
-	web.Flash(w, "All your other sessions have ended.")
-	return see(w, r, "/account")
 }

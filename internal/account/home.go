@@ -1,0 +1,84 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// area is one page of the account.
+type area struct {
+	Path, Label string
+	About       string
+	Current     bool
+}
+
+// areas are the pages of the account, in the order of its navigation.
+var areas = []area{
+	{Path: "/account", Label: "Overview"},
+	{Path: "/account/password", Label: "Password", About: "Change it, and end other sessions."},
+	{Path: "/account/sessions", Label: "Sessions and devices", About: "Where you are signed in, and how to sign out there."},
+	{Path: "/account/signins", Label: "Sign-ins", About: "Every sign-in to your account, and every attempt that was refused."},
+	{Path: "/account/activity", Label: "Activity", About: "What was changed about your account, by whom and why."},
+}
+
+// around is the navigation on a page of the account.
+func around(r *http.Request) []area {
+	list := make([]area, len(areas))
+	for i, p := range areas {
+		p.Current = r.URL.Path == p.Path
+		list[i] = p
+	}
+	return list
+}
+
+type homePage struct {
+	self
+	Areas   []area
+	Console bool
+}
+
+// methods are what the ways of signing in are called on a page.
+var methods = map[string]string{"password": "Password", "saml": "Single sign-on (SAML)", "oidc": "Single sign-on (OpenID Connect)", "invite": "Invitation", "setup": "Set-up link"}
+
+// sources are what the origins of people are called on a page.
+var sources = map[store.Source]string{store.FromInvite: "Invitation", store.FromCSV: "CSV import", store.FromJIT: "First sign-in", store.FromSCIM: "Directory", store.FromAPI: "API"}
+
+// SourceName is the word for where the person came from.
+func (p homePage) SourceName() string { return sources[p.User.Source] }
+
+// Name is what to call the person.
+func (p homePage) Name() string {
+	if p.User.DisplayName != "" {
+		return p.User.DisplayName
+	}
+	return p.User.UserName
+}
+
+// methodName is the word for how somebody signed in.
+func methodName(method string) string {
+	if name := methods[method]; name != "" {
+		return name
+	}
+	return method
+}
+
+// SignedInWith is the word for how this session was started.
+func (p homePage) SignedInWith() string { return methodName(p.Session.Method) }
+
+func (a *Account) home(w http.ResponseWriter, r *http.Request) error {
+	s, err := a.self(r)
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, http.StatusOK, "account", homePage{self: s, Areas: around(r), Console: s.Actor.May(access.ViewUsers)})
+}
+
+// member is who asks on a page of the account, reading and changing what is their own.
+func (a *Account) member(r *http.Request) (access.Actor, error) {
+	actor, now, err := a.opts.Sessions.Actor(r)
+	actor.Agent = web.UserAgent(r.Context())
+	return actor.In(string(now.Org)), err
+}

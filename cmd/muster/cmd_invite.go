@@ -20,6 +20,10 @@ type userInviteCmd struct {
 	Phone      string   `help:"Phone number."`
 	Manager    string   `help:"Manager: user name, e-mail address or id."`
 	Team       []string `help:"Team to join, by name; may be given several times."`
+	Employee   string   `name:"employee-number" help:"Employee number."`
+	Address    string   `help:"Postal address."`
+	Note       string   `help:"A note that stands in the mail."`
+	Save       bool     `help:"Save without sending; muster invitation resend sends it."`
 }
 
 func (c userInviteCmd) Run(a *app) error {
@@ -28,7 +32,8 @@ func (c userInviteCmd) Run(a *app) error {
 		return err
 	}
 	in := invite.In{Email: c.Email, GivenName: c.GivenName, FamilyName: c.FamilyName, Role: c.Role,
-		Title: c.Title, Department: c.Department, Phone: c.Phone}
+		Title: c.Title, Department: c.Department, Phone: c.Phone,
+		EmployeeNumber: c.Employee, Address: c.Address, Note: c.Note, Save: c.Save}
 	if err := c.resolve(a, actor, org, &in); err != nil {
 		return err
 	}
@@ -36,12 +41,10 @@ func (c userInviteCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.answer(struct {
-		UserID       store.UserID `json:"user_id"`
-		InvitationID invite.ID    `json:"invitation_id"`
-		ExpiresAt    string       `json:"expires_at"`
-		Link         string       `json:"link"`
-	}{made.UserID, made.InvitationID, made.ExpiresAt.RFC3339(), made.Link},
+	if c.Save {
+		return a.answer(made.View(), made.Email+" is saved, and nothing was sent.")
+	}
+	return a.answer(made.View(),
 		fmt.Sprintf("%s is invited until %s. A running server sends the mail; this is its link:", made.Email, made.ExpiresAt.RFC3339()),
 		"  "+made.Link)
 }

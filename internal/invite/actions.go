@@ -31,6 +31,13 @@ var (
 	reopened = action{"reopen", true, func(d *Door, tx *store.Tx, org store.Org, user store.UserID, _ web.Form) (Made, error) {
 		return d.Reopen(tx, org, user)
 	}}
+	cancelled = action{"cancel", false, func(d *Door, tx *store.Tx, _ store.Org, user store.UserID, _ web.Form) (Made, error) {
+		i, err := newestOf(tx, user)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return Made{}, err
+		}
+		return Made{UserID: user, InvitationID: i.ID, Email: i.Email}, d.Cancel(tx, user)
+	}}
 )
 
 // act is the handler of an action. A form carries how often the invitation was sent
@@ -50,29 +57,34 @@ func (d *Door) act(a action) web.Handler {
 				return err
 			}
 		}
-		org, err := d.opt.DB.OrgByID(r.Context(), store.OrgID(web.OrgOf(r).ID))
-		if err != nil {
-			return err
-		}
-		var made Made
-		err = d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-			if text := f.Get("sent"); text != "" {
-				sent, err := strconv.Atoi(text)
-				if err != nil {
-					return fault.Invalid.Say("The form is not complete. Load the page again.")
-				}
-				if err := d.Still(tx, id, sent); err != nil {
-					return err
-				}
-			}
-			made, err = a.do(d, tx, org, id, f)
-			return err
-		})
+		made, err := d.run(r, a, id, f)
 		if err != nil {
 			return d.back(w, r, err, f)
 		}
 		return d.shown(w, r, made, a.name)
 	}
+}
+
+// run does an action in a transaction of its own.
+func (d *Door) run(r *http.Request, a action, user store.UserID, f web.Form) (made Made, err error) {
+	org, err := d.opt.DB.OrgByID(r.Context(), store.OrgID(web.OrgOf(r).ID))
+	if err != nil {
+		return made, err
+	}
+	err = d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		if text := f.Get("sent"); text != "" {
+			sent, err := strconv.Atoi(text)
+			if err != nil {
+				return fault.Invalid.Say("The form is not complete. Load the page again.")
+			}
+			if err := d.Still(tx, user, sent); err != nil {
+				return err
+			}
+		}
+		made, err = a.do(d, tx, org, user, f)
+		return err
+	})
+	return made, err
 }
 
 // beforeAdmin asks for a fresh sign-in when the invited person will be an admin.

@@ -30,6 +30,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.InviteUsers, "POST /console/{org}/users/{user}/invitation/correct", d.act(corrected))
 	m.Console(access.InviteUsers, "POST /console/{org}/users/{user}/invitation/reopen", d.act(reopened))
 	m.Console(access.InviteUsers, "POST /console/{org}/users/{user}/invitation/cancel", d.withdraw)
+	m.Console(access.ViewUsers, "GET /console/{org}/invitations", d.listPage)
 	m.Console(access.Configure, "GET /console/{org}/settings/invitations", d.settingsPage)
 	m.Console(access.Configure, "POST /console/{org}/settings/invitations", d.saveSettings)
 	m.Console(access.CreateUsers, "GET /console/{org}/import", d.importForm)
@@ -37,6 +38,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.CreateUsers, "GET /console/{org}/import/template.csv", d.sample)
 	m.Console(access.CreateUsers, "GET /console/{org}/import/{import}", d.preview)
 	m.ConsoleFresh(access.CreateUsers, "POST /console/{org}/import/{import}", d.confirm)
+	d.mountAPI(m)
 }
 
 // acceptPage is what the invited person sees.

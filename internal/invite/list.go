@@ -32,6 +32,13 @@ type Query struct {
 	Limit int   // 50 when 0, 500 at most
 }
 
+func (q Query) limit() int {
+	if q.Limit <= 0 {
+		return 50
+	}
+	return min(q.Limit, 500)
+}
+
 // List is a page of invitations, newest first. Faults: Denied, Invalid on "state".
 func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
@@ -39,9 +46,6 @@ func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 	}
 	if q.State != "" && !slices.Contains(States(), q.State) {
 		return nil, fault.Invalid.On("state", "There is no state %.40q. Choose one of pending, saved, bounced, expired, accepted, cancelled.", q.State)
-	}
-	if q.Limit <= 0 {
-		q.Limit = 50
 	}
 	where, args := "", []any{tx.Org()}
 	if q.State != "" {
@@ -58,7 +62,7 @@ func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 		where, args = where+" AND i.id < ?", append(args, q.After)
 	}
 	list := []Invitation{}
-	err := tx.Select(&list, "SELECT "+invitationFields+" FROM invitations i WHERE i.org_id = ?"+where+" ORDER BY i.id DESC LIMIT ?", append(args, min(q.Limit, 500))...)
+	err := tx.Select(&list, "SELECT "+invitationFields+" FROM invitations i WHERE i.org_id = ?"+where+" ORDER BY i.id DESC LIMIT ?", append(args, q.limit())...)
 	for n := range list {
 		list[n].State = list[n].at(tx.Now())
 	}

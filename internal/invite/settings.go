@@ -1,6 +1,7 @@
 package invite
 
 import (
+	"context"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -68,6 +69,53 @@ func (d *Door) SetRules(tx *store.Tx, s Settings, version int64) error {
 		return fault.Invalid.On("renew", "renew is %.40q. Write %s or %s.", s.Renew, ByAdmins, AtOnce)
 	}
 	return tx.SetOrgSetting(settingsName, s, version)
+}
+
+// RulesChange is what changes of the settings; nil stays. With Version, nobody else may
+// have changed them since.
+type RulesChange struct {
+	ExpiryHours *int    `json:"expiry_hours"`
+	Remind      *bool   `json:"remind"`
+	RemindHours *int    `json:"remind_hours"`
+	Welcome     *string `json:"welcome"`
+	Renew       *Renew  `json:"renew"`
+	Version     *int64  `json:"version"`
+}
+
+// RulesView is what an organization chose, with the version that a change may name.
+type RulesView struct {
+	Settings
+	Version int64 `json:"version"`
+}
+
+// ChangeRules is SetRules in a transaction of its own. Faults: as of SetRules.
+func (d *Door) ChangeRules(ctx context.Context, actor access.Actor, ch RulesChange) (out RulesView, err error) {
+	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		s, version, err := d.rules(tx)
+		if err != nil {
+			return err
+		}
+		replace(&s.ExpiryHours, ch.ExpiryHours)
+		replace(&s.Remind, ch.Remind)
+		replace(&s.RemindHours, ch.RemindHours)
+		replace(&s.Welcome, ch.Welcome)
+		replace(&s.Renew, ch.Renew)
+		replace(&version, ch.Version)
+		if ch != (RulesChange{}) {
+			if err := d.SetRules(tx, s, version); err != nil {
+				return err
+			}
+		}
+		out.Settings, out.Version, err = d.rules(tx)
+		return err
+	})
+	return out, err
+}
+
+func replace[T any](what *T, with *T) {
+	if with != nil {
+		*what = *with
+	}
 }
 
 func (s Settings) expiry() time.Duration { return time.Duration(s.ExpiryHours) * time.Hour }

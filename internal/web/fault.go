@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -30,6 +31,9 @@ var answers = map[fault.Kind]answer{
 	fault.TooMany:     {http.StatusTooManyRequests, "Too many attempts", "Wait a minute, then try again."},
 	fault.Unavailable: {http.StatusServiceUnavailable, "Not available right now", "Something that we need does not answer. Try again in a minute."},
 }
+
+// wrongMethod is the answer to what ServeMux knows by another method only.
+var wrongMethod = answer{http.StatusMethodNotAllowed, "Not possible here", "This address does not take %s, only %s."}
 
 // Status is the HTTP status of an error, for handlers that show it in their own page.
 func Status(err error) int {
@@ -78,8 +82,9 @@ func (m *Mux) failStatus(w *response, r *http.Request, status int) {
 	p := problem{Title: answers[fault.NotFound].Title}
 	var err error = &fault.Error{Kind: fault.NotFound}
 	if status == http.StatusMethodNotAllowed {
-		p.Title = "Not possible here"
-		err = fault.Invalid.Say("This address does not take %s, only %s.", r.Method, w.Header().Get("Allow"))
+		p.Title = wrongMethod.Title
+		format, args := wrongMethod.Plain, []any{r.Method, w.Header().Get("Allow")}
+		err = &fault.Error{Kind: fault.Invalid, Public: fmt.Sprintf(format, args...), Format: format, Args: args}
 	}
 	p.Detail = Sentence(err)
 	m.show(w, r, status, p, err)

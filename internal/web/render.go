@@ -88,8 +88,8 @@ func (p *rendering) safe(a any) any {
 		return string(p.timeTag(a, p.to.When))
 	}
 	switch reflect.ValueOf(a).Kind() {
-	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Uint, reflect.Uint64, reflect.Float64:
-		return a
+	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Uint, reflect.Uint64:
+		return texts.Number{N: a}
 	}
 	return template.HTMLEscapeString(fmt.Sprint(a))
 }

@@ -116,7 +116,9 @@ func (r Reader) fill(sentence string, args []any) string {
 	own := slices.Clone(args)
 	for i, a := range own {
 		switch a := a.(type) {
-		case string, int, int64, Count:
+		case string, Count:
+		case int, int64:
+			own[i] = Number{a}
 		case fault.Word:
 			own[i] = r.Language.Sentence(string(a))
 		case error:
@@ -130,6 +132,17 @@ func (r Reader) fill(sentence string, args []any) string {
 		}
 	}
 	return fmt.Sprintf(sentence, own...)
+}
+
+// Number is one that %s takes as well as %d, so that a sentence need not know.
+type Number struct{ N any }
+
+// Format is for fmt.
+func (n Number) Format(f fmt.State, verb rune) {
+	if verb == 's' {
+		verb = 'd'
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), n.N)
 }
 
 // Count is a number that is written in groups of three digits: 1 204.

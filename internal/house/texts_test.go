@@ -1,0 +1,513 @@
+package house
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template/parse"
+	"unicode"
+
+	"golang.org/x/net/html"
+
+	"github.com/muster-id/muster/internal/web/texts"
+)
+
+// Every sentence for people is in every catalogue, and no catalogue has what nobody
+// says. What is deliberately English is told in internal/web/texts.
+
+// toPeople are the packages whose faults people read on pages. The others refuse
+// machines.
+var toPeople = []string{"store", "internal/account", "internal/console", "internal/invite", "internal/jobs", "internal/mail",
+	"internal/password", "internal/policy", "internal/session", "internal/web"}
+
+// english are templates that stay so, each for a reason.
+var english = map[string]string{
+	"internal/mail/templates/letter.html":  "its words come from the letter",
+	"internal/mail/templates/mailbox.html": "for whoever tries the server out on its own machine",
+	"internal/mail/templates/message.html": "the same",
+}
+
+// sentenceTables are variables whose strings are sentences, said where they are used.
+var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"}
+
+// words are names that are the same in every language.
+var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|ID|URL|API|IP)$`)
+
+// key is a sentence in the code.
+type key struct {
+	at    string
+	other string // for a sentence about a number: the English one about one
+	html  bool
+}
+
+type collector struct {
+	t    *testing.T
+	keys map[string]key
+}
+
+func (c *collector) add(s string, k key) {
+	if !letters(s) || words.MatchString(s) {
+		return
+	}
+	if old, ok := c.keys[s]; ok && (old.other == "") != (k.other == "") {
+		c.t.Errorf("%s: %q is a sentence about a number, and at %s it is not", k.at, s, old.at)
+	}
+	if old, ok := c.keys[s]; !ok || old.at > k.at {
+		c.keys[s] = k
+	}
+}
+
+func letters(s string) bool {
+	return strings.ContainsFunc(verb.ReplaceAllString(s, ""), unicode.IsLetter)
+}
+
+var verb = regexp.MustCompile(`%%|%(\[\d+\])?[-+# 0]*\d*(?:\.\d+)?(\[\d+\])?([a-zA-Z])`)
+
+// verbs are what a sentence wants to be filled in with: the verbs by the number of
+// their argument.
+func verbs(s string) map[int]string {
+	found := map[int]string{}
+	at := 0
+	for _, m := range verb.FindAllStringSubmatch(s, -1) {
+		if m[0] == "%%" {
+			continue
+		}
+		at++
+		if n := strings.Trim(m[1]+m[2], "[]"); n != "" {
+			at, _ = strconv.Atoi(n)
+		}
+		v := m[3]
+		if v == "v" {
+			v = "s"
+		}
+		found[at] = v
+	}
+	return found
+}
+
+// pageTemplates are the pages, by their name from the root.
+func pageTemplates(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, under := range []string{"internal", "sso", "scim"} {
+		err := filepath.WalkDir(filepath.Join(root, under), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(name, ".html") || filepath.Base(filepath.Dir(name)) != "templates" {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			rel, _ := filepath.Rel(root, name)
+			found[filepath.ToSlash(rel)] = string(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(found) < 40 {
+		t.Fatalf("%d templates found", len(found))
+	}
+	return found
+}
+
+var action = regexp.MustCompile("(?s)\\{\\{(?:[^\"`}]|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\}[^}])*\\}\\}")
+
+// bare are the texts and attributes of a template that no function translates.
+func bare(text string) (found []string) {
+	z := html.NewTokenizer(strings.NewReader(action.ReplaceAllString(text, "\x01")))
+	hidden := "" // inside an element whose text is no sentence
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			return found
+		case html.TextToken:
+			if s := strings.TrimSpace(string(z.Text())); hidden == "" && letters(strings.ReplaceAll(s, "\x01", "")) && !allWords(s) {
+				found = append(found, s)
+			}
+		case html.StartTagToken:
+			tok := z.Token()
+			if hidden == "" && slices.Contains([]string{"code", "pre", "script", "style"}, tok.Data) {
+				hidden = tok.Data
+			}
+			found = append(found, bareAttributes(tok)...)
+		case html.SelfClosingTagToken:
+			found = append(found, bareAttributes(z.Token())...)
+		case html.EndTagToken:
+			if name, _ := z.TagName(); string(name) == hidden {
+				hidden = ""
+			}
+		}
+	}
+}
+
+func bareAttributes(tok html.Token) (found []string) {
+	for _, a := range tok.Attr {
+		told := slices.Contains([]string{"title", "placeholder", "aria-label", "data-label", "alt"}, a.Key) ||
+			a.Key == "value" && tok.Data == "input" && slices.Contains(tok.Attr, html.Attribute{Key: "type", Val: "submit"})
+		if s := strings.ReplaceAll(a.Val, "\x01", ""); told && letters(s) && !allWords(a.Val) {
+			found = append(found, a.Key+"="+a.Val)
+		}
+	}
+	return found
+}
+
+// allWords tells whether nothing but names that are the same everywhere stands there.
+func allWords(s string) bool {
+	for part := range strings.SplitSeq(s, "\x01") {
+		if part = strings.Trim(strings.TrimSpace(part), ".,:;()·/ "); part != "" && letters(part) && !words.MatchString(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// template collects what a template says.
+func (c *collector) template(name, text string) {
+	trees := map[string]*parse.Tree{}
+	tree := parse.New(name)
+	tree.Mode = parse.SkipFuncCheck
+	if _, err := tree.Parse(text, "{{", "}}", trees); err != nil {
+		c.t.Errorf("%s: %v", name, err)
+		return
+	}
+	for _, tr := range trees {
+		c.walk(name, tr, tr.Root)
+	}
+}
+
+func (c *collector) walk(name string, tree *parse.Tree, n parse.Node) {
+	pipe := func(p *parse.PipeNode) {
+		if p != nil {
+			for _, cmd := range p.Cmds {
+				c.walk(name, tree, cmd)
+			}
+		}
+	}
+	branch := func(b *parse.BranchNode) {
+		pipe(b.Pipe)
+		c.walk(name, tree, b.List)
+		if b.ElseList != nil {
+			c.walk(name, tree, b.ElseList)
+		}
+	}
+	switch n := n.(type) {
+	case *parse.ListNode:
+		for _, x := range n.Nodes {
+			c.walk(name, tree, x)
+		}
+	case *parse.ActionNode:
+		pipe(n.Pipe)
+	case *parse.TemplateNode:
+		pipe(n.Pipe)
+	case *parse.IfNode:
+		branch(&n.BranchNode)
+	case *parse.WithNode:
+		branch(&n.BranchNode)
+	case *parse.RangeNode:
+		branch(&n.BranchNode)
+	case *parse.PipeNode:
+		pipe(n)
+	case *parse.CommandNode:
+		c.call(name, tree, n)
+		for _, arg := range n.Args {
+			c.walk(name, tree, arg)
+		}
+	}
+}
+
+// call collects the sentences in a call of t, n, h and of what makes fields of a form.
+func (c *collector) call(name string, tree *parse.Tree, n *parse.CommandNode) {
+	at, _ := tree.ErrorContext(n)
+	text := func(i int) string {
+		if i < len(n.Args) {
+			if s, ok := n.Args[i].(*parse.StringNode); ok {
+				return s.Text
+			}
+		}
+		return ""
+	}
+	fn := ""
+	switch f := n.Args[0].(type) {
+	case *parse.IdentifierNode:
+		fn = f.Ident
+	case *parse.FieldNode:
+		fn = f.Ident[len(f.Ident)-1]
+	case *parse.VariableNode:
+		fn = f.Ident[len(f.Ident)-1]
+	}
+	switch fn {
+	case "t":
+		c.add(text(1), key{at: at})
+	case "h":
+		if text(1) == "" && len(n.Args) > 1 {
+			c.t.Errorf("%s: the sentence of h stands in the template itself: it is markup", at)
+		}
+		c.add(text(1), key{at: at, html: true})
+	case "n":
+		if text(2) == "" || text(3) == "" {
+			c.t.Errorf("%s: n wants a number and two sentences", at)
+		}
+		c.add(text(3), key{at: at, other: text(2)})
+	case "Input", "Select", "Checks":
+		c.add(text(2), key{at: at})
+		for i := 3; i < len(n.Args); i++ {
+			c.attribute(text(i), at)
+		}
+	}
+}
+
+// attribute is one of web.Form.Input that people read.
+func (c *collector) attribute(s, at string) {
+	if k, v, ok := strings.Cut(s, "="); ok && (k == "help" || k == "placeholder") {
+		c.add(v, key{at: at})
+	}
+}
+
+// code collects what a file of Go says.
+func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Expr) {
+	w := walker{set: set, consts: consts, locals: map[string][]string{}}
+	text := func(e ast.Expr) string {
+		if s := w.eval(e, 0); len(s) == 1 && !strings.Contains(s[0], "…") {
+			return s[0]
+		}
+		return ""
+	}
+	people := slices.Contains(toPeople, f.pkg) || f.pkg == "sso" || f.pkg == "cmd/muster"
+	ast.Inspect(f.file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			c.goCall(set.Position(n.Pos()).String(), f.pkg, n, text)
+		case *ast.CompositeLit:
+			if people {
+				c.fields(set, n, text)
+			}
+		case *ast.ValueSpec:
+			for i, name := range n.Names {
+				if i < len(n.Values) && slices.Contains(sentenceTables, f.pkg+"."+name.Name) {
+					c.table(set, n.Values[i], text)
+				}
+			}
+		}
+		return true
+	})
+}
+
+// goCall collects the sentences in calls of web.T, Reader.T, faults and forms.
+func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) string) {
+	sel, ok := n.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return
+	}
+	arg := func(i int) string {
+		if i < len(n.Args) {
+			return text(n.Args[i])
+		}
+		return ""
+	}
+	of := ""
+	if id, ok := sel.X.(*ast.Ident); ok {
+		of = id.Name
+	}
+	first := 0
+	if of == "web" {
+		first = 1
+	}
+	switch sel.Sel.Name {
+	case "T":
+		c.add(arg(first), key{at: at})
+	case "N":
+		if other := arg(first + 2); other != "" {
+			c.add(other, key{at: at, other: arg(first + 1)})
+		}
+	case "Say", "On", "Wrap":
+		kind, ok := sel.X.(*ast.SelectorExpr)
+		if !ok || !slices.Contains(toPeople, pkg) {
+			return
+		}
+		if id, ok := kind.X.(*ast.Ident); !ok || id.Name != "fault" {
+			return
+		}
+		c.add(arg(map[string]int{"Say": 0, "On": 1, "Wrap": 1}[sel.Sel.Name]), key{at: at})
+	case "Word":
+		if of == "fault" {
+			c.add(arg(0), key{at: at})
+		}
+	case "Fail":
+		if len(n.Args) == 2 {
+			c.add(arg(1), key{at: at})
+		}
+	case "Input", "Select", "Checks":
+		c.add(arg(1), key{at: at})
+		for i := 2; i < len(n.Args); i++ {
+			c.attribute(arg(i), at)
+		}
+	}
+}
+
+// fields collects labels of choices and of the navigation.
+func (c *collector) fields(set *token.FileSet, n *ast.CompositeLit, text func(ast.Expr) string) {
+	for _, e := range n.Elts {
+		kv, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			continue
+		}
+		if id, ok := kv.Key.(*ast.Ident); ok && (id.Name == "Label" || id.Name == "Help" || id.Name == "About" || id.Name == "Public") {
+			c.add(text(kv.Value), key{at: set.Position(kv.Pos()).String()})
+		}
+	}
+}
+
+// table collects each string in a value.
+func (c *collector) table(set *token.FileSet, e ast.Expr, text func(ast.Expr) string) {
+	ast.Inspect(e, func(n ast.Node) bool {
+		if kv, ok := n.(*ast.KeyValueExpr); ok { // the keys are names
+			c.table(set, kv.Value, text)
+			return false
+		}
+		if lit, ok := n.(*ast.BasicLit); ok {
+			c.add(text(lit), key{at: set.Position(lit.Pos()).String()})
+		}
+		return true
+	})
+}
+
+// sentences are all that we say to people.
+func sentences(t *testing.T) map[string]key {
+	t.Helper()
+	c := collector{t: t, keys: map[string]key{}}
+	for name, text := range pageTemplates(t) {
+		c.template(name, text)
+	}
+	set, files := sources(t, 0)
+	consts := map[string]map[string]ast.Expr{}
+	for _, f := range files {
+		if consts[f.pkg] == nil {
+			consts[f.pkg] = map[string]ast.Expr{}
+		}
+		w := walker{set: set, consts: consts[f.pkg]}
+		w.collect(f.file)
+	}
+	for _, f := range files {
+		if !f.test && !testKit(f.pkg) {
+			c.code(set, f, consts[f.pkg])
+		}
+	}
+	return c.keys
+}
+
+func TestCataloguesFitTheSentences(t *testing.T) {
+	t.Parallel()
+	keys := sentences(t)
+	for _, l := range texts.All()[1:] {
+		for english, e := range l.Entries() {
+			k, used := keys[english]
+			if !used && !inherent(english) {
+				t.Errorf("%s: nobody says %q any more", l.Code, english)
+				continue
+			}
+			said := []string{e.One}
+			if k.other != "" {
+				said = slices.Collect(maps.Values(e.Forms))
+			}
+			for _, s := range said {
+				if wrong := misfit(english, k, s); wrong != "" {
+					t.Errorf("%s: %q\n\tis said as %q:\n\t%s", l.Code, english, s, wrong)
+				}
+			}
+		}
+	}
+}
+
+// misfit tells why s cannot stand for the English sentence.
+func misfit(english string, k key, s string) string {
+	want, got := verbs(english), verbs(s)
+	switch {
+	case s == "":
+		return "nothing; or the one is about a number and the other is not"
+	case k.other != "":
+		delete(want, 1) // a form may leave the number out
+		if _, first := got[1]; first && len(got) == len(want)+1 {
+			delete(got, 1)
+		} else if !strings.Contains(s, "%[") { // then its arguments begin with the second
+			moved := map[int]string{}
+			for i, v := range got {
+				moved[i+1] = v
+			}
+			got = moved
+		}
+	}
+	switch {
+	case !maps.Equal(want, got):
+		return fmt.Sprintf("its verbs are %v, want %v", got, want)
+	case !k.html && strings.ContainsAny(s, "<>") && !strings.ContainsAny(english, "<>"):
+		return "it has markup, which would be shown"
+	case k.html && !slices.Equal(tags(english), tags(s)):
+		return fmt.Sprintf("its markup is %v, want %v", tags(s), tags(english))
+	}
+	return ""
+}
+
+var tag = regexp.MustCompile(`<[^>]*>`)
+
+func tags(s string) []string { return slices.Sorted(slices.Values(tag.FindAllString(s, -1))) }
+
+// inherent are the sentences of package texts itself: how dates look.
+func inherent(s string) bool {
+	return s == "never" || strings.Contains(s, "2006") || slices.Contains(strings.Fields(`January February March April May June July August September October November December
+		Jan Feb Mar Apr Jun Jul Aug Sep Oct Nov Dec Monday Tuesday Wednesday Thursday Friday Saturday Sunday`), s)
+}
+
+// Of two entries for one sentence JSON keeps the last in silence.
+func TestCataloguesHaveEachSentenceOnce(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(root, "internal/web/texts/*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no catalogues", err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		d := json.NewDecoder(bytes.NewReader(text))
+		depth, isKey := 0, false
+		for {
+			tok, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			switch v := tok.(type) {
+			case json.Delim:
+				if v == '{' {
+					depth++
+				} else {
+					depth--
+				}
+				isKey = depth == 1
+			case string:
+				if depth == 1 {
+					if isKey && seen[v] {
+						t.Errorf("%s has %q twice", filepath.Base(name), v)
+					}
+					seen[v] = seen[v] || isKey
+					isKey = !isKey
+				}
+			}
+		}
+	}
+}

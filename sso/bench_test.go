@@ -83,7 +83,7 @@ func benchmarkACS(b *testing.B, database string, groups int) {
 }
 
 // benchDoor is the door with one connection.
-func benchDoor(b *testing.B, db *store.DB) (http.Handler, *ssotest.IDP, string) {
+func benchDoor(b testing.TB, db *store.DB) (http.Handler, *ssotest.IDP, string) {
 	const public = "http://127.0.0.1:1"
 	_, admin := storetest.Org(b, db, "acme")
 	sessions := session.New(session.Options{DB: db, PublicURL: public})
@@ -101,7 +101,7 @@ func benchDoor(b *testing.B, db *store.DB) (http.Handler, *ssotest.IDP, string) 
 }
 
 // benchAnswer begins a sign-in of a person and makes the request that would end it.
-func benchAnswer(b *testing.B, handler http.Handler, idp *ssotest.IDP, login string, person, groups int) *http.Request {
+func benchAnswer(b testing.TB, handler http.Handler, idp *ssotest.IDP, login string, person, groups int) *http.Request {
 	id := strconv.Itoa(person)
 	values := map[string][]string{"email": {"ada" + id + "@acme.example"}, "firstName": {"Ada"}, "lastName": {"Example"}, "displayName": {"Ada Example " + id}}
 	for i := range groups {

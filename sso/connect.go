@@ -104,22 +104,20 @@ type samlSetup struct {
 
 // setup reads the keys of a SAML connection.
 func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s samlSetup, err error) {
-	var keys []keyRow
+	var have credentials
 	urls := d.URLs(c)
 	s.party = saml.Party{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: c.skew(), AllowSHA1Until: c.sha1Until(),
 		WantResponseSigned: oneOf(c.Config.WantSigned, signedResponse, signedBoth), WantAssertionSigned: oneOf(c.Config.WantSigned, signedAssertion, signedBoth),
 		WantEncrypted: c.Config.WantEncrypted, StrictCertificates: c.Config.StrictCertificates, Attributes: saml.AttributesFor(c.Vendor)}
 	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
-		if s.party.Certificates, s.stale, err = certificatesByAge(tx, c.ID); err != nil {
-			return err
-		}
-		keys, err = keysIn(tx, c.ID)
+		have, err = credentialsOf(tx, c.ID)
 		return err
 	})
 	if err != nil {
 		return s, err
 	}
-	for _, k := range keys {
+	s.party.Certificates, s.stale = have.theirs, have.stale
+	for _, k := range have.ours {
 		key, err := d.privateKey(k, c.ID)
 		if err != nil {
 			return s, err

@@ -131,15 +131,43 @@ type answered struct {
 	certificate string // SAML: SHA-256 of the one that verified the answer
 	until       time.Time
 	trace       answer.Trace
-	unasked     *pending // SAML: the provider started it, so nothing is pending; where it leads
+	pending     pending // the request that was answered
+	unasked     bool    // SAML: the provider started it; pending was never stored and says where it leads
 }
 
-// pending uses up the request that was answered, if there was one.
-func (in answered) pending(tx *store.Tx, c Connection, t ticket) (pending, error) {
-	if in.unasked != nil {
-		return *in.unasked, nil
+// spend uses up the answer and the request that it answers. now is the connection to
+// go on with: c, which the answer was checked for, and which must not have changed
+// since. When it has, the sign-in runs again, with reread.
+func (in answered) spend(tx *store.Tx, c Connection, t ticket, reread *bool) (now Connection, err error) {
+	if now = c; in.unasked || *reread {
+		if now, err = connectionIn(tx, c.ID); err != nil {
+			return now, err
+		}
+		if err := usable(now); err != nil {
+			return now, err
+		}
 	}
-	return take(tx, c, t)
+	if !in.unasked {
+		err = tx.Post(spendRequest, append(t.args(c, tx.Now()), c.OrgID, c.ID, now.UpdatedAt), func(rows int64) error {
+			if rows > 0 {
+				return nil
+			}
+			if is, err := connectionIn(tx, c.ID); err != nil || is.UpdatedAt == now.UpdatedAt {
+				return orElseErr(err, errNotPending)
+			}
+			*reread = true
+			return errFaster
+		})
+		if err != nil {
+			return now, err
+		}
+	}
+	return now, tx.Post(insertReplay, []any{tx.Org(), c.ID, secret.Hash(in.id), store.TimeOf(in.until)}, func(rows int64) error {
+		if rows == 0 {
+			return refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
+		}
+		return nil
+	})
 }
 
 // finish turns a verified answer into a session, or into a refusal that explains
@@ -150,28 +178,14 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	}
 	in.arrival = bySource(c, in.arrival)
 	var token, next string
+	reread := false
 	work := func(tx *store.Tx) error {
-		p, err := in.pending(tx, c, t)
+		now, err := in.spend(tx, c, t, &reread)
 		if err != nil {
 			return err
 		}
-		fresh, err := remember(tx, c, in.id, in.until)
-		if err != nil {
-			return err
-		}
-		if !fresh {
-			return refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
-		}
-		// The connection may have been closed since the answer was checked.
-		now, err := connectionIn(tx, c.ID)
-		if err != nil {
-			return err
-		}
-		if err := usable(now); err != nil {
-			return err
-		}
-		if p.Purpose == purposeStepUp {
-			next, err = d.proveAgain(tx, c, p, &in)
+		if in.pending.Purpose == purposeStepUp {
+			next, err = d.proveAgain(tx, c, in.pending, &in)
 			return err
 		}
 		out, err := d.signIn(tx, now, in.arrival)
@@ -188,9 +202,9 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		if err := d.refer(tx, c, id, u.ID, in); err != nil {
 			return err
 		}
-		next = p.ReturnTo
+		next = in.pending.ReturnTo
 		detail := came(c, id, in, out)
-		if in.unasked != nil {
+		if in.unasked {
 			detail["started"] = "by the identity provider"
 		}
 		return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName, Detail: detail})
@@ -198,7 +212,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 	if err := d.write(r, c, work); err != nil {
 		return d.refused(w, r, c, &in.arrival, err, in.trace)
 	}
-	if in.unasked == nil {
+	if !in.unasked {
 		http.SetCookie(w, d.cookie(t.handle, "", c.Protocol == protocolSAML))
 	}
 	if token != "" { // else it was a step-up: the session stays

@@ -114,9 +114,8 @@ func seen(tx *store.Tx, id ConnectionID, kind, subject string, keys map[string]s
 	if err != nil {
 		return fmt.Errorf("keys of an identity: %w", err)
 	}
-	_, err = tx.Exec("UPDATE identities SET last_seen_at = ?, keys = {{as_json}} WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
-		tx.Now(), string(text), tx.Org(), id, kind, subject)
-	return err
+	return tx.Post("UPDATE identities SET last_seen_at = ?, keys = {{as_json}} WHERE org_id = ? AND connection_id = ? AND subject_kind = ? AND subject = ?",
+		[]any{tx.Now(), string(text), tx.Org(), id, kind, subject}, nil)
 }
 
 // lastingAttributes are those under which providers send a key that does not change,

@@ -158,6 +158,7 @@ func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection
 	if err != nil {
 		return d.refused(w, r, c, nil, err, in.trace)
 	}
+	in.pending = p
 	return d.finish(w, r, c, t, in)
 }
 

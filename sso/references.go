@@ -188,10 +188,9 @@ func insertRef(tx *store.Tx, r refRow) error {
 	if r.NameID != nil {
 		name = string(r.NameID)
 	}
-	_, err := tx.Exec(`INSERT INTO sso_sessions (org_id, session_id, user_id, connection_id, subject_kind, subject, session_index, name_id_key, name_id, id_token, created_at)
+	return tx.Post(`INSERT INTO sso_sessions (org_id, session_id, user_id, connection_id, subject_kind, subject, session_index, name_id_key, name_id, id_token, created_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)`,
-		tx.Org(), r.Session, r.User, r.Connection, r.SubjectKind, r.Subject, r.SessionIndex, r.NameIDKey, name, r.IDToken, r.CreatedAt)
-	return err
+		[]any{tx.Org(), r.Session, r.User, r.Connection, r.SubjectKind, r.Subject, r.SessionIndex, r.NameIDKey, name, r.IDToken, r.CreatedAt}, nil)
 }
 
 func deleteRef(tx *store.Tx, id session.ID) error {

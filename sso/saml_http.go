@@ -122,7 +122,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 			return d.refused(w, r, c, nil, err, trace)
 		}
 	}
-	return d.finish(w, r, c, t, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace, certificate: result.Certificate})
+	return d.finish(w, r, c, t, answered{pending: p, arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace, certificate: result.Certificate})
 }
 
 // errNoAnswer is for whoever comes to the ACS with nothing in hand.

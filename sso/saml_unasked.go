@@ -79,12 +79,12 @@ func (d *Door) samlUnasked(w http.ResponseWriter, r *http.Request, c Connection,
 	if err != nil {
 		return d.refused(w, r, c, nil, err, trace)
 	}
-	unasked := &pending{Purpose: purposeLogin}
+	to := pending{Purpose: purposeLogin}
 	if slices.Contains(c.Config.IDPInitiatedPaths, relay) {
-		unasked.ReturnTo = relay
+		to.ReturnTo = relay
 	}
 	return d.finish(w, r, c, ticket{}, answered{arrival: samlArrival(profile), id: result.AssertionID, until: result.NotOnOrAfter, trace: trace,
-		certificate: result.Certificate, unasked: unasked})
+		certificate: result.Certificate, pending: to, unasked: true})
 }
 
 // maxBounces within bounceFor tell that a provider never answers what it was asked.

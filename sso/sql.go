@@ -1,12 +1,15 @@
 package sso
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
@@ -173,21 +176,49 @@ func insertCertificates(tx *store.Tx, id ConnectionID, certs [][]byte) error {
 	return nil
 }
 
-// certificatesByAge are all of them, and the SHA-256 sums (hex) of those that the
-// metadata did not list when they were last read.
-func certificatesByAge(tx *store.Tx, id ConnectionID) (all [][]byte, stale string, err error) {
-	var rows []struct {
-		DER         []byte `db:"der"`
-		Fingerprint string `db:"fingerprint"`
-		Absent      int    `db:"absent"`
+// credentials are what both sides of a connection prove themselves with.
+type credentials struct {
+	theirs [][]byte // certificates of the provider, newest first
+	stale  string   // SHA-256 sums (hex) of those that the metadata did not list when they were last read
+	ours   []keyRow // as keysIn has them
+}
+
+// selectCredentials is one statement, because every sign-in needs all of it.
+const selectCredentials = `SELECT * FROM (SELECT 0 AS rank, created_at AS at, CAST(NULL AS {{id}}) AS id, fingerprint AS name, absent, der AS certificate, CAST(NULL AS {{bytes}}) AS sealed_key
+		FROM sso_certificates WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, fingerprint LIMIT 20) AS theirs
+	UNION ALL SELECT * FROM (SELECT CASE WHEN active_from <= ? THEN 1 ELSE 2 END, active_from, id, use_for, 0, certificate, sealed_key
+		FROM sp_keys WHERE org_id = ? AND connection_id = ? AND (retire_at = 0 OR retire_at > ?)) AS ours`
+
+// credential is a row of either kind.
+type credential struct {
+	Rank        int              `db:"rank"` // 0: theirs; 1: ours, active or old; 2: ours, not yet
+	At          store.Time       `db:"at"`
+	ID          store.ID[keyRow] `db:"id"`
+	Name        string           `db:"name"` // fingerprint, or what the key is for
+	Absent      int              `db:"absent"`
+	Certificate []byte           `db:"certificate"`
+	Sealed      []byte           `db:"sealed_key"`
+}
+
+func credentialsOf(tx *store.Tx, id ConnectionID) (c credentials, err error) {
+	var rows []credential
+	now := tx.Now()
+	if err := tx.Select(&rows, selectCredentials, tx.Org(), id, now, tx.Org(), id, now); err != nil {
+		return c, err
 	}
-	err = tx.Select(&rows, "SELECT der, fingerprint, absent FROM sso_certificates WHERE org_id = ? AND connection_id = ? ORDER BY created_at DESC, fingerprint LIMIT 20", tx.Org(), id)
+	slices.SortFunc(rows, func(a, b credential) int {
+		return cmp.Or(a.Rank-b.Rank, cmp.Compare(b.At, a.At), strings.Compare(string(b.ID), string(a.ID)), strings.Compare(a.Name, b.Name))
+	})
 	for _, r := range rows {
-		if all = append(all, r.DER); r.Absent > 0 {
-			stale += r.Fingerprint + " "
+		if r.Rank > 0 {
+			c.ours = append(c.ours, keyRow{ID: r.ID, UseFor: r.Name, Certificate: r.Certificate, Sealed: r.Sealed, ActiveFrom: r.At})
+			continue
+		}
+		if c.theirs = append(c.theirs, r.Certificate); r.Absent > 0 {
+			c.stale += r.Name + " "
 		}
 	}
-	return all, stale, err
+	return c, nil
 }
 
 func certificatesIn(tx *store.Tx, id ConnectionID) ([][]byte, error) {
@@ -331,6 +362,12 @@ const selectRequest = "SELECT " + pendingColumns + ` FROM sso_requests
 
 const takeRequest = `DELETE FROM sso_requests
 	WHERE org_id = ? AND handle = ? AND connection_id = ? AND browser = ? AND expires_at > ? RETURNING ` + pendingColumns
+
+// spendRequest is takeRequest without reading it again, while the connection is as it
+// was when the answer was checked.
+const spendRequest = `DELETE FROM sso_requests
+	WHERE org_id = ? AND handle = ? AND connection_id = ? AND browser = ? AND expires_at > ?
+	AND EXISTS (SELECT 1 FROM connections c WHERE c.org_id = ? AND c.id = ? AND c.updated_at = ?)`
 
 const insertReplay = `INSERT INTO sso_replays (org_id, connection_id, answer, expires_at) VALUES (?, ?, ?, ?)
 	ON CONFLICT (org_id, connection_id, answer) DO NOTHING`

@@ -42,7 +42,7 @@ func (tx *Tx) Record(a Activity) error {
 	if err != nil {
 		return err
 	}
-	if _, err = tx.Exec(recordActivity, args...); err != nil {
+	if err := tx.Post(recordActivity, args, nil); err != nil {
 		return err
 	}
 	if a.Action == "user.signin" || a.Action == "user.signin.refused" || a.Action == "user.signout.refused" {

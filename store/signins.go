@@ -58,8 +58,8 @@ func (tx *Tx) recordSignIn(a Activity) error {
 	if !isID(s.Connection) {
 		s.Connection = ""
 	}
-	_, err := tx.Exec(`INSERT INTO signins (org_id, at, id, result, reference, method, connection_id, user_id, check_name, email_key, subject, repeats)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, tx.Org(), a.At, a.ID, s.Result, s.Reference, s.Method, ID[struct{}](s.Connection), s.User, s.Check, s.Email, s.Subject, s.Repeats)
+	err := tx.Post(`INSERT INTO signins (org_id, at, id, result, reference, method, connection_id, user_id, check_name, email_key, subject, repeats)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, []any{tx.Org(), a.At, a.ID, s.Result, s.Reference, s.Method, ID[struct{}](s.Connection), s.User, s.Check, s.Email, s.Subject, s.Repeats}, nil)
 	if err == nil && s.Result == SignInFailed {
 		org, db := tx.Org(), tx.db
 		tx.AfterCommit(func() { db.refused.Store(org, true) })

@@ -37,6 +37,7 @@ type Tx struct {
 	changes int
 	missed  []string // run unprepared; prepared after the commit, see statements.get
 	after   []func()
+	posted  []posted // see Post
 
 	mySlot             int // see slots
 	slotted, slotOwned bool
@@ -115,7 +116,10 @@ func (db *DB) transact(ctx context.Context, actor access.Actor, fn func(tx *Tx) 
 			panic(p)
 		}
 	}()
-	if err = fn(tx); err != nil {
+	if err = fn(tx); err == nil {
+		err = tx.sendPosted()
+	}
+	if err != nil {
 		pg.Rollback()
 		return err
 	}
@@ -189,6 +193,9 @@ func (tx *Tx) changing(query string) error {
 // Exec runs one changing statement and tells how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	if err := tx.changing(query); err != nil {
+		return 0, err
+	}
+	if err := tx.sendPosted(); err != nil {
 		return 0, err
 	}
 	r, err := tx.exec(query, args)
@@ -383,6 +390,9 @@ type step struct {
 // transaction of several), which SQLite cannot do and does not need.
 func (tx *Tx) change(head step, steps []step, act Activity) (int64, error) {
 	if err := tx.changing(head.sql); err != nil {
+		return 0, err
+	}
+	if err := tx.sendPosted(); err != nil {
 		return 0, err
 	}
 	record, err := tx.activityStep(&act)

@@ -264,9 +264,10 @@ func (tx *Tx) UsersByEmail(email string) ([]User, error) {
 // SignedIn notes a sign-in. It fails with Denied when the person may not sign in
 // (any more): the check and the note are one statement.
 func (tx *Tx) SignedIn(id UserID, method string) error {
-	n, err := tx.Exec("UPDATE users SET signed_in_at = ?, signed_in_with = ? WHERE org_id = ? AND id = ? AND status = 'active'", tx.Now(), method, tx.Org(), id)
-	if err == nil && n == 0 {
-		return fault.Denied.Say("This account is not active. Ask an admin of your organization.")
-	}
-	return err
+	return tx.Post("UPDATE users SET signed_in_at = ?, signed_in_with = ? WHERE org_id = ? AND id = ? AND status = 'active'", []any{tx.Now(), method, tx.Org(), id}, func(rows int64) error {
+		if rows == 0 {
+			return fault.Denied.Say("This account is not active. Ask an admin of your organization.")
+		}
+		return nil
+	})
 }

@@ -140,15 +140,16 @@ func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
 	}
 	token = string(tx.Org()) + "." + secret.NewToken()
 	id = store.NewID[Session]()
-	n, err := tx.Exec(insertSession, secret.Hash(token), id, in.Method, store.ID[struct{}](in.Connection), now, now, end,
-		tx.Actor().IP, web.UserAgent(tx.Context()), proved, clip(in.AMR), clip(in.ACR), tx.Org(), in.User)
-	if err != nil {
-		return "", "", err
+	return token, id, tx.Post(insertSession, []any{secret.Hash(token), id, in.Method, store.ID[struct{}](in.Connection), now, now, end,
+		tx.Actor().IP, web.UserAgent(tx.Context()), proved, clip(in.AMR), clip(in.ACR), tx.Org(), in.User}, started)
+}
+
+// started refuses a session that has no active person.
+func started(rows int64) error {
+	if rows == 0 {
+		return fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
 	}
-	if n == 0 {
-		return "", "", fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
-	}
-	return token, id, nil
+	return nil
 }
 
 // clip makes what a provider said fit to be stored and shown.

@@ -88,11 +88,15 @@ func (h *handler) entries(ctx context.Context, c *Compiled) ([]map[string]any, e
 		if err != nil {
 			return err
 		}
+		roles, err := tx.OrgRoles()
+		if err != nil {
+			return err
+		}
 		names := map[string]string{}
-		for _, r := range tx.OrgRoles() {
+		for _, r := range roles {
 			names[r.ID] = r.Name
 			if c.URN == roleURN {
-				add(r.ID, r.Name, "", r.Description+notGiven(tx, mapped, r))
+				add(r.ID, r.Name, "", strings.TrimSpace(r.Description+notGiven(roles, mapped, r)))
 			}
 		}
 		for _, m := range mapped {
@@ -112,8 +116,8 @@ func (h *handler) entries(ctx context.Context, c *Compiled) ([]map[string]any, e
 }
 
 // notGiven says that the mapping gives something else for a role's id.
-func notGiven(tx *store.Tx, mapped []store.RoleMapping, r store.OrgRole) string {
-	gives := tx.DefaultRoleOf(store.Roles, r.ID)
+func notGiven(roles []store.OrgRole, mapped []store.RoleMapping, r store.OrgRole) string {
+	gives := store.DefaultRoleOf(roles, store.Roles, r.ID)
 	for _, m := range mapped {
 		if m.Attr == store.Roles && store.Fold(m.Value) == store.Fold(r.ID) {
 			gives = m.Role

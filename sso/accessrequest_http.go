@@ -82,10 +82,11 @@ func (d *Door) requestForm(w http.ResponseWriter, r *http.Request, status int, f
 		p.User = base + "/users/" + string(q.UserID)
 	}
 	err = d.opts.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		for _, role := range tx.OrgRoles() {
+		roles, err := tx.OrgRoles()
+		for _, role := range roles {
 			p.Roles = append(p.Roles, web.Option{Value: role.ID, Label: role.Name})
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err

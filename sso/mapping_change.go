@@ -69,8 +69,17 @@ func (d *Door) SetRule(ctx context.Context, actor access.Actor, id ConnectionID,
 		}
 		r := r
 		r.Preset = false
-		if err := r.check(targets, tx.OrgRoles()); err != nil {
+		roles, err := tx.OrgRoles()
+		if err != nil {
 			return nil, nil, err
+		}
+		if err := r.check(targets, roles); err != nil {
+			return nil, nil, err
+		}
+		if r.Kind == RuleRole {
+			if err := tx.HoldRole(r.To); err != nil {
+				return nil, nil, err
+			}
 		}
 		at := slices.IndexFunc(own, func(o Rule) bool {
 			return o.ID == r.ID || r.ID == "" && r.Kind == RuleAttribute && o.Kind == RuleAttribute && o.To == r.To

@@ -49,7 +49,7 @@ type ruleLine struct {
 	Preset         bool
 }
 
-func lineOfRule(r Rule, targets []Target, teams map[string]string) ruleLine {
+func lineOfRule(r Rule, targets []Target, teams, roles map[string]string) ruleLine {
 	l := ruleLine{ID: r.ID, To: r.To, From: r.Words(), Preset: r.Preset}
 	var more []string
 	switch r.Kind {
@@ -82,7 +82,7 @@ func lineOfRule(r Rule, targets []Target, teams map[string]string) ruleLine {
 			more = append(more, "made when there is none")
 		}
 	case RuleRole:
-		l.To = "Role " + r.To
+		l.To = "Role " + orElse(roles[r.To], r.To)
 	}
 	l.More = strings.Join(more, ", ")
 	return l
@@ -103,14 +103,19 @@ func (d *Door) mappingForm(w http.ResponseWriter, r *http.Request, status int, f
 	}
 	p := mappingPage{Name: m.Connection.Name, Path: lineOf(web.OrgOf(r).Slug, m.Connection).Path, Form: f, Outcome: out,
 		Matches: []web.Option{{Value: MatchIs, Label: "is"}, {Value: MatchPrefix, Label: "begins with"}, {Value: MatchAny, Label: "is anything"}}}
-	teams := map[string]string{}
+	teams, labels := map[string]string{}, map[string]string{}
 	err = d.opts.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		names, err := tx.TeamNames()
 		for _, t := range names {
 			teams[string(t.ID)] = t.Name
 		}
-		for _, role := range tx.OrgRoles() {
+		if err != nil {
+			return err
+		}
+		roles, err := tx.OrgRoles()
+		for _, role := range roles {
 			p.Roles = append(p.Roles, web.Option{Value: role.ID, Label: role.Name})
+			labels[role.ID] = role.Name
 		}
 		slices.Reverse(p.Roles) // the weakest first: nobody becomes an admin by a slip
 		return err
@@ -122,7 +127,7 @@ func (d *Door) mappingForm(w http.ResponseWriter, r *http.Request, status int, f
 		p.Targets = append(p.Targets, web.Option{Value: t.Name, Label: t.Label})
 	}
 	for _, rule := range m.Rules {
-		line := lineOfRule(rule, m.Targets, teams)
+		line := lineOfRule(rule, m.Targets, teams, labels)
 		if rule.Kind == RuleAttribute {
 			p.Attributes = append(p.Attributes, line)
 		} else {
@@ -130,7 +135,7 @@ func (d *Door) mappingForm(w http.ResponseWriter, r *http.Request, status int, f
 		}
 	}
 	for _, rule := range m.Suggested {
-		p.Suggested = append(p.Suggested, lineOfRule(rule, m.Targets, teams))
+		p.Suggested = append(p.Suggested, lineOfRule(rule, m.Targets, teams, labels))
 	}
 	return pages.Write(w, r, status, "mapping", p)
 }

@@ -211,11 +211,11 @@ func (tx *Tx) mayChange(u, next User, doc bool) error {
 }
 
 // mayTouch keeps a break-glass account out of an admin's hands: whoever gave it
-// another address could set its password by mail, and it may run the server.
-// Faults: Denied.
+// another address could set its password by mail, and it may run the server; and it
+// keeps people out of the hands of those who may do less. Faults: Denied.
 func (tx *Tx) mayTouch(u User) error {
 	if !u.BreakGlass || tx.actor.Operator || tx.actor.Kind == access.System {
-		return nil
+		return tx.mayReach(u)
 	}
 	return fault.Denied.Say("%s is a break-glass account, or that of an operator of this server. Only an operator can change it; an admin can take a break-glass account off the list under Security first.", u.DisplayName)
 }

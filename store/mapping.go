@@ -89,35 +89,54 @@ func (tx *Tx) roleMappings(id DirectoryID) ([]RoleMapping, error) {
 		WHERE org_id = ? AND directory_id = ? ORDER BY attr, value_key`, tx.Org(), id)
 }
 
-// DefaultRoleOf is the role that a value gives without being mapped, or "".
-func (tx *Tx) DefaultRoleOf(attr, value string) string {
+// DefaultRoleOf is the role that a value gives without being mapped, or "". roles are
+// those of the organization.
+func DefaultRoleOf(roles []OrgRole, attr, value string) string {
 	if attr != Roles {
 		return ""
 	}
-	for _, r := range tx.OrgRoles() {
-		if r.ID != access.Admin && (Fold(value) == Fold(r.ID) || Fold(value) == Fold(r.Name)) {
+	for _, r := range roles {
+		if r.givesUnmapped() && (Fold(value) == Fold(r.ID) || Fold(value) == Fold(r.Name)) {
 			return r.ID
 		}
 	}
 	return ""
 }
 
+// rulesRow is a mapping, or a role of the organization's own: no attribute then.
+type rulesRow struct {
+	RoleMapping
+	Permissions string `db:"permissions"`
+}
+
+// The organization's roles come with the mapping, so that a change of a person asks once.
+const selectRules = `SELECT attr, value, display, kind, role, created_at, '' AS permissions FROM role_mappings WHERE org_id = ? AND directory_id = ?
+	UNION ALL SELECT '', name, label, '', name, created_at, permissions FROM org_roles WHERE org_id = ?`
+
 // roleRules are the mapping of a directory with what holds without it.
 func (tx *Tx) roleRules(id DirectoryID) (map[sentKey]roleRule, error) {
+	var rows []rulesRow
+	err := tx.Select(&rows, selectRules, tx.Org(), id, tx.Org())
 	rules := map[sentKey]roleRule{}
 	add := func(attr, value, role string) {
 		rules[sentKey{attr, Fold(value)}] = roleRule{role, fmt.Sprintf("%s %q", attr, value)}
 	}
-	for _, r := range tx.OrgRoles() {
-		for _, name := range []string{r.ID, r.Name} {
-			if role := tx.DefaultRoleOf(Roles, name); role != "" {
-				add(Roles, name, role)
-			}
+	var own []roleRow
+	for _, r := range rows {
+		if r.Attr == "" {
+			own = append(own, roleRow{Name: r.Value, Label: r.Display, Permissions: r.Permissions})
 		}
 	}
-	list, err := tx.roleMappings(id)
-	for _, m := range list {
-		add(m.Attr, m.Value, m.Role)
+	for _, r := range tx.db.withRows(own) {
+		if r.givesUnmapped() {
+			add(Roles, r.ID, r.ID)
+			add(Roles, r.Name, r.ID)
+		}
+	}
+	for _, r := range rows {
+		if r.Attr != "" {
+			add(r.Attr, r.Value, r.Role)
+		}
 	}
 	return rules, err
 }
@@ -396,7 +415,7 @@ func (tx *Tx) checkMapping(m *RoleMapping) error {
 	if m.Role == "" {
 		return nil
 	}
-	return checkRole(m.Role)
+	return tx.HoldRole(m.Role)
 }
 
 // remap makes one change of a directory's mapping, alone, and brings everybody's

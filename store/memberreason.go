@@ -2,6 +2,7 @@ package store
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -96,13 +97,11 @@ func (tx *Tx) GiveRoles(u User, connection string, want map[string]string) (kept
 	if err := tx.Require(access.EditUsers); err != nil {
 		return false, err
 	}
-	for role := range want {
-		if err := checkRole(role); err != nil {
-			return false, err
-		}
-	}
 	g := grantChange{kind: FromSignIn, ref: connection, want: want}
 	if g.have, err = tx.grantedFor(u.ID, FromSignIn, connection); err != nil || maps.Equal(g.have, want) {
+		return false, err
+	}
+	if _, err := tx.holdRoles(slices.Collect(maps.Keys(want))); err != nil {
 		return false, err
 	}
 	detail, had := g.have[access.Admin]

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,47 +23,31 @@ var Manual = Reason{Kind: "manual"}
 type Grant struct {
 	Role  string `db:"role" json:"role"`
 	Since Time   `db:"since" json:"since"`
+	By    string `db:"given_by" json:"by,omitempty"` // who gave it by hand, as they were called then
 	Reason
 }
 
 // DefaultRole is what a person has without any grant.
 const DefaultRole = access.Agent
 
-// OrgRole is a role that people of an organization can have.
-type OrgRole struct{ ID, Name, Description string }
+const insertRole = `INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, reason_detail, since, given_by)
+	SELECT {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_int}}, {{as_text}} WHERE {{gate}}`
 
-// OrgRoles are the roles of this organization, in the order in which a form offers them.
-func (tx *Tx) OrgRoles() []OrgRole {
-	about := map[string]OrgRole{
-		access.Admin:  {Name: "Admin", Description: "Manages people, directories, sign-in and settings."},
-		access.Agent:  {Name: "Agent", Description: "Works with the applications; has no pages in the console."},
-		access.Viewer: {Name: "Viewer", Description: "Sees people and activity in the console, and changes nothing."},
+// giver is who gives something by hand, as the reason will say it.
+func (tx *Tx) giver(why Reason) string {
+	if why.Kind != Manual.Kind {
+		return ""
 	}
-	list := []OrgRole{}
-	for _, id := range access.RoleNames() {
-		r := about[id]
-		r.ID = id
-		list = append(list, r)
-	}
-	return list
+	return clip(tx.actor.Name, 200)
 }
 
-const insertRole = `INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since)
-	SELECT {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_int}} WHERE {{gate}}`
-
-func checkRole(role string) error {
-	if !slices.Contains(access.RoleNames(), role) {
-		return fault.Invalid.On("role", "There is no role %q. Choose one of %s.", role, strings.Join(access.RoleNames(), ", "))
-	}
-	return nil
-}
-
-// Grant gives a role for a reason; a second time changes nothing. Faults: NotFound, Denied, Invalid.
+// Grant gives a role for a reason; a second time changes nothing. Needs Write for a role
+// of the organization's own. Faults: NotFound, Denied, Invalid.
 func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 	if err := tx.Require(access.EditUsers); err != nil {
 		return err
 	}
-	if err := checkRole(role); err != nil {
+	if err := tx.mayGive([]string{role}); err != nil {
 		return err
 	}
 	u, err := tx.User(id)
@@ -72,8 +57,8 @@ func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 	if err := tx.relicense(u, []string{role}, nil); err != nil {
 		return err
 	}
-	n, err := tx.Exec(`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (org_id, user_id, role, reason_kind, reason_ref) DO NOTHING`, tx.Org(), id, role, why.Kind, why.Ref, tx.Now())
+	n, err := tx.Exec(`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, reason_detail, since, given_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (org_id, user_id, role, reason_kind, reason_ref) DO NOTHING`, tx.Org(), id, role, why.Kind, why.Ref, why.Detail, tx.Now(), tx.giver(why))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -88,6 +73,9 @@ func (tx *Tx) Revoke(id UserID, role string, why Reason) error {
 	}
 	u, err := tx.User(id)
 	if err != nil {
+		return err
+	}
+	if err := tx.mayReach(u); err != nil {
 		return err
 	}
 	if role == access.Admin && u.Status == Active {
@@ -140,7 +128,7 @@ func (tx *Tx) RolesOf(ids []UserID) (map[UserID][]Grant, error) {
 		UserID UserID `db:"user_id"`
 		Grant
 	}
-	err := tx.Select(&rows, `SELECT user_id, role, reason_kind, reason_ref, reason_detail, since FROM user_roles
+	err := tx.Select(&rows, `SELECT user_id, role, reason_kind, reason_ref, reason_detail, since, given_by FROM user_roles
 		WHERE org_id = ? AND user_id {{in_ids}} ORDER BY user_id, role, since`, tx.Org(), jsonList(ids))
 	if err != nil {
 		return nil, err
@@ -157,13 +145,21 @@ func (tx *Tx) RolesOf(ids []UserID) (map[UserID][]Grant, error) {
 	return roles, nil
 }
 
-// RoleNames is the union of the roles in grants, in the order of access.RoleNames.
+// RoleNames is the union of the roles in grants: the built-in ones first, then by name.
 func RoleNames(grants []Grant) []string {
 	names := []string{}
-	for _, role := range access.RoleNames() {
-		if slices.ContainsFunc(grants, func(g Grant) bool { return g.Role == role }) {
-			names = append(names, role)
-		}
+	for _, g := range grants {
+		names = append(names, g.Role)
 	}
-	return names
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
+	})
+	return slices.Compact(names)
+}
+
+func rank(role string) int {
+	if at := slices.Index(access.BuiltIn(), role); at >= 0 {
+		return at
+	}
+	return len(access.BuiltIn())
 }

@@ -31,6 +31,10 @@ func (tx *Tx) RoleValues(id DirectoryID) ([]RoleValue, error) {
 	if err != nil {
 		return nil, err
 	}
+	roles, err := tx.OrgRoles()
+	if err != nil {
+		return nil, err
+	}
 	var rows []struct {
 		Attr    string `db:"attr"`
 		Key     string `db:"value_key"`
@@ -59,7 +63,7 @@ func (tx *Tx) RoleValues(id DirectoryID) ([]RoleValue, error) {
 			list[i].Users = r.Users
 			continue
 		}
-		v := RoleValue{RoleMapping: RoleMapping{Attr: r.Attr, Value: r.Key, Role: tx.DefaultRoleOf(r.Attr, r.Key)}, Users: r.Users}
+		v := RoleValue{RoleMapping: RoleMapping{Attr: r.Attr, Value: r.Key, Role: DefaultRoleOf(roles, r.Attr, r.Key)}, Users: r.Users}
 		for _, e := range elements(docs[r.Example], r.Attr) {
 			if Fold(text(e, "value")) == r.Key {
 				v.Value, v.Display, v.Kind = text(e, "value"), text(e, "display"), text(e, "type")

@@ -382,7 +382,7 @@ func (tx *Tx) checkLicenses(list []License) error {
 			return err
 		}
 		for _, role := range l.Roles {
-			if err := checkRole(role); err != nil {
+			if err := tx.HoldRole(role); err != nil {
 				return bad("%s counts a role %.40q, which is not there.", l.Name, role)
 			}
 			if other := counted[role]; other != "" {

@@ -30,7 +30,7 @@ revision (schema.go), values in the documents, and rows for those values that ar
 indexed or unique (extra.go; extra_build.go says how they come and go while others
 write).
 
-It owns the tables orgs, users, user_values, user_roles, role_mappings, seats, groups,
+It owns the tables orgs, users, user_values, org_roles, user_roles, role_mappings, seats, groups,
 group_epochs, members, subgroups, counts, directories, org_schemas, extra_values,
 activity and signins. It relies on nothing above it.
 */
@@ -54,6 +54,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 )
 
@@ -65,6 +66,11 @@ type Options struct {
 	MaxConns int              // PostgreSQL connections; 4 per core, at least 16, when 0
 	NoSync   bool             // SQLite does not wait for the disk: for tests only
 	Seen     func(sql string) // is told each statement before it runs: for tests that count
+
+	Catalog access.Catalog // the applications' permissions; access.DefaultCatalog when nil
+	// RoleUses tell what gives or holds a role beside people and directories, in words; as
+	// long as something does, the role stays.
+	RoleUses []func(tx *Tx, role string) ([]string, error)
 }
 
 // DB is an open database. Safe for concurrent use.
@@ -80,11 +86,17 @@ type DB struct {
 	slots   slots
 	lanes   lanes    // PostgreSQL only
 	refused sync.Map // organizations with refused sign-ins since the last sweep
+
+	catalog  access.Catalog
+	roleUses []func(tx *Tx, role string) ([]string, error)
 }
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).
 func Open(ctx context.Context, opt Options) (*DB, error) {
-	db := &DB{now: opt.Now, log: opt.Log, seen: opt.Seen}
+	db := &DB{now: opt.Now, log: opt.Log, seen: opt.Seen, catalog: opt.Catalog, roleUses: opt.RoleUses}
+	if db.catalog == nil {
+		db.catalog = access.DefaultCatalog()
+	}
 	if db.now == nil {
 		db.now = time.Now
 	}

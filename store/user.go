@@ -176,11 +176,11 @@ func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {
 	if !u.BreakGlass {
 		steps = append(steps, tx.countStep(countUsers, u.DirectoryID, 1))
 	}
+	if err := tx.mayGive(in.Roles); err != nil {
+		return nil, err
+	}
 	for _, role := range in.Roles {
-		if err := checkRole(role); err != nil {
-			return nil, err
-		}
-		steps = append(steps, step{insertRole, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, tx.Now()}})
+		steps = append(steps, step{insertRole, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, tx.Now(), tx.giver(in.Reason)}})
 	}
 	return steps, nil
 }

@@ -11,8 +11,10 @@ import (
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
 
@@ -40,6 +42,10 @@ func (a *app) load(file string, flags map[string]string, env []string) error {
 				return fmt.Errorf("is not a key (%w)", err)
 			}
 			return nil
+		},
+		"permissions": func(text string) error {
+			_, err := access.ParseCatalog(text)
+			return err
 		},
 	}}
 	if file != "" {
@@ -70,9 +76,16 @@ func (a *app) open() (*system, error) {
 	if err != nil {
 		return nil, err
 	}
+	var catalog access.Catalog // store's default without one
+	if a.cfg.Permissions != "" {
+		if catalog, err = access.ParseCatalog(a.cfg.Permissions); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
-	db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL(), Log: a.log, MaxConns: a.cfg.Database.MaxConns})
+	db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL(), Log: a.log, MaxConns: a.cfg.Database.MaxConns, Catalog: catalog,
+		RoleUses: []func(*store.Tx, string) ([]string, error){sso.GivingRole, api.Holding}})
 	if err != nil {
 		return nil, err
 	}

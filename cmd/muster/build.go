@@ -131,6 +131,7 @@ func (s *system) authenticate(r *http.Request) (access.Actor, error) {
 var navigation = []web.NavItem{
 	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers},
 	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
+	{Label: "Roles", Path: "/console/{org}/roles", Need: access.ViewUsers},
 	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},

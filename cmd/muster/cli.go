@@ -37,6 +37,7 @@ type cli struct {
 	SignIn     signInCmd     `cmd:"" name:"signin" help:"Sign-ins, and why one was refused."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
 	Invitation invitationCmd `cmd:"" help:"Invitations of an organization."`
+	Role       roleCmd       `cmd:"" help:"Roles of an organization: what their people may do."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
 	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`
 	Policy     policyCmd     `cmd:"" help:"How people of an organization sign in."`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +41,8 @@ func readYAML(name string) ([]config.Entry, error) {
 	return entries, nil
 }
 
-// flatten walks mappings down to scalars and lists of scalars. Aliases are
-// refused: settings need none, and they can grow without bound.
+// flatten walks mappings down to scalars and lists. Aliases are refused: settings need
+// none, and they can grow without bound.
 func flatten(n *yaml.Node, key string, out *[]config.Entry) error {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -56,6 +57,9 @@ func flatten(n *yaml.Node, key string, out *[]config.Entry) error {
 		}
 		return nil
 	case yaml.SequenceNode:
+		if len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode {
+			return flattenObjects(n, key, out)
+		}
 		var items []string
 		for _, item := range n.Content {
 			if item.Kind != yaml.ScalarNode {
@@ -76,4 +80,34 @@ func flatten(n *yaml.Node, key string, out *[]config.Entry) error {
 	default:
 		return fmt.Errorf("uses an alias on line %d; write the value out", n.Line)
 	}
+}
+
+// flattenObjects makes a list of mappings one value: the same list as JSON.
+func flattenObjects(n *yaml.Node, key string, out *[]config.Entry) error {
+	if line := aliasIn(n); line > 0 {
+		return fmt.Errorf("uses an alias on line %d; write the value out", line)
+	}
+	var list []map[string]any
+	if err := n.Decode(&list); err != nil {
+		return fmt.Errorf("has something in the list %s on line %d that cannot be read: %s", key, n.Line, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("has something in the list %s on line %d that is no plain value", key, n.Line)
+	}
+	*out = append(*out, config.Entry{Key: key, Text: string(text), Line: n.Line})
+	return nil
+}
+
+// aliasIn is the line of the first alias below a node, or 0.
+func aliasIn(n *yaml.Node) int {
+	if n.Kind == yaml.AliasNode {
+		return n.Line
+	}
+	for _, c := range n.Content {
+		if line := aliasIn(c); line > 0 {
+			return line
+		}
+	}
+	return 0
 }

@@ -22,14 +22,15 @@ const (
 // Actor is who does something, where, and on whose authority.
 type Actor struct {
 	Kind     Kind
-	Org      string   // organization the actor works in; empty before one is known
-	ID       string   // user, directory, connection or key id; empty for System
-	Name     string   // shown in the activity log
-	Roles    []string // for Person and Key
-	Operator bool     // may enter every organization
-	IP       string   // where the request came from, as far as trusted proxies tell
-	Request  string   // request id, to find the log line
-	Agent    string   // what the browser calls itself
+	Org      string       // organization the actor works in; empty before one is known
+	ID       string       // user, directory, connection or key id; empty for System
+	Name     string       // shown in the activity log
+	Roles    []string     // for Person and Key
+	Granted  []Permission // what these roles allow beside the matrix: the organization's own roles, permissions of applications
+	Operator bool         // may enter every organization
+	IP       string       // where the request came from, as far as trusted proxies tell
+	Request  string       // request id, to find the log line
+	Agent    string       // what the browser calls itself
 }
 
 // In is the same actor working in org. Only System and operators may be moved.

@@ -21,15 +21,16 @@ const (
 	Operate      Permission = "server.operate"
 )
 
-// Built-in roles. An organization's own roles come later from its catalog.
+// Built-in roles. An organization's own roles are package store's; what they allow comes
+// with the actor.
 const (
 	Admin  = "admin"
 	Agent  = "agent"
 	Viewer = "viewer"
 )
 
-// RoleNames are the built-in roles in the order in which a form offers them.
-func RoleNames() []string { return []string{Admin, Agent, Viewer} }
+// BuiltIn are the built-in roles in the order in which a form offers them.
+func BuiltIn() []string { return []string{Admin, Agent, Viewer} }
 
 // matrix is the whole truth about who may do what. System may do everything.
 var matrix = map[string][]Permission{
@@ -53,9 +54,9 @@ func (a Actor) May(p Permission) bool {
 		return true
 	}
 	for _, r := range a.Roles {
-		if slices.Contains(matrix["role:"+r], p) {
+		if r == Admin && !ours(p) || slices.Contains(matrix["role:"+r], p) {
 			return true
 		}
 	}
-	return false
+	return slices.Contains(a.Granted, p)
 }

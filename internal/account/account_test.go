@@ -89,7 +89,11 @@ func TestMe(t *testing.T) {
 			t.Errorf("reason %v", reason)
 		}
 		delete(reason, "since")
-		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","role_reasons":[{"kind":"manual","role":"admin"}],"roles":["admin"],"session":{"acr":"","amr":"pwd","connection":"","method":"password"},` +
+		if allowed, _ := me["permissions"].([]any); len(allowed) != 13 || allowed[0] != "users.view" || allowed[7] != "org.configure" || allowed[8] != "view_all_tickets" {
+			t.Errorf("permissions %v", allowed)
+		}
+		delete(me, "permissions")
+		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","role_reasons":[{"by":"Muster","kind":"manual","role":"admin"}],"roles":["admin"],"session":{"acr":"","amr":"pwd","connection":"","method":"password"},` +
 			`"source":"invite","status":"active","user_id":"` + string(user) + `","user_name":"ada@acme.example"}`
 		if have, _ := json.Marshal(me); string(have) != want {
 			t.Errorf("me\n%s\nwant\n%s", have, want)

@@ -20,6 +20,7 @@ type me struct {
 	Source   string    `json:"source"`
 	Roles    []string  `json:"roles"`
 	Reasons  []meRole  `json:"role_reasons"`
+	Allowed  []string  `json:"permissions"` // what the roles allow together
 	Groups   []string  `json:"groups"`
 	Session  meSession `json:"session"`
 }
@@ -29,7 +30,7 @@ type meRole struct {
 	Role   string `json:"role"`
 	Kind   string `json:"kind"`             // manual, default, group, scim, sso
 	Ref    string `json:"ref,omitempty"`    // the group, directory or connection
-	By     string `json:"by,omitempty"`     // name of the directory or the connection
+	By     string `json:"by,omitempty"`     // name of the directory or the connection; of who gave it by hand
 	Detail string `json:"detail,omitempty"` // what it sent
 	Since  string `json:"since,omitempty"`
 }
@@ -38,7 +39,7 @@ func (a *Account) meRoles(tx *store.Tx, grants []store.Grant) ([]meRole, error) 
 	var connections map[string]string
 	list := make([]meRole, len(grants))
 	for i, g := range grants {
-		list[i] = meRole{Role: g.Role, Kind: g.Kind, Ref: g.Ref, Detail: g.Detail}
+		list[i] = meRole{Role: g.Role, Kind: g.Kind, Ref: g.Ref, By: g.By, Detail: g.Detail}
 		if g.Since != 0 {
 			list[i].Since = g.Since.RFC3339()
 		}
@@ -141,14 +142,20 @@ func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, me{
 		Org: s.Org.Slug, UserID: string(s.User.ID), UserName: s.User.UserName, Email: s.User.Email, Status: string(s.User.Status), Source: string(s.User.Source),
-		Roles: s.Roles, Reasons: s.Reasons, Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection, AuthTime: s.Session.AuthAt.RFC3339(),
+		Roles: s.Roles, Reasons: s.Reasons, Allowed: a.allowed(s.Actor), Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection, AuthTime: s.Session.AuthAt.RFC3339(),
 			AMR: s.Session.AMR, ACR: s.Session.ACR, ExpiresAt: s.Session.ExpiresAt.RFC3339()},
 	})
 }
 
+// allowed is what an actor may by roles; that an operator may do anything is no role's.
+func (a *Account) allowed(actor access.Actor) []string {
+	actor.Operator = false
+	return a.opts.DB.Allowed(actor)
+}
+
 // keyMe is me for a program: the key stands where a person's id would.
 func (a *Account) keyMe(w http.ResponseWriter, r *http.Request, actor access.Actor) error {
-	k := keyMe{KeyID: actor.ID, Name: actor.Name, Roles: []string{}, Operator: actor.Operator}
+	k := keyMe{KeyID: actor.ID, Name: actor.Name, Roles: []string{}, Allowed: a.allowed(actor), Operator: actor.Operator}
 	if actor.Org != "" {
 		org, err := a.opts.DB.OrgByID(r.Context(), store.OrgID(actor.Org))
 		if err != nil {
@@ -164,5 +171,6 @@ type keyMe struct {
 	KeyID    string   `json:"key_id"`
 	Name     string   `json:"name"`
 	Roles    []string `json:"roles"`
+	Allowed  []string `json:"permissions"`
 	Operator bool     `json:"operator"`
 }

@@ -10,10 +10,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +36,7 @@ type Key struct {
 	Operator   bool        `db:"operator"`
 	CreatedAt  store.Time  `db:"created_at"`
 	LastUsedAt store.Time  `db:"last_used_at"` // to the minute
+	Own        string      `db:"own"`          // what the organization says of the role, see store.DB.Granted
 }
 
 // server stands for the organization of an operator's key.
@@ -80,11 +81,14 @@ func (d *Door) Create(ctx context.Context, actor access.Actor, in NewKey) (Key, 
 			return fault.Denied.Say("Only an operator of this server can make an operator's key.")
 		case in.Operator && in.Role != "":
 			return fault.Invalid.On("role", "An operator's key has no role: leave %q out.", in.Role)
-		case !in.Operator && !slices.Contains(access.RoleNames(), in.Role):
-			return fault.Invalid.On("role", "There is no role %.40q. Choose one of %s.", in.Role, strings.Join(access.RoleNames(), ", "))
 		}
 		if err := tx.Require(access.Configure); err != nil {
 			return err
+		}
+		if !in.Operator {
+			if err := tx.HoldRole(in.Role); err != nil {
+				return err
+			}
 		}
 		k.OrgID, k.CreatedAt = tx.Org(), tx.Now()
 		if _, err := tx.Exec("INSERT INTO api_keys (org_id, id, key_hash, name, role, operator, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -126,6 +130,16 @@ func (d *Door) Revoke(ctx context.Context, actor access.Actor, id KeyID) error {
 	})
 }
 
+// Holding are the keys that hold a role, in words: the role stays as long as they do.
+func Holding(tx *store.Tx, role string) ([]string, error) {
+	var names []string
+	err := tx.Select(&names, "SELECT name FROM api_keys WHERE org_id = ? AND role = ? ORDER BY id LIMIT 20", tx.Org(), role)
+	for i, n := range names {
+		names[i] = "the API key " + cmp.Or(n, "without a name")
+	}
+	return names, err
+}
+
 func inServer(actor access.Actor) access.Actor {
 	if actor.Org == "" {
 		return actor.In(server)
@@ -138,6 +152,10 @@ func Sent(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/api/") && r.Header.Get("Authorization") != ""
 }
 
+// keyWithRole is a key with what the organization says of its role.
+const keyWithRole = `SELECT k.id, k.org_id, k.name, k.role, k.operator, k.created_at, k.last_used_at,
+	COALESCE((SELECT o.name || '=' || o.permissions FROM org_roles o WHERE o.org_id = k.org_id AND o.name = k.role), '') AS own FROM api_keys k`
+
 // Authenticate finds who asks by the key that was sent. Faults: SignIn.
 func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -146,14 +164,14 @@ func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 	}
 	hash := secret.Hash(text)
 	var k Key
-	err := d.opt.DB.Lookup(r.Context(), &k, "SELECT id, org_id, name, role, operator, created_at, last_used_at FROM api_keys WHERE key_hash = ?", hash)
+	err := d.opt.DB.Lookup(r.Context(), &k, keyWithRole+" WHERE k.key_hash = ?", hash)
 	if fault.Is(err, fault.NotFound) {
 		return access.Actor{}, fault.SignIn.Say("The key is not valid (any more). Make a new one with: muster key create.")
 	}
 	if err != nil {
 		return access.Actor{}, err
 	}
-	actor, err := k.actor(nil)
+	actor, err := d.actor(k, nil)
 	if err != nil {
 		return actor, err
 	}
@@ -168,8 +186,8 @@ func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 // and is done later. Faults: Denied (it was revoked).
 func (d *Door) ActorOf(tx *store.Tx, id KeyID) (access.Actor, error) {
 	var k Key
-	err := tx.Get(&k, "SELECT id, org_id, name, role, operator, created_at, last_used_at FROM api_keys WHERE org_id = ? AND id = ?", tx.Org(), id)
-	return k.actor(err)
+	err := tx.Get(&k, keyWithRole+" WHERE k.org_id = ? AND k.id = ?", tx.Org(), id)
+	return d.actor(k, err)
 }
 
 // OperatorOf is ActorOf for an operator's key.
@@ -181,7 +199,7 @@ func (d *Door) OperatorOf(ctx context.Context, id KeyID) (a access.Actor, err er
 	return a, err
 }
 
-func (k Key) actor(err error) (access.Actor, error) {
+func (d *Door) actor(k Key, err error) (access.Actor, error) {
 	if fault.Is(err, fault.NotFound) {
 		return access.Actor{}, fault.Denied.Wrap(err, "The key is not valid any more.")
 	}
@@ -190,6 +208,7 @@ func (k Key) actor(err error) (access.Actor, error) {
 		a.Org = ""
 	} else {
 		a.Roles = []string{k.Role}
+		a.Granted = d.opt.DB.Granted(a.Roles, k.Own)
 	}
 	return a, err
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// Mount adds the routes of what no other door has: the organization's schemas.
+// Mount adds the routes of what no other door has: the organization's schemas and roles.
 func (d *Door) Mount(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/schemas", d.schemas)
 	m.API(access.Configure, "GET /api/v1/schemas/{urn}", d.schema)
 	m.API(access.Configure, "PUT /api/v1/schemas/{urn}", d.putSchema)
 	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
+	d.mountRoles(m)
 }
 
 func (d *Door) schemas(w http.ResponseWriter, r *http.Request) error {
@@ -100,13 +101,16 @@ func (d *Door) deleteSchema(w http.ResponseWriter, r *http.Request) error {
 }
 
 // confirmed tells whether the client accepts that values are lost.
-func confirmed(r *http.Request) (bool, error) {
-	switch v := r.URL.Query().Get("confirm"); v {
+func confirmed(r *http.Request) (bool, error) { return flag(r, "confirm") }
+
+// flag is a parameter that is true or left out.
+func flag(r *http.Request, name string) (bool, error) {
+	switch v := r.URL.Query().Get(name); v {
 	case "":
 		return false, nil
 	case "true":
 		return true, nil
 	default:
-		return false, fault.Invalid.On("confirm", "confirm is %.60q. It can be true, or left out.", v)
+		return false, fault.Invalid.On(name, "%s is %.60q. It can be true, or left out.", name, v)
 	}
 }

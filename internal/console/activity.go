@@ -50,6 +50,7 @@ var did = map[string]string{
 	"user.identity.ask": "asked the address whether to link a sign-in of", "user.identity.link": "linked a sign-in to", "user.identity.unlink": "unlinked a sign-in of",
 	"org.seats":     "changed the",
 	"schema.create": "defined the schema", "schema.update": "changed the schema", "schema.delete": "deleted the schema",
+	"role.create": "made the role", "role.update": "changed the role", "role.delete": "deleted the role",
 	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",
 	"breakglass.codes": "made new recovery codes for", "breakglass.signin": "used the break-glass account", "breakglass.acknowledge": "acknowledged a break-glass sign-in of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",

@@ -8,6 +8,7 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go
 	/console/{org}/teams              teams.go
+	/console/{org}/roles              orgroles.go
 	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
 	/console/{org}/settings           orgsettings.go  leads to what an organization can choose
 	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go, roles.go
@@ -153,6 +154,14 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/attributes/{urn}/{name}", c.attribute)
 	m.Console(access.Configure, "POST /console/{org}/attributes/{urn}/{name}", c.editAttribute)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/attributes/{urn}/{name}/delete", c.deleteAttribute)
+
+	m.Console(access.ViewUsers, "GET /console/{org}/roles", c.orgRoles)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles", c.createOrgRole)
+	m.Console(access.Configure, "GET /console/{org}/roles/new", c.newOrgRole)
+	m.Console(access.ViewUsers, "GET /console/{org}/roles/{role}", c.orgRole)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles/{role}", c.updateOrgRole)
+	m.Console(access.Configure, "GET /console/{org}/roles/{role}/delete", c.endOrgRole)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles/{role}/delete", c.deleteOrgRole)
 
 	m.Console(access.ViewGroups, "GET /console/{org}/teams", c.teams)
 	m.Console(access.EditGroups, "POST /console/{org}/teams", c.createTeam)

@@ -54,7 +54,7 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 	if err != nil {
 		return err
 	}
-	p := editPage{Org: web.OrgOf(r), ID: id, Roles: append([]web.Option{{Value: "", Label: "None by hand"}}, roleOptions()...)}
+	p := editPage{Org: web.OrgOf(r), ID: id}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error { return c.fillEdit(tx, &p) })
 	if err != nil {
 		return err
@@ -132,6 +132,11 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 		}
 		p.Form.Set("manager", m.UserName)
 	}
+	all, err := tx.OrgRoles()
+	if err != nil {
+		return err
+	}
+	p.Roles = append([]web.Option{{Value: "", Label: "None by hand"}}, roleLabels(all).options()...)
 	roles, err := tx.RolesOf([]store.UserID{p.ID})
 	if err != nil {
 		return err
@@ -140,7 +145,7 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 		if g.Reason == store.Manual {
 			p.Form.Set("role", g.Role)
 		} else if g.Kind != "default" {
-			p.Other = append(p.Other, roleLabel(g.Role))
+			p.Other = append(p.Other, roleLabels(all).of(g.Role))
 		}
 	}
 	p.Teams, err = localTeams(tx)

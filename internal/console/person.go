@@ -146,6 +146,10 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 	if err != nil {
 		return err
 	}
+	all, err := tx.OrgRoles()
+	if err != nil {
+		return err
+	}
 	connections := map[string]string{}
 	if c.opt.ConnectionNames != nil {
 		if connections, err = c.opt.ConnectionNames(tx); err != nil {
@@ -180,7 +184,7 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 		case store.FromSignIn:
 			why = signInReason(g.Reason, connections)
 		}
-		p.Grants = append(p.Grants, grant{roleLabel(g.Role), why, g.Since})
+		p.Grants = append(p.Grants, grant{roleLabels(all).of(g.Role), why, g.Since})
 	}
 	return nil
 }

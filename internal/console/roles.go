@@ -35,11 +35,8 @@ const noRole = "none"
 var attributeOptions = []web.Option{{Value: store.Roles, Label: "roles"}, {Value: store.Entitlements, Label: "entitlements"}}
 
 // roleChoices begins with none chosen: a role is not given by leaving a form as it is.
-func roleChoices(tx *store.Tx) []web.Option {
-	list := []web.Option{{Value: "", Label: "Choose"}}
-	for _, r := range tx.OrgRoles() {
-		list = append(list, web.Option{Value: r.ID, Label: r.Name})
-	}
+func roleChoices(roles roleLabels) []web.Option {
+	list := append([]web.Option{{Value: "", Label: "Choose"}}, roles.options()...)
 	return append(list, web.Option{Value: noRole, Label: "No role"})
 }
 
@@ -60,12 +57,16 @@ func (c *Console) showRoles(w http.ResponseWriter, r *http.Request, status int, 
 		if p.Directory, err = tx.Directory(id); err != nil {
 			return err
 		}
-		p.Roles = roleChoices(tx)
+		roles, err := tx.OrgRoles()
+		if err != nil {
+			return err
+		}
+		p.Roles = roleChoices(roles)
 		list, err := tx.RoleValues(id)
 		for _, v := range list {
 			row := roleRow{RoleValue: v, Gives: "no role", People: count(v.Users, "person", "people")}
 			if v.Role != "" {
-				row.Gives = roleLabel(v.Role)
+				row.Gives = roleLabels(roles).of(v.Role)
 			}
 			if v.Mapped {
 				p.Mapped = append(p.Mapped, row)

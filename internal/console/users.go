@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/muster-id/muster/internal/access"
@@ -32,7 +33,7 @@ func readListQuery(r *http.Request) (listQuery, error) {
 	for _, f := range []struct {
 		name, value string
 		known       []web.Option
-	}{{"status", l.Status, statusOptions}, {"source", l.Source, sourceOptions}, {"role", l.Role, roleOptions()}} {
+	}{{"status", l.Status, statusOptions}, {"source", l.Source, sourceOptions}} {
 		ok := f.value == ""
 		for _, o := range f.known {
 			ok = ok || o.Value == f.value
@@ -131,7 +132,7 @@ func (c *Console) users(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	actor := web.Actor(r)
-	p := usersPage{Org: web.OrgOf(r), Sort: l.Sort, Filtered: l.filtered(), Statuses: choices("Any status", statusOptions...), Sources: choices("Any source", sourceOptions...), Roles: choices("Any role", roleOptions()...),
+	p := usersPage{Org: web.OrgOf(r), Sort: l.Sort, Filtered: l.filtered(), Statuses: choices("Any status", statusOptions...), Sources: choices("Any source", sourceOptions...),
 		NameCol: l.column("Name", "name"), SignInCol: l.column("Last sign-in", "signin"), CreateCol: l.column("Created", "created"),
 		MayInvite: actor.May(access.InviteUsers), MayImport: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure)}
 	for name, value := range map[string]string{"q": l.Search, "status": l.Status, "source": l.Source, "role": l.Role} {
@@ -146,6 +147,14 @@ func (c *Console) users(w http.ResponseWriter, r *http.Request) error {
 
 // fillUsers runs the same few queries however many people there are.
 func (c *Console) fillUsers(tx *store.Tx, p *usersPage, l listQuery) error {
+	roles, err := tx.OrgRoles()
+	if err != nil {
+		return err
+	}
+	if l.Role != "" && !slices.ContainsFunc(roles, func(r store.OrgRole) bool { return r.ID == l.Role }) {
+		return fault.Invalid.On("role", "There is no role %.40q. Choose one in the list.", l.Role)
+	}
+	p.Roles = choices("Any role", roleLabels(roles).options()...)
 	page, err := tx.People(l.query())
 	if err != nil {
 		return err
@@ -171,11 +180,11 @@ func (c *Console) fillUsers(tx *store.Tx, p *usersPage, l listQuery) error {
 	if l.Page < last {
 		p.Next = l.link(l.Sort, l.Page+1)
 	}
-	p.Rows, err = c.rows(tx, page.People)
+	p.Rows, err = c.rows(tx, page.People, roles)
 	return err
 }
 
-func (c *Console) rows(tx *store.Tx, people []store.Person) ([]userRow, error) {
+func (c *Console) rows(tx *store.Tx, people []store.Person, roles roleLabels) ([]userRow, error) {
 	var invited []store.UserID
 	for _, u := range people {
 		if u.Status == store.Invited {
@@ -196,7 +205,7 @@ func (c *Console) rows(tx *store.Tx, people []store.Person) ([]userRow, error) {
 	rows := make([]userRow, len(people))
 	for i, u := range people {
 		rows[i] = userRow{ID: u.ID, Name: fullName(u.User), Initials: initials(fullName(u.User)), Email: u.Email, Status: statusBadge(u.User, invitations[u.ID]),
-			Roles: roleLabelsOf(u.Grants), Source: sourceNames[u.Source], Directory: directories[u.DirectoryID],
+			Roles: roles.ofGrants(u.Grants), Source: sourceNames[u.Source], Directory: directories[u.DirectoryID],
 			SignInAt: u.LastSignInAt, SignInWith: methodName(u.LastSignInMethod), CreatedAt: u.CreatedAt}
 		if rows[i].Email == "" && u.UserName != rows[i].Name {
 			rows[i].Email = u.UserName

@@ -5,7 +5,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -45,19 +44,30 @@ func methodName(m string) string {
 	return m
 }
 
-var roleLabels = map[string]string{access.Admin: "Admin", access.Agent: "Agent", access.Viewer: "Viewer"}
+// roleLabels are what the organization's roles are called.
+type roleLabels []store.OrgRole
 
-func roleLabel(role string) string {
-	if l, ok := roleLabels[role]; ok {
-		return l
+func (l roleLabels) of(role string) string {
+	for _, r := range l {
+		if r.ID == role {
+			return r.Name
+		}
 	}
 	return role
 }
 
-func roleLabelsOf(grants []store.Grant) []string {
+func (l roleLabels) ofGrants(grants []store.Grant) []string {
 	var list []string
 	for _, role := range store.RoleNames(grants) {
-		list = append(list, roleLabel(role))
+		list = append(list, l.of(role))
+	}
+	return list
+}
+
+func (l roleLabels) options() []web.Option {
+	var list []web.Option
+	for _, r := range l {
+		list = append(list, web.Option{Value: r.ID, Label: r.Name})
 	}
 	return list
 }
@@ -113,14 +123,6 @@ func typed(s string) string {
 // choices are options with an "any" in front.
 func choices(all string, options ...web.Option) []web.Option {
 	return append([]web.Option{{Value: "", Label: all}}, options...)
-}
-
-func roleOptions() []web.Option {
-	var list []web.Option
-	for _, role := range access.RoleNames() {
-		list = append(list, web.Option{Value: role, Label: roleLabel(role)})
-	}
-	return list
 }
 
 // pathID reads an id in the path.

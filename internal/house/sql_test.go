@@ -25,7 +25,7 @@ func migrationOwner(number int) string {
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso",
 		43: "store",
-		44: "store", 45: "internal/invite",
+		44: "store", 54: "store", 55: "store", 45: "internal/invite",
 		49: "internal/password",
 		56: "internal/jobs"}[number]
 }
@@ -45,6 +45,8 @@ var reads = map[string]string{
 	"internal/policy user_roles":    "whether a break-glass account is an admin's, with the account",
 	"internal/password users":       "whose password an address may be, active people only, in one query before anybody is known",
 	"internal/password orgs":        "whom the person may choose among, in the same query",
+	"internal/session org_roles":    "what these roles allow, in the same query; a change acts on running sessions",
+	"internal/api org_roles":        "what a key's role allows, in the query that finds the key",
 }
 
 // unscoped are the functions whose statements may do without an organization,

@@ -30,12 +30,12 @@ type invitePage struct {
 }
 
 // roleOptions explain the roles of the organization.
-func roleOptions(tx *store.Tx) []web.Option {
-	var list []web.Option
-	for _, role := range tx.OrgRoles() {
+func roleOptions(tx *store.Tx) (list []web.Option, err error) {
+	roles, err := tx.OrgRoles()
+	for _, role := range roles {
 		list = append(list, web.Option{Value: role.ID, Label: role.Name, Help: role.Description})
 	}
-	return list
+	return list, err
 }
 
 func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
@@ -48,7 +48,10 @@ func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
 		if err != nil {
 			return err
 		}
-		p.Valid, p.Roles = span(rules.ExpiryHours), roleOptions(tx)
+		p.Valid = span(rules.ExpiryHours)
+		if p.Roles, err = roleOptions(tx); err != nil {
+			return err
+		}
 		if p.Teams, err = teamOptions(tx); err != nil {
 			return err
 		}

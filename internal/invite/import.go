@@ -77,6 +77,7 @@ type importer struct {
 	at    map[string]int // row by folded address and user name
 	boss  []int          // the row of the manager, -1: none of this file
 	out   []Outcome
+	roles []store.OrgRole
 	broke atomic.Int64
 }
 
@@ -89,7 +90,11 @@ func (d *Door) Import(ctx context.Context, actor access.Actor, sheet Sheet, opt 
 	if err != nil {
 		return Report{}, err
 	}
-	err = d.opt.DB.Read(ctx, actor, func(tx *store.Tx) error {
+	var roles []store.OrgRole
+	err = d.opt.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
+		if roles, err = tx.OrgRoles(); err != nil {
+			return err
+		}
 		for _, p := range []access.Permission{access.CreateUsers, access.EditUsers, access.EditGroups} {
 			if err := tx.Require(p); err != nil {
 				return err
@@ -103,7 +108,7 @@ func (d *Door) Import(ctx context.Context, actor access.Actor, sheet Sheet, opt 
 	if err != nil {
 		return Report{}, err
 	}
-	im := &importer{d: d, actor: actor, org: org, opt: opt, sheet: sheet, out: make([]Outcome, len(sheet.Rows))}
+	im := &importer{d: d, actor: actor, org: org, opt: opt, sheet: sheet, roles: roles, out: make([]Outcome, len(sheet.Rows))}
 	im.index()
 	for _, wave := range im.waves() {
 		if err := im.each(ctx, wave); err != nil {
@@ -147,7 +152,7 @@ func (im *importer) index() {
 			im.fail(i, *row.Problem)
 			continue
 		}
-		if p := row.clean(); p != nil {
+		if p := row.clean(im.roles); p != nil {
 			im.fail(i, *p)
 			continue
 		}

@@ -45,7 +45,16 @@ func (d *Door) showImport(w http.ResponseWriter, r *http.Request, status int, f 
 	if f.Values == nil {
 		f.Set("invite", "on")
 	}
-	return pages.Write(w, r, status, "import", importPage{Org: web.OrgOf(r), Form: f, Roles: strings.Join(access.RoleNames(), ", "), Columns: sampleColumns})
+	p := importPage{Org: web.OrgOf(r), Form: f, Columns: sampleColumns}
+	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		roles, err := tx.OrgRoles()
+		p.Roles = roleList(roles)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "import", p)
 }
 
 // sample is a file to start from, with a row that shows the form.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 )
@@ -44,7 +43,7 @@ func (r refused) err() error {
 }
 
 // clean checks the cells of a row by themselves and puts them into their usual form.
-func (row *Row) clean() *Problem {
+func (row *Row) clean(roles []store.OrgRole) *Problem {
 	problem := func(column, why, remedy string) *Problem {
 		return &Problem{Column: column, Value: clip(row.Cells[column], 80), Why: why, Remedy: remedy}
 	}
@@ -69,13 +68,21 @@ func (row *Row) clean() *Problem {
 		}
 	}
 	if role, ok := row.Cells[colRole]; ok {
-		role = strings.ToLower(role)
-		if !slices.Contains(access.RoleNames(), role) {
-			return problem(colRole, "There is no such role.", "Write one of "+strings.Join(access.RoleNames(), ", ")+", or leave the cell empty.")
+		i := slices.IndexFunc(roles, func(r store.OrgRole) bool { return r.ID == store.Fold(role) || store.Fold(r.Name) == store.Fold(role) })
+		if i < 0 {
+			return problem(colRole, "There is no such role.", "Write one of "+roleList(roles)+", or leave the cell empty.")
 		}
-		row.Cells[colRole] = role
+		row.Cells[colRole] = roles[i].ID
 	}
 	return nil
+}
+
+func roleList(roles []store.OrgRole) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = r.ID
+	}
+	return strings.Join(names, ", ")
 }
 
 // plan compares a row with what is stored. It changes nothing. Faults: Invalid and

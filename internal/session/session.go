@@ -2,8 +2,8 @@
 //
 // Start puts a row into the caller's transaction and returns an opaque token,
 // which goes to the browser as a cookie; only its hash is stored. Each request
-// looks the row up together with the person's status, roles and operator mark in
-// one query, so whoever is deactivated, deleted or demoted by any door is out (or
+// looks the row up together with the person's status, roles, what these allow and the
+// operator mark in one query, so whoever is deactivated, deleted or demoted by any door is out (or
 // has less) with the next request, and no door needs to call this package for it.
 // Access that is given back begins anew: sessions from before stay dead.
 //
@@ -12,7 +12,7 @@
 // look-up, so that a change acts on running sessions. No session starts past
 // Options.Admit, which holds the same policy against each sign-in, whatever door it
 // comes through. The package owns the tables sessions and operators, and reads users,
-// user_roles and policies, whose truth it must not copy.
+// user_roles, org_roles and policies, whose truth it must not copy.
 package session
 
 import (
@@ -194,6 +194,7 @@ func (s *Store) Actor(r *http.Request) (access.Actor, Session, error) {
 	s.prefer(r.Context(), row)
 	actor := access.Actor{Kind: access.Person, Org: string(org), ID: string(row.UserID), Name: row.name(), Roles: row.roles(), Operator: row.Operator,
 		Request: web.RequestID(r.Context())}
+	actor.Granted = s.opts.DB.Granted(actor.Roles, row.Own)
 	if ip := web.ClientIP(r); ip.IsValid() {
 		actor.IP = ip.String()
 	}
@@ -206,21 +207,22 @@ func (s *Store) Actor(r *http.Request) (access.Actor, Session, error) {
 func (s *Store) ActorOf(tx *store.Tx, user store.UserID) (access.Actor, error) {
 	var row sessionRow
 	err := tx.Get(&row, actorColumns+" WHERE u.org_id = ? AND u.id = ? AND u.status = 'active'", tx.Org(), user)
-	return row.actor(err)
+	return s.actor(row, err)
 }
 
 // OperatorOf is ActorOf for an operator of any organization. Faults: Denied (not any more).
 func (s *Store) OperatorOf(ctx context.Context, user store.UserID) (access.Actor, error) {
 	var row sessionRow
 	err := s.opts.DB.Lookup(ctx, &row, actorColumns+` JOIN operators o ON o.org_id = u.org_id AND o.user_id = u.id WHERE o.user_id = ? AND u.status = 'active'`, user)
-	return row.actor(err)
+	return s.actor(row, err)
 }
 
-func (r sessionRow) actor(err error) (access.Actor, error) {
+func (s *Store) actor(r sessionRow, err error) (access.Actor, error) {
 	if fault.Is(err, fault.NotFound) {
 		return access.Actor{}, fault.Denied.Wrap(err, "This account is not active any more.")
 	}
-	return access.Actor{Kind: access.Person, Org: string(r.Org), ID: string(r.UserID), Name: r.name(), Roles: r.roles(), Operator: r.Operator}, err
+	return access.Actor{Kind: access.Person, Org: string(r.Org), ID: string(r.UserID), Name: r.name(), Roles: r.roles(), Operator: r.Operator,
+		Granted: s.opts.DB.Granted(r.roles(), r.Own)}, err
 }
 
 // prefer tells the pages of this request in which language and time zone they are read.

@@ -481,3 +481,47 @@ func TestTheLookUpKnowsTheReader(t *testing.T) {
 		}
 	})
 }
+
+// What a role allows, and a change of it, acts on sessions that run.
+func TestAChangeOfARoleActsOnRunningSessions(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"})
+		_, admin := storetest.Org(t, db, "acme")
+		user := addUser(t, db, admin, "ada@acme.example", store.Active)
+		token, _ := start(t, db, s, admin, user, time.Time{})
+		may := func(want string) {
+			t.Helper()
+			actor, _, err := s.Actor(with(token))
+			if got := strings.Join(db.Allowed(actor), " "); err != nil || got != want {
+				t.Errorf("the session may %q, want %q, %v", got, want, err)
+			}
+		}
+		set := func(f func(tx *store.Tx) error) {
+			t.Helper()
+			if err := db.Write(context.Background(), admin, f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		may("view_all_tickets manage_macros")
+		set(func(tx *store.Tx) error {
+			_, err := tx.UpdateRole(access.Agent, store.RoleChange{Permissions: &[]access.Permission{"export_data"}})
+			return err
+		})
+		may("export_data")
+		set(func(tx *store.Tx) error {
+			if _, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &[]access.Permission{"delete_tickets", access.ViewUsers}}); err != nil {
+				return err
+			}
+			return tx.SetRole(user, "lead")
+		})
+		may("users.view delete_tickets")
+		set(func(tx *store.Tx) error {
+			_, err := tx.UpdateRole("lead", store.RoleChange{Permissions: &[]access.Permission{}})
+			return err
+		})
+		may("")
+		set(func(tx *store.Tx) error { _, err := tx.DeleteRole("lead", store.WithoutRole, 0); return err })
+		may("export_data")
+	})
+}

@@ -16,6 +16,7 @@ type sessionRow struct {
 	DisplayName  string             `db:"display_name"`
 	UserName     string             `db:"user_name"`
 	Roles        string             `db:"roles"`
+	Own          string             `db:"own"` // what the organization says of these roles, see store.DB.Granted
 	Operator     bool               `db:"operator"`
 	AuthAt       store.Time         `db:"auth_at"`
 	AMR          string             `db:"amr"`
@@ -50,6 +51,8 @@ const sessionLives = ` AND s.created_at >= u.active_from AND s.expires_at > ?
 
 const actorColumns = `SELECT u.org_id, u.id AS user_id, u.display_name, u.user_name,
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = u.org_id AND r.user_id = u.id), '') AS roles,
+	COALESCE((SELECT string_agg(o.name || '=' || o.permissions, ',') FROM org_roles o WHERE o.org_id = u.org_id AND (o.name = 'agent'
+		OR o.name IN (SELECT r.role FROM user_roles r WHERE r.org_id = u.org_id AND r.user_id = u.id))), '') AS own,
 	EXISTS (SELECT 1 FROM operators p WHERE p.org_id = u.org_id AND p.user_id = u.id) AS operator FROM users u`
 
 // What a page needs to know of who asks, and in which language and time zone it is read.
@@ -57,6 +60,8 @@ const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_nam
 	COALESCE(f.language, '') AS language, COALESCE(f.time_zone, '') AS time_zone, COALESCE(f.theme, '') AS theme,
 	(SELECT o.value FROM org_settings o WHERE o.org_id = s.org_id AND o.name = '` + store.LocaleSetting + `') AS org_locale,
 	COALESCE((SELECT string_agg(r.role, ',') FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id), '') AS roles,
+	COALESCE((SELECT string_agg(o.name || '=' || o.permissions, ',') FROM org_roles o WHERE o.org_id = s.org_id AND (o.name = 'agent'
+		OR o.name IN (SELECT r.role FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id))), '') AS own,
 	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator` + sessionTables + `
 	LEFT JOIN preferences f ON f.org_id = s.org_id AND f.user_id = s.user_id
 	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active'` + sessionLives

@@ -151,6 +151,7 @@ var settingsPages = []console.SettingsPage{
 	{Label: "Invitations", About: "How long a link works, the reminder, what stands in the mail.", Path: "/console/{org}/settings/invitations"},
 	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},
 	{Label: "Domains", About: "The mail domains that are proved to be this organization's.", Path: "/console/{org}/domains"},
+	{Label: "Language and time zone", About: "For those who chose nothing themselves, and for mails to people who are new.", Path: "/console/{org}/settings/language"},
 }
 
 // banner is a line over every page.

@@ -11,6 +11,7 @@ person, teams, activity, directories.
 	/console/{org}/roles              orgroles.go
 	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
 	/console/{org}/settings           orgsettings.go  leads to what an organization can choose
+	/console/{org}/settings/language  language.go     also /api/v1/settings/language
 	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go, roles.go
 
 Each handler reads its input, calls one operation of store and chooses the answer;
@@ -148,6 +149,10 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
 
 	m.Console(access.Configure, "GET /console/{org}/settings", c.orgSettings)
+	m.Console(access.Configure, "GET /console/{org}/settings/language", c.showLanguage)
+	m.Console(access.Configure, "POST /console/{org}/settings/language", c.changeLanguage)
+	m.API(access.Configure, "GET /api/v1/settings/language", c.apiLanguage)
+	m.API(access.Configure, "PATCH /api/v1/settings/language", c.apiSetLanguage)
 
 	m.Console(access.Configure, "GET /console/{org}/attributes", c.attributes)
 	m.Console(access.Configure, "POST /console/{org}/attributes", c.addAttribute)

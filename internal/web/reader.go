@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web/texts"
 )
 
@@ -131,4 +133,39 @@ func SentenceIn(to Reader, err error) string {
 		return s
 	}
 	return to.T(Sentence(err))
+}
+
+// Languages are the choices of a form, by code, each in its own words. nothing is what
+// choosing none comes to.
+func Languages(nothing string) []Option {
+	list := []Option{{Value: "", Label: nothing}}
+	for _, l := range texts.All() {
+		list = append(list, Option{Value: l.Code, Label: l.Name})
+	}
+	return list
+}
+
+// Zones are the time zones of a form.
+func Zones(nothing string) []Option {
+	list := []Option{{Value: "", Label: nothing}}
+	for _, name := range texts.Zones()[1:] { // the first is UTC
+		list = append(list, Option{Value: name, Label: strings.ReplaceAll(name, "_", " ")})
+	}
+	return list
+}
+
+// Themes are the colours of a form.
+func Themes() []Option {
+	return []Option{{Value: "", Label: "As the browser prefers"}, {Value: "light", Label: "Light"}, {Value: "dark", Label: "Dark"}}
+}
+
+// KnownLanguage refuses a language that we do not speak; "" is none.
+// Faults: Invalid on "language".
+func KnownLanguage(code string) error {
+	for _, l := range texts.All() {
+		if code == "" || code == l.Code {
+			return nil
+		}
+	}
+	return fault.Invalid.On("language", "%.40q is not a language. Choose one from the list.", code)
 }

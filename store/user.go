@@ -114,18 +114,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, fmt.Errorf("new user %q: %w", hot.userName, err)
 	}
-	now := tx.Now()
-	u := User{ID: NewID[User](), Source: in.Source, Status: in.Status, BreakGlass: in.BreakGlass, UserName: hot.userName, ExternalID: hot.externalID,
-		Email: hot.email, DisplayName: hot.displayName, ManagerID: hot.managerID, Doc: JSON(doc), Version: 1, CreatedAt: now, UpdatedAt: now}
-	if in.ID != "" {
-		u.ID = in.ID
-	}
-	if u.Status == "" {
-		u.Status = Active
-	}
-	if tx.actor.Kind == access.Directory {
-		u.DirectoryID = DirectoryID(tx.actor.ID)
-	}
+	u := tx.newUser(in, hot, doc)
 	steps, err := tx.newUserSteps(u, hot, in)
 	if err != nil {
 		return User{}, err
@@ -144,7 +133,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 		return User{}, err
 	}
 	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, now, now)}
+		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, u.CreatedAt, u.UpdatedAt)}
 	n, err := tx.insertUser(u, head, steps, Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
 		Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}}, in.Roles)
 	if err != nil {

@@ -339,8 +339,10 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.open(console + "/import")
 	p.do(chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{sheet}))
 	p.press("main form button[type=submit]")
+	p.usable("import-columns")
+	p.press("main form[action$='/columns'] button[type=submit]")
 	p.usable("import-preview")
-	p.press("main form button[type=submit]")
+	p.press("main form.card button[type=submit]")
 	p.usable("import-done")
 	p.quiet()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/console"
+	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
@@ -36,6 +37,7 @@ type system struct {
 	passwords    *password.Store
 	mail         *mail.Outbox
 	invites      *invite.Door
+	imports      *importer.Door
 	account      *account.Account
 	policy       *policy.Door
 	sso          *sso.Door
@@ -61,7 +63,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	}
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.api = api.New(api.Options{DB: db, Log: log})
-	s.jobs = jobs.New(s.jobsOptions(log))
+	s.openWork(log)
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
@@ -92,7 +94,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.metrics.mount(s.mux, cfg.Metrics)
 	s.mail.Mount(s.mux)
 	s.api.Mount(s.mux)
-	s.jobs.Mount(s.mux)
+	s.mountWork()
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)

@@ -30,6 +30,7 @@ var may = map[string][]string{
 	"sso/guides":           {},
 	"internal/api":         {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/invite":      {"store", "internal/jobs", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
+	"internal/importer":    {"store", "internal/jobs", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":     {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/console":     {"store", "internal/jobs", "internal/session", "internal/web", "internal/access", "internal/fault"},
 	"internal/policy":      {"store", "internal/session", "internal/password", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},

@@ -27,7 +27,7 @@ func migrationOwner(number int) string {
 		43: "store",
 		44: "store", 54: "store", 55: "store", 45: "internal/invite",
 		49: "internal/password",
-		56: "internal/jobs"}[number]
+		56: "internal/jobs", 58: "internal/importer", 59: "internal/importer"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's

@@ -1,8 +1,6 @@
 package invite_test
 
 import (
-	"encoding/csv"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -47,52 +45,5 @@ func TestALinkToAnOldAddressIsDead(t *testing.T) {
 		if err := s.accept(again); err != nil {
 			t.Errorf("the link to the new address: %v", err)
 		}
-	})
-}
-
-// Spreadsheets run cells that begin like a formula.
-func TestTheSampleHoldsNoFormula(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		s := newSite(t, db)
-		for _, name := range []string{"=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\uff1dA1", "a|b"} {
-			s.must(func(tx *store.Tx) error {
-				_, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": name}})
-				return err
-			})
-		}
-		team := func() string {
-			t.Helper()
-			sample := s.want(s.do("admin", "GET", "/console/acme/import/template.csv", nil), http.StatusOK)
-			rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(sample, "\ufeff"))).ReadAll()
-			if err != nil || len(rows) != 2 {
-				t.Fatalf("%q: %v", sample, err)
-			}
-			return rows[1][len(rows[1])-1]
-		}
-		if got := team(); got != "" {
-			t.Errorf("the sample's team is %q", got)
-		}
-		s.must(func(tx *store.Tx) error {
-			_, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Support"}})
-			return err
-		})
-		if got := team(); got != "Support" {
-			t.Errorf("the sample's team is %q", got)
-		}
-	})
-}
-
-// Files that nobody confirms do not fill the disk.
-func TestFewUploadsWait(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		s := newSite(t, db)
-		var at []string
-		for range 8 {
-			w := s.uploadFile("admin", "email\nada@example.com\n")
-			s.want(w, http.StatusSeeOther)
-			at = append(at, w.Header().Get("Location"))
-		}
-		s.want(s.do("admin", "GET", at[0], nil), http.StatusNotFound)
-		s.want(s.do("admin", "GET", at[len(at)-1], nil), http.StatusOK)
 	})
 }

@@ -33,11 +33,6 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}/invitations", d.listPage)
 	m.Console(access.Configure, "GET /console/{org}/settings/invitations", d.settingsPage)
 	m.Console(access.Configure, "POST /console/{org}/settings/invitations", d.saveSettings)
-	m.Console(access.CreateUsers, "GET /console/{org}/import", d.importForm)
-	m.Console(access.CreateUsers, "POST /console/{org}/import", d.upload)
-	m.Console(access.CreateUsers, "GET /console/{org}/import/template.csv", d.sample)
-	m.Console(access.CreateUsers, "GET /console/{org}/import/{import}", d.preview)
-	m.ConsoleFresh(access.CreateUsers, "POST /console/{org}/import/{import}", d.confirm)
 	d.mountAPI(m)
 }
 

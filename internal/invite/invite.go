@@ -1,13 +1,12 @@
 /*
-Package invite brings in people without a directory: one by one with a link by
-mail, or many from a CSV file.
+Package invite brings in people without a directory, with a link by mail. Many at once
+come from a file: that is package importer, which has their invitations made here.
 
 	Create   one transaction: tx.CreateUser(invited), roles, teams, the invitation, its mail
 	Resend   a new link and a new mail; older links stop working
 	Cancel   ends the invitation and deletes the person who never accepted; the name is free
 	Accept   checks the password, hashes it, then in one transaction: claims the
 	         invitation, activates the person, sets the password, starts the session
-	Import   a sheet from ReadCSV (csv.go): what each line would do (plan.go), and doing it (import.go)
 
 A link is a secret of 256 random bits behind the organization's id, so that its
 look-up leads with org_id like every other; only its hash is stored. Opening a
@@ -15,7 +14,7 @@ link changes nothing: mail scanners open links. Whether it still works is asked
 from the truth each time: state, expiry, and the person's own status, so whoever
 is deactivated or deleted by any door cannot accept.
 
-The package owns the tables invitations, invitation_links and imports. It relies
+The package owns the tables invitations and invitation_links. It relies
 on store for people, password for hashes, session for the sign-in, and on a func
 for mail (mail.Outbox.Queue).
 */
@@ -174,11 +173,7 @@ func (d *Door) Create(tx *store.Tx, org store.Org, in In) (Made, error) {
 	if row.ID == "" {
 		row.ID = store.NewID[Invitation]()
 	}
-	row.UserID, row.Email, row.InvitedBy = u.ID, u.Email, inviter(tx.Actor())
-	if _, err := upsert(tx, row, 0); err != nil {
-		return Made{}, err
-	}
-	return Made{UserID: u.ID, InvitationID: row.ID, Email: u.Email}, d.record(tx, u, row.ID, "save", map[string]any{"email": u.Email})
+	return d.saved(tx, u, row)
 }
 
 // person makes the row of whoever is invited, with roles and teams.

@@ -141,38 +141,3 @@ func insertEvent(tx *store.Tx, user store.UserID, id ID, what, by, detail string
 func events(tx *store.Tx, user store.UserID) (list []Event, err error) {
 	return list, tx.Select(&list, "SELECT at, what, by_name, detail FROM invitation_events WHERE org_id = ? AND user_id = ? ORDER BY id DESC LIMIT 100", tx.Org(), user)
 }
-
-// upload is a CSV file between upload and confirmation.
-type upload struct {
-	Name   string `db:"name"`
-	Invite bool   `db:"invite"`
-	Data   []byte `db:"data"`
-}
-
-// uploadsKept is how many files of an organization may wait; each can be large.
-const uploadsKept = 5
-
-// keepUpload stores a file, and drops those that nobody confirmed in time and all
-// but the newest.
-func keepUpload(tx *store.Tx, id uploadID, u upload) error {
-	if _, err := tx.Exec("DELETE FROM imports WHERE org_id = ? AND created_at < ?", tx.Org(), tx.Now().Add(-uploadTTL)); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(`DELETE FROM imports WHERE org_id = ? AND id NOT IN (SELECT id FROM imports WHERE org_id = ? ORDER BY id DESC LIMIT ?)`,
-		tx.Org(), tx.Org(), uploadsKept-1); err != nil {
-		return err
-	}
-	_, err := tx.Exec("INSERT INTO imports (org_id, id, name, invite, data, created_at) VALUES (?, ?, ?, ?, ?, ?)", tx.Org(), id, u.Name, u.Invite, u.Data, tx.Now())
-	return err
-}
-
-func findUpload(tx *store.Tx, id uploadID) (u upload, err error) {
-	return u, tx.Get(&u, "SELECT name, invite, data FROM imports WHERE org_id = ? AND id = ? AND created_at >= ?", tx.Org(), id, tx.Now().Add(-uploadTTL))
-}
-
-// takeUpload tells whether it was this call that removed the file: of two
-// confirmations at once one goes on.
-func takeUpload(tx *store.Tx, id uploadID) (bool, error) {
-	n, err := tx.Exec("DELETE FROM imports WHERE org_id = ? AND id = ?", tx.Org(), id)
-	return n > 0, err
-}

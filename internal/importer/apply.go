@@ -1,0 +1,423 @@
+package importer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/store"
+)
+
+// batch is how many rows share a transaction.
+const batch = 250
+
+// jobKind is the name of our job.
+const jobKind = "import"
+
+// jobInput is what the job knows of the import.
+type jobInput struct {
+	Run  ID     `json:"run"`
+	Name string `json:"name"`
+}
+
+// kind is our job.
+func (d *Door) kind() jobs.Kind {
+	return jobs.Kind{
+		Name: jobKind, Need: access.CreateUsers, Size: batch, Many: d.apply, UndoOne: d.undo,
+		Title: func(say jobs.Say, j jobs.Job) string {
+			var in jobInput
+			if json.Unmarshal(j.Input, &in) != nil {
+				return jobKind
+			}
+			return say("Import %s", in.Name)
+		},
+		Words: map[string]string{"created": "created", "updated": "updated", "unchanged": "unchanged", "deactivated": "deactivated", "removed": "removed", "reverted": "reverted", "reactivated": "reactivated"},
+		Link:  func(target string) string { return "/users/" + target },
+	}
+}
+
+// Start begins the job that does the good rows of an import. gone is the share of the
+// people, in percent, that the caller confirms to be deactivated. A second time gives
+// the same job. Faults: NotFound, Denied, Conflict (not read yet), Invalid on "rows"
+// (none is good), "gone" (more would be deactivated).
+func (d *Door) Start(ctx context.Context, actor access.Actor, id ID, gone int) (job jobs.Job, err error) {
+	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		run, err := findRun(tx, id)
+		if err != nil {
+			return err
+		}
+		if run.State == Started {
+			job, err = d.opt.Jobs.Get(tx, run.Job)
+			return err
+		}
+		job, err = d.start(tx, run, gone)
+		return err
+	})
+	return job, err
+}
+
+func (d *Door) start(tx *store.Tx, run Run, gone int) (job jobs.Job, err error) {
+	if err := mayImport(tx, run.Settings); err != nil {
+		return job, err
+	}
+	switch share := run.gone(); {
+	case run.State != Ready:
+		return job, fault.Conflict.Say("The file has not been read to its end yet. Look at its lines first.")
+	case run.Good() == 0:
+		return job, fault.Invalid.On("rows", "No line of this file changes anything. There is nothing to import.")
+	case share > run.Settings.MaxGone && share > gone:
+		return job, fault.Invalid.On("gone", "This would deactivate %d of %d people, which is %d %%; %d %% are allowed without more words. Is it the whole file? If so, confirm with the number of people.",
+			run.Counts[Deactivate], run.People, share, run.Settings.MaxGone)
+	}
+	rows, err := goodRows(tx, run.ID)
+	if err != nil {
+		return job, err
+	}
+	job, err = d.opt.Jobs.Start(tx, jobs.In{Kind: jobKind, Input: jobInput{run.ID, run.Name}, Once: "import " + string(run.ID), Items: func(yield func(jobs.Item) bool) {
+		for _, r := range rows {
+			if !yield(jobs.Item{Target: string(r.User), Name: r.Name, Data: json.RawMessage(strconv.Itoa(r.N))}) {
+				return
+			}
+		}
+	}})
+	if err != nil {
+		return job, err
+	}
+	if ours, err := startRun(tx, run.ID, job.ID); err != nil || !ours {
+		if err == nil {
+			err = fault.Conflict.Say("This import has just been started by somebody else. Load the page again.")
+		}
+		return job, err
+	}
+	return job, nil
+}
+
+// applying is a batch on its way.
+type applying struct {
+	d      *Door
+	tx     *store.Tx
+	org    store.Org
+	run    Run
+	fields []*Field
+	bosses map[int]store.UserID // of rows
+	coming map[store.UserID]bool
+}
+
+// apply does a batch of rows: all at once, or, when one of them cannot be done, each by
+// itself.
+func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result, error) {
+	var in jobInput
+	if err := json.Unmarshal(j.Input, &in); err != nil {
+		return nil, fmt.Errorf("input of job %s: %w", j.ID, err)
+	}
+	numbers := make([]int, len(items))
+	for i, item := range items {
+		if err := json.Unmarshal(item.Data, &numbers[i]); err != nil {
+			return nil, fmt.Errorf("item %d of job %s: %w", item.N, j.ID, err)
+		}
+	}
+	a, rows, err := d.prepare(tx, in.Run, numbers)
+	if fault.Is(err, fault.NotFound) {
+		return slices.Repeat([]jobs.Result{failed(jobs.Because("The file is not here any more."))}, len(items)), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var results []jobs.Result
+	err = tx.Try(func() (err error) {
+		results, err = a.all(rows)
+		return err
+	})
+	if err == nil || again(err) {
+		return results, err
+	}
+	results = make([]jobs.Result, len(rows))
+	for i := range rows {
+		err := tx.Try(func() error {
+			one, err := a.all(rows[i : i+1])
+			if err == nil {
+				results[i] = one[0]
+			}
+			return err
+		})
+		switch {
+		case err == nil:
+		case again(err):
+			return nil, err
+		case fault.Of(err) == fault.Internal:
+			d.opt.Log.ErrorContext(tx.Context(), "import a line", "org", tx.Org(), "import", a.run.ID, "line", rows[i].Line, "error", err)
+			results[i] = failed(jobs.Because("The server could not store this line. It is in the server's log."))
+		default:
+			results[i] = failed(jobs.Because("%s", fault.Public(err)))
+		}
+	}
+	return results, nil
+}
+
+func failed(why jobs.Reason) jobs.Result { return jobs.Result{State: jobs.FailedItem, Why: why} }
+
+// again tells that the whole transaction may go well another time.
+func again(err error) bool {
+	return fault.Of(err) == fault.Unavailable || fault.Is(err, fault.Conflict) && fault.Field(err) == "version"
+}
+
+// prepare reads the rows in the order of numbers, and those of their managers.
+func (d *Door) prepare(tx *store.Tx, id ID, numbers []int) (*applying, []*Row, error) {
+	run, err := findRun(tx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	defs, err := tx.Definitions()
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &applying{d: d, tx: tx, run: run, bosses: map[int]store.UserID{}}
+	all := Fields(defs)
+	for _, name := range run.Settings.Columns {
+		if i := slices.IndexFunc(all, func(f Field) bool { return f.Name == name }); i >= 0 {
+			a.fields = append(a.fields, &all[i])
+		}
+	}
+	if a.org, err = d.opt.DB.OrgByID(tx.Context(), tx.Org()); err != nil {
+		return nil, nil, err
+	}
+	list, err := rowsByNumber(tx, id, numbers)
+	if err != nil {
+		return nil, nil, err
+	}
+	var managers []int
+	at := make(map[int]*Row, len(list))
+	for i := range list {
+		at[list[i].N] = &list[i]
+		if list[i].Boss != 0 {
+			managers = append(managers, list[i].Boss)
+		}
+	}
+	rows := make([]*Row, len(numbers))
+	for i, n := range numbers {
+		if rows[i] = at[n]; rows[i] == nil {
+			return nil, nil, fault.NotFound.Say("The file is not here any more.")
+		}
+	}
+	slices.Sort(managers)
+	list, err = rowsByNumber(tx, id, slices.Compact(managers))
+	for _, r := range list {
+		a.bosses[r.N] = r.User
+	}
+	return a, rows, err
+}
+
+// all does rows, or nothing of them.
+func (a *applying) all(rows []*Row) ([]jobs.Result, error) {
+	var managers []store.UserID
+	for _, r := range rows {
+		if id := a.managerOf(r); id != "" {
+			managers = append(managers, id)
+		}
+	}
+	w, err := look(a.tx, rows, nil)
+	if err == nil {
+		err = w.add(a.tx, managers, nil, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.coming = map[store.UserID]bool{}
+	results, plans := make([]jobs.Result, len(rows)), make([]plan, len(rows))
+	var fresh []int
+	for i, r := range rows {
+		if r.Action == Deactivate {
+			if results[i], err = a.deactivate(r); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		p, result, err := a.plan(w, r)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case result != nil:
+			results[i] = *result
+		case p.user == nil:
+			a.coming[r.User] = true
+			plans[i], fresh = p, append(fresh, i)
+		default:
+			if results[i], err = a.update(r, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return results, a.create(rows, plans, results, fresh)
+}
+
+func (a *applying) managerOf(r *Row) store.UserID {
+	if r.Manager != "" {
+		return r.Manager
+	}
+	return a.bosses[r.Boss]
+}
+
+// plan looks at a row again. A result means that it is not done, and why.
+func (a *applying) plan(w *world, r *Row) (plan, *jobs.Result, error) {
+	skip := func(why string, args ...string) (plan, *jobs.Result, error) {
+		result := jobs.Skip(jobs.Because(why, args...))
+		return plan{}, &result, nil
+	}
+	var u *store.User
+	if r.Action == Update {
+		if u = w.users[r.User]; u == nil {
+			return skip("This person was deleted after the preview.")
+		}
+	} else {
+		there, no := w.match(a.run.Settings.Key, r.Cells)
+		switch {
+		case no != nil:
+			return skip("%s", no.Why+" "+no.Remedy)
+		case there != nil:
+			return skip("Somebody else created %s after the preview. Upload the file again to see what is left.", there.DisplayName)
+		}
+	}
+	manager := &boss{id: a.managerOf(r)}
+	if manager.user = w.users[manager.id]; manager.user == nil && !a.coming[manager.id] {
+		manager.refusal = refused(fieldManager, r.Cells[fieldManager], "The manager is not here: the line was not imported, or the person was deleted after the preview.", "Correct that first, and upload the file again.")
+	}
+	p, no, err := w.decide(a.tx, a.fields, r.Cells, u, manager)
+	switch {
+	case err != nil:
+		return p, nil, err
+	case no != nil:
+		return skip("%s", no.Why+" "+no.Remedy)
+	case u == nil:
+		return p, nil, nil
+	case len(p.changes) == 0:
+		return p, &jobs.Result{Did: "unchanged"}, nil
+	}
+	for _, c := range p.changes {
+		i := slices.IndexFunc(r.Changes, func(was Change) bool { return was.Column == c.Column })
+		if i < 0 || r.Changes[i].From != c.From {
+			return skip("%s was changed to %s after the preview, so nothing was overwritten. Upload the file again to see what it would do now.", c.Column, quoted(c.From))
+		}
+	}
+	return p, nil, nil
+}
+
+func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
+
+// create makes the new people of a batch together.
+func (a *applying) create(rows []*Row, plans []plan, results []jobs.Result, fresh []int) error {
+	if len(fresh) == 0 {
+		return nil
+	}
+	status := store.Active
+	if a.run.Settings.New != NewActive {
+		status = store.Invited
+	}
+	list := make([]store.NewUser, len(fresh))
+	for n, i := range fresh {
+		role := plans[i].role
+		if role == "" {
+			role = store.DefaultRole
+		}
+		list[n] = store.NewUser{ID: rows[i].User, Doc: plans[i].doc, Source: store.FromCSV, Status: status, Roles: []string{role}, Reason: store.Manual}
+	}
+	made, err := a.tx.CreateUsers(list)
+	if err != nil {
+		return err
+	}
+	joined := map[store.GroupID][]store.UserID{}
+	for n, i := range fresh {
+		for _, g := range plans[i].teams {
+			joined[g.ID] = append(joined[g.ID], made[n].ID)
+		}
+		if a.run.Settings.New != NewActive {
+			if err := a.d.opt.Invite(a.tx, a.org, made[n], a.run.Settings.New == NewInvite); err != nil {
+				return err
+			}
+		}
+		results[i] = jobs.Result{Did: "created", Target: string(made[n].ID), Name: made[n].DisplayName, Undo: undoing{Made: made[n].Version}}
+	}
+	return a.join(joined)
+}
+
+func (a *applying) join(joined map[store.GroupID][]store.UserID) error {
+	ids := make([]store.GroupID, 0, len(joined))
+	for id := range joined {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids) // everybody locks in one order
+	for _, id := range ids {
+		g, err := a.tx.Group(id)
+		if err != nil {
+			return err
+		}
+		if _, err := a.tx.UpdateGroup(g, store.GroupChange{Add: joined[id]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// update changes a person who is there.
+func (a *applying) update(r *Row, p plan) (jobs.Result, error) {
+	undo := undoing{Was: map[string]string{}, Is: map[string]string{}}
+	for _, c := range p.changes {
+		undo.Was[c.Column], undo.Is[c.Column] = c.From, c.To
+	}
+	if len(p.inDocument()) > 0 {
+		old, err := p.user.Attributes()
+		if err != nil {
+			return jobs.Result{}, err
+		}
+		was := person{doc: old, profile: p.user.Profile()}
+		is := person{doc: p.doc}
+		next, err := a.tx.UpdateUser(*p.user, store.UserChange{Doc: p.doc, Why: "imported from " + a.run.Name})
+		if err != nil {
+			return jobs.Result{}, err
+		}
+		is.profile = next.Profile()
+		for _, f := range a.fields { // as the document has them, which for a manager is an id
+			if _, changed := undo.Was[f.Name]; changed && f.Name != fieldRole && f.Name != fieldTeams {
+				undo.Was[f.Name], undo.Is[f.Name] = was.get(*f), is.get(*f)
+			}
+		}
+	}
+	if p.role != "" {
+		if err := a.tx.SetRole(p.user.ID, p.role); err != nil {
+			return jobs.Result{}, err
+		}
+	}
+	joined := map[store.GroupID][]store.UserID{}
+	for _, g := range p.teams {
+		joined[g.ID] = []store.UserID{p.user.ID}
+		undo.Teams = append(undo.Teams, g.ID)
+	}
+	if err := a.join(joined); err != nil {
+		return jobs.Result{}, err
+	}
+	return jobs.Result{Did: "updated", Name: r.Name, Why: jobs.Because("%s", strings.Join(r.columns(), ", ")), Undo: undo}, nil
+}
+
+// deactivate ends the access of somebody who is not in the file.
+func (a *applying) deactivate(r *Row) (jobs.Result, error) {
+	u, err := a.tx.User(r.User)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return jobs.Skip(jobs.Because("This person was deleted after the preview.")), nil
+	case err != nil:
+		return jobs.Result{}, err
+	case u.Status != store.Active || u.DirectoryID != "" || u.BreakGlass:
+		return jobs.Skip(jobs.Because("This person was changed after the preview.")), nil
+	}
+	next, err := a.tx.Deactivate(u.ID, "not in the file "+a.run.Name)
+	if err != nil {
+		return jobs.Result{}, err
+	}
+	return jobs.Result{Did: "deactivated", Undo: undoing{Ended: next.Version}}, nil
+}

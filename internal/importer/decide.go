@@ -1,0 +1,424 @@
+package importer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/store"
+)
+
+// clean checks the cells of a line by themselves and puts them into their usual form.
+func (d *Door) clean(cells []string, columns []*Field, roles []store.OrgRole) (map[string]string, *Problem) {
+	out := make(map[string]string, len(columns))
+	for i, f := range columns {
+		if f == nil || cells[i] == "" {
+			continue
+		}
+		value := unguarded(cells[i])
+		wrong := func(p *Problem) (map[string]string, *Problem) {
+			p.Column, p.Value = f.Name, clip(strings.ToValidUTF8(value, "�"), 80)
+			return out, p
+		}
+		if !utf8.ValidString(value) {
+			return wrong(&Problem{Why: "The value holds bytes that do not belong to the file's encoding.", Remedy: "Choose another encoding, or save the file as “CSV UTF-8”."})
+		}
+		switch f.Name {
+		case fieldEmail:
+			address, err := d.opt.Address(value)
+			if err != nil {
+				return wrong(&Problem{Why: fault.Public(err), Remedy: "Correct the address."})
+			}
+			value = address
+		case fieldRole:
+			role, ok := roleNamed(value, roles)
+			if !ok {
+				return wrong(&Problem{Why: "There is no such role.", Remedy: "Write one of " + strings.Join(roleNames(roles), ", ") + ", or leave the cell empty."})
+			}
+			value = role
+		case fieldUserName, fieldManager:
+			if p := tooLong(value, 254); p != nil {
+				return wrong(p)
+			}
+			if p := unclean(value); p != nil {
+				return wrong(p)
+			}
+		case fieldCountry:
+			if len(value) == 2 {
+				value = strings.ToUpper(value)
+			}
+		}
+		if f.urn != "" {
+			v, p := cleanAttribute(f.attr, value)
+			if p != nil {
+				return wrong(p)
+			}
+			value = v
+		}
+		out[f.Name] = value
+	}
+	return out, nil
+}
+
+func roleNamed(value string, roles []store.OrgRole) (string, bool) {
+	for _, r := range roles {
+		if store.Fold(value) == store.Fold(r.ID) || store.Fold(value) == store.Fold(r.Name) {
+			return r.ID, true
+		}
+	}
+	return "", false
+}
+
+func roleNames(roles []store.OrgRole) (list []string) {
+	for _, r := range roles {
+		list = append(list, r.ID)
+	}
+	return list
+}
+
+func nameOf(cells map[string]string) string {
+	if n := cells[fieldName]; n != "" {
+		return n
+	}
+	return strings.TrimSpace(cells[fieldGivenName] + " " + cells[fieldFamilyName])
+}
+
+// world is what the database says about the people of some lines.
+type world struct {
+	users    map[store.UserID]*store.User
+	byEmail  map[string][]store.UserID
+	byName   map[string]store.UserID
+	byNumber map[string][]store.UserID
+	roles    map[store.UserID][]store.Grant
+	groups   map[store.UserID][]store.GroupRef
+	teams    map[string]store.GroupRef // by folded name
+	managers map[store.DirectoryID]string
+}
+
+// look asks for everything that the lines need, in a few queries however many there are.
+func look(tx *store.Tx, rows []*Row, numbers map[string][]store.UserID) (*world, error) {
+	w := &world{users: map[store.UserID]*store.User{}, byEmail: map[string][]store.UserID{}, byName: map[string]store.UserID{}, byNumber: numbers,
+		managers: map[store.DirectoryID]string{}}
+	var ids []store.UserID
+	var emails, names []string
+	some := func(list *[]string, value string) {
+		if value != "" {
+			*list = append(*list, value)
+		}
+	}
+	teams := false
+	for _, r := range rows {
+		if r.User != "" {
+			ids = append(ids, r.User)
+		}
+		some(&emails, r.Cells[fieldEmail])
+		some(&emails, r.Cells[fieldManager])
+		some(&names, r.Cells[fieldEmail])
+		some(&names, r.Cells[fieldUserName])
+		some(&names, r.Cells[fieldManager])
+		for _, key := range []string{fieldNumber, fieldManager} {
+			ids = append(ids, numbers[r.Cells[key]]...)
+		}
+		teams = teams || r.Cells[fieldTeams] != ""
+	}
+	if err := w.add(tx, ids, emails, names); err != nil {
+		return nil, err
+	}
+	matched := make([]store.UserID, 0, len(w.users))
+	var bosses []store.UserID
+	for id, u := range w.users {
+		matched = append(matched, id)
+		if u.ManagerID != "" && w.users[u.ManagerID] == nil {
+			bosses = append(bosses, u.ManagerID)
+		}
+	}
+	slices.Sort(matched)
+	slices.Sort(bosses)
+	if err := w.add(tx, slices.Compact(bosses), nil, nil); err != nil {
+		return nil, err
+	}
+	var err error
+	if len(matched) > 0 {
+		if w.roles, err = tx.RolesOf(matched); err != nil {
+			return nil, err
+		}
+		if w.groups, err = tx.GroupsOf(matched); err != nil {
+			return nil, err
+		}
+	}
+	if teams {
+		w.teams, err = tx.TeamNames()
+	}
+	return w, err
+}
+
+func (w *world) add(tx *store.Tx, ids []store.UserID, emails, names []string) error {
+	if len(ids)+len(emails)+len(names) == 0 {
+		return nil
+	}
+	users, err := tx.UsersBy(ids, emails, names)
+	for _, u := range users {
+		if w.users[u.ID] == nil {
+			w.users[u.ID] = &u
+			w.byEmail[store.Fold(u.Email)] = append(w.byEmail[store.Fold(u.Email)], u.ID)
+			w.byName[store.Fold(u.UserName)] = u.ID
+		}
+	}
+	return err
+}
+
+// plan is what one line would do, by what the database says now.
+type plan struct {
+	user    *store.User // nil: a new person
+	doc     store.Doc   // the whole new document; nil: as it is
+	role    string      // to give; empty: keep
+	teams   []store.GroupRef
+	changes []Change
+}
+
+// columns names what changes in the document.
+func (p plan) inDocument() (list []string) {
+	for _, c := range p.changes {
+		if c.Column != fieldRole && c.Column != fieldTeams {
+			list = append(list, c.Column)
+		}
+	}
+	return list
+}
+
+// refusal is why a line does nothing.
+type refusal struct {
+	Problem
+	action Action
+}
+
+func refused(column, value, why, remedy string) *refusal {
+	return &refusal{Problem{Column: column, Value: clip(value, 80), Why: why, Remedy: remedy}, Failed}
+}
+
+// match finds the person of a line.
+func (w *world) match(key string, cells map[string]string) (*store.User, *refusal) {
+	email, name := cells[fieldEmail], cells[fieldUserName]
+	if key == fieldNumber {
+		switch of := w.byNumber[cells[fieldNumber]]; len(of) {
+		case 0:
+		case 1:
+			return w.users[of[0]], nil
+		default:
+			return nil, refused(fieldNumber, cells[fieldNumber], fmt.Sprintf("%d people have this employee number.", len(of)), "Choose another key, or correct the people first.")
+		}
+	}
+	if name == "" && key == fieldEmail {
+		name = email
+	}
+	byName := w.byName[store.Fold(name)]
+	if key == fieldUserName && byName != "" {
+		return w.users[byName], nil
+	}
+	var byEmail []store.UserID
+	if email != "" {
+		byEmail = w.byEmail[store.Fold(email)]
+	}
+	if key != fieldEmail { // nobody has the key: a new person, whose name and address must be free
+		if byName != "" {
+			return nil, refused(fieldUserName, name, "Somebody else has this user name: "+w.users[byName].DisplayName+".", "Correct the user name, or choose it as the key.")
+		}
+		if len(byEmail) > 0 {
+			return nil, refused(fieldEmail, email, "Somebody else has this address: "+w.users[byEmail[0]].DisplayName+".", "Correct the address, or choose it as the key.")
+		}
+		return nil, nil
+	}
+	switch {
+	case len(byEmail) == 0 && byName == "":
+		return nil, nil
+	case byName != "" && (len(byEmail) == 0 || slices.Contains(byEmail, byName)):
+		return w.users[byName], nil
+	case byName != "":
+		return nil, refused(fieldUserName, name, fmt.Sprintf("The user name %q and the address belong to two different people.", clip(name, 80)), "Correct one of them.")
+	case len(byEmail) == 1:
+		return w.users[byEmail[0]], nil
+	}
+	return nil, refused(fieldEmail, email, fmt.Sprintf("%d people have this address.", len(byEmail)), "Add a column user_name that says which one is meant.")
+}
+
+// managerNamed finds somebody's manager: by user name, address or employee number.
+func (w *world) managerNamed(value string) (*store.User, *refusal) {
+	if id := w.byName[store.Fold(value)]; id != "" {
+		return w.users[id], nil
+	}
+	of := w.byEmail[store.Fold(value)]
+	if len(of) == 0 {
+		of = w.byNumber[value]
+	}
+	switch len(of) {
+	case 0:
+		return nil, refused(fieldManager, value, "The manager is neither a person here nor in the file.", "Write the manager's address, user name or employee number, or leave the cell empty.")
+	case 1:
+		return w.users[of[0]], nil
+	}
+	return nil, refused(fieldManager, value, fmt.Sprintf("%d people are meant by this manager.", len(of)), "Write the manager's user name.")
+}
+
+// boss is a manager as far as it is known when a line is looked at.
+type boss struct {
+	user    *store.User  // is there
+	id      store.UserID // else: will be there
+	refusal *refusal
+}
+
+// decide compares a line with the person whom it is about. It changes nothing.
+func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u *store.User, manager *boss) (plan, *refusal, error) {
+	p := plan{user: u}
+	at := person{doc: store.Doc{}}
+	if u != nil {
+		doc, err := u.Attributes()
+		if err != nil {
+			return p, nil, err
+		}
+		at = person{doc: doc, profile: u.Profile()}
+	} else if at.profile.UserName = cells[fieldUserName]; at.profile.UserName == "" {
+		at.profile.UserName = cells[fieldEmail]
+	}
+	if u == nil && at.profile.UserName == "" {
+		return p, refused(fieldUserName, "", "A new person needs a user name or an e-mail address.", "Fill one of them."), nil
+	}
+	for _, f := range fields {
+		if f == nil || cells[f.Name] == "" || f.Name == fieldRole || f.Name == fieldTeams || f.Name == fieldManager {
+			continue
+		}
+		to, from := cells[f.Name], at.get(*f)
+		if to == strings.TrimSpace(strings.ReplaceAll(from, "\r\n", "\n")) || f.Name == fieldEmail && strings.EqualFold(to, from) { // case alone is no change
+			continue
+		}
+		lines := to
+		if f.Name == fieldAddress {
+			lines = strings.ReplaceAll(to, "\n", " ")
+		}
+		for _, wrong := range []*Problem{tooLong(to, limitOf(f)), unclean(lines)} {
+			if wrong != nil {
+				return p, refused(f.Name, to, wrong.Why, wrong.Remedy), nil
+			}
+		}
+		at.set(*f, to)
+		p.changes = append(p.changes, Change{f.Name, clip(from, maxText), to})
+	}
+	if r := w.decideManager(cells[fieldManager], &at, &p, manager); r != nil {
+		return p, r, nil
+	}
+	if touched := p.inDocument(); len(touched) > 0 && u != nil && u.DirectoryID != "" {
+		name, err := w.directory(tx, u.DirectoryID)
+		r := refused(touched[0], cells[touched[0]], fmt.Sprintf("This person is managed by the directory %s.", name), "Change it there, or take these columns out of the file: "+strings.Join(touched, ", ")+".")
+		r.action = Managed
+		return p, r, err
+	}
+	if u == nil || len(p.changes) > 0 {
+		p.doc = at.document()
+	}
+	return p, w.decideRights(cells, &p), nil
+}
+
+func limitOf(f *Field) int {
+	switch {
+	case f.Name == fieldEmail || f.Name == fieldUserName:
+		return 254
+	case f.urn != "" || f.Name == fieldAddress:
+		return 4000
+	}
+	return maxText
+}
+
+func (w *world) decideManager(cell string, at *person, p *plan, manager *boss) *refusal {
+	if cell == "" {
+		return nil
+	}
+	if manager.refusal != nil {
+		return manager.refusal
+	}
+	id, to := manager.id, cell
+	if manager.user != nil {
+		id, to = manager.user.ID, manager.user.UserName
+	}
+	if string(id) == at.profile.ManagerID && id != "" {
+		return nil
+	}
+	if p.user != nil && id == p.user.ID {
+		return refused(fieldManager, cell, "This person would be their own manager.", "Leave the cell empty, or write somebody else.")
+	}
+	from := at.profile.ManagerID
+	if u := w.users[store.UserID(from)]; u != nil {
+		from = u.UserName
+	}
+	at.profile.ManagerID = string(id)
+	p.changes = append(p.changes, Change{fieldManager, from, to})
+	return nil
+}
+
+// decideRights is about role and teams: those are given here, whoever manages the person.
+func (w *world) decideRights(cells map[string]string, p *plan) *refusal {
+	var roles []string
+	in := map[store.GroupID]bool{}
+	if p.user != nil {
+		for _, g := range w.roles[p.user.ID] {
+			if g.Reason == store.Manual || g.Kind == "default" {
+				roles = append(roles, g.Role)
+			}
+		}
+		for _, g := range store.Direct(w.groups[p.user.ID]) {
+			in[g.ID] = true
+		}
+	}
+	if role := cells[fieldRole]; role != "" && (len(roles) != 1 || roles[0] != role) {
+		p.role = role
+		p.changes = append(p.changes, Change{fieldRole, strings.Join(roles, ", "), role})
+	}
+	var come []string
+	for name := range strings.FieldsFuncSeq(cells[fieldTeams], func(c rune) bool { return c == '|' || c == '\n' }) {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		g, ok := w.teams[store.Fold(name)]
+		if !ok {
+			return refused(fieldTeams, name, fmt.Sprintf("There is no team %q.", clip(name, 80)), "Make the team first, or correct its name; several are separated by |.")
+		}
+		if !in[g.ID] {
+			in[g.ID] = true
+			p.teams, come = append(p.teams, g), append(come, g.Name)
+		}
+	}
+	if len(come) > 0 {
+		p.changes = append(p.changes, Change{fieldTeams, "", strings.Join(come, "|")})
+	}
+	return nil
+}
+
+func (w *world) directory(tx *store.Tx, id store.DirectoryID) (string, error) {
+	if name, ok := w.managers[id]; ok {
+		return name, nil
+	}
+	dir, err := tx.Directory(id)
+	if err == nil {
+		w.managers[id] = dir.Name
+	}
+	return dir.Name, err
+}
+
+// unguarded takes away the mark that keeps a spreadsheet from running a value; see guarded.
+func unguarded(cell string) string {
+	if len(cell) > 1 && cell[0] == '\'' && strings.IndexByte(formula, cell[1]) >= 0 {
+		return cell[1:]
+	}
+	return cell
+}
+
+// formula are the first letters of what spreadsheets run, and the mark itself.
+const formula = "=+-@\t\r'"
+
+// guarded is a value as a spreadsheet shows it and does not run it.
+func guarded(value string) string {
+	if value != "" && strings.IndexByte(formula, value[0]) >= 0 {
+		return "'" + value
+	}
+	return value
+}

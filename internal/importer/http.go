@@ -1,0 +1,432 @@
+package importer
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+//go:embed templates
+var files embed.FS
+
+var pages = web.MustPages(files, "templates/*.html")
+
+// Mount adds the routes.
+func (d *Door) Mount(m *web.Mux) {
+	const at = "/console/{org}/import"
+	m.Console(access.CreateUsers, "GET "+at, d.showUpload)
+	m.Console(access.CreateUsers, "POST "+at, d.postUpload)
+	m.Console(access.CreateUsers, "GET "+at+"/{import}", d.show)
+	m.Console(access.CreateUsers, "POST "+at+"/{import}/form", d.postForm)
+	m.Console(access.CreateUsers, "POST "+at+"/{import}/columns", d.postColumns)
+	m.ConsoleFresh(access.CreateUsers, "POST "+at+"/{import}", d.postStart)
+	m.Console(access.CreateUsers, "POST "+at+"/{import}/forget", d.postForget)
+	m.Console(access.CreateUsers, "GET "+at+"/{import}/errors.csv", d.downloadErrors)
+	d.mountAPI(m)
+}
+
+// uploadPage asks for a file.
+type uploadPage struct {
+	Org     web.Org
+	Form    web.Form
+	Roles   string
+	Fields  []Field
+	Recent  []Run
+	MaxSize int
+	MaxRows int
+}
+
+func (d *Door) showUpload(w http.ResponseWriter, r *http.Request) error {
+	return d.uploadPage(w, r, http.StatusOK, web.Form{})
+}
+
+func (d *Door) uploadPage(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	p := uploadPage{Org: web.OrgOf(r), Form: f, MaxSize: MaxFile >> 20, MaxRows: MaxRows}
+	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		defs, err := tx.Definitions()
+		if err != nil {
+			return err
+		}
+		roles, err := tx.OrgRoles()
+		if err != nil {
+			return err
+		}
+		p.Fields, p.Roles = Fields(defs), strings.Join(roleNames(roles), ", ")
+		p.Recent, err = listRuns(tx, 10)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "upload", p)
+}
+
+func at(r *http.Request, run Run) string {
+	return "/console/" + web.OrgOf(r).Slug + "/import/" + string(run.ID)
+}
+
+func (d *Door) postUpload(w http.ResponseWriter, r *http.Request) error {
+	web.AllowBody(r, MaxFile+64<<10)
+	var f web.Form
+	run, err := d.receive(r)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		f.Fail("file", fmt.Sprintf("The file is larger than %d MB. Split it into several.", MaxFile>>20))
+		return d.uploadPage(w, r, http.StatusRequestEntityTooLarge, f)
+	}
+	if f.Take(err) {
+		return d.uploadPage(w, r, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, at(r, run), http.StatusSeeOther)
+	return nil
+}
+
+// receive takes the file out of a form as it comes.
+func (d *Door) receive(r *http.Request) (Run, error) {
+	form, err := r.MultipartReader()
+	if err != nil {
+		return Run{}, bad("Choose a CSV file.")
+	}
+	for {
+		part, err := form.NextPart()
+		if errors.Is(err, io.EOF) {
+			return Run{}, bad("Choose a CSV file.")
+		}
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return Run{}, err
+		}
+		if err != nil {
+			return Run{}, bad("The upload broke off. Choose the file again.")
+		}
+		if part.FormName() == "file" && part.FileName() != "" {
+			return d.Upload(r.Context(), web.Actor(r), part.FileName(), part)
+		}
+	}
+}
+
+// find is the import that the path names.
+func (d *Door) find(r *http.Request) (Run, error) {
+	id, err := store.ParseID[Run](r.PathValue("import"))
+	if err != nil {
+		return Run{}, err
+	}
+	return d.Get(r.Context(), web.Actor(r), id)
+}
+
+func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
+	run, err := d.find(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case run.State == Started:
+		return d.startedPage(w, r, run)
+	case run.State == Reading:
+		w.Header().Set("Refresh", "2")
+		return pages.Write(w, r, http.StatusOK, "reading", readingPage{web.OrgOf(r), run})
+	case run.State == Ready && r.URL.Query().Get("step") != "columns":
+		return d.previewPage(w, r, http.StatusOK, run, web.Form{})
+	}
+	return d.columnsPage(w, r, http.StatusOK, run, web.Form{})
+}
+
+// readingPage waits for a file that is being read.
+type readingPage struct {
+	Org web.Org
+	Run Run
+}
+
+// columnsPage says which column is what.
+type columnsPage struct {
+	Org     web.Org
+	Form    web.Form
+	Run     Run
+	Columns []columnView
+	Keys    []web.Option
+	New     []web.Option
+	Missing []web.Option
+}
+
+// columnView is a column of the file, with what it fills and what stands in it.
+type columnView struct {
+	Name   string
+	Field  web.Field
+	Sample []string
+}
+
+func (d *Door) columnsPage(w http.ResponseWriter, r *http.Request, status int, run Run, f web.Form) error {
+	p := columnsPage{Org: web.OrgOf(r), Run: run}
+	var fields []Field
+	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		defs, err := tx.Definitions()
+		if err == nil {
+			fields = Fields(defs)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	set := run.Settings
+	start := func(name, value string) {
+		if f.Values[name] == nil && value != "" {
+			f.Set(name, value)
+		}
+	}
+	start("encoding", set.Encoding)
+	start("delimiter", set.Delimiter)
+	start("key", set.Key)
+	start("new", set.New)
+	start("missing", set.Missing)
+	start("max_gone", strconv.Itoa(set.MaxGone))
+	options := []web.Option{{Value: "", Label: web.T(r, "Not used")}}
+	for _, field := range fields {
+		options = append(options, web.Option{Value: field.Name, Label: web.T(r, field.Label)})
+	}
+	for i, name := range run.Header {
+		key := "column-" + strconv.Itoa(i)
+		if i < len(set.Columns) {
+			start(key, set.Columns[i])
+		}
+		label := name
+		if label == "" {
+			label = web.T(r, "Column %d", i+1)
+		}
+		c := columnView{Name: label, Field: f.Select(key, label, options, "required")}
+		for _, line := range run.Sample {
+			if i < len(line) && line[i] != "" {
+				c.Sample = append(c.Sample, line[i])
+			}
+		}
+		p.Columns = append(p.Columns, c)
+	}
+	p.Keys = []web.Option{{Value: "", Label: web.T(r, "Whichever of these the file has")}}
+	for _, k := range keys {
+		p.Keys = append(p.Keys, web.Option{Value: k, Label: web.T(r, label(k, fields))})
+	}
+	p.New = []web.Option{{Value: NewInvite, Label: web.T(r, "Invited, with a mail")}, {Value: NewSave, Label: web.T(r, "Saved as invited; the mails are sent by hand later")},
+		{Value: NewActive, Label: web.T(r, "Active at once, without a password: they sign in by your identity provider")}}
+	p.Missing = []web.Option{{Value: MissingKeep, Label: web.T(r, "They stay as they are")}, {Value: MissingList, Label: web.T(r, "List them in the preview, and do nothing")},
+		{Value: MissingDeactivate, Label: web.T(r, "Deactivate them: the file has everybody")}}
+	p.Form = f
+	return pages.Write(w, r, status, "columns", p)
+}
+
+// postForm reads the file again in another encoding or with another delimiter.
+func (d *Door) postForm(w http.ResponseWriter, r *http.Request) error {
+	run, err := d.find(r)
+	if err != nil {
+		return err
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	_, err = d.Reread(r.Context(), web.Actor(r), run.ID, Form{f.Get("encoding"), f.Get("delimiter")})
+	if f.Take(err) {
+		return d.columnsPage(w, r, web.Status(err), run, f)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, at(r, run)+"?step=columns", http.StatusSeeOther)
+	return nil
+}
+
+// postColumns looks at every line.
+func (d *Door) postColumns(w http.ResponseWriter, r *http.Request) error {
+	run, err := d.find(r)
+	if err != nil {
+		return err
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	set := Settings{Form: run.Settings.Form, Key: f.Get("key"), New: f.Get("new"), Missing: f.Get("missing")}
+	for i := range run.Header {
+		set.Columns = append(set.Columns, f.Get("column-"+strconv.Itoa(i)))
+	}
+	if text := f.Get("max_gone"); text != "" {
+		if set.MaxGone, err = strconv.Atoi(text); err != nil {
+			err = fault.Invalid.On("max_gone", "%.20q is no share. Write a number from 1 to 100.", text)
+		}
+	}
+	if err == nil {
+		_, err = d.Read(r.Context(), web.Actor(r), run.ID, set)
+	}
+	if f.Take(err) {
+		return d.columnsPage(w, r, web.Status(err), run, f)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, at(r, run), http.StatusSeeOther)
+	return nil
+}
+
+const rowsShown = 100
+
+// actions are what a line can do, in the order in which people want to see them.
+var actions = []struct {
+	Action       Action
+	Label, Class string
+}{
+	{Failed, "With errors", "bad"}, {Seats, "No seat left", "bad"}, {Managed, "Managed by a directory", "grey"}, {Create, "New", "good"}, {Update, "Changed", "info"},
+	{Deactivate, "Deactivated", "bad"}, {Missing, "Not in the file", "grey"}, {Unchanged, "Unchanged", "grey"},
+}
+
+// previewPage shows what every line would do.
+type previewPage struct {
+	Org   web.Org
+	Form  web.Form
+	Run   Run
+	Chips []chipView
+	Rows  []rowView
+	Next  string
+	First string
+	Guard bool // more would be deactivated than goes without more words
+	Share int
+	Ends  int
+}
+
+type chipView struct {
+	Label, Link, Class string
+	N                  int
+	Current            bool
+}
+
+type rowView struct {
+	Row
+	Label, Class string
+	Link         string
+}
+
+func (d *Door) previewPage(w http.ResponseWriter, r *http.Request, status int, run Run, f web.Form) error {
+	p := previewPage{Org: web.OrgOf(r), Form: f, Run: run, Share: run.gone(), Ends: run.Counts[Deactivate]}
+	p.Guard = p.Share > run.Settings.MaxGone
+	q := RowQuery{Action: Action(r.URL.Query().Get("action")), Limit: rowsShown + 1}
+	q.After, _ = strconv.Atoi(r.URL.Query().Get("after"))
+	all := 0
+	for _, a := range actions {
+		if n := run.Counts[a.Action]; n > 0 {
+			p.Chips = append(p.Chips, chipView{web.T(r, a.Label), "?action=" + string(a.Action), a.Class, n, q.Action == a.Action})
+			all += n
+		}
+	}
+	p.Chips = slices.Insert(p.Chips, 0, chipView{web.T(r, "All"), "?", "", all, q.Action == ""})
+	rows, err := d.Rows(r.Context(), web.Actor(r), run.ID, q)
+	if err != nil {
+		return err
+	}
+	if len(rows) > rowsShown {
+		rows = rows[:rowsShown]
+		p.Next = fmt.Sprintf("?action=%s&after=%d", q.Action, rows[rowsShown-1].N)
+	}
+	if q.After > 0 {
+		p.First = "?action=" + string(q.Action)
+	}
+	for _, row := range rows {
+		v := rowView{Row: row}
+		for _, a := range actions {
+			if a.Action == row.Action {
+				v.Label, v.Class = web.T(r, a.Label), a.Class
+			}
+		}
+		if row.Action != Create && row.User != "" {
+			v.Link = "/console/" + p.Org.Slug + "/users/" + string(row.User)
+		}
+		p.Rows = append(p.Rows, v)
+	}
+	return pages.Write(w, r, status, "preview", p)
+}
+
+func (d *Door) postStart(w http.ResponseWriter, r *http.Request) error {
+	run, err := d.find(r)
+	if err != nil {
+		return err
+	}
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	gone := 0
+	if n, err := strconv.Atoi(f.Get("gone")); err == nil && n == run.Counts[Deactivate] {
+		gone = 100 // the number was typed by hand
+	}
+	_, err = d.Start(r.Context(), web.Actor(r), run.ID, gone)
+	if f.Take(err) {
+		return d.previewPage(w, r, web.Status(err), run, f)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, at(r, run), http.StatusSeeOther)
+	return nil
+}
+
+func (d *Door) postForget(w http.ResponseWriter, r *http.Request) error {
+	run, err := d.find(r)
+	if err == nil {
+		err = d.Forget(r.Context(), web.Actor(r), run.ID)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, web.T(r, "The file %s was dropped. Nothing was imported.", run.Name))
+	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/import", http.StatusSeeOther)
+	return nil
+}
+
+// startedPage follows the job of an import.
+type startedPage struct {
+	Org     web.Org
+	Run     Run
+	Job     jobs.View
+	Over    bool
+	MayUndo bool
+	Bad     int
+	Words   []wordCount
+}
+
+type wordCount struct {
+	Word string
+	N    int
+}
+
+func (d *Door) startedPage(w http.ResponseWriter, r *http.Request, run Run) error {
+	p := startedPage{Org: web.OrgOf(r), Run: run}
+	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		job, err := d.opt.Jobs.Get(tx, run.Job)
+		if err == nil {
+			p.Job, p.Over = d.opt.Jobs.Of(job, tx.Now()), job.EndedAt != 0
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.MayUndo, p.Bad = p.Job.UndoUntil != "", run.Bad()+p.Job.Results.Skipped+p.Job.Results.Failed
+	for _, did := range []string{"created", "updated", "deactivated", "unchanged"} {
+		if n := p.Job.Results.Did[did]; n > 0 {
+			p.Words = append(p.Words, wordCount{web.T(r, did), n})
+		}
+	}
+	if !p.Over {
+		w.Header().Set("Refresh", "2")
+	}
+	return pages.Write(w, r, http.StatusOK, "started", p)
+}

@@ -1,0 +1,294 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+)
+
+// What an import needs: many people found, made and listed at a time.
+
+const insertUsers = `INSERT INTO users (org_id, id, source, status, break_glass, user_name, user_name_key, external_id,
+	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at) VALUES `
+
+const insertManyValues = "INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES "
+
+const insertManyRoles = "INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, reason_detail, since, given_by) VALUES "
+
+const insertManyActivities = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail) VALUES `
+
+// CreateUsers is CreateUser for many, in statements of many rows each: four times the
+// rate. All or none: who may not be created is found by creating them one by one. Needs
+// Write; not for directories. Faults: those of CreateUser.
+func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
+	if tx.actor.Kind == access.Directory {
+		return nil, errors.New("a directory creates its users one by one")
+	}
+	if err := tx.Require(access.CreateUsers); err != nil {
+		return nil, err
+	}
+	defs, err := tx.Definitions()
+	if err != nil {
+		return nil, err
+	}
+	users := make([]User, len(list))
+	var rows, values, roles, acts [][]any
+	var given []string
+	counted := 0
+	for i, in := range list {
+		hot, err := hotOf(in.Doc)
+		if err != nil {
+			return nil, err
+		}
+		doc, err := encode(in.Doc)
+		if err != nil {
+			return nil, fmt.Errorf("new user %q: %w", hot.userName, err)
+		}
+		u := tx.newUser(in, hot, doc)
+		users[i] = u
+		rows = append(rows, []any{tx.Org(), u.ID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
+			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, 1, u.CreatedAt, u.UpdatedAt})
+		for v := range hot.values {
+			values = append(values, []any{tx.Org(), v.Attr, v.Value, v.Kind, u.ID})
+		}
+		for _, role := range in.Roles {
+			roles = append(roles, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, u.CreatedAt, tx.giver(in.Reason)})
+			given = append(given, role)
+		}
+		if !u.BreakGlass {
+			counted++
+		}
+		act := Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": defs.Masked(in.Doc)}}
+		args, err := tx.activityArgs(&act)
+		if err != nil {
+			return nil, err
+		}
+		acts = append(acts, args)
+		tx.tell(act)
+	}
+	if err := tx.mayGive(distinct(given)); err != nil {
+		return nil, err
+	}
+	limited, err := tx.seatMany(list)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.insertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)", rows); err != nil {
+		if len(list) == 1 {
+			err = taken(err, users[0].UserName, users[0].ExternalID)
+		}
+		return nil, err
+	}
+	if !limited { // whoever sets a limit waits for those who write people, so one that is not there now comes later
+		if rows, err := tx.lockSeats(); err != nil || len(rows) > 0 {
+			return nil, errors.Join(err, errStale)
+		}
+	}
+	err = errors.Join(tx.insertMany(insertManyValues, "(?, ?, ?, ?, ?)", values), tx.insertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", roles),
+		tx.insertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", acts))
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.countNew(counted); err != nil {
+		return nil, err
+	}
+	for i, u := range users {
+		if err := tx.addExtras(UserResource, string(u.ID), list[i].Doc); err != nil {
+			return nil, err
+		}
+	}
+	return users, nil
+}
+
+// countNew adds people whom nobody manages to their number.
+func (tx *Tx) countNew(n int) error {
+	if n == 0 {
+		return nil
+	}
+	count := tx.countStep(countUsers, "", n)
+	_, err := tx.Exec(strings.Replace(count.sql, "{{gate}}", "1 = 1", 1), count.args...)
+	return err
+}
+
+// seatMany takes the seats of new people before they are there, all or none, and tells
+// whether there are limits. Faults: Conflict on "seats".
+func (tx *Tx) seatMany(list []NewUser) (limited bool, err error) {
+	rows, err := tx.lockSeats()
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	need := map[string]int64{}
+	for _, u := range list {
+		if u.Status != "" && !seated(u.Status) {
+			continue
+		}
+		roles := u.Roles
+		if len(roles) == 0 {
+			roles = []string{DefaultRole}
+		}
+		need[""]++
+		if l := licenseFor(rows, roles); l != "" {
+			need[l]++
+		}
+	}
+	over := func(r seatRow) bool { return r.Most >= 0 && r.Used+need[r.License] > r.Most && need[r.License] > 0 }
+	if slices.ContainsFunc(rows, over) { // somebody may have left since
+		if err := tx.countSeats(rows); err != nil {
+			return true, err
+		}
+		if i := slices.IndexFunc(rows, over); i >= 0 {
+			return true, full(rows[i])
+		}
+	}
+	for _, r := range rows {
+		if _, err := tx.Exec("UPDATE seats SET used = ? WHERE org_id = ? AND license = ?", r.Used+need[r.License], tx.Org(), r.License); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// insertMany puts rows in, as many at a time as one statement takes. There are three
+// lengths of statement, so that they stay prepared.
+func (tx *Tx) insertMany(head, row string, rows [][]any) error {
+	for len(rows) > 0 {
+		n := 1
+		for _, size := range []int{64, 8} {
+			if len(rows) >= size {
+				n = size
+				break
+			}
+		}
+		args := make([]any, 0, n*len(rows[0]))
+		for _, r := range rows[:n] {
+			args = append(args, r...)
+		}
+		if _, err := tx.Exec(head+strings.Repeat(row+", ", n-1)+row, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// UsersBy finds people by their ids, addresses and user names, all at once; names and
+// addresses without regard to case.
+func (tx *Tx) UsersBy(ids []UserID, emails, names []string) ([]User, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	seen, more := tx.visible()
+	list := []User{}
+	add := func(where, keys string) error {
+		var some []User
+		err := tx.Select(&some, userColumns+" WHERE org_id = ? AND "+where+seen+" ORDER BY id", append([]any{tx.Org(), keys}, more...)...)
+		list = append(list, some...)
+		return err
+	}
+	if len(ids) > 0 {
+		if err := add("id {{in_ids}}", jsonList(ids)); err != nil {
+			return nil, err
+		}
+	}
+	if len(emails) > 0 {
+		if err := add("email_key IN (SELECT value FROM {{each_text}})", jsonList(folded(emails))); err != nil {
+			return nil, err
+		}
+	}
+	if len(names) > 0 {
+		if err := add("user_name_key IN (SELECT value FROM {{each_text}})", jsonList(folded(names))); err != nil {
+			return nil, err
+		}
+	}
+	had := make(map[UserID]bool, len(list))
+	out := list[:0]
+	for _, u := range list {
+		if !had[u.ID] {
+			had[u.ID] = true
+			out = append(out, u)
+		}
+	}
+	return out, nil
+}
+
+func folded(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = Fold(s)
+	}
+	return out
+}
+
+// EmployeeNumbers tells who has which of these employee numbers, compared as they
+// stand. It looks at everybody once, so it is for whole files: no index is kept for it.
+func (tx *Tx) EmployeeNumbers(numbers []string) (map[string][]UserID, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		ID     UserID `db:"id"`
+		Number string `db:"number"`
+	}
+	seen, more := tx.visible()
+	const number = "(doc -> '" + EnterpriseURN + "' ->> 'employeeNumber')"
+	err := tx.Select(&rows, "SELECT id, "+number+" AS number FROM users WHERE org_id = ?"+seen+" AND "+number+" IN (SELECT value FROM {{each_text}}) ORDER BY id",
+		append(append([]any{tx.Org()}, more...), jsonList(numbers))...)
+	of := make(map[string][]UserID, len(rows))
+	for _, r := range rows {
+		of[r.Number] = append(of[r.Number], r.ID)
+	}
+	return of, err
+}
+
+// PeopleAfter is the next people behind one by id, for whoever goes through all that
+// match without holding them: the order and the page of q do not count. Roles and
+// groups come with them.
+func (tx *Tx) PeopleAfter(q PeopleQuery, after UserID, limit int) ([]Person, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	if after == "" {
+		after = noID
+	}
+	where, args := tx.peopleWhere(q)
+	var users []User
+	err := tx.Select(&users, userColumns+" WHERE org_id = ?"+where+" AND id > ? ORDER BY id LIMIT ?", append(args, after, min(limit, 1000))...)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]UserID, len(users))
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	roles, err := tx.RolesOf(ids)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := tx.GroupsOf(ids)
+	people := make([]Person, len(users))
+	for i, u := range users {
+		people[i] = Person{User: u, Grants: roles[u.ID], Groups: groups[u.ID]}
+	}
+	return people, err
+}
+
+// newUser is the row of a new person.
+func (tx *Tx) newUser(in NewUser, hot hotColumns, doc string) User {
+	now := tx.Now()
+	u := User{ID: in.ID, Source: in.Source, Status: in.Status, BreakGlass: in.BreakGlass, UserName: hot.userName, ExternalID: hot.externalID,
+		Email: hot.email, DisplayName: hot.displayName, ManagerID: hot.managerID, Doc: JSON(doc), Version: 1, CreatedAt: now, UpdatedAt: now}
+	if u.ID == "" {
+		u.ID = NewID[User]()
+	}
+	if u.Status == "" {
+		u.Status = Active
+	}
+	if tx.actor.Kind == access.Directory {
+		u.DirectoryID = DirectoryID(tx.actor.ID)
+	}
+	return u
+}

@@ -320,7 +320,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		of = id.Name
 	}
 	first := 0
-	if of == "web" {
+	if of == "web" { // the request
 		first = 1
 	}
 	switch sel.Sel.Name {
@@ -330,7 +330,17 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		if other := arg(first + 2); other != "" {
 			c.add(other, key{at: at, other: arg(first + 1)})
 		}
+	case "SayN":
+		if other := arg(2); of == "web" && other != "" {
+			c.add(other, key{at: at, other: arg(1)})
+		}
+	case "Flash":
+		c.add(arg(1), key{at: at})
 	case "Say", "On", "Wrap":
+		if of == "web" {
+			c.add(arg(0), key{at: at})
+			return
+		}
 		kind, ok := sel.X.(*ast.SelectorExpr)
 		if !ok || !slices.Contains(toPeople, pkg) {
 			return

@@ -34,10 +34,20 @@ func TestArgumentsOfSentencesAreNoMarkup(t *testing.T) {
 	const evil = `<img src=x onerror="a">`
 	const tame = `&lt;img src=x onerror=&#34;a&#34;&gt;`
 	type status string
+	said := func(sentence any, args ...any) any {
+		got, err := p.t(sentence, args...)
+		if err != nil {
+			t.Error(err)
+		}
+		return got
+	}
 	for _, c := range []struct{ got, want any }{
-		{p.t("Hello %s", evil), "Hello " + evil}, // text: the template escapes it
-		{p.t("Hello %s & %s", evil, template.HTML("<b>x</b>")), template.HTML("Hello " + tame + " &amp; <b>x</b>")},
-		{p.t(evil+"%s", template.HTML("<b>x</b>")), template.HTML(tame + "<b>x</b>")},
+		{said(Say("Hello %s", evil)), "Hello " + evil},
+		{said("%s", Say("Hello %s", evil)), "Hello " + evil},
+		{p.h("<i>%s</i>", Say("Hello %s", evil)), template.HTML("<i>Hello " + tame + "</i>")},
+		{said("Hello %s", evil), "Hello " + evil}, // text: the template escapes it
+		{said("Hello %s & %s", evil, template.HTML("<b>x</b>")), template.HTML("Hello " + tame + " &amp; <b>x</b>")},
+		{said(evil+"%s", template.HTML("<b>x</b>")), template.HTML(tame + "<b>x</b>")},
 		{p.h("Ask <b>%s</b>, %d, %s, %s", evil, 7, status(evil), fault.Word(evil)), template.HTML("Ask <b>" + tame + "</b>, 7, " + tame + ", " + tame)},
 	} {
 		if c.got != c.want {

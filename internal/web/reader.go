@@ -127,6 +127,15 @@ func N(r *http.Request, n int, one, other string, args ...any) string {
 	return ReaderIn(r).N(n, one, other, args...)
 }
 
+// Said is a sentence that waits for its reader, see package texts.
+type Said = texts.Said
+
+// Say makes a sentence for a page, which shows it with t.
+func Say(sentence string, args ...any) Said { return texts.Say(sentence, args...) }
+
+// SayN is Say for a sentence about n of something.
+func SayN(n int, one, other string, args ...any) Said { return texts.SayN(n, one, other, args...) }
+
 // SentenceIn is Sentence in the reader's language.
 func SentenceIn(to Reader, err error) string {
 	if s, ok := to.Fault(err); ok {

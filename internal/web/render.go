@@ -20,7 +20,7 @@ type rendering struct {
 
 // funcs are what templates may call besides the built-in ones.
 //
-//	t "Hello %s" .Name                        a sentence
+//	t "Hello %s" .Name, t .Said               a sentence
 //	n .Count "one person" "%d people"         a sentence about a number
 //	h "Ask <strong>%s</strong> first." .Name  with markup, which stands in the template itself
 //	when .At, day .At                         a time on the reader's clock; also as an argument of t and h
@@ -50,14 +50,22 @@ func staticURL(name string) (string, error) {
 }
 
 // t is text unless an argument is markup of ours, such as a time: then all else is
-// escaped here.
-func (p *rendering) t(english string, args ...any) any {
+// escaped here. A sentence that code has made comes as a Said.
+func (p *rendering) t(sentence any, args ...any) (any, error) {
+	v := reflect.ValueOf(sentence)
+	if said, ok := sentence.(Said); ok {
+		return p.to.Say(said), nil
+	}
+	if v.Kind() != reflect.String {
+		return nil, fmt.Errorf("t: %v is no sentence", sentence)
+	}
+	english := v.String()
 	for _, a := range args {
 		if _, ok := a.(template.HTML); ok {
-			return p.markup(template.HTMLEscapeString(p.to.Language.Sentence(english)), args)
+			return p.markup(template.HTMLEscapeString(p.to.Language.Sentence(english)), args), nil
 		}
 	}
-	return p.to.T(english, args...)
+	return p.to.T(english, args...), nil
 }
 
 // h has markup in the sentence. Arguments are escaped.
@@ -83,6 +91,8 @@ func (p *rendering) safe(a any) any {
 		return string(a)
 	case fault.Word:
 		return template.HTMLEscapeString(p.to.Language.Sentence(string(a)))
+	case Said:
+		return template.HTMLEscapeString(p.to.Say(a))
 	}
 	if _, ok := texts.Moment(a); ok {
 		return string(p.timeTag(a, p.to.When))

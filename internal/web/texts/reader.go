@@ -121,6 +121,8 @@ func (r Reader) fill(sentence string, args []any) string {
 			own[i] = Number{a}
 		case fault.Word:
 			own[i] = r.Language.Sentence(string(a))
+		case Said:
+			own[i] = r.Say(a)
 		case error:
 			if s, ok := r.Fault(a); ok {
 				own[i] = s

@@ -1,0 +1,32 @@
+package texts
+
+// Said is a sentence of ours that waits for its reader: made where nobody knows yet who
+// reads, shown by t in templates, also as an argument of another sentence.
+type Said struct {
+	english string
+	one     string // with it, the sentence is about n of something
+	n       int
+	args    []any
+}
+
+// Say makes one.
+func Say(english string, args ...any) Said { return Said{english: english, args: args} }
+
+// SayN makes one about n of something, see Reader.N.
+func SayN(n int, one, other string, args ...any) Said {
+	return Said{english: other, one: one, n: n, args: args}
+}
+
+// Say is the sentence in the reader's language.
+func (r Reader) Say(s Said) string {
+	if s.one != "" {
+		return r.N(s.n, s.one, s.english, s.args...)
+	}
+	return r.T(s.english, s.args...)
+}
+
+// String is the English sentence.
+func (s Said) String() string { return Reader{}.Say(s) }
+
+// IsZero tells that there is nothing to say.
+func (s Said) IsZero() bool { return s.english == "" }

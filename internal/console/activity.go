@@ -87,7 +87,6 @@ type line struct {
 	Hint                 string // what to change, and where
 	Failed               *check // the one of Checks that decided a refusal
 	Checks               []check
-	Summary              string
 	Changes              []store.AttributeChange
 }
 
@@ -134,7 +133,6 @@ func lineOf(a store.Activity, console string) line {
 		l.Link = ""
 	}
 	l.Changes = a.Changes()
-	l.Summary = count(len(l.Changes), "detail", "details")
 	return l
 }
 
@@ -143,7 +141,7 @@ func actorName(a store.Activity) string {
 		return a.ActorName
 	}
 	if a.ActorKind == access.Anonymous {
-		return "Somebody unknown"
+		return "" // the page says that it was somebody unknown
 	}
 	return string(a.ActorKind)
 }

@@ -134,7 +134,7 @@ func (c *Console) addAttribute(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, strings.Join(append([]string{strings.TrimSpace(a.Name) + " is there."}, done.Warnings...), " "))
+	web.Flash(w, strings.Join(append([]string{web.T(r, "%s is there.", strings.TrimSpace(a.Name))}, done.Warnings...), " "))
 	http.Redirect(w, r, attributePath(r, done.Schema.URN, strings.TrimSpace(a.Name)), http.StatusSeeOther)
 	return nil
 }
@@ -225,7 +225,7 @@ func (c *Console) editAttribute(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, strings.Join(append([]string{"Saved."}, done.Warnings...), " "))
+	web.Flash(w, strings.Join(append([]string{web.T(r, "Saved.")}, done.Warnings...), " "))
 	http.Redirect(w, r, attributePath(r, r.PathValue("urn"), r.PathValue("name")), http.StatusSeeOther)
 	return nil
 }
@@ -249,7 +249,7 @@ func (c *Console) deleteAttribute(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	web.Flash(w, r.PathValue("name")+" is deleted.")
+	web.Flash(w, web.T(r, "%s is deleted.", r.PathValue("name")))
 	http.Redirect(w, r, base(r)+"/attributes", http.StatusSeeOther)
 	return nil
 }

@@ -139,11 +139,11 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}", c.person)
 	m.Console(access.EditUsers, "GET /console/{org}/users/{user}/edit", c.editForm)
 	m.Console(access.EditUsers, "POST /console/{org}/users/{user}/edit", c.edit)
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/deactivate", c.move((*store.Tx).Deactivate, "can no longer sign in"))
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/reactivate", c.move((*store.Tx).Reactivate, "can sign in again"))
-	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/delete", c.move((*store.Tx).DeleteUser, "is deleted, and can be restored for 30 days"))
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/restore", c.move((*store.Tx).RestoreUser, "is back, deactivated"))
-	m.Console(access.Configure, "POST /console/{org}/users/{user}/detach", c.move((*store.Tx).Detach, "is managed here now"))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/deactivate", c.move((*store.Tx).Deactivate, "%s can no longer sign in."))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/reactivate", c.move((*store.Tx).Reactivate, "%s can sign in again."))
+	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/delete", c.move((*store.Tx).DeleteUser, "%s is deleted, and can be restored for 30 days."))
+	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/restore", c.move((*store.Tx).RestoreUser, "%s is back, deactivated."))
+	m.Console(access.Configure, "POST /console/{org}/users/{user}/detach", c.move((*store.Tx).Detach, "%s is managed here now."))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
 
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
@@ -252,7 +252,7 @@ func (c *Console) createOrg(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, org.Name+" is there. Bring its people in.")
+	web.Flash(w, web.T(r, "%s is there. Bring its people in.", org.Name))
 	http.Redirect(w, r, "/console/"+org.Slug+"/users", http.StatusSeeOther)
 	return nil
 }

@@ -13,8 +13,8 @@ type directoryRow struct {
 	store.Directory
 	Vendor, URL string
 	Requests    Requests
-	Ago         string // of the last request, "2 minutes ago"
-	Log         string // page with its requests; empty when there is none
+	Ago         web.Said // of the last request, "2 minutes ago"
+	Log         string   // page with its requests; empty when there is none
 }
 
 // directoriesPage lists the directories; right after making one it shows the token.
@@ -94,17 +94,17 @@ func (c *Console) addRequests(tx *store.Tx, p directoriesPage) error {
 
 // ago is how long before now something was, in words; empty after a day or more,
 // where the date says it better.
-func ago(now, then store.Time) string {
+func ago(now, then store.Time) web.Said {
 	d := now.Time().Sub(then.Time())
 	switch {
 	case d < time.Minute:
-		return "less than a minute ago"
+		return web.Say("less than a minute ago")
 	case d < time.Hour:
-		return count(int(d.Minutes()), "minute ago", "minutes ago")
+		return web.SayN(int(d.Minutes()), "1 minute ago", "%d minutes ago")
 	case d < 24*time.Hour:
-		return count(int(d.Hours()), "hour ago", "hours ago")
+		return web.SayN(int(d.Hours()), "1 hour ago", "%d hours ago")
 	}
-	return ""
+	return web.Said{}
 }
 
 func (c *Console) url(id store.DirectoryID) string {

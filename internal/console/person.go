@@ -13,14 +13,16 @@ import (
 
 // grant is a role with its reason in words.
 type grant struct {
-	Role, Why string
-	Since     store.Time
+	Role  string
+	Why   web.Said
+	Since store.Time
 }
 
 // groupReason is why the person is in a team, where a sign-in put them in.
 type groupReason struct {
-	Group, Why string
-	Since      store.Time
+	Group string
+	Why   web.Said
+	Since store.Time
 }
 
 // personPage is one person.
@@ -168,19 +170,19 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 		}
 	}
 	for _, g := range roles[p.User.ID] {
-		why := "given by hand"
+		why := web.Say("given by hand")
 		switch g.Kind {
 		case "default":
-			why = "the default, as no other role was given"
+			why = web.Say("the default, as no other role was given")
 		case "group":
-			why = "through a group"
+			why = web.Say("through a group")
 			for _, ref := range p.Groups {
 				if string(ref.ID) == g.Ref {
-					why = "through the group " + ref.Name
+					why = web.Say("through the group %s", ref.Name)
 				}
 			}
 		case store.FromDirectory:
-			why = "by the directory " + directories[store.DirectoryID(g.Ref)] + ", which sent " + g.Detail
+			why = web.Say("by the directory %s, which sent %s", directories[store.DirectoryID(g.Ref)], g.Detail)
 		case store.FromSignIn:
 			why = signInReason(g.Reason, connections)
 		}
@@ -190,12 +192,12 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 }
 
 // signInReason says which attribute of which provider gave a role or a team.
-func signInReason(why store.Reason, connections map[string]string) string {
+func signInReason(why store.Reason, connections map[string]string) web.Said {
 	name := connections[why.Ref]
 	if name == "" {
-		name = "a connection that is gone"
+		return web.Say("because of %s of a connection that is gone", why.Detail)
 	}
-	return "because of " + why.Detail + " of the connection " + name
+	return web.Say("because of %s of the connection %s", why.Detail, name)
 }
 
 // fillAccess is how the person gets in: invitation, identities, sessions.
@@ -241,7 +243,7 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 	return err
 }
 
-// move is the handler of one change of state. done ends the sentence "Ada ...".
+// move is the handler of one change of state. done says what happened to %s.
 func (c *Console) move(change func(*store.Tx, store.UserID, string) (store.User, error), done string) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := pathID[store.User](r.PathValue("user"))
@@ -266,7 +268,7 @@ func (c *Console) move(change func(*store.Tx, store.UserID, string) (store.User,
 		if err != nil {
 			return err
 		}
-		web.Flash(w, fullName(u)+" "+done+".")
+		web.Flash(w, web.T(r, done, fullName(u)))
 		http.Redirect(w, r, base(r)+"/users/"+string(id), http.StatusSeeOther)
 		return nil
 	}
@@ -322,7 +324,11 @@ func (c *Console) endSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, map[bool]string{true: "Signed out of " + count(ended, "browser", "browsers") + ".", false: "That session had ended already."}[ended > 0])
+	said := web.T(r, "That session had ended already.")
+	if ended > 0 {
+		said = web.N(r, ended, "Signed out of 1 browser.", "Signed out of %d browsers.")
+	}
+	web.Flash(w, said)
 	http.Redirect(w, r, base(r)+"/users/"+string(id), http.StatusSeeOther)
 	return nil
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
@@ -26,7 +25,8 @@ type rolesPage struct {
 // roleRow is one value.
 type roleRow struct {
 	store.RoleValue
-	Gives, People string
+	Gives  string
+	People web.Said
 }
 
 // noRole is how the form says that a value gives none; an empty choice is none made.
@@ -64,7 +64,7 @@ func (c *Console) showRoles(w http.ResponseWriter, r *http.Request, status int, 
 		p.Roles = roleChoices(roles)
 		list, err := tx.RoleValues(id)
 		for _, v := range list {
-			row := roleRow{RoleValue: v, Gives: "no role", People: count(v.Users, "person", "people")}
+			row := roleRow{RoleValue: v, Gives: "no role", People: web.SayN(v.Users, "1 person", "%d people")}
 			if v.Role != "" {
 				row.Gives = roleLabels(roles).of(v.Role)
 			}
@@ -122,7 +122,7 @@ func (c *Console) remap(w http.ResponseWriter, r *http.Request, change func(*sto
 	if err != nil {
 		return err
 	}
-	web.Flash(w, fmt.Sprintf("Saved. %s given, %s taken.", count(done.Granted, "role was", "roles were"), count(done.Revoked, "role was", "roles were")))
+	web.Flash(w, web.T(r, "Saved. %s %s", web.SayN(done.Granted, "1 role was given.", "%d roles were given."), web.SayN(done.Revoked, "1 role was taken.", "%d roles were taken.")))
 	http.Redirect(w, r, base(r)+"/directories/"+r.PathValue("directory")+"/roles", http.StatusSeeOther)
 	return nil
 }

@@ -102,7 +102,7 @@ type teamPage struct {
 	Group     store.Group
 	Directory string
 	Members   []store.Member
-	Count     string
+	Count     web.Said
 	Cut       bool             // there are more than are shown
 	Inside    []insideRow      // as far as they are among the groups that the console lists
 	More      int              // how many others are inside
@@ -134,7 +134,7 @@ func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, status int, f
 		if err != nil {
 			return err
 		}
-		p.Count, p.Cut = count(n, "member", "members"), n > membersShown
+		p.Count, p.Cut = web.SayN(n, "1 member", "%d members"), n > membersShown
 		if p.Members, err = firstMembers(tx, id); err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func firstMembers(tx *store.Tx, id store.GroupID) (list []store.Member, err erro
 }
 
 // changeTeam is the handler of one change; it shows what is wrong on the team's page.
-func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func(tx *store.Tx, g store.Group, f web.Form) (done string, err error)) error {
+func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func(tx *store.Tx, g store.Group, f web.Form) (done web.Said, err error)) error {
 	id, err := pathID[store.Group](r.PathValue("group"))
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func
 	if err != nil {
 		return err
 	}
-	var done string
+	var done web.Said
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		g, err := tx.Group(id)
 		if err != nil {
@@ -229,71 +229,71 @@ func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func
 	if err != nil {
 		return err
 	}
-	web.Flash(w, done)
+	web.Flash(w, web.ReaderIn(r).Say(done))
 	http.Redirect(w, r, base(r)+"/teams/"+string(id), http.StatusSeeOther)
 	return nil
 }
 
 func (c *Console) renameTeam(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
 		if err := checkText("name", f.Get("name")); err != nil {
-			return "", err
+			return web.Said{}, err
 		}
 		doc, err := g.Attributes()
 		if err != nil {
-			return "", err
+			return web.Said{}, err
 		}
 		doc["displayName"] = f.Get("name")
 		_, err = tx.UpdateGroup(g, store.GroupChange{Doc: doc})
-		return "Saved.", err
+		return web.Say("Saved."), err
 	})
 }
 
 func (c *Console) addMember(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
 		u, err := findPerson(tx, "who", f.Get("who"))
 		if err != nil {
-			return "", err
+			return web.Said{}, err
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{u.ID}})
-		return fullName(u) + " is in " + g.Name + ".", err
+		return web.Say("%s is in %s.", fullName(u), g.Name), err
 	})
 }
 
 func (c *Console) removeMember(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
 		id, err := pathID[store.User](f.Get("user"))
 		if err != nil {
-			return "", err
+			return web.Said{}, err
 		}
 		names, err := tx.Named([]store.UserID{id})
 		if err != nil {
-			return "", err
+			return web.Said{}, err
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}})
-		return names[id] + " is not in " + g.Name + " any more.", err
+		return web.Say("%s is not in %s any more.", names[id], g.Name), err
 	})
 }
 
 func (c *Console) nestTeam(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
 		id, err := store.ParseID[store.User](f.Get("group"))
 		if err != nil {
-			return "", fault.Invalid.On("group", "Choose a team or group.")
+			return web.Said{}, fault.Invalid.On("group", "Choose a team or group.")
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindGroup}})
-		return "Its people belong to " + g.Name + " now.", err
+		return web.Say("Its people belong to %s now.", g.Name), err
 	})
 }
 
 func (c *Console) unnestTeam(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
 		id, err := pathID[store.User](f.Get("group"))
 		if err != nil {
-			return "", err
+			return web.Said{}, err
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindGroup}})
-		return "Its people belong to " + g.Name + " only where they are members themselves.", err
+		return web.Say("Its people belong to %s only where they are members themselves.", g.Name), err
 	})
 }
 

@@ -118,7 +118,7 @@ type usersPage struct {
 	Statuses, Sources, Roles      []web.Option
 	NameCol, SignInCol, CreateCol column
 	Rows                          []userRow
-	Count                         string
+	Count                         web.Said
 	Filtered, Nobody              bool
 	Previous, Next                string
 	Page, Pages                   string
@@ -168,9 +168,9 @@ func (c *Console) fillUsers(tx *store.Tx, p *usersPage, l listQuery) error {
 		all = everybody.Total
 	}
 	p.Nobody = all == 0 && page.Total == 0
-	p.Count = count(page.Total, "person", "people")
+	p.Count = web.SayN(page.Total, "1 person", "%d people")
 	if l.filtered() {
-		p.Count = web.Number(page.Total) + " of " + web.Number(all)
+		p.Count = web.Say("%s of %s", web.Number(page.Total), web.Number(all))
 	}
 	last := max(1, (page.Total+pageSize-1)/pageSize)
 	p.Page, p.Pages = web.Number(l.Page), web.Number(last)

@@ -98,13 +98,6 @@ func initials(name string) string {
 	return first(words[0]) + first(words[len(words)-1])
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return web.Number(n) + " " + many
-}
-
 // typed is what came in a URL, fit for the database: no control characters, no
 // broken UTF-8, not too long.
 func typed(s string) string {

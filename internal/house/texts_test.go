@@ -40,7 +40,16 @@ var english = map[string]string{
 }
 
 // sentenceTables are variables whose strings are sentences, said where they are used.
-var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"}
+var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
+	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
+	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends"}
+
+// sayers are functions of a package whose first argument is a sentence, shown by t later.
+var sayers = []string{"say", "Because", "choices"}
+
+// positional are small types of ours without names of fields where they are made, and
+// which of their fields are sentences.
+var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}}
 
 // words are names that are the same in every language.
 var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|ID|URL|API|IP)$`)
@@ -305,15 +314,18 @@ func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Exp
 
 // goCall collects the sentences in calls of web.T, Reader.T, faults and forms.
 func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) string) {
-	sel, ok := n.Fun.(*ast.SelectorExpr)
-	if !ok {
-		return
-	}
 	arg := func(i int) string {
 		if i < len(n.Args) {
 			return text(n.Args[i])
 		}
 		return ""
+	}
+	if f, ok := n.Fun.(*ast.Ident); ok && slices.Contains(sayers, f.Name) {
+		c.add(arg(0), key{at: at})
+	}
+	sel, ok := n.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return
 	}
 	of := ""
 	if id, ok := sel.X.(*ast.Ident); ok {
@@ -324,6 +336,8 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		first = 1
 	}
 	switch sel.Sel.Name {
+	case "Because", "column":
+		c.add(arg(0), key{at: at})
 	case "T":
 		c.add(arg(first), key{at: at})
 	case "N":
@@ -365,11 +379,15 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	}
 }
 
-// fields collects labels of choices and of the navigation.
+// fields collects labels of choices and of the navigation, and what positional says.
 func (c *collector) fields(set *token.FileSet, n *ast.CompositeLit, text func(ast.Expr) string) {
-	for _, e := range n.Elts {
+	typ, _ := n.Type.(*ast.Ident)
+	for i, e := range n.Elts {
 		kv, ok := e.(*ast.KeyValueExpr)
 		if !ok {
+			if typ != nil && slices.Contains(positional[typ.Name], i) {
+				c.add(text(e), key{at: set.Position(e.Pos()).String()})
+			}
 			continue
 		}
 		if id, ok := kv.Key.(*ast.Ident); ok && (id.Name == "Label" || id.Name == "Help" || id.Name == "About" || id.Name == "Public") {

@@ -114,7 +114,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		d.opt.Sessions.SetCookie(w, welcome.Session)
-		web.Flash(w, "Welcome to "+welcome.Org.Name+". Your account is ready.")
+		web.Flash(w, web.T(r, "Welcome to %s. Your account is ready.", welcome.Org.Name))
 		http.Redirect(w, r, "/account", http.StatusSeeOther)
 		return nil
 	}

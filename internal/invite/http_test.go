@@ -28,7 +28,7 @@ type site struct {
 func newSite(t *testing.T, db *store.DB) *site {
 	t.Helper()
 	s := &site{stage: newStage(t, db), actors: map[string]access.Actor{}}
-	s.mux = web.NewMux(web.Options{PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	s.mux = web.NewMux(web.Options{PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
 		Authenticate: func(r *http.Request) (access.Actor, error) {
 			if a, ok := s.actors[r.Header.Get("X-Who")]; ok {
 				return a, nil

@@ -106,6 +106,8 @@ type Options struct {
 	// Connections are what leads in otherwise. Both may be nil: then everybody may.
 	MayUsePassword func(tx *store.Tx, user store.UserID) (bool, error)
 	Connections    func(ctx context.Context, org store.OrgID, email string) ([]Way, error)
+	// OnlySSO tells which of these mail domains must use single sign-on. May be nil: none.
+	OnlySSO func(tx *store.Tx, domains []string) (map[string]bool, error)
 	// Tell mails all admins. May be nil: then nobody is told.
 	Tell func(tx *store.Tx, n Notice) error
 }

@@ -33,6 +33,7 @@ type stage struct {
 	admin     access.Actor
 	mails     chan mail.Message
 	full      bool // the mail queue refuses
+	onlySSO   map[string]bool
 	told      chan invite.Notice
 	passwords *password.Store
 }
@@ -50,6 +51,7 @@ func newStage(t *testing.T, db *store.DB) *stage {
 		DB: db, PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
 		Sessions:  session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
 		Passwords: s.passwords,
+		OnlySSO:   func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },
 		Tell: func(tx *store.Tx, n invite.Notice) error {
 			tx.AfterCommit(func() { s.told <- n })
 			return nil

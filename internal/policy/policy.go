@@ -149,6 +149,17 @@ func (d *Door) Methods(ctx context.Context, org store.OrgID, domain string) (m M
 	return m, err
 }
 
+// OnlySSO tells which of these mail domains cannot use passwords.
+func (d *Door) OnlySSO(tx *store.Tx, domains []string) (map[string]bool, error) {
+	p, err := load(tx)
+	only := map[string]bool{}
+	for _, domain := range domains {
+		domain = store.Fold(domain)
+		only[domain] = !p.Methods(domain).Password
+	}
+	return only, err
+}
+
 // AnyMethods are the ways in which anybody of an organization may sign in, for its own
 // sign-in page, which does not know yet who comes.
 func (d *Door) AnyMethods(ctx context.Context, org store.OrgID) (m Methods, err error) {

@@ -5,6 +5,10 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 )
 
+// MayReach refuses to hand out what lets somebody in as u to an actor who may do less
+// than u. Faults: Denied.
+func (tx *Tx) MayReach(u User) error { return tx.mayReach(u) }
+
 // ReinviteUser makes somebody an invited person again who never signed in: after the
 // invitation was cancelled (deleted, and restorable), or after being deactivated before
 // accepting it. Needs Write. Faults: NotFound, Denied (a directory manages the person,
@@ -21,6 +25,8 @@ func (tx *Tx) ReinviteUser(id UserID, why string) (User, error) {
 	switch {
 	case tx.mayTouch(u) != nil:
 		return u, tx.mayTouch(u)
+	case tx.mayReach(u) != nil:
+		return u, tx.mayReach(u)
 	case u.DirectoryID != "":
 		return u, tx.managed(u, "Assign the person there.")
 	case u.EndedBy == access.Directory:

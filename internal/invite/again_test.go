@@ -430,3 +430,36 @@ func TestSettingsOfInvitations(t *testing.T) {
 		}
 	})
 }
+
+// Who may invite and little else gets nobody's way in who may do more.
+func TestALinkGivesNobodyMoreThanTheyMay(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		made, err := s.door.Invite(ctx, s.admin, invite.In{Email: "chief@example.com", Role: access.Admin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recruiter := access.Actor{Kind: access.Person, Org: string(s.org.ID), ID: string(store.NewID[store.User]()), Name: "Rita", Roles: []string{"recruiter"},
+			Granted: []access.Permission{access.ViewUsers, access.InviteUsers, access.EditUsers, access.EndUsers}}
+		for name, do := range map[string]func(*store.Tx) error{
+			"send again":  func(tx *store.Tx) error { _, err := s.door.Resend(tx, s.org, made.UserID); return err },
+			"take a link": func(tx *store.Tx) error { _, err := s.door.Copy(tx, s.org, made.UserID); return err },
+			"correct": func(tx *store.Tx) error {
+				_, err := s.door.Correct(tx, s.org, made.UserID, "rita@example.com")
+				return err
+			},
+			"cancel": func(tx *store.Tx) error { return s.door.Cancel(tx, made.UserID) },
+			"invite": func(tx *store.Tx) error {
+				_, err := s.door.Create(tx, s.org, invite.In{Email: "rita2@example.com", Role: access.Admin})
+				return err
+			},
+		} {
+			wantFault(t, name, s.write(recruiter, do), fault.Denied)
+		}
+		s.must(func(tx *store.Tx) error { return s.door.Cancel(tx, made.UserID) })
+		wantFault(t, "open again", s.write(recruiter, func(tx *store.Tx) error { _, err := s.door.Reopen(tx, s.org, made.UserID); return err }), fault.Denied)
+		if _, err := s.door.Invite(ctx, recruiter, invite.In{Email: "agent@example.com"}); err != nil {
+			t.Errorf("an agent: %v", err)
+		}
+	})
+}

@@ -103,8 +103,12 @@ func (d *Door) CheckMany(tx *store.Tx, in ManyIn) (ManyList, error) {
 	if err := paragraphs("note", "The note", l.Note, maxNote); err != nil {
 		return l, err
 	}
+	known, err := tx.OrgRoles()
+	if err != nil {
+		return l, err
+	}
 	for _, role := range l.Roles {
-		if !slices.ContainsFunc(tx.OrgRoles(), func(r store.OrgRole) bool { return r.ID == role }) {
+		if !slices.ContainsFunc(known, func(r store.OrgRole) bool { return r.ID == role }) {
 			return l, fault.Invalid.On("role", "There is no role %.40q. Choose one in the list.", role)
 		}
 	}

@@ -33,7 +33,9 @@ type manyPage struct {
 func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
 	p := manyPage{Form: f, Org: web.OrgOf(r)}
 	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		p.Roles = roleOptions(tx)
+		if p.Roles, err = roleOptions(tx); err != nil {
+			return err
+		}
 		p.Teams, err = teamOptions(tx)
 		return err
 	})

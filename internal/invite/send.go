@@ -188,7 +188,7 @@ func waiting(tx *store.Tx, user store.UserID) (store.User, error) {
 	if u.Status != store.Invited {
 		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.Profile().FullName(), u.Status)
 	}
-	return u, nil
+	return u, tx.MayReach(u)
 }
 
 // Cancel withdraws the invitation of a person who never accepted, and deletes the

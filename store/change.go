@@ -15,6 +15,7 @@ type UserChange struct {
 	Status *Status // Active or Deactivated
 	Why    string  // for the activity log
 	Leave  Leaving // the same, of somebody who is deactivated
+	self   bool    // of the actor, see UpdateSelf
 }
 
 const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
@@ -51,7 +52,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if docSame && statusSame && !adopted {
 		return u, nil
 	}
-	if err := tx.mayChange(u, next, !docSame); err != nil {
+	if err := tx.mayChange(u, next, !docSame, ch.self); err != nil {
 		return u, err
 	}
 	act := Activity{Action: changeName(u, next, docSame), TargetKind: "user", TargetID: string(u.ID), TargetName: next.DisplayName, Detail: map[string]any{}}
@@ -176,12 +177,13 @@ func changeName(u, next User, docSame bool) string {
 	}
 }
 
-// mayChange holds the rules of who may change whom.
-func (tx *Tx) mayChange(u, next User, doc bool) error {
-	if err := tx.mayTouch(u); err != nil {
+// mayChange holds the rules of who may change whom. self: the actor's own profile, of
+// which UpdateSelf leaves nothing but what is the person's own.
+func (tx *Tx) mayChange(u, next User, doc, self bool) error {
+	if err := tx.mayTouch(u); err != nil && !self {
 		return err
 	}
-	if doc || next.DirectoryID != u.DirectoryID {
+	if !self && doc || next.DirectoryID != u.DirectoryID {
 		if err := tx.Require(access.EditUsers); err != nil {
 			return err
 		}

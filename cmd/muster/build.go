@@ -52,7 +52,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	url := cfg.BaseURL(cfg.HTTP.Addr)
 	s := &system{key: key, db: db, url: url, loopback: cfg.HTTP.Addr.Loopback(), health: &health{db: db}, metrics: newMetrics()}
 	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log,
-		Admit: s.admit})
+		Admit: s.admit, Started: func(tx *store.Tx, in session.In) error { return s.account.SessionStarted(tx, in) }})
 	s.passwords = password.New(password.Options{DB: db, Log: log, MayRecord: func(ip string) bool { return s.sso.MayRecordPassword(ip) }})
 	s.policy = policy.New(s.policyOptions(log))
 	var err error
@@ -75,6 +75,11 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		May: func(tx *store.Tx, user store.UserID) (password, sso bool, err error) {
 			may, err := s.policy.MethodsOf(tx, user)
 			return may.Password, may.SSO, err
+		},
+		Filled: filledBySignIns,
+		MayMove: func(ctx context.Context, org store.OrgID, address string) (bool, error) {
+			may, err := s.policy.Methods(ctx, org, sso.DomainOf(address))
+			return may.Password, err
 		},
 		BreakGlass: account.BreakGlass{Named: s.policy.Named, UseCode: s.policy.UseCode, Few: policy.FewCodes},
 		Leave: func(ctx context.Context, actor access.Actor, in session.Session) (string, error) {
@@ -190,7 +195,7 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			}
 			return out, err
 		},
-		LockEdited: sso.LockEdited, ConnectionNames: sso.ConnectionNames,
+		Pictures: account.Pictures, LockEdited: sso.LockEdited, ConnectionNames: sso.ConnectionNames,
 		Identities: func(tx *store.Tx, user store.UserID) ([]console.Identity, error) {
 			of, err := sso.Identities(tx, user)
 			out := make([]console.Identity, len(of))

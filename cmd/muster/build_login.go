@@ -26,6 +26,19 @@ func (s *system) admit(tx *store.Tx, in session.In) error {
 	return refused
 }
 
+// filledBySignIns are the attributes that a person cannot change, as sign-ins fill them
+// or an administrator keeps them.
+func filledBySignIns(tx *store.Tx, u store.User) ([]account.Filled, error) {
+	list, err := sso.AttributeSources(tx, u)
+	var out []account.Filled
+	for _, s := range list {
+		if !s.Edited {
+			out = append(out, account.Filled{Attr: s.Attr, Connection: s.Connection, Locked: s.Locked})
+		}
+	}
+	return out, err
+}
+
 // What the sign-in page knows of connections, which belong to another door.
 
 // ways are the connections as a sign-in page offers them.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
@@ -13,7 +14,10 @@ func (s *system) mailPerson(tx *store.Tx, l sso.Letter) error {
 
 // tellAdmins mails a notice to every active admin of the organization who has an
 // address.
-func (s *system) tellAdmins(tx *store.Tx, n sso.Notice) error {
+func (s *system) tellAdmins(tx *store.Tx, n sso.Notice) error { return s.tellEachAdmin(tx, n, false) }
+
+// tellEachAdmin leaves out who chose to get no notices, unless all must know.
+func (s *system) tellEachAdmin(tx *store.Tx, n sso.Notice, all bool) error {
 	admins, err := tx.Admins()
 	if err != nil {
 		return err
@@ -24,6 +28,13 @@ func (s *system) tellAdmins(tx *store.Tx, n sso.Notice) error {
 	}
 	for _, u := range admins {
 		if mail.CheckAddress(u.Email) != nil {
+			continue
+		}
+		wants, err := account.NotificationsOf(tx, u.ID)
+		if err != nil {
+			return err
+		}
+		if !wants.Notices && !all {
 			continue
 		}
 		letter := mail.Letter{Subject: n.Subject, Greeting: "Hello " + u.DisplayName + ",", Lines: n.Lines, Button: n.Button,

@@ -34,7 +34,7 @@ func (s *system) policyOptions(log *slog.Logger) policy.Options {
 		StepUp: func(w http.ResponseWriter, r *http.Request, now session.Session, back string) error {
 			return s.sso.StepUp(w, r, now, back)
 		},
-		Tell: func(tx *store.Tx, n policy.Notice) error { return s.tellAdmins(tx, sso.Notice(n)) },
+		Tell: func(tx *store.Tx, n policy.Notice) error { return s.tellEachAdmin(tx, sso.Notice(n), true) },
 	}
 }
 

@@ -73,6 +73,11 @@ type Options struct {
 	// May tells what the organization's policy lets a person use. May be nil: then
 	// everybody may use everything. Sessions asks the policy itself.
 	May func(tx *store.Tx, user store.UserID) (password, sso bool, err error)
+	// Filled are the attributes of a person that sign-ins fill. May be nil: none.
+	Filled func(tx *store.Tx, u store.User) ([]Filled, error)
+	// MayMove tells whether people may have this address without single sign-on, at an
+	// organization. May be nil: they may.
+	MayMove func(ctx context.Context, org store.OrgID, address string) (bool, error)
 	// BreakGlass are the accounts that need a recovery code beside the password. All
 	// there, or none.
 	BreakGlass BreakGlass
@@ -150,6 +155,20 @@ func (a *Account) Mount(m *web.Mux) {
 	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/password", a.resetBy)
 	m.APIFresh(access.EndUsers, "POST /api/v1/users/{user}/password-reset", a.apiReset)
 	m.Member("GET /account", a.home)
+	m.Member("GET /account/profile", a.showProfile)
+	m.Member("POST /account/profile", a.changeProfile)
+	m.Member("GET /account/picture", a.ownPicture)
+	m.Member("POST /account/picture", a.setPicture)
+	m.Member("POST /account/picture/remove", a.removePicture)
+	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}/picture", a.pictureOf)
+	m.Member("GET /account/preferences", a.showPreferences)
+	m.Member("POST /account/preferences", a.changePreferences)
+	m.Member("POST /account/address", a.askAddress)
+	m.Member("POST /account/address/cancel", a.cancelAddress)
+	m.Public("GET /account/address/confirm/{token}", a.showConfirm)
+	m.Public("POST /account/address/confirm/{token}", a.confirmAddress)
+	m.Public("GET /account/address/stop/{token}", a.showStop)
+	m.Public("POST /account/address/stop/{token}", a.stopAddress)
 	m.Member("GET /account/password", a.showChange)
 	m.Member("POST /account/password", a.change)
 	m.Member("GET /account/sessions", a.showSessions)
@@ -231,5 +250,7 @@ func (a *Account) Sweep(ctx context.Context) error {
 	_, err1 := a.opts.DB.Sweep(ctx, "DELETE FROM password_resets WHERE expires_at <= ?", now)
 	_, err2 := a.opts.DB.Sweep(ctx, "DELETE FROM signin_choices WHERE expires_at <= ?", now)
 	_, err3 := a.opts.DB.Sweep(ctx, "DELETE FROM setups WHERE expires_at <= ?", now)
-	return errors.Join(err1, err2, err3)
+	_, err4 := a.opts.DB.Sweep(ctx, "DELETE FROM devices WHERE seen_at <= ?", now.Add(-deviceAge))
+	_, err5 := a.opts.DB.Sweep(ctx, "DELETE FROM address_changes WHERE until <= ? AND undo_until <= ?", now, now)
+	return errors.Join(err1, err2, err3, err4, err5)
 }

@@ -163,6 +163,9 @@ func (a *Account) changePassword(r *http.Request, current, next string, others b
 				return err
 			}
 		}
+		if n, err := NotificationsOf(tx, who.User); err != nil || !n.Password {
+			return err
+		}
 		return a.tellAbout(tx, org, u, "Your password at "+org.Name+" was changed",
 			"The password of your account at "+org.Name+" was changed on your account's page.", "If this was you, there is nothing to do.")
 	})

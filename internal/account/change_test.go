@@ -45,7 +45,7 @@ func TestChangingTheOwnPassword(t *testing.T) {
 		b.want(b.post(at, "current_password", next, "password", good, "others", "on"), 303, at)
 		b.want(b.get("/account"), 200, "")
 		other.want(other.get("/account"), 303, "/login?next=%2Faccount")
-		if told := s.written(); len(told) != 2 || !strings.HasPrefix(told[0], "ivy@acme.example\n") || !strings.Contains(told[0], "was changed") {
+		if told := s.written(); len(told) != 3 || !strings.HasPrefix(told[0], "ivy@acme.example\n") || !strings.Contains(told[0], "was changed") {
 			t.Errorf("mails %q", told)
 		}
 		// Guessing the password on a stolen session ends soon.

@@ -18,6 +18,8 @@ type area struct {
 // areas are the pages of the account, in the order of its navigation.
 var areas = []area{
 	{Path: "/account", Label: "Overview"},
+	{Path: "/account/profile", Label: "Profile", About: "Your name, picture and e-mail address."},
+	{Path: "/account/preferences", Label: "Preferences", About: "Language, time zone, colours, signature, and which mails you get."},
 	{Path: "/account/password", Label: "Password", About: "Change it, and end other sessions."},
 	{Path: "/account/sessions", Label: "Sessions and devices", About: "Where you are signed in, and how to sign out there."},
 	{Path: "/account/signins", Label: "Sign-ins", About: "Every sign-in to your account, and every attempt that was refused."},
@@ -25,10 +27,13 @@ var areas = []area{
 }
 
 // around is the navigation on a page of the account.
-func around(r *http.Request) []area {
+func around(r *http.Request) []area { return aroundAt(r.URL.Path) }
+
+// aroundAt is around where a form was sent to another path than its page's.
+func aroundAt(path string) []area {
 	list := make([]area, len(areas))
 	for i, p := range areas {
-		p.Current = r.URL.Path == p.Path
+		p.Current = path == p.Path
 		list[i] = p
 	}
 	return list

@@ -35,6 +35,8 @@ type site struct {
 	sessions  *session.Store
 	passwords *password.Store
 	leave     func(in session.Session) (string, error) // nil: nobody came from a provider
+	filled    []account.Filled                         // by sign-ins, of everybody
+	closed    string                                   // the mail domain whose people use single sign-on
 }
 
 func newSite(t *testing.T, db *store.DB) *site {
@@ -45,7 +47,8 @@ func newSite(t *testing.T, db *store.DB) *site {
 	quiet := slog.New(slog.DiscardHandler)
 	s := &site{t: t, db: db, url: server.URL}
 	s.sessions = session.New(session.Options{DB: db, PublicURL: server.URL, Log: quiet,
-		Admit: func(tx *store.Tx, in session.In) error { return account.AdmitPassword(s.passwords, tx, in) }})
+		Admit:   func(tx *store.Tx, in session.In) error { return account.AdmitPassword(s.passwords, tx, in) },
+		Started: func(tx *store.Tx, in session.In) error { return s.account.SessionStarted(tx, in) }})
 	s.passwords = password.New(password.Options{DB: db, Params: cheap, Slots: 8, Log: quiet})
 	box, err := mail.New(mail.Options{DB: db, PublicURL: server.URL, Loopback: true, Log: quiet})
 	if err != nil {
@@ -58,6 +61,10 @@ func newSite(t *testing.T, db *store.DB) *site {
 				return "", nil
 			}
 			return s.leave(in)
+		},
+		Filled: func(*store.Tx, store.User) ([]account.Filled, error) { return s.filled, nil },
+		MayMove: func(_ context.Context, _ store.OrgID, address string) (bool, error) {
+			return s.closed == "" || !strings.HasSuffix(address, "@"+s.closed), nil
 		},
 		Discover: func(_ context.Context, _ store.OrgID, email, next string) ([]account.Way, error) {
 			if strings.HasSuffix(email, "@sso.example") {

@@ -48,12 +48,18 @@ func OpenResets(tx *store.Tx) (list []store.UserID, err error) {
 	return list, tx.Select(&list, "SELECT DISTINCT user_id FROM password_resets WHERE org_id = ? AND expires_at > ? LIMIT 100000", tx.Org(), tx.Now())
 }
 
+// jsonIDs is a list of people for {{in_ids}}.
+func jsonIDs(users []store.UserID) (string, error) {
+	list, err := json.Marshal(users)
+	return string(list), err
+}
+
 // EndResets ends the links of these people.
 func EndResets(tx *store.Tx, users []store.UserID) error {
-	list, err := json.Marshal(users)
+	list, err := jsonIDs(users)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec("DELETE FROM password_resets WHERE org_id = ? AND user_id {{in_ids}}", tx.Org(), string(list))
+	_, err = tx.Exec("DELETE FROM password_resets WHERE org_id = ? AND user_id {{in_ids}}", tx.Org(), list)
 	return err
 }

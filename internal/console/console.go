@@ -49,6 +49,8 @@ type Options struct {
 	InvitationHistory func(tx *store.Tx, user store.UserID) ([]InvitationEvent, error)
 	// Identities tells with which accounts of identity providers a person signs in.
 	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
+	// Pictures are the versions of people's pictures, of those who have one. May be nil.
+	Pictures func(tx *store.Tx, users []store.UserID) (map[store.UserID]string, error)
 	// AttributeSources tells where attributes of a person came from; LockEdited keeps sign-ins
 	// from changing those that were edited since. Both are there, or none.
 	AttributeSources func(tx *store.Tx, u store.User) ([]AttributeSource, error)

@@ -50,6 +50,7 @@ type personPage struct {
 	Log         []line
 	Attributes  string // the document, for whoever looks for a mistake in a mapping
 	RestoreTill store.Time
+	Picture     string // its version; empty: there is none
 
 	ShowIdentities bool // there is a page of them
 
@@ -84,6 +85,11 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 
 func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 	u := p.User
+	pictures, err := c.pictures(tx, []store.UserID{u.ID})
+	if err != nil {
+		return err
+	}
+	p.Picture = pictures[u.ID]
 	directories, err := directoryNames(tx)
 	if err != nil {
 		return err

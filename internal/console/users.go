@@ -108,6 +108,7 @@ type userRow struct {
 	Source, Directory     string
 	SignInAt, CreatedAt   store.Time
 	SignInWith            string
+	Picture               string // its version; empty: there is none
 }
 
 // usersPage is Manage users.
@@ -202,11 +203,20 @@ func (c *Console) rows(tx *store.Tx, people []store.Person, roles roleLabels) ([
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]store.UserID, len(people))
+	for i, u := range people {
+		ids[i] = u.ID
+	}
+	pictures, err := c.pictures(tx, ids)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]userRow, len(people))
 	for i, u := range people {
 		rows[i] = userRow{ID: u.ID, Name: fullName(u.User), Initials: initials(fullName(u.User)), Email: u.Email, Status: statusBadge(u.User, invitations[u.ID]),
 			Roles: roles.ofGrants(u.Grants), Source: sourceNames[u.Source], Directory: directories[u.DirectoryID],
 			SignInAt: u.LastSignInAt, SignInWith: methodName(u.LastSignInMethod), CreatedAt: u.CreatedAt}
+		rows[i].Picture = pictures[u.ID]
 		if rows[i].Email == "" && u.UserName != rows[i].Name {
 			rows[i].Email = u.UserName
 		}
@@ -216,4 +226,12 @@ func (c *Console) rows(tx *store.Tx, people []store.Person, roles roleLabels) ([
 		rows[i].MoreTeams = len(u.Groups) - len(rows[i].Teams)
 	}
 	return rows, nil
+}
+
+// pictures are the versions of these people's pictures.
+func (c *Console) pictures(tx *store.Tx, ids []store.UserID) (map[store.UserID]string, error) {
+	if c.opt.Pictures == nil {
+		return nil, nil
+	}
+	return c.opt.Pictures(tx, ids)
 }

@@ -26,7 +26,7 @@ func migrationOwner(number int) string {
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso",
 		43: "store",
 		44: "store", 54: "store", 55: "store", 45: "internal/invite",
-		49: "internal/password",
+		49: "internal/password", 50: "internal/account",
 		56: "internal/jobs", 58: "internal/importer", 59: "internal/importer"}[number]
 }
 
@@ -40,6 +40,7 @@ var reads = map[string]string{
 	"internal/session policies":     "how long a session lives is the policy's word, in the same query; a change acts on running sessions",
 	"internal/session preferences":  "in which language and time zone somebody reads is known with who asks, in the same query",
 	"internal/session org_settings": "the same: what the organization chose for those who chose nothing",
+	"internal/account users":        "where to write to somebody who signs in, who may look at nobody",
 	"internal/policy users":         "whom a rule means is asked in the statement that locks the policy",
 	"internal/policy operators":     "an operator's account is not an admin's to deal with, asked with the account",
 	"internal/policy user_roles":    "whether a break-glass account is an admin's, with the account",

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -20,6 +21,7 @@ func (s *Store) name() string {
 // SetCookie gives the token to the browser, which keeps it longer than any session
 // lives: when the session ends is the server's to say.
 func (s *Store) SetCookie(w http.ResponseWriter, token string) {
+	web.KeepDevice(w)
 	http.SetCookie(w, &http.Cookie{Name: s.name(), Value: token, Path: "/", MaxAge: int(longest.Seconds()),
 		Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }

@@ -63,6 +63,8 @@ type Options struct {
 	// Admit holds a sign-in against the organization's policy, in the transaction
 	// that starts the session. It refuses with a NotAllowed. May be nil.
 	Admit func(tx *store.Tx, in In) error
+	// Started is told of each session in the transaction that starts it. May be nil.
+	Started func(tx *store.Tx, in In) error
 }
 
 // Store starts, finds and ends sessions. Safe for concurrent use.
@@ -140,8 +142,12 @@ func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
 	}
 	token = string(tx.Org()) + "." + secret.NewToken()
 	id = store.NewID[Session]()
-	return token, id, tx.Post(insertSession, []any{secret.Hash(token), id, in.Method, store.ID[struct{}](in.Connection), now, now, end,
+	err = tx.Post(insertSession, []any{secret.Hash(token), id, in.Method, store.ID[struct{}](in.Connection), now, now, end,
 		tx.Actor().IP, web.UserAgent(tx.Context()), proved, clip(in.AMR), clip(in.ACR), tx.Org(), in.User}, started)
+	if err == nil && s.opts.Started != nil {
+		err = s.opts.Started(tx, in)
+	}
+	return token, id, err
 }
 
 // started refuses a session that has no active person.

@@ -43,16 +43,22 @@ func takeFlash(w http.ResponseWriter, r *http.Request) string {
 	return string(text)
 }
 
-// isSecure looks through wrapped writers for ours.
+// isSecure tells whether browsers reach us by https.
 func isSecure(w http.ResponseWriter) bool {
+	own := ours(w)
+	return own != nil && own.secure
+}
+
+// ours is our own writer in w, nil when there is none.
+func ours(w http.ResponseWriter) *response {
 	for {
 		switch v := w.(type) {
 		case *response:
-			return v.secure
+			return v
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = v.Unwrap()
 		default:
-			return false
+			return nil
 		}
 	}
 }

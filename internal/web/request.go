@@ -112,6 +112,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), stateKey{}, s))
 	r.Body = http.MaxBytesReader(s.w, r.Body, formLimit)
 	s.w.secure = m.public.Scheme == "https"
+	s.w.device = deviceOf(r, s.w.secure)
 	s.w.Header().Set("X-Request-Id", s.id)
 	setHeaders(s.w.Header(), s.w.secure)
 
@@ -225,7 +226,8 @@ type response struct {
 	status   int
 	err      error
 	secure   bool
-	unrouted bool // no handler of ours has been reached
+	device   string // see DeviceID
+	unrouted bool   // no handler of ours has been reached
 	refused  int
 }
 

@@ -1,0 +1,232 @@
+package account
+
+import (
+	"context"
+	"net/http"
+	netmail "net/mail"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// A person changes the own address: with the password, then by a link to the new address.
+// Until that is followed the old address signs in. The old address is told at once, and
+// again when it is done, each time with a link that stops the change or, for seven days,
+// undoes it: whoever has taken over a session cannot keep the account with it.
+
+const (
+	confirmFor = 24 * time.Hour
+	undoFor    = 7 * 24 * time.Hour
+)
+
+// addressChange is one new address of somebody.
+type addressChange struct {
+	ID        store.ID[addressChange] `db:"id"`
+	User      store.UserID            `db:"user_id"`
+	OldEmail  string                  `db:"old_email"`
+	OldName   string                  `db:"old_name"` // the user name, which follows the address where it was the same
+	NewEmail  string                  `db:"new_email"`
+	State     string                  `db:"state"`
+	Until     store.Time              `db:"until"`
+	DoneAt    store.Time              `db:"done_at"`
+	UndoUntil store.Time              `db:"undo_until"`
+}
+
+const (
+	changeAsked   = "asked"
+	changeDone    = "done"
+	changeStopped = "stopped"
+	changeUndone  = "undone"
+)
+
+const changeColumns = "SELECT id, user_id, old_email, old_name, new_email, state, until, done_at, undo_until FROM address_changes WHERE org_id = ?"
+
+// openChange is the one that waits to be confirmed; none is no fault.
+func openChange(tx *store.Tx, user store.UserID) (c addressChange, err error) {
+	err = tx.Get(&c, changeColumns+" AND user_id = ? AND state = 'asked' AND until > ?", tx.Org(), user, tx.Now())
+	if fault.Is(err, fault.NotFound) {
+		return c, nil
+	}
+	return c, err
+}
+
+// mayMove tells whether a person's address is the person's to change: no directory or
+// sign-in fills it, and passwords are used.
+func (a *Account) mayMove(tx *store.Tx, u store.User) (bool, error) {
+	if u.DirectoryID != "" || u.Email == "" {
+		return false, nil
+	}
+	others, err := a.filled(tx, u)
+	if err != nil {
+		return false, err
+	}
+	if _, is := others["emails"]; is {
+		return false, nil
+	}
+	usable, _, err := a.may(tx, u.ID)
+	return usable, err
+}
+
+// newAddress checks an address for whoever asks for it. Faults: Invalid and Conflict on "email".
+func newAddress(tx *store.Tx, u store.User, address string) error {
+	if parsed, err := netmail.ParseAddress(address); err != nil || parsed.Address != address || mail.CheckAddress(address) != nil {
+		return fault.Invalid.On("email", "%.100q is not an e-mail address. Write it like ada@example.com.", address)
+	}
+	if store.Fold(address) == store.Fold(u.Email) {
+		return fault.Invalid.On("email", "That is your address already.")
+	}
+	taken := fault.Conflict.On("email", "This address cannot be used here. Choose another one, or ask an administrator.")
+	same, err := tx.UsersByEmail(address)
+	if err != nil {
+		return err
+	}
+	for _, other := range same {
+		if other.ID != u.ID {
+			return taken
+		}
+	}
+	if other, err := tx.UserByName(address); err == nil && other.ID != u.ID {
+		return taken
+	} else if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return nil
+}
+
+// mayHave asks the rules of the address's mail domain.
+func (a *Account) mayHave(ctx context.Context, org store.OrgID, address string) error {
+	if a.opts.MayMove == nil {
+		return nil
+	}
+	may, err := a.opts.MayMove(ctx, org, address)
+	if err == nil && !may {
+		err = fault.Conflict.On("email", "People with an address of this domain sign in with single sign-on. Ask an administrator to change yours.")
+	}
+	return err
+}
+
+func (a *Account) askAddress(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	address := f.Get("email")
+	err = a.AskAddress(r, f.Get("current_password"), address)
+	if err != nil && f.Take(err) {
+		return a.writeProfile(w, r, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, web.T(r, "We have sent a link to %s. Your address changes when you follow it.", address))
+	return see(w, r, "/account/profile")
+}
+
+// AskAddress begins the change of the own address, in the place of one that waits.
+// Faults: Invalid on "current_password" and "email", Conflict, TooMany.
+func (a *Account) AskAddress(r *http.Request, current, address string) error {
+	actor, err := a.member(r)
+	if err != nil {
+		return err
+	}
+	_, now, err := a.opts.Sessions.Actor(r)
+	if err != nil {
+		return err
+	}
+	if err := a.mayHave(r.Context(), now.Org, address); err != nil {
+		return err
+	}
+	if err := a.proof(r, actor, now, current); err != nil {
+		return err
+	}
+	if may, err := a.opts.Passwords.MayAsk(r.Context(), address, actor.IP); err != nil || !may {
+		if err == nil {
+			err = fault.TooMany.On("email", "Too many mails were asked for. Wait some minutes, then try again.")
+		}
+		return err
+	}
+	org, err := a.opts.DB.OrgByID(r.Context(), now.Org)
+	if err != nil {
+		return err
+	}
+	actor.Roles = []string{access.Viewer} // whether the address is free is asked with it
+	return a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		u, err := tx.Self()
+		if err != nil {
+			return err
+		}
+		may, err := a.mayMove(tx, u)
+		if err == nil && !may {
+			err = fault.Conflict.Say("Your address is not yours to change: it comes from your organization. Ask an administrator.")
+		}
+		if err == nil {
+			err = newAddress(tx, u, address)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec("UPDATE address_changes SET state = 'stopped' WHERE org_id = ? AND user_id = ? AND state = 'asked'", tx.Org(), u.ID); err != nil {
+			return err
+		}
+		confirm, stop := token(tx), token(tx)
+		until := tx.Now().Add(confirmFor)
+		if _, err := tx.Exec(`INSERT INTO address_changes (org_id, id, user_id, old_email, old_name, new_email, state, confirm_hash, stop_hash, asked_at, until, undo_until)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, tx.Org(), store.NewID[addressChange](), u.ID, u.Email, u.UserName, address, changeAsked,
+			secret.Hash(confirm), secret.Hash(stop), tx.Now(), until, tx.Now().Add(undoFor)); err != nil {
+			return err
+		}
+		if err := a.queueAsked(tx, org, u, address, confirm, stop, until); err != nil {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "user.address.ask", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+			Detail: map[string]any{"before": map[string]any{"email": u.Email}, "after": map[string]any{"email": address}}})
+	})
+}
+
+// token is for a link: it starts with the organization, like every look-up.
+func token(tx *store.Tx) string { return string(tx.Org()) + "." + secret.NewToken() }
+
+func (a *Account) queueAsked(tx *store.Tx, org store.Org, u store.User, address, confirm, stop string, until store.Time) error {
+	l := mail.Letter{Subject: "Confirm your new address at " + org.Name, Greeting: greeting(u.DisplayName),
+		Lines:  []string{"This becomes the address of your account at " + org.Name + ", in the place of " + u.Email + ", when you confirm it."},
+		Button: "Confirm the address", Link: a.url("/account/address/confirm/" + confirm),
+		Small: []string{"The link works until " + until.Time().Format("2 January 2006, 15:04 UTC") + ".", "If you did not ask for this, ignore this mail. Nothing has changed."}}
+	if err := a.opts.Mail.Queue(tx, l.To(address)); err != nil {
+		return err
+	}
+	l = mail.Letter{Subject: "A new address for your account at " + org.Name, Greeting: greeting(u.DisplayName),
+		Lines: []string{"Somebody, probably you, has asked that " + address + " becomes the address of your account at " + org.Name + ". It changes when that address has confirmed it.",
+			"If it was not you: stop it, and change your password."},
+		Button: "Stop the change", Link: a.url("/account/address/stop/" + stop),
+		Small: []string{"When the address has changed, the link still works for some days and undoes it."}}
+	return a.opts.Mail.Queue(tx, l.To(u.Email))
+}
+
+// cancelAddress is for the person who has thought better of it.
+func (a *Account) cancelAddress(w http.ResponseWriter, r *http.Request) error {
+	actor, err := a.member(r)
+	if err != nil {
+		return err
+	}
+	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		u, err := tx.Self()
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec("UPDATE address_changes SET state = 'stopped' WHERE org_id = ? AND user_id = ? AND state = 'asked'", tx.Org(), u.ID)
+		if err != nil || n == 0 {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "user.address.stop", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName})
+	})
+	if err != nil {
+		return err
+	}
+	web.Flash(w, web.T(r, "The address stays as it is."))
+	return see(w, r, "/account/profile")
+}

@@ -45,7 +45,7 @@ type signInPage struct {
 }
 
 // signInMethods are what the ways of signing in are called.
-var signInMethods = map[string]string{"password": "Password", "saml": "SAML", "oidc": "OpenID Connect", "invite": "Invitation", "setup": "Set-up link", "": "not known"}
+var signInMethods = map[string]string{"password": "Password", "passkey": "Passkey", "saml": "SAML", "oidc": "OpenID Connect", "invite": "Invitation", "setup": "Set-up link", "": "not known"}
 
 func lineOfSignIn(e SignInEntry, base string) signInLine {
 	l := signInLine{SignInEntry: e, Link: base + "/" + e.ID, Who: orElse(e.Name, orElse(e.Email, e.Subject)), With: orElse(e.Connection, orElse(signInMethods[e.Method], e.Method))}

@@ -10,6 +10,7 @@ import (
 	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/console"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/jobs"
@@ -35,6 +36,7 @@ type system struct {
 	metrics      *metrics
 	sessions     *session.Store
 	passwords    *password.Store
+	factors      *factor.Store
 	mail         *mail.Outbox
 	invites      *invite.Door
 	imports      *importer.Door
@@ -54,6 +56,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.sessions = session.New(session.Options{DB: db, PublicURL: url, Idle: cfg.Session.Idle, Absolute: cfg.Session.Absolute, Log: log,
 		Admit: s.admit, Started: func(tx *store.Tx, in session.In) error { return s.account.SessionStarted(tx, in) }})
 	s.passwords = password.New(password.Options{DB: db, Log: log, MayRecord: func(ip string) bool { return s.sso.MayRecordPassword(ip) }})
+	s.factors = factor.New(factor.Options{DB: db, Key: key, PublicURL: url, Log: log, Rule: func(tx *store.Tx, user store.UserID) (factor.Rule, error) { return s.policy.FactorRule(tx, user) }, Tell: s.mailFactor})
 	s.policy = policy.New(s.policyOptions(log))
 	var err error
 	s.mail, err = mail.New(mail.Options{DB: db, URL: string(cfg.Mail.URL), From: string(cfg.Mail.From), PublicURL: url,
@@ -66,7 +69,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.openWork(log)
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
-	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: s.mail, PublicURL: url, Log: log,
+	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: s.discover, Connections: s.connectionsOf, Remembered: s.remembered, Forget: func(w http.ResponseWriter) { s.sso.ForgetChoice(w) },
 		Password: func(ctx context.Context, org store.OrgID) (bool, error) {
 			may, err := s.policy.AnyMethods(ctx, org)
@@ -114,6 +117,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"domains":  s.sso.RunDomains,
 		"jobs":     s.jobs.Run,
 		"invites":  s.invites.Run,
+		"factors":  s.factors.Run,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
 		"policy":   s.policy.Run,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
@@ -10,6 +11,11 @@ import (
 // mailPerson queues one of the sign-in door's letters.
 func (s *system) mailPerson(tx *store.Tx, l sso.Letter) error {
 	return s.mail.Queue(tx, mail.Letter{Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: l.Button, Link: l.URL, Small: l.Small}.To(l.To))
+}
+
+// mailFactor queues a letter about somebody's second factors.
+func (s *system) mailFactor(tx *store.Tx, l factor.Letter) error {
+	return s.mail.Queue(tx, mail.Letter{Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: "Look at your account", Link: s.url + "/account/passkeys", Small: l.Small}.To(l.To))
 }
 
 // tellAdmins mails a notice to every active admin of the organization who has an

@@ -16,7 +16,7 @@ import (
 // policyOptions is what the policy knows of the doors, which it may not import.
 func (s *system) policyOptions(log *slog.Logger) policy.Options {
 	return policy.Options{
-		DB: s.db, Sessions: s.sessions, Passwords: s.passwords, Log: log,
+		DB: s.db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Log: log,
 		Connections: func(tx *store.Tx) ([]policy.Connection, error) {
 			list, err := s.sso.Proofs(tx)
 			out := make([]policy.Connection, len(list))

@@ -52,7 +52,7 @@ func ruleLines(r policy.Rules) []string {
 	for domain, rule := range r.Domains {
 		lines = append(lines, "                "+string(rule)+" for "+domain)
 	}
-	return append(lines, "Idle            "+orServer(r.Idle), "Absolute        "+orServer(r.Absolute), "Fresh           "+orServer(r.Fresh))
+	return append(lines, "Idle            "+orServer(r.Idle), "Absolute        "+orServer(r.Absolute), "Fresh           "+orServer(r.Fresh), "Second factor   "+string(r.Second))
 }
 
 type policySetCmd struct {
@@ -63,6 +63,7 @@ type policySetCmd struct {
 	Idle     *string           `placeholder:"TIME" help:"A session ends without a request for this long (12h); empty: the server's setting."`
 	Absolute *string           `placeholder:"TIME" help:"A session ends at the latest after this long (168h); empty: the server's setting."`
 	Fresh    *string           `placeholder:"TIME" help:"What matters asks for a sign-in within this time (15m)."`
+	Second   *string           `name:"second-factor" enum:"off,optional,admins,all" help:"Second factor beside a password: off, optional, admins (required for them) or all (required)."`
 	Preview  bool              `help:"Tell what would happen, and do nothing."`
 }
 
@@ -75,6 +76,10 @@ func (c policySetCmd) Run(a *app) error {
 	if c.SSO != "" {
 		rule := policy.SSO(c.SSO)
 		in.SSO = &rule
+	}
+	if c.Second != nil {
+		rule := policy.Second(*c.Second)
+		in.Second = &rule
 	}
 	for domain, rule := range c.Domain {
 		in.Domains[domain] = policy.SSO(rule)
@@ -98,6 +103,9 @@ func (c policySetCmd) Run(a *app) error {
 	lines := ruleLines(e.Outcome(!c.Preview).Policy)
 	if e.Stricter {
 		lines = append(lines, fmt.Sprintf("Ends            %d sessions of %d people, links for a new password of %d", e.Sessions, e.People, e.Resets))
+	}
+	if e.Asked {
+		lines = append(lines, fmt.Sprintf("Without one     %d people make a second factor at their next sign-in", e.Without))
 	}
 	for _, name := range e.LockedOut {
 		lines = append(lines, "Locked out      "+name+": made with the set-up link, and no break-glass account")

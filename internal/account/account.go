@@ -8,8 +8,11 @@
 //	POST /login       with a password: password.Verify -> session, or a choice, or "no match",
 //	                  or what the organization's policy wants instead (refused.go)
 //	POST /login/code  the recovery code of a break-glass account (code.go)
+//	POST /login/passkey   a passkey instead of all of it (passkey.go)
+//	/login/second, /login/enroll  the second factor after the password, or making one (second.go, enroll.go)
 //	POST /login/password  the person's own password after a temporary one (firstpassword.go)
 //	POST /password/forgot -> Run -> mail -> GET, POST /password/reset/{token} -> session
+//	/account/passkeys, /account/authenticator, /account/recovery-codes  one's own factors (factors.go)
 //	GET, POST /setup/{token} -> organization, first operator, session
 //
 // Opening a link consumes nothing; the post that uses it does, in the transaction
@@ -33,6 +36,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/session"
@@ -53,6 +57,7 @@ type Options struct {
 	DB        *store.DB
 	Sessions  *session.Store
 	Passwords *password.Store
+	Factors   *factor.Store
 	Mail      *mail.Outbox
 	PublicURL string
 	// ConnectionNames are the names of connections by id. May be nil.
@@ -140,6 +145,25 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Public("POST /login/choose", a.choose)
 	m.Public("POST /login/code", a.code)
 	m.Public("POST /login/password", a.newPassword)
+	m.Public("POST /login/passkey", a.withPasskey)
+	m.Public("POST /o/{org}/login/passkey", a.withPasskey)
+	m.Public("GET /login/second", a.showSecond)
+	m.Public("POST /login/second", a.withCode)
+	m.Public("POST /login/second/passkey", a.withSecondPasskey)
+	m.Public("GET /login/enroll", a.showEnroll)
+	m.Public("POST /login/enroll", a.enrollApp)
+	m.Public("POST /login/enroll/passkey", a.enrollPasskey)
+	for _, name := range []string{"passkeys", "authenticator", "recovery-codes"} {
+		m.Member("GET /account/"+name, a.factors(name))
+	}
+	m.Member("POST /account/passkeys/new", fresh(a.beginPasskey))
+	m.Member("POST /account/passkeys", a.addPasskey)
+	m.Member("POST /account/passkeys/{passkey}/rename", a.renamePasskey)
+	m.Member("POST /account/passkeys/{passkey}/remove", fresh(a.removePasskey))
+	m.Member("POST /account/authenticator/new", fresh(a.beginApp))
+	m.Member("POST /account/authenticator", a.addApp)
+	m.Member("POST /account/authenticator/remove", fresh(a.removeApp))
+	m.Member("POST /account/recovery-codes", fresh(a.newCodes))
 	m.Public("POST /logout", a.logout)
 	m.Public("GET /password/forgot", a.showForgot)
 	m.Public("POST /password/forgot", a.forgot)
@@ -199,17 +223,29 @@ func (a *Account) signIn(tx *store.Tx, user store.UserID, name, method string) (
 	return a.signInWith(tx, name, session.In{User: user, Method: method})
 }
 
-func (a *Account) signInWith(tx *store.Tx, name string, in session.In) (token string, err error) {
-	if err := tx.SignedIn(in.User, in.Method); err != nil {
-		return "", err
+// signInOrWait is signIn, or the beginning of a second step when the policy wants one.
+func (a *Account) signInOrWait(tx *store.Tx, user store.UserID, name, method, next string) (token, waits string, err error) {
+	token, err = a.signIn(tx, user, name, method)
+	if session.WantsSecond(err) {
+		waits, err = a.waits(tx, user, method, next)
 	}
+	return token, waits, err
+}
+
+func (a *Account) signInWith(tx *store.Tx, name string, in session.In) (token string, err error) {
 	token, id, err := a.opts.Sessions.Start(tx, in)
 	if err != nil {
 		return "", err
 	}
-	detail := map[string]any{"method": in.Method, "session": id}
-	if in.SecondFactor {
-		detail["second_factor"] = "recovery code"
+	if err := tx.SignedIn(in.User, in.Method); err != nil {
+		return "", err
+	}
+	detail := map[string]any{"method": in.Method, "session": id, "amr": in.AMR}
+	if in.AMR == "" {
+		detail["amr"] = "pwd"
+	}
+	if in.SecondFactor != "" {
+		detail["second_factor"] = in.SecondFactor
 	}
 	return token, tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(in.User), TargetName: name, Detail: detail})
 }

@@ -146,7 +146,7 @@ func (a *Account) enterWithCode(r *http.Request, actor access.Actor, who chosen,
 		if err := a.opts.Passwords.Passed(tx, who.User, actor.IP); err != nil {
 			return err
 		}
-		opened, err = a.signInWith(tx, actor.Name, session.In{User: who.User, Method: "password", AMR: "pwd otp", SecondFactor: true})
+		opened, err = a.signInWith(tx, actor.Name, session.In{User: who.User, Method: "password", AMR: "pwd otp", SecondFactor: "recovery code", Emergency: true})
 		return err
 	})
 	return opened, left, err

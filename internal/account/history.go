@@ -28,7 +28,7 @@ type signInRow struct {
 // refusals are what went wrong with an attempt, by its check. What the organization's
 // rules are is not for everybody, so all else is just refused.
 var refusals = map[string]string{
-	"password": "Wrong password", "locked": "Too many attempts", "recovery code": "Wrong recovery code", "fresh sign-in": "Wrong password",
+	"password": "Wrong password", "locked": "Too many attempts", "recovery code": "Wrong recovery code", "second factor": "Wrong code", "passkey": "Wrong passkey", "signature counter": "A passkey that was stopped", "fresh sign-in": "Wrong password",
 	"temporary password": "The temporary password has ended", "account status": "The account was not active", "policy": "Not the way in which your organization signs in",
 }
 

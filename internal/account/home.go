@@ -21,6 +21,9 @@ var areas = []area{
 	{Path: "/account/profile", Label: "Profile", About: "Your name, picture and e-mail address."},
 	{Path: "/account/preferences", Label: "Preferences", About: "Language, time zone, colours, signature, and which mails you get."},
 	{Path: "/account/password", Label: "Password", About: "Change it, and end other sessions."},
+	{Path: "/account/passkeys", Label: "Passkeys", About: "Sign in without a password."},
+	{Path: "/account/authenticator", Label: "Authenticator app", About: "A code beside your password."},
+	{Path: "/account/recovery-codes", Label: "Recovery codes", About: "For when the others are not at hand."},
 	{Path: "/account/sessions", Label: "Sessions and devices", About: "Where you are signed in, and how to sign out there."},
 	{Path: "/account/signins", Label: "Sign-ins", About: "Every sign-in to your account, and every attempt that was refused."},
 	{Path: "/account/activity", Label: "Activity", About: "What was changed about your account, by whom and why."},
@@ -46,7 +49,7 @@ type homePage struct {
 }
 
 // methods are what the ways of signing in are called on a page.
-var methods = map[string]string{"password": "Password", "saml": "Single sign-on (SAML)", "oidc": "Single sign-on (OpenID Connect)", "invite": "Invitation", "setup": "Set-up link"}
+var methods = map[string]string{"password": "Password", "passkey": "Passkey", "saml": "Single sign-on (SAML)", "oidc": "Single sign-on (OpenID Connect)", "invite": "Invitation", "setup": "Set-up link"}
 
 // sources are what the origins of people are called on a page.
 var sources = map[store.Source]string{store.FromInvite: "Invitation", store.FromCSV: "CSV import", store.FromJIT: "First sign-in", store.FromSCIM: "Directory", store.FromAPI: "API"}

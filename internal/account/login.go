@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/web"
@@ -27,7 +28,8 @@ type loginPage struct {
 	Ways         []Way
 	Other        string // the link away from Last, or back to the first step
 	WithPassword string // the link to AskBoth
-	Reference    string // of a refused password
+	Reference    string // of a refused password or passkey
+	Passkey      factor.Ceremony
 }
 
 // place is where the sign-in happens: anywhere, or at one organization.
@@ -67,6 +69,9 @@ func (a *Account) writeLogin(w http.ResponseWriter, r *http.Request, status int,
 		sources = append(sources, "http:")
 	}
 	web.Policy(w, "form-action", sources...)
+	if err := a.offerPasskey(w, r, &p); err != nil {
+		return err
+	}
 	return pages.Write(w, r, status, "login", p)
 }
 
@@ -168,7 +173,7 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 	if err != nil {
 		return err
 	}
-	var token string
+	var token, waits string
 	err = a.opts.DB.Write(r.Context(), person(r, who.Org, who.User, u.DisplayName), func(tx *store.Tx) error {
 		same, err := a.opts.Passwords.Unchanged(tx, who.User, who.SetAt)
 		if err != nil {
@@ -177,7 +182,7 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 		if !same {
 			return fault.Expired.Say("The password was changed meanwhile. Sign in with the new one.")
 		}
-		token, err = a.signIn(tx, who.User, u.DisplayName, "password")
+		token, waits, err = a.signInOrWait(tx, who.User, u.DisplayName, "password", next)
 		return err
 	})
 	if needsCode(err) {
@@ -191,6 +196,9 @@ func (a *Account) enter(w http.ResponseWriter, r *http.Request, who chosen, next
 	}
 	if err != nil {
 		return err
+	}
+	if waits != "" {
+		return a.askSecond(w, r, waits)
 	}
 	return a.admit(w, r, token, next)
 }

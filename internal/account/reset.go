@@ -220,7 +220,7 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var token string
+	var token, waits string
 	var needsCode bool
 	err = a.opts.DB.Write(r.Context(), person(r, p.org.ID, p.user.ID, p.user.DisplayName), func(tx *store.Tx) error {
 		used, err := useReset(tx, p.token, p.user.ID)
@@ -242,7 +242,7 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 		if needsCode, err = a.named(tx, p.user.ID); err != nil || needsCode {
 			return err
 		}
-		token, err = a.signIn(tx, p.user.ID, p.user.DisplayName, "password")
+		token, waits, err = a.signInOrWait(tx, p.user.ID, p.user.DisplayName, "password", "/account")
 		return err
 	})
 	if ok, failed := a.notAllowed(w, r, p.user, p.org.ID, "password", "/account", err); ok {
@@ -254,6 +254,10 @@ func (a *Account) reset(w http.ResponseWriter, r *http.Request) error {
 	if needsCode {
 		web.Flash(w, "Your new password is set. Sign in with it and a recovery code.")
 		return see(w, r, "/o/"+p.org.Slug+"/login?with=password")
+	}
+	if waits != "" {
+		web.Flash(w, web.T(r, "Your new password is set."))
+		return a.askSecond(w, r, waits)
 	}
 	web.Flash(w, "Your new password is set. Your other sessions have ended.")
 	return a.admit(w, r, token, "/account")

@@ -13,8 +13,10 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -55,7 +57,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 		t.Fatal(err)
 	}
 	s.account = account.New(account.Options{
-		DB: db, Sessions: s.sessions, Passwords: s.passwords, Mail: box, PublicURL: server.URL, Log: quiet,
+		DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: factor.New(factor.Options{DB: db, Key: secret.NewKey(), PublicURL: server.URL}), Mail: box, PublicURL: server.URL, Log: quiet,
 		Leave: func(_ context.Context, _ access.Actor, in session.Session) (string, error) {
 			if s.leave == nil {
 				return "", nil

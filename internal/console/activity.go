@@ -56,6 +56,9 @@ var did = map[string]string{
 	"role.create": "made the role", "role.update": "changed the role", "role.delete": "deleted the role",
 	"policy.update": "changed the", "breakglass.add": "named a break-glass account:", "breakglass.remove": "took off the break-glass accounts:",
 	"breakglass.codes": "made new recovery codes for", "breakglass.signin": "used the break-glass account", "breakglass.acknowledge": "acknowledged a break-glass sign-in of",
+	"user.passkey.add": "added a passkey to", "user.passkey.remove": "removed a passkey of", "user.passkey.rename": "renamed a passkey of", "user.passkey.stop": "stopped a passkey of",
+	"user.authenticator.add": "added an authenticator app to", "user.authenticator.remove": "removed the authenticator app of",
+	"user.recovery.make": "made new recovery codes for", "user.recovery.use": "used a recovery code of", "user.factors.reset": "removed the second factors of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
@@ -118,7 +121,9 @@ func lineOf(a store.Activity, console string) line {
 		}
 		l.Target = ""
 		l.Did = map[string]string{"breakglass.signin": "used the own break-glass account", "breakglass.add": "became a break-glass account", "breakglass.remove": "is no break-glass account any more",
-			"breakglass.codes": "made new recovery codes", "invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out", "user.preferences": "changed the own preferences"}[a.Action]
+			"breakglass.codes": "made new recovery codes",
+			"user.passkey.add": "added a passkey", "user.passkey.remove": "removed a passkey", "user.passkey.rename": "renamed a passkey", "user.passkey.stop": "used a passkey that was stopped: its counter went back",
+			"user.authenticator.add": "added an authenticator app", "user.authenticator.remove": "removed the authenticator app", "user.recovery.make": "made new recovery codes", "user.recovery.use": "used a recovery code", "invitation.accept": "accepted the invitation", "password.set": "set a password", "user.activate": "became active", "session.end": "signed out", "user.preferences": "changed the own preferences"}[a.Action]
 		if l.Did == "" {
 			l.Did = did[a.Action]
 		}

@@ -35,7 +35,7 @@ func statusBadge(u store.User, i Invitation) badge {
 
 var sourceNames = map[store.Source]string{store.FromSCIM: "SCIM", store.FromJIT: "JIT", store.FromInvite: "Invite", store.FromCSV: "CSV", store.FromAPI: "API"}
 
-var methodNames = map[string]string{"password": "password", "saml": "SAML", "oidc": "OIDC", "invite": "invitation", "setup": "set-up link"}
+var methodNames = map[string]string{"password": "password", "passkey": "passkey", "saml": "SAML", "oidc": "OIDC", "invite": "invitation", "setup": "set-up link"}
 
 func methodName(m string) string {
 	if n, ok := methodNames[m]; ok {

@@ -23,7 +23,7 @@ func migrationOwner(number int) string {
 	return map[int]string{51: "store", 52: "internal/life", 53: "internal/records",
 		10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
-		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso",
+		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso", 47: "internal/policy", 48: "internal/factor",
 		43: "store",
 		44: "store", 54: "store", 55: "store", 45: "internal/invite",
 		49: "internal/password", 50: "internal/account",
@@ -48,6 +48,8 @@ var reads = map[string]string{
 	"internal/password orgs":        "whom the person may choose among, in the same query",
 	"internal/session org_roles":    "what these roles allow, in the same query; a change acts on running sessions",
 	"internal/api org_roles":        "what a key's role allows, in the query that finds the key",
+	"internal/factor users":         "whom a change is mailed to, and who has no second factor yet, are asked with the factors",
+	"internal/factor user_roles":    "admins who have no second factor yet, in the same query",
 }
 
 // unscoped are the functions whose statements may do without an organization,
@@ -82,6 +84,7 @@ var unscoped = map[string]string{
 	"internal/account.Account.Sweep":     "expiry is the same for all",
 	"internal/invite.Door.Remind":        "one loop reminds for everybody; each invitation is then handled in its organization",
 	"internal/invite.Door.Sweep":         "age is the same for all",
+	"internal/factor.Store.Sweep":        "expiry is the same for all",
 	"internal/mail.Outbox.Sweep":         "expiry is the same for all",
 	"internal/mail.Outbox.due":           "one outbox sends for everybody; each message is then handled in its organization",
 	"internal/mail.Outbox.kept":          "the mailbox of a server on loopback, for whoever tries it out there",

@@ -65,7 +65,7 @@ func (c candidate) reason(open []candidate) reason {
 // not depend on whose it is. why may be asked about nobody.
 func (s *Store) refused(ctx context.Context, try Try, found []candidate, why func(candidate) reason, err error) error {
 	no := &Refused{Reference: secret.NewReference(), Err: err}
-	if s.opts.MayRecord != nil && !s.opts.MayRecord(try.Actor.IP) {
+	if !s.MayRecord(try.Actor.IP) {
 		s.opts.Log.WarnContext(ctx, "refused sign-in not written down: too many", "reference", no.Reference, "request_id", try.Actor.Request)
 		return no
 	}

@@ -58,3 +58,24 @@ func (s *Store) Confirm(ctx context.Context, org store.OrgID, user store.UserID,
 }
 
 func notYours() error { return fault.Invalid.On("password", "That is not your password.") }
+
+// MayTryFrom counts an attempt of somebody who has not said who they are (a passkey), for
+// the network address alone. Faults: TooMany.
+func (s *Store) MayTryFrom(ctx context.Context, ip string) error {
+	if ip == "" {
+		return nil
+	}
+	return s.opts.DB.Write(ctx, access.Muster(""), func(tx *store.Tx) error { return note(tx, ipKey(ip), freeFromIP) })
+}
+
+// PassedFrom takes an attempt of MayTryFrom back, in the transaction that let the person in.
+func (s *Store) PassedFrom(tx *store.Tx, ip string) error {
+	if ip == "" {
+		return nil
+	}
+	_, err := tx.Exec(giveBack, ipKey(ip))
+	return err
+}
+
+// MayRecord tells whether one more refused sign-in from there is to be written down.
+func (s *Store) MayRecord(ip string) bool { return s.opts.MayRecord == nil || s.opts.MayRecord(ip) }

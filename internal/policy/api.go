@@ -13,6 +13,8 @@ import (
 func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/policy", d.apiGet)
 	m.APIFresh(access.Configure, "PATCH /api/v1/policy", d.apiSet)
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/factors", d.apiFactors)
+	m.APIFresh(access.Configure, "POST /api/v1/users/{user}/factors/reset", d.apiResetFactors)
 }
 
 // Rules are a policy as programs see it. A span that is empty is the server's setting.
@@ -23,6 +25,7 @@ type Rules struct {
 	Idle     string         `json:"idle"`
 	Absolute string         `json:"absolute"`
 	Fresh    string         `json:"fresh"`
+	Second   Second         `json:"second_factor"`
 	Version  int64          `json:"version"`
 	Enforced bool           `json:"enforced"`
 }
@@ -69,7 +72,7 @@ func (p Policy) rules() Rules {
 		}
 		return s.String()
 	}
-	return Rules{Password: p.Password, SSO: p.SSO, Domains: p.Domains, Idle: span(p.Idle), Absolute: span(p.Absolute), Fresh: span(p.Fresh),
+	return Rules{Password: p.Password, SSO: p.SSO, Domains: p.Domains, Idle: span(p.Idle), Absolute: span(p.Absolute), Fresh: span(p.Fresh), Second: p.Second,
 		Version: p.Version, Enforced: p.Enforced()}
 }
 
@@ -94,13 +97,14 @@ type Patch struct {
 	Idle     *string        `json:"idle"`
 	Absolute *string        `json:"absolute"`
 	Fresh    *string        `json:"fresh"`
+	Second   *Second        `json:"second_factor"`
 	Version  int64          `json:"version"`
 	Preview  bool           `json:"preview"`
 }
 
 // Change reads a patch. Faults: Invalid on the span.
 func (p Patch) Change() (Change, error) {
-	ch := Change{Password: p.Password, SSO: p.SSO, Domains: p.Domains, Version: p.Version}
+	ch := Change{Password: p.Password, SSO: p.SSO, Domains: p.Domains, Second: p.Second, Version: p.Version}
 	for _, s := range []struct {
 		name string
 		text *string
@@ -130,11 +134,16 @@ type Outcome struct {
 	Resets    int      `json:"resets"`     // people whose links for a new password end
 	LockedOut []string `json:"locked_out"` // who could not sign in at all
 	Missing   []string `json:"missing"`
+	// Without counts those who must have a second factor now and have none; they make one
+	// at their next sign-in. WithoutNames are some of them.
+	Without      int      `json:"without_second_factor"`
+	WithoutNames []string `json:"without_second_factor_names"`
 }
 
 // Outcome of a change.
 func (e Effect) Outcome(changed bool) Outcome {
-	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, LockedOut: append([]string{}, e.LockedOut...), Missing: append([]string{}, e.Missing...)}
+	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, LockedOut: append([]string{}, e.LockedOut...), Missing: append([]string{}, e.Missing...),
+		Without: e.Without, WithoutNames: append([]string{}, e.Names...)}
 }
 
 func (d *Door) apiSet(w http.ResponseWriter, r *http.Request) error {

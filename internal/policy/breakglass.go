@@ -2,9 +2,7 @@ package policy
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -13,10 +11,8 @@ import (
 )
 
 const (
-	wanted    = 2  // break-glass accounts, before single sign-on can be required
-	codes     = 10 // recovery codes at a time
-	fewCodes  = 3  // from here on the person is told to make new ones
-	codeChars = 16 // of base32: 80 random bits
+	wanted   = 2 // break-glass accounts, before single sign-on can be required
+	fewCodes = 3 // from here on the person is told to make new ones
 )
 
 // Account is one break-glass account.
@@ -214,24 +210,18 @@ func newCodes(tx *store.Tx, user store.UserID) ([]string, error) {
 	if _, err := tx.Exec("DELETE FROM break_glass_codes WHERE org_id = ? AND user_id = ?", tx.Org(), user); err != nil {
 		return nil, err
 	}
-	list := make([]string, codes)
-	for i := range list {
-		text := rand.Text()[:codeChars]
-		list[i] = text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
+	list := secret.NewRecoveryCodes()
+	for _, code := range list {
 		if _, err := tx.Exec("INSERT INTO break_glass_codes (org_id, user_id, code_hash, created_at) VALUES (?, ?, ?, ?)",
-			tx.Org(), user, codeHash(tx.Org(), user, list[i]), tx.Now()); err != nil {
+			tx.Org(), user, codeHash(tx.Org(), user, code), tx.Now()); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// codeHash is plain SHA-256: 80 random bits need no slow hash. The account in it
-// makes one guess good for one account only. Case, blanks and hyphens do not matter,
-// and the digits that base32 lacks are read as the letters they look like.
 func codeHash(org store.OrgID, user store.UserID, code string) string {
-	code = strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B").Replace(strings.ToUpper(code))
-	return secret.Hash(string(org) + string(user) + code)
+	return secret.RecoveryHash(string(org)+string(user), code)
 }
 
 // UseCode uses a recovery code up, once however many try, and raises the alarm. tx

@@ -47,7 +47,7 @@ func (s *site) use(user store.UserID, code string) (left int, ok bool) {
 	err := s.db.Write(context.Background(), s.person(user), func(tx *store.Tx) (err error) {
 		left, ok, err = s.door.UseCode(tx, user, code)
 		if err == nil && ok {
-			_, _, err = s.sessions.Start(tx, session.In{User: user, Method: "password", SecondFactor: true})
+			_, _, err = s.sessions.Start(tx, session.In{User: user, Method: "password", SecondFactor: "recovery code", Emergency: true})
 		}
 		return err
 	})
@@ -276,7 +276,7 @@ func TestRequiringSingleSignOn(t *testing.T) {
 		ada := s.user("ada@acme.example", access.Admin)
 		tokens := map[string]string{}
 		for name, in := range map[string]session.In{"password": {User: ada, Method: "password"}, "invite": {User: ada, Method: "invite"},
-			"provider": {User: ada, Method: "saml", Connection: string(store.NewID[struct{}]())}, "glass": {User: one, Method: "password", SecondFactor: true}} {
+			"provider": {User: ada, Method: "saml", Connection: string(store.NewID[struct{}]())}, "glass": {User: one, Method: "password", SecondFactor: "recovery code", Emergency: true}} {
 			s.write(func(tx *store.Tx) (err error) {
 				tokens[name], _, err = s.sessions.Start(tx, in)
 				return err

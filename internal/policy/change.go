@@ -20,6 +20,7 @@ type Change struct {
 	SSO                   *SSO
 	Domains               map[string]SSO // an empty rule takes the domain's away
 	Idle, Absolute, Fresh *time.Duration
+	Second                *Second
 	Version               int64 // of the policy that the admin saw; 0: whatever it is
 }
 
@@ -42,6 +43,11 @@ type Effect struct {
 	// LockedOut are accounts hidden from directories that are no break-glass accounts:
 	// they have no identity at a provider, so they could not sign in at all.
 	LockedOut []string
+	// Asked is set when people must have a second factor from now on who need not before.
+	// Without counts those of them who have none, Names are some.
+	Asked   bool
+	Without int
+	Names   []string
 	// Missing is what must be done before the change is possible, a full sentence each.
 	Missing []string
 
@@ -134,6 +140,9 @@ func (d *Door) effect(tx *store.Tx, p Policy, ch Change) (Effect, error) {
 		return e, err
 	}
 	if err := d.someoneStays(tx, p, e.After); err != nil {
+		return e, err
+	}
+	if err := d.asks(tx, &e); err != nil {
 		return e, err
 	}
 	e.Stricter = stricter(p, e.After)
@@ -233,6 +242,12 @@ func (d *Door) changed(tx *store.Tx, p *Policy, ch Change) error {
 	}
 	if !slices.Contains([]SSO{Off, Optional, Required}, p.SSO) {
 		return fault.Invalid.On("sso", "There is no rule %.40q. Choose off, optional or required.", string(p.SSO))
+	}
+	if ch.Second != nil {
+		p.Second = *ch.Second
+	}
+	if !slices.Contains([]Second{SecondOff, SecondOptional, SecondAdmins, SecondAll}, p.Second) {
+		return fault.Invalid.On("second_factor", "There is no rule %.40q. Choose off, optional, admins or all.", string(p.Second))
 	}
 	if err := d.changedDomains(tx, p, ch.Domains); err != nil {
 		return err
@@ -374,8 +389,8 @@ func (d *Door) apply(tx *store.Tx, e *Effect) error {
 	}
 	p := &e.After
 	p.Version++
-	if _, err := tx.Exec(`UPDATE policies SET password = ?, sso = ?, domains = {{as_json}}, idle = ?, absolute = ?, fresh = ?, version = ?, updated_at = ? WHERE org_id = ?`,
-		p.Password, p.SSO, string(domains), p.Idle.Microseconds(), p.Absolute.Microseconds(), p.Fresh.Microseconds(), p.Version, tx.Now(), tx.Org()); err != nil {
+	if _, err := tx.Exec(`UPDATE policies SET password = ?, sso = ?, domains = {{as_json}}, idle = ?, absolute = ?, fresh = ?, second_factor = ?, version = ?, updated_at = ? WHERE org_id = ?`,
+		p.Password, p.SSO, string(domains), p.Idle.Microseconds(), p.Absolute.Microseconds(), p.Fresh.Microseconds(), string(p.Second), p.Version, tx.Now(), tx.Org()); err != nil {
 		return err
 	}
 	if len(e.ends) > 0 {
@@ -422,7 +437,7 @@ func (p Policy) detail() map[string]any {
 		domains = append(domains, d+": "+string(p.Domains[d]))
 	}
 	return map[string]any{"password": p.Password, "sso": string(p.SSO), "domains": strings.Join(domains, ", "),
-		"idle": Span(p.Idle), "absolute": Span(p.Absolute), "fresh": Span(p.Fresh)}
+		"idle": Span(p.Idle), "absolute": Span(p.Absolute), "fresh": Span(p.Fresh), "second_factor": string(p.Second)}
 }
 
 // Span is a time to wait in words.

@@ -26,6 +26,9 @@ func (d *Door) Mount(m *web.Mux) {
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/security", d.changeMethods)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/relax", d.relax)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/sessions", d.changeSpans)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/second", d.changeSecond)
+	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}/factors", d.showFactors)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/users/{user}/factors", d.resetFactors)
 	m.Console(access.Configure, "POST /console/{org}/security/acknowledge", d.acknowledge)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/breakglass", d.addAccount)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/security/breakglass/codes", d.renewCodes)
@@ -51,6 +54,7 @@ type securityPage struct {
 	Domains                 []domainRule
 	Admins                  []web.Option // who may become a break-glass account
 	Idle, Absolute, FreshIn []web.Option
+	Seconds                 []web.Option
 }
 
 type domainRule struct {
@@ -87,7 +91,7 @@ func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
 
 // page shows everything. What stands in f is what was typed.
 func (d *Door) page(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-	p := securityPage{Org: web.OrgOf(r), Form: f, Me: web.Actor(r).ID, Few: fewCodes, Rules: ruleOptions, YesNo: yesNo}
+	p := securityPage{Org: web.OrgOf(r), Form: f, Me: web.Actor(r).ID, Few: fewCodes, Rules: ruleOptions, YesNo: yesNo, Seconds: secondOptions(r)}
 	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 		if p.Policy, err = load(tx); err != nil {
 			return err
@@ -124,6 +128,7 @@ func (p *securityPage) fill() {
 	}
 	start("sso", string(p.Policy.SSO))
 	start("password", word(p.Policy.Password))
+	start("second_factor", string(p.Policy.Second))
 	for _, rule := range p.Domains {
 		start(rule.Field, string(p.Policy.Domains[rule.Name]))
 	}

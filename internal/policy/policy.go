@@ -1,7 +1,7 @@
 /*
 Package policy is how people of one organization may sign in, and how long that
 lasts: passwords, single sign-on by mail domain, spans of sessions, break-glass
-accounts, fresh sign-ins for what matters.
+accounts, second factors, fresh sign-ins for what matters.
 
 	Admit     each sign-in is held against the policy in the transaction that starts its
 	          session: session.Options.Admit, so that no door can forget it
@@ -13,7 +13,7 @@ that ends password sessions sees every one that was admitted before it, and none
 admitted after it by the old rules.
 
 It owns the tables policies, break_glass, break_glass_codes, break_glass_signins and
-step_ups, and relies on store for people, on session for sessions, on mail for alarms. What it
+step_ups, and relies on store for people, on session for sessions, on factor for what people have beside a password. What it
 must know of connections and links is handed in from cmd/muster.
 */
 package policy
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
@@ -43,6 +44,18 @@ const (
 	Required SSO = "required" // nobody signs in otherwise
 )
 
+// Second is the rule of second factors, beside a password. Whoever comes over a
+// connection is asked by the identity provider.
+type Second string
+
+// The rules. Whoever has one is asked for it unless it is SecondOff.
+const (
+	SecondOff      Second = "off"
+	SecondOptional Second = "optional"
+	SecondAdmins   Second = "admins" // admins must have one
+	SecondAll      Second = "all"    // everybody must
+)
+
 // Policy is what one organization decided.
 type Policy struct {
 	Password bool           // passwords may be used at all
@@ -51,6 +64,7 @@ type Policy struct {
 	Idle     time.Duration  // how long a session lives without a request; 0: the server's setting
 	Absolute time.Duration  // how long it lives at most; 0: the server's setting
 	Fresh    time.Duration  // how long ago the last proof of who somebody is may be, for what matters
+	Second   Second
 	Version  int64
 }
 
@@ -59,7 +73,7 @@ const freshDefault = 15 * time.Minute
 
 // Default is the policy of an organization that has decided nothing.
 func Default() Policy {
-	return Policy{Password: true, SSO: Optional, Domains: map[string]SSO{}, Fresh: freshDefault}
+	return Policy{Password: true, SSO: Optional, Domains: map[string]SSO{}, Fresh: freshDefault, Second: SecondOptional}
 }
 
 // Methods are the ways in which somebody may sign in.
@@ -98,6 +112,7 @@ type Options struct {
 	DB        *store.DB
 	Sessions  *session.Store
 	Passwords *password.Store
+	Factors   *factor.Store // nil: nobody has any
 	PublicURL string
 	Key       secret.Key // seals what was typed while somebody signs in again
 	Log       *slog.Logger
@@ -211,14 +226,16 @@ func (d *Door) Admit(tx *store.Tx, in session.In) error {
 	switch {
 	case who.Named && byProvider:
 		return refuse(session.UseCode, "break-glass account", "Your account is a break-glass account: it signs in with its password and a recovery code only.")
-	case who.Named && !in.SecondFactor:
+	case who.Named && !in.Emergency:
 		return refuse(session.UseCode, "break-glass account", "Your account is a break-glass account: sign in with its password and a recovery code.")
 	case who.Named:
 		return nil
 	case byProvider && !may.SSO:
 		return refuse(session.UsePassword, p.why(who.domain(), "single sign-on is off"), "Single sign-on is switched off for you here. Sign in with your password, or ask your administrator.")
 	case !byProvider && !may.Password:
-		return refuse(session.UseSSO, p.why(who.domain(), "single sign-on is required"), "Your organization signs in with single sign-on, not with a password here.")
+		return refuse(session.UseSSO, p.why(who.domain(), "single sign-on is required"), "Your organization signs in with single sign-on, not with a password or a passkey here.")
+	case !byProvider && in.SecondFactor == "":
+		return d.admitWithout(tx, p, who)
 	}
 	return nil
 }

@@ -16,19 +16,20 @@ type policyRow struct {
 	Idle     int64  `db:"idle"`
 	Absolute int64  `db:"absolute"`
 	Fresh    int64  `db:"fresh"`
+	Second   Second `db:"second_factor"`
 	Version  int64  `db:"version"`
 }
 
 func (r policyRow) policy() (Policy, error) {
 	span := func(micros int64) time.Duration { return time.Duration(micros) * time.Microsecond }
-	p := Policy{Password: r.Password, SSO: r.SSO, Domains: map[string]SSO{}, Idle: span(r.Idle), Absolute: span(r.Absolute), Fresh: span(r.Fresh), Version: r.Version}
+	p := Policy{Password: r.Password, SSO: r.SSO, Domains: map[string]SSO{}, Idle: span(r.Idle), Absolute: span(r.Absolute), Fresh: span(r.Fresh), Second: r.Second, Version: r.Version}
 	if err := json.Unmarshal(r.Domains, &p.Domains); err != nil {
 		return p, fmt.Errorf("policy: domains: %w", err)
 	}
 	return p, nil
 }
 
-const selectPolicy = "SELECT password, sso, domains, idle, absolute, fresh, version FROM policies WHERE org_id = ?"
+const selectPolicy = "SELECT password, sso, domains, idle, absolute, fresh, second_factor, version FROM policies WHERE org_id = ?"
 
 // load reads the policy.
 func load(tx *store.Tx) (Policy, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
@@ -18,12 +19,19 @@ import (
 )
 
 // Step-up: what matters asks for a sign-in that is not older than the policy says. The
-// page that asks has all that was typed as hidden fields. With the password it posts
-// to where the form was going, and the guard lets it through. At the identity provider
-// the fields wait here, sealed, and the page after it posts them.
+// page that asks has all that was typed as hidden fields. With the password, or a passkey,
+// it posts to where the form was going, and the guard lets it through. At the identity
+// provider the fields wait here, sealed, and the page after it posts them. Whoever has a
+// second factor is asked for a code beside the password here, too.
 
-// again is the field in which the page that asks sends the password.
-const again = "step_up_password"
+// The fields in which the page that asks sends its own begin so.
+const (
+	again       = "step_up_"
+	againText   = again + "password"
+	againCode   = again + "code"
+	againTicket = again + "ticket"
+	againAnswer = again + "answer"
+)
 
 const stepUpFor = 15 * time.Minute // for the way to the provider and back
 
@@ -35,6 +43,8 @@ type stepUpPage struct {
 	Since     store.Time // of the last sign-in
 	Provider  string     // the connection to sign in over, or empty
 	Password  bool       // it may be the password
+	Code      bool       // with a code of the app, or a recovery code
+	Passkey   factor.Ceremony
 	Confirmed bool
 }
 
@@ -62,15 +72,16 @@ func (d *Door) Fresh(w http.ResponseWriter, r *http.Request) (asked bool, err er
 	if err != nil {
 		return false, err
 	}
-	if text := f.Get(again); text != "" && ways.Password {
-		err := d.opt.Passwords.Confirm(r.Context(), s.Org, s.UserID, text, actor.IP)
+	if f.Get(againText) != "" && ways.Password || f.Get(againAnswer) != "" {
+		err := d.proveAgain(r, actor, s, f, ways)
 		if err == nil {
-			delete(r.PostForm, again)
-			delete(r.Form, again)
-			return false, d.proved(r, actor, s)
-		}
-		if fault.Field(err) == "password" {
-			err = d.refusedAgain(r, actor, s, err)
+			for name := range r.Form {
+				if strings.HasPrefix(name, again) {
+					delete(r.PostForm, name)
+					delete(r.Form, name)
+				}
+			}
+			return false, nil
 		}
 		if !f.Take(err) {
 			return false, err
@@ -87,6 +98,7 @@ func (d *Door) writeStepUp(w http.ResponseWriter, r *http.Request, status int, p
 		sources = append(sources, "http:")
 	}
 	web.Policy(w, "form-action", sources...)
+	web.Policy(w, "script-src", "'self'")
 	w.Header().Set("Cache-Control", "no-store")
 	return pages.Write(w, r, status, "stepup", p)
 }
@@ -94,7 +106,7 @@ func (d *Door) writeStepUp(w http.ResponseWriter, r *http.Request, status int, p
 func fieldsOf(values map[string][]string) (list []field) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		for _, v := range values[name] {
-			if name != again {
+			if !strings.HasPrefix(name, again) {
 				list = append(list, field{name, v})
 			}
 		}
@@ -124,6 +136,9 @@ func (d *Door) waysBack(ctx context.Context, s session.Session) (p stepUpPage, e
 			return err
 		}
 		p.Password = p.Password && may.Password
+		if err := d.factorsBack(tx, &p, s); err != nil {
+			return err
+		}
 		if s.Connection == "" {
 			return nil
 		}
@@ -138,33 +153,6 @@ func (d *Door) waysBack(ctx context.Context, s session.Session) (p stepUpPage, e
 	return p, err
 }
 
-// proved notes a password that was right.
-func (d *Door) proved(r *http.Request, actor access.Actor, s session.Session) error {
-	actor = actor.In(string(s.Org))
-	return d.opt.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
-		live, err := d.opt.Sessions.Proved(tx, s.ID, s.UserID, tx.Now().Time())
-		if err != nil {
-			return err
-		}
-		if !live {
-			return fault.SignIn.Say("Your session has ended. Please sign in.")
-		}
-		return tx.Record(store.Activity{Action: "user.stepup", TargetKind: "user", TargetID: actor.ID, TargetName: actor.Name, Detail: map[string]any{"method": "password"}})
-	})
-}
-
-func (d *Door) refusedAgain(r *http.Request, actor access.Actor, s session.Session, why error) error {
-	err := d.opt.DB.Write(r.Context(), actor.In(string(s.Org)), func(tx *store.Tx) error {
-		return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "user", TargetID: actor.ID, TargetName: actor.Name,
-			Detail: map[string]any{"method": "password", "check": "fresh sign-in", "expected": "the person's password", "got": "another text", "why": "wrong password, asked for once more",
-				"hint": "If this was not the person, end their sessions."}})
-	})
-	if err != nil {
-		return err
-	}
-	return fault.Invalid.On(again, "%s", fault.Public(why))
-}
-
 // stepUp sends somebody to the identity provider and keeps what was typed.
 func (d *Door) stepUp(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
@@ -176,8 +164,8 @@ func (d *Door) stepUp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	path := r.URL.Query().Get("to")
-	if web.Local(path) != path || !strings.HasPrefix(path, "/console/") {
-		return fault.Invalid.On("to", "There is no page of the console at this address.")
+	if web.Local(path) != path || !strings.HasPrefix(path, "/console/") && !strings.HasPrefix(path, "/account/") {
+		return fault.Invalid.On("to", "There is no such page at this address.")
 	}
 	fields, err := json.Marshal(fieldsOf(f.Values))
 	if err != nil {

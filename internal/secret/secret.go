@@ -37,6 +37,29 @@ func NewReference() string {
 	return s[:5] + "-" + s[5:10]
 }
 
+// RecoveryCodes is how many recovery codes somebody gets at a time.
+const RecoveryCodes = 10
+
+// NewRecoveryCodes are codes that people write down and type once: 80 random bits in
+// sixteen letters and digits.
+func NewRecoveryCodes() []string {
+	list := make([]string, RecoveryCodes)
+	for i := range list {
+		text := rand.Text()
+		list[i] = text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:16]
+	}
+	return list
+}
+
+// RecoveryHash is what is stored of a recovery code: plain SHA-256, as 80 random bits
+// need no slow hash. owner in it makes one guess good for one account only. Case, blanks
+// and hyphens do not matter, and the digits that base32 lacks are read as the letters
+// that they look like.
+func RecoveryHash(owner, code string) string {
+	code = strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B").Replace(strings.ToUpper(code))
+	return Hash(owner + code)
+}
+
 // Hash is what is stored of a token: SHA-256 as 64 lower-case hex digits.
 func Hash(token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -41,7 +41,7 @@ type Session struct {
 	ID         ID
 	Org        store.OrgID
 	UserID     store.UserID
-	Method     string // "password", "saml", "oidc", "invite", "setup"
+	Method     string // "password", "passkey", "saml", "oidc", "invite", "setup"
 	Connection string // the identity provider's connection id, or empty
 	CreatedAt  store.Time
 	AuthAt     store.Time // when the person last proved who they are
@@ -98,14 +98,15 @@ type In struct {
 	Ends         time.Time // an earlier end (an assertion's SessionNotOnOrAfter), or zero
 	AuthAt       time.Time // when the person proved who they are, if that was before now
 	AMR, ACR     string    // see Session; "pwd" when a password or a link was all
-	SecondFactor bool      // something beside the password was checked
+	SecondFactor string    // what was checked beside the password or instead of it: "passkey", "authenticator app", "recovery code"; empty: nothing
+	Emergency    bool      // it was a recovery code of a break-glass account
 }
 
 // NotAllowed is a sign-in that the organization's policy turns down. It comes inside
 // a fault.Denied with a sentence for the person, and only after the person has proved
 // who they are: a stranger learns nothing of the policy of others.
 type NotAllowed struct {
-	Use  string // what to use: UseSSO, UsePassword, UseCode or UseNewPassword
+	Use  string // what to use: UseSSO, UsePassword, UseCode, UseSecond or UseNewPassword
 	Rule string // which rule it was, for the administrator
 }
 
@@ -114,11 +115,19 @@ const (
 	UseSSO      = "single sign-on"
 	UsePassword = "password"
 	UseCode     = "password and recovery code"
+	UseSecond   = "a second factor"
 	// UseNewPassword: the password was right and is good for setting another one only.
 	UseNewPassword = "a new password"
 )
 
 func (n *NotAllowed) Error() string { return n.Rule + ": use " + n.Use }
+
+// WantsSecond tells whether a sign-in was turned down for want of a second factor alone:
+// then nothing was written, and the transaction can go on.
+func WantsSecond(err error) bool {
+	not, ok := errors.AsType[*NotAllowed](err)
+	return ok && not.Use == UseSecond
+}
 
 // Start signs a person in. It always makes a new token, which is returned once.
 // Recording the sign-in is the caller's. Faults: Denied (not active; NotAllowed).
@@ -175,6 +184,12 @@ func (s *Store) Proved(tx *store.Tx, id ID, user store.UserID, at time.Time) (bo
 	n, err := tx.Exec("UPDATE sessions SET auth_at = CASE WHEN auth_at > ? THEN auth_at ELSE ? END WHERE org_id = ? AND id = ? AND user_id = ?",
 		proved, proved, tx.Org(), id, user)
 	return n > 0, err
+}
+
+// SetAMR notes how the person of a session has proved it by now.
+func (s *Store) SetAMR(tx *store.Tx, id ID, amr string) error {
+	_, err := tx.Exec("UPDATE sessions SET amr = ? WHERE org_id = ? AND id = ?", clip(amr), tx.Org(), id)
+	return err
 }
 
 // Actor is who a request's cookie belongs to. Faults: SignIn.

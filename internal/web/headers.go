@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// policy allows our style sheet, our images and forms to ourselves. There are
-// no scripts to allow.
+// policy allows our style sheet, our images and forms to ourselves. A page that has our
+// script (static/factor.js) allows it for itself.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // headers are the same on each answer, so their values are made once: Set makes a

@@ -90,7 +90,7 @@ func MustPages(files fs.FS, pattern string) *Pages {
 
 // base is the common layout, parsed once.
 var base = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("").Funcs((&rendering{}).funcs()).ParseFS(ownTemplates, "templates/layout.html", "templates/form.html"))
+	return template.Must(template.New("").Funcs((&rendering{}).funcs()).ParseFS(ownTemplates, "templates/layout.html", "templates/form.html", "templates/passkey.html"))
 })
 
 // view is what the layout sees.

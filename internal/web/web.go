@@ -15,7 +15,8 @@
 // There is no route without one of these. The package knows neither sessions
 // nor features: who asks comes from Options.Authenticate, organizations from
 // Options.Org. It owns the layout, the style sheet and the map from fault kinds
-// to statuses. Pages work without JavaScript and there is none.
+// to statuses. Pages work without JavaScript; the one
+// script there is asks browsers for passkeys.
 package web
 
 import (

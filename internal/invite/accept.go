@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
@@ -116,7 +117,8 @@ func (o offer) host() string {
 
 // Welcome is somebody who has just accepted.
 type Welcome struct {
-	Session string // the token for session.SetCookie
+	Session string // the token for session.SetCookie; empty: see Second
+	Second  string // the token for factor.SetCookie: a second factor is still to come
 	User    store.User
 	Org     store.Org
 }
@@ -203,14 +205,28 @@ func (d *Door) recordRefused(ctx context.Context, self access.Actor, o offer, no
 // errLost undoes an accept that somebody else was faster than.
 var errLost = fault.Expired.Say("This invitation is no longer valid.")
 
+// wait leaves the sign-in to its second step: the organization requires a second factor.
+func (d *Door) wait(tx *store.Tx, w *Welcome) error {
+	at, err := d.opt.Passwords.SetAt(tx, w.User.ID)
+	if err != nil {
+		return err
+	}
+	w.Second, err = d.opt.Factors.Begin(tx, factor.SignIn{User: w.User.ID, Method: "invite", SetAt: at, Next: "/account"})
+	return err
+}
+
 func (d *Door) signIn(tx *store.Tx, w *Welcome, id ID, email string) (err error) {
 	if err := d.record(tx, w.User, id, "accept", map[string]any{"email": email}); err != nil {
 		return err
 	}
-	if err := tx.SignedIn(w.User.ID, "invite"); err != nil {
+	w.Session, _, err = d.opt.Sessions.Start(tx, session.In{User: w.User.ID, Method: "invite"})
+	if session.WantsSecond(err) {
+		return d.wait(tx, w)
+	}
+	if err != nil {
 		return err
 	}
-	if w.Session, _, err = d.opt.Sessions.Start(tx, session.In{User: w.User.ID, Method: "invite"}); err != nil {
+	if err := tx.SignedIn(w.User.ID, "invite"); err != nil {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "user.signin", TargetKind: "user", TargetID: string(w.User.ID), TargetName: w.User.DisplayName,

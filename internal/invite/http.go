@@ -114,6 +114,11 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) error {
 		if err := d.opt.Sessions.Forget(r); err != nil {
 			return err
 		}
+		if welcome.Second != "" {
+			d.opt.Factors.SetCookie(w, welcome.Second)
+			http.Redirect(w, r, "/login/second", http.StatusSeeOther)
+			return nil
+		}
 		d.opt.Sessions.SetCookie(w, welcome.Session)
 		web.Flash(w, web.T(r, "Welcome to %s. Your account is ready.", welcome.Org.Name))
 		http.Redirect(w, r, "/account", http.StatusSeeOther)

@@ -33,6 +33,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
@@ -98,6 +99,7 @@ type Options struct {
 	DB        *store.DB
 	Sessions  *session.Store
 	Passwords *password.Store
+	Factors   *factor.Store                            // for whoever needs a second factor; nil: nobody does
 	Queue     func(tx *store.Tx, m mail.Message) error // mail.Outbox.Queue
 	PublicURL string
 	TTL       time.Duration // how long a link works; default 7 days

@@ -25,8 +25,8 @@ type factorsPage struct {
 	App     appView
 }
 
-// own is who asks, for these pages.
-type own struct {
+// keeper is who asks, for these pages.
+type keeper struct {
 	actor   access.Actor
 	session session.Session
 	org     store.Org
@@ -34,7 +34,7 @@ type own struct {
 }
 
 // read loads the page and what else it needs, as Muster: everybody may see themselves.
-func (a *Account) own(r *http.Request, p *factorsPage, more func(tx *store.Tx, o own) error) (o own, err error) {
+func (a *Account) own(r *http.Request, p *factorsPage, more func(tx *store.Tx, o keeper) error) (o keeper, err error) {
 	if o.actor, o.session, err = a.opts.Sessions.Actor(r); err != nil {
 		return o, err
 	}
@@ -54,7 +54,7 @@ func (a *Account) own(r *http.Request, p *factorsPage, more func(tx *store.Tx, o
 	return o, err
 }
 
-func noMore(*store.Tx, own) error { return nil }
+func noMore(*store.Tx, keeper) error { return nil }
 
 // factors shows one of the three.
 func (a *Account) factors(name string) web.Handler {
@@ -109,7 +109,7 @@ func (a *Account) beginPasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := factorsPage{Form: f}
-	_, err = a.own(r, &p, func(tx *store.Tx, o own) (err error) {
+	_, err = a.own(r, &p, func(tx *store.Tx, o keeper) (err error) {
 		if p.View.Rule.Emergency {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
 )
@@ -108,24 +109,43 @@ func (tx *Tx) activityArgs(a *Activity) ([]any, error) {
 // ActivityQuery chooses rows, newest first.
 type ActivityQuery struct {
 	Target string       // one user, group, ... by id; everything when empty
+	Actor  string       // who did it, a person or an API key by id; everybody when empty
+	From   Time         // since then; 0: since ever
+	To     Time         // before then; 0: until now
 	Action string       // one action; every action when empty
 	Before ActivityID   // older than this row; from the newest when empty
 	IDs    []ActivityID // these rows; all when nil
 	Limit  int          // 50 when 0, 200 at most; as many as IDs with IDs
 }
 
-// Activities reads the record. Faults: Denied.
-func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
-	if err := tx.Require(access.ViewActivity); err != nil {
-		return nil, err
-	}
-	query := "SELECT id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail FROM activity WHERE org_id = ?"
-	args := []any{tx.Org()}
+// idSlack is more than lies between making a row's id and noting its time. Rows are
+// found by id, which is their order in the table.
+const idSlack = time.Minute
+
+// idAround is smaller than every id that is made at t or later, and greater than those
+// of every millisecond before.
+func idAround(t Time) ActivityID {
+	return ActivityID(fmt.Sprintf("%012x", max(int64(t)/1000, 0)) + strings.Repeat("0", 20))
+}
+
+// activityQuery is the statement behind Activities.
+func (tx *Tx) activityQuery(q ActivityQuery) (query string, args []any) {
+	query = "SELECT id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail FROM activity WHERE org_id = ?"
+	args = []any{tx.Org()}
 	if q.Target != "" {
 		query, args = query+" AND target_id = ?", append(args, q.Target)
 	}
 	if q.Action != "" {
 		query, args = query+" AND action = ?", append(args, q.Action)
+	}
+	if q.Actor != "" {
+		query, args = query+" AND actor_id = ? AND actor_kind IN ('person', 'key')", append(args, q.Actor)
+	}
+	if q.From != 0 {
+		query, args = query+" AND id >= ? AND at >= ?", append(args, idAround(q.From.Add(-idSlack)), q.From)
+	}
+	if q.To != 0 {
+		query, args = query+" AND id < ? AND at < ?", append(args, idAround(q.To.Add(idSlack)), q.To)
 	}
 	if q.Before != "" {
 		query, args = query+" AND id < ?", append(args, q.Before)
@@ -138,6 +158,15 @@ func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
 		query, args = query+" AND id {{in_ids}}", append(args, jsonList(q.IDs))
 		limit = len(q.IDs)
 	}
+	return query + " ORDER BY id DESC LIMIT ?", append(args, limit)
+}
+
+// Activities reads the record. Faults: Denied.
+func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
+	if err := tx.Require(access.ViewActivity); err != nil {
+		return nil, err
+	}
+	query, args := tx.activityQuery(q)
 	var rows []struct {
 		ID         ActivityID  `db:"id"`
 		At         Time        `db:"at"`
@@ -150,7 +179,7 @@ func (tx *Tx) Activities(q ActivityQuery) ([]Activity, error) {
 		TargetName string      `db:"target_name"`
 		Detail     []byte      `db:"detail"`
 	}
-	if err := tx.Select(&rows, query+" ORDER BY id DESC LIMIT ?", append(args, limit)...); err != nil {
+	if err := tx.Select(&rows, query, args...); err != nil {
 		return nil, err
 	}
 	list := make([]Activity, 0, len(rows))

@@ -35,6 +35,12 @@ func (tx *Tx) PlanGroupsOf(ids []UserID) (string, error) {
 	return listing{tx: tx}.explain(tx.directGroups(ids))
 }
 
+// PlanActivities is how the database would go about Activities.
+func (tx *Tx) PlanActivities(q ActivityQuery) (string, error) {
+	query, args := tx.activityQuery(q)
+	return listing{tx: tx}.explain(query, args)
+}
+
 func (l listing) planSorted(by Sort) (string, error) {
 	w := walk{l: l, by: by, where: l.sentence(), at: l.q.After}
 	if l.id == "id" { // users, whose rows are read in the order of an index

@@ -35,6 +35,7 @@ type cli struct {
 	Request    requestCmd    `cmd:"" help:"Requests for access: who signed in at a provider and has no account."`
 	Domain     domainCmd     `cmd:"" help:"Mail domains of an organization."`
 	SignIn     signInCmd     `cmd:"" name:"signin" help:"Sign-ins, and why one was refused."`
+	Activity   activityCmd   `cmd:"" help:"What happened in an organization."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
 	Invitation invitationCmd `cmd:"" help:"Invitations of an organization."`
 	Role       roleCmd       `cmd:"" help:"Roles of an organization: what their people may do."`

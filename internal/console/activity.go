@@ -1,14 +1,7 @@
 package console
 
 import (
-	"maps"
-	"net/http"
-	"net/url"
-	"slices"
-
 	"github.com/muster-id/muster/internal/access"
-	"github.com/muster-id/muster/internal/fault"
-	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -60,7 +53,7 @@ var did = map[string]string{
 	"user.authenticator.add": "added an authenticator app to", "user.authenticator.remove": "removed the authenticator app of",
 	"user.recovery.make": "made new recovery codes for", "user.recovery.use": "used a recovery code of", "user.factors.reset": "removed the second factors of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
-	"org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
+	"activity.export": "took along the activity log,", "org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
 	"mail.fail": "could not send mail to",
 }
@@ -177,87 +170,4 @@ func checks(detail map[string]any) (failed *check, all []check) {
 func text(detail map[string]any, key string) string {
 	s, _ := detail[key].(string)
 	return s
-}
-
-// activityPage is the organization's record, newest first.
-type activityPage struct {
-	Org      web.Org
-	Form     web.Form
-	Actions  []web.Option
-	Log      []line
-	Filtered bool
-	Person   string
-	Older    string
-	Newest   string
-}
-
-func (c *Console) activity(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	p := activityPage{Org: web.OrgOf(r), Actions: actionOptions()}
-	query := store.ActivityQuery{Action: typed(q.Get("action")), Limit: pageSize + 1}
-	p.Form.Set("action", query.Action)
-	person := typed(q.Get("person"))
-	p.Form.Set("person", person)
-	p.Filtered = person != "" || query.Action != ""
-	if before := q.Get("before"); before != "" {
-		id, err := store.ParseID[store.Activity](before)
-		if err != nil {
-			return err
-		}
-		query.Before, p.Newest = id, activityLink(query.Action, person, "")
-	}
-	status := http.StatusOK
-	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		if person != "" {
-			u, err := aPerson(tx, person)
-			if err != nil {
-				return err
-			}
-			query.Target, p.Person = string(u.ID), fullName(u)
-			p.Form.Set("person", u.UserName)
-		}
-		acts, err := tx.Activities(query)
-		if err != nil {
-			return err
-		}
-		if len(acts) > pageSize {
-			acts = acts[:pageSize]
-			p.Older = activityLink(query.Action, person, string(acts[pageSize-1].ID))
-		}
-		p.Log = lines(acts, base(r))
-		return nil
-	})
-	if fault.Field(err) == "person" && p.Form.Take(err) {
-		status, err = web.Status(err), nil
-	}
-	if err != nil {
-		return err
-	}
-	return pages.Write(w, r, status, "activity", p)
-}
-
-// aPerson is named by id, also when deleted, or by what people know.
-func aPerson(tx *store.Tx, name string) (store.User, error) {
-	if id, err := store.ParseID[store.User](name); err == nil {
-		return tx.AnyUser(id)
-	}
-	return findPerson(tx, "person", name)
-}
-
-func activityLink(action, person, before string) string {
-	v := url.Values{}
-	for name, value := range map[string]string{"action": action, "person": person, "before": before} {
-		if value != "" {
-			v.Set(name, value)
-		}
-	}
-	return "?" + v.Encode()
-}
-
-func actionOptions() []web.Option {
-	list := choices("Everything")
-	for _, action := range slices.Sorted(maps.Keys(did)) {
-		list = append(list, web.Option{Value: action, Label: action})
-	}
-	return list
 }

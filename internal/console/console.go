@@ -6,7 +6,7 @@ person, teams, activity, directories.
 	/console/{org}/users              users.go     list, search, filters
 	/console/{org}/users/{user}       person.go    one person; ending and giving back access
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
-	/console/{org}/activity           activity.go
+	/console/{org}/activity           activity.go (words), activitypage.go, activityexport.go; also /api/v1/activity
 	/console/{org}/teams              teams.go
 	/console/{org}/roles              orgroles.go
 	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
@@ -149,6 +149,8 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
 
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
+	m.Console(access.ViewActivity, "GET /console/{org}/activity/export", c.exportActivity)
+	m.API(access.ViewActivity, "GET /api/v1/activity", c.apiActivity)
 
 	m.Console(access.Configure, "GET /console/{org}/settings", c.orgSettings)
 	m.Console(access.Configure, "GET /console/{org}/settings/language", c.showLanguage)

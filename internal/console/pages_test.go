@@ -33,7 +33,7 @@ func TestTheActivityPage(t *testing.T) {
 			t.Errorf("an unknown person: %d", w.Code)
 		}
 		has(t, webtest.Text(webtest.Page(t, w.Body.String())), "There is nobody with the address or user name")
-		if w := s.do("viewer", "GET", "/console/acme/activity?before=x", nil); w.Code != http.StatusNotFound {
+		if w := s.do("viewer", "GET", "/console/acme/activity?cursor=x", nil); w.Code != http.StatusBadRequest {
 			t.Errorf("an odd cursor: %d", w.Code)
 		}
 	})

@@ -17,6 +17,11 @@ func StartCSV(w http.ResponseWriter, name string, header ...string) (*CSV, error
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	w.Header().Set("Cache-Control", "no-store")
+	return WriteCSV(w, header...)
+}
+
+// WriteCSV is StartCSV for a file that goes elsewhere.
+func WriteCSV(w io.Writer, header ...string) (*CSV, error) {
 	if _, err := io.WriteString(w, "\ufeff"); err != nil {
 		return nil, err
 	}

@@ -185,7 +185,7 @@ func (tx *Tx) UsersBy(ids []UserID, emails, names []string) ([]User, error) {
 	list := []User{}
 	add := func(where, keys string) error {
 		var some []User
-		err := tx.Select(&some, userColumns+" WHERE org_id = ? AND "+where+seen+" ORDER BY id", append([]any{tx.Org(), keys}, more...)...)
+		err := tx.Select(&some, userColumns+" WHERE org_id = ? AND "+where+seen, append([]any{tx.Org(), keys}, more...)...)
 		list = append(list, some...)
 		return err
 	}
@@ -195,12 +195,12 @@ func (tx *Tx) UsersBy(ids []UserID, emails, names []string) ([]User, error) {
 		}
 	}
 	if len(emails) > 0 {
-		if err := add("email_key IN (SELECT value FROM {{each_text}})", jsonList(folded(emails))); err != nil {
+		if err := add("email_key {{in_texts}}", jsonList(folded(emails))); err != nil {
 			return nil, err
 		}
 	}
 	if len(names) > 0 {
-		if err := add("user_name_key IN (SELECT value FROM {{each_text}})", jsonList(folded(names))); err != nil {
+		if err := add("user_name_key {{in_texts}}", jsonList(folded(names))); err != nil {
 			return nil, err
 		}
 	}
@@ -212,6 +212,7 @@ func (tx *Tx) UsersBy(ids []UserID, emails, names []string) ([]User, error) {
 			out = append(out, u)
 		}
 	}
+	slices.SortFunc(out, func(a, b User) int { return strings.Compare(string(a.ID), string(b.ID)) }) // SQL would look at everybody in that order
 	return out, nil
 }
 

@@ -36,6 +36,8 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{ids}}", "SELECT CAST(e.value AS uuid) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
 		// An array made once, so that the index is used whatever the planner guesses about the list.
 		"{{in_ids}}", "= ANY(ARRAY(SELECT CAST(e.value AS uuid) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)))",
+		"{{in_texts}}", "= ANY(ARRAY(SELECT e.value FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)))",
+		"{{in_ints}}", "= ANY(ARRAY(SELECT CAST(e.value AS bigint) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)))",
 		"{{each}}", "jsonb_array_elements(CAST(? AS jsonb)) AS e(value)",
 		"{{each_text}}", "jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
 		"{{as_json}}", "CAST(? AS jsonb)", "{{as_id}}", "CAST(? AS uuid)", "{{as_int}}", "CAST(? AS bigint)", "{{as_text}}", "CAST(? AS text)",
@@ -53,6 +55,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",
 	"{{ids}}", "SELECT e.value FROM json_each(?) AS e",
 	"{{in_ids}}", "IN (SELECT e.value FROM json_each(?) AS e)",
+	"{{in_texts}}", "IN (SELECT e.value FROM json_each(?) AS e)", "{{in_ints}}", "IN (SELECT e.value FROM json_each(?) AS e)",
 	"{{each}}", "json_each(?) AS e",
 	"{{each_text}}", "json_each(?) AS e",
 	"{{as_json}}", "?", "{{as_id}}", "?", "{{as_int}}", "?", "{{as_text}}", "?",

@@ -11,6 +11,7 @@ import (
 type userCmd struct {
 	Invite     userInviteCmd     `cmd:"" help:"Invite somebody by e-mail."`
 	Import     userImportCmd     `cmd:"" help:"Bring people in from a CSV file."`
+	Export     userExportCmd     `cmd:"" help:"Write people to a CSV file or as JSON lines."`
 	List       userListCmd       `cmd:"" help:"List people."`
 	Deactivate userDeactivateCmd `cmd:"" help:"End a person's access."`
 	Reactivate userReactivateCmd `cmd:"" help:"Give access back."`

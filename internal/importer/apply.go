@@ -14,8 +14,8 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// batch is how many rows share a transaction.
-const batch = 250
+// batch is how many rows share a transaction: more cost less, fewer let others in.
+const batch = 500
 
 // jobKind is the name of our job.
 const jobKind = "import"

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -404,20 +405,18 @@ func (w *world) directory(tx *store.Tx, id store.DirectoryID) (string, error) {
 	return dir.Name, err
 }
 
-// unguarded takes away the mark that keeps a spreadsheet from running a value; see guarded.
+// unguarded takes away the mark that keeps a spreadsheet from running a value.
 func unguarded(cell string) string {
-	if len(cell) > 1 && cell[0] == '\'' && strings.IndexByte(formula, cell[1]) >= 0 {
-		return cell[1:]
+	if rest, marked := strings.CutPrefix(cell, "'"); marked && guarded(rest) == cell {
+		return strings.TrimSpace(rest)
 	}
 	return cell
 }
 
-// formula are the first letters of what spreadsheets run, and the mark itself.
-const formula = "=+-@\t\r'"
-
-// guarded is a value as a spreadsheet shows it and does not run it.
+// guarded is a value as a spreadsheet shows it and does not run it. unguarded gives the
+// value back, also one that begins with such a mark itself.
 func guarded(value string) string {
-	if value != "" && strings.IndexByte(formula, value[0]) >= 0 {
+	if web.SafeCell(value) != value || strings.HasPrefix(value, "'") && guarded(value[1:]) == value {
 		return "'" + value
 	}
 	return value

@@ -33,6 +33,10 @@ func (d *Door) Mount(m *web.Mux) {
 	m.ConsoleFresh(access.CreateUsers, "POST "+at+"/{import}", d.postStart)
 	m.Console(access.CreateUsers, "POST "+at+"/{import}/forget", d.postForget)
 	m.Console(access.CreateUsers, "GET "+at+"/{import}/errors.csv", d.downloadErrors)
+	m.Console(access.CreateUsers, "GET "+at+"/template.csv", d.template)
+	m.Console(access.ViewUsers, "GET /console/{org}/export", d.showExport)
+	m.Console(access.ViewUsers, "GET /console/{org}/export/{file}", d.export)
+	m.API(access.ViewUsers, "GET /api/v1/export/{file}", d.export)
 	d.mountAPI(m)
 }
 
@@ -344,6 +348,13 @@ func (d *Door) previewPage(w http.ResponseWriter, r *http.Request, status int, r
 		for _, a := range actions {
 			if a.Action == row.Action {
 				v.Label, v.Class = web.T(r, a.Label), a.Class
+			}
+		}
+		if row.Action == Create {
+			for _, name := range run.Settings.Columns {
+				if value := row.Cells[name]; value != "" {
+					v.Changes = append(v.Changes, Change{Column: name, To: value})
+				}
 			}
 		}
 		if row.Action != Create && row.User != "" {

@@ -33,9 +33,11 @@ type stage struct {
 	full  bool // the mail queue refuses
 }
 
-func newStage(t testing.TB, db *store.DB) *stage {
+func newStage(t testing.TB, db *store.DB) *stage { return newStageIn(t, db, "acme") }
+
+func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 	t.Helper()
-	id, _ := storetest.Org(t, db, "acme")
+	id, _ := storetest.Org(t, db, org)
 	s := &stage{t: t, db: db, mails: make(chan mail.Message, 100)}
 	var err error
 	if s.org, err = db.OrgByID(ctx, id); err != nil {

@@ -264,7 +264,7 @@ func rowsByNumber(tx *store.Tx, id ID, numbers []int) ([]Row, error) {
 		return nil, err
 	}
 	var stored []storedRow
-	if err := tx.Select(&stored, rowColumns+" WHERE org_id = ? AND run_id = ? AND n IN (SELECT CAST(value AS {{int}}) FROM {{each_text}}) ORDER BY n", tx.Org(), id, string(raw)); err != nil {
+	if err := tx.Select(&stored, rowColumns+" WHERE org_id = ? AND run_id = ? AND n {{in_ints}}", tx.Org(), id, string(raw)); err != nil {
 		return nil, err
 	}
 	return decodeRows(stored)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -66,7 +67,7 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 	if err != nil {
 		return Group{}, err
 	}
-	if len(groups) > 0 {
+	if len(groups) > 0 || tx.handmade() && len(members) > 0 {
 		if err := tx.whole(); err != nil {
 			return Group{}, err
 		}
@@ -94,6 +95,9 @@ func (tx *Tx) CreateGroup(in NewGroup) (Group, error) {
 			Detail: map[string]any{"after": shown, "members": len(members)}})
 	if err != nil {
 		return Group{}, takenExtra(takenGroup(err, g))
+	}
+	if err := tx.byHand(g.ID, members); err != nil {
+		return Group{}, err
 	}
 	if len(groups) == 0 {
 		return g, nil
@@ -300,6 +304,11 @@ func (tx *Tx) UpdateGroup(g Group, ch GroupChange) (Group, error) {
 	}
 	var changed int64
 	add, remove := distinct(ch.Add), distinct(ch.Remove)
+	if tx.handmade() && (len(add) > 0 || ch.Replace != nil) {
+		if err := tx.whole(); err != nil {
+			return g, err
+		}
+	}
 	if ch.Replace != nil {
 		n, err := tx.replaceMembers(g, distinct(*ch.Replace), ch.Of, ch.Said)
 		if err != nil {
@@ -320,6 +329,13 @@ func (tx *Tx) UpdateGroup(g Group, ch GroupChange) (Group, error) {
 			return g, err
 		}
 		changed += n
+	}
+	hand := add
+	if ch.Replace != nil {
+		hand = append(slices.Clone(*ch.Replace), add...)
+	}
+	if err := tx.byHand(g.ID, hand); err != nil {
+		return g, err
 	}
 	if changed > 0 { // others may be changing members too, so the epoch is asked, not counted
 		return tx.Group(g.ID)
@@ -405,6 +421,7 @@ func (tx *Tx) DeleteGroup(id GroupID) error {
 	for _, query := range []string{
 		"DELETE FROM members WHERE org_id = ? AND group_id = ?",
 		"DELETE FROM member_reasons WHERE org_id = ? AND group_id = ?",
+		"DELETE FROM teams WHERE org_id = ? AND group_id = ?",
 		"DELETE FROM group_epochs WHERE org_id = ? AND group_id = ?",
 		deleteExtrasOf,
 	} {

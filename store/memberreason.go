@@ -10,8 +10,8 @@ import (
 
 // What sign-ins give: roles and memberships of local groups, each with its reason.
 // A role's reason stands in user_roles. A membership is one row whatever made it, so
-// its reasons have a table of their own; what a person was put into by hand has none
-// and is never taken by a sign-in.
+// its reasons have a table of their own; by hand is one of them (team.go), and a sign-in
+// takes its own alone.
 
 // FromSignIn is the kind of reason of what a sign-in gave; the reason's Ref is the
 // connection, its Detail the attribute and the value that gave it.
@@ -20,19 +20,30 @@ const FromSignIn = "sso"
 // Membership is one person's membership of one group, and why it is there.
 type Membership struct {
 	GroupID GroupID `db:"group_id" json:"group"`
-	Since   Time    `db:"since" json:"since"` // of the reason
+	Since   Time    `db:"since" json:"since"`           // of the reason
+	By      string  `db:"given_by" json:"by,omitempty"` // who did it by hand, as they were called then
 	Reason
 }
 
-// MembershipsOf are the memberships of a person that sign-ins gave. Faults: Denied.
+const membershipColumns = `SELECT r.user_id, r.group_id, r.since, r.given_by, r.reason_kind, r.reason_ref, r.reason_detail FROM member_reasons r
+	JOIN members m ON m.org_id = r.org_id AND m.group_id = r.group_id AND m.user_id = r.user_id AND m.since = r.member_since`
+
+// MembershipsOf are the reasons of a person's memberships of local groups. One that was
+// made by hand before reasons were kept has none. Faults: Denied.
 func (tx *Tx) MembershipsOf(id UserID) ([]Membership, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return nil, err
 	}
-	list := []Membership{}
-	return list, tx.Select(&list, `SELECT r.group_id, r.since, r.reason_kind, r.reason_ref, r.reason_detail FROM member_reasons r
-		JOIN members m ON m.org_id = r.org_id AND m.group_id = r.group_id AND m.user_id = r.user_id AND m.since = r.member_since
-		WHERE r.org_id = ? AND r.user_id = ? ORDER BY r.group_id, r.since`, tx.Org(), id)
+	var rows []struct {
+		User UserID `db:"user_id"`
+		Membership
+	}
+	err := tx.Select(&rows, membershipColumns+" WHERE r.org_id = ? AND r.user_id = ? ORDER BY r.group_id, r.since", tx.Org(), id)
+	list := make([]Membership, len(rows))
+	for i, r := range rows {
+		list[i] = r.Membership
+	}
+	return list, err
 }
 
 // Join puts a person into a local group for a reason. It tells whether that is new:

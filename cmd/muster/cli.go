@@ -39,6 +39,7 @@ type cli struct {
 	User       userCmd       `cmd:"" help:"People of an organization."`
 	Invitation invitationCmd `cmd:"" help:"Invitations of an organization."`
 	Role       roleCmd       `cmd:"" help:"Roles of an organization: what their people may do."`
+	Team       teamCmd       `cmd:"" help:"Teams of an organization."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
 	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`
 	Policy     policyCmd     `cmd:"" help:"How people of an organization sign in."`

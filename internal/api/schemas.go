@@ -9,13 +9,14 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// Mount adds the routes of what no other door has: the organization's schemas and roles.
+// Mount adds the routes of what no other door has: the organization's schemas, roles and teams.
 func (d *Door) Mount(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/schemas", d.schemas)
 	m.API(access.Configure, "GET /api/v1/schemas/{urn}", d.schema)
 	m.API(access.Configure, "PUT /api/v1/schemas/{urn}", d.putSchema)
 	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
 	d.mountRoles(m)
+	d.mountTeams(m)
 }
 
 func (d *Door) schemas(w http.ResponseWriter, r *http.Request) error {

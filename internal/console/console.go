@@ -180,6 +180,7 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/remove", c.removeMember)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/nest", c.nestTeam)
 	m.Console(access.EditGroups, "POST /console/{org}/teams/{group}/unnest", c.unnestTeam)
+	m.Console(access.EditGroups, "GET /console/{org}/teams/{group}/delete", c.endTeam)
 	m.ConsoleFresh(access.EditGroups, "POST /console/{org}/teams/{group}/delete", c.deleteTeam)
 
 	m.Console(access.Configure, "GET /console/{org}/directories", c.directories)

@@ -88,6 +88,21 @@ func permissionGroups(r *http.Request, catalog access.Catalog, role store.OrgRol
 	return list
 }
 
+// permissionLabels are what permissions are called.
+func permissionLabels(r *http.Request, catalog access.Catalog, names []string) (list []string) {
+	labels := map[string]string{string(access.Configure): web.T(r, "Configure Muster")}
+	for _, o := range ownOptions(r) {
+		labels[o.Value] = o.Label
+	}
+	for _, p := range catalog {
+		labels[string(p.Name)] = p.Label
+	}
+	for _, n := range names {
+		list = append(list, labels[n])
+	}
+	return list
+}
+
 // ownOptions are Muster's own permissions in words.
 func ownOptions(r *http.Request) []web.Option {
 	words := map[access.Permission][2]string{

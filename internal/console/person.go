@@ -12,18 +12,10 @@ import (
 )
 
 // grant is a role with its reason in words.
-type grant struct {
-	Role  string
-	Why   web.Said
-	Since store.Time
-}
+type grant struct{ Role, Why string }
 
-// groupReason is why the person is in a team, where a sign-in put them in.
-type groupReason struct {
-	Group string
-	Why   web.Said
-	Since store.Time
-}
+// groupReason is why the person is in a team.
+type groupReason struct{ Group, Why string }
 
 // personPage is one person.
 type personPage struct {
@@ -46,6 +38,8 @@ type personPage struct {
 	Identities  []Identity
 	Sources     []AttributeSource
 	Reasons     []groupReason
+	Allowed     []string // what the roles allow together
+	words       reasonWords
 	Sessions    []session.Session
 	Log         []line
 	Attributes  string // the document, for whoever looks for a mistake in a mapping
@@ -75,6 +69,9 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 			return err
 		}
 		p.User, p.Profile, p.Name, p.Source = u, u.Profile(), fullName(u), sourceNames[u.Source]
+		if p.words, err = c.reasonWords(r, tx); err != nil {
+			return err
+		}
 		return c.fillPerson(tx, &p)
 	})
 	if err != nil {
@@ -90,11 +87,7 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 		return err
 	}
 	p.Picture = pictures[u.ID]
-	directories, err := directoryNames(tx)
-	if err != nil {
-		return err
-	}
-	p.Directory, p.SignInWith = directories[u.DirectoryID], methodName(u.LastSignInMethod)
+	p.Directory, p.SignInWith = p.words.directories[u.DirectoryID], methodName(u.LastSignInMethod)
 	if u.DirectoryID != "" && p.Directory == "" {
 		p.Directory = "a directory"
 	}
@@ -116,7 +109,7 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 		return err
 	}
 	p.Groups = groups[u.ID]
-	if err := c.fillRoles(tx, p, directories); err != nil {
+	if err := c.fillRoles(tx, p); err != nil {
 		return err
 	}
 	if c.opt.AttributeSources != nil {
@@ -149,7 +142,7 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 	return err
 }
 
-func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.DirectoryID]string) error {
+func (c *Console) fillRoles(tx *store.Tx, p *personPage) error {
 	roles, err := tx.RolesOf([]store.UserID{p.User.ID})
 	if err != nil {
 		return err
@@ -158,12 +151,6 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 	if err != nil {
 		return err
 	}
-	connections := map[string]string{}
-	if c.opt.ConnectionNames != nil {
-		if connections, err = c.opt.ConnectionNames(tx); err != nil {
-			return err
-		}
-	}
 	reasons, err := tx.MembershipsOf(p.User.ID)
 	if err != nil {
 		return err
@@ -171,39 +158,15 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage, directories map[store.D
 	for _, m := range reasons {
 		for _, ref := range p.Groups {
 			if ref.ID == m.GroupID && ref.Through == "" {
-				p.Reasons = append(p.Reasons, groupReason{ref.Name, signInReason(m.Reason, connections), m.Since})
+				p.Reasons = append(p.Reasons, groupReason{ref.Name, p.words.of(m.Reason, m.By, m.Since)})
 			}
 		}
 	}
 	for _, g := range roles[p.User.ID] {
-		why := web.Say("given by hand")
-		switch g.Kind {
-		case "default":
-			why = web.Say("the default, as no other role was given")
-		case "group":
-			why = web.Say("through a group")
-			for _, ref := range p.Groups {
-				if string(ref.ID) == g.Ref {
-					why = web.Say("through the group %s", ref.Name)
-				}
-			}
-		case store.FromDirectory:
-			why = web.Say("by the directory %s, which sent %s", directories[store.DirectoryID(g.Ref)], g.Detail)
-		case store.FromSignIn:
-			why = signInReason(g.Reason, connections)
-		}
-		p.Grants = append(p.Grants, grant{roleLabels(all).of(g.Role), why, g.Since})
+		p.Grants = append(p.Grants, grant{roleLabels(all).of(g.Role), p.words.of(g.Reason, g.By, g.Since)})
 	}
+	p.Allowed = permissionLabels(p.words.r, c.opt.DB.Catalog(), c.opt.DB.PermissionsOf(roles[p.User.ID], all))
 	return nil
-}
-
-// signInReason says which attribute of which provider gave a role or a team.
-func signInReason(why store.Reason, connections map[string]string) web.Said {
-	name := connections[why.Ref]
-	if name == "" {
-		return web.Say("because of %s of a connection that is gone", why.Detail)
-	}
-	return web.Say("because of %s of the connection %s", why.Detail, name)
 }
 
 // fillAccess is how the person gets in: invitation, identities, sessions.

@@ -28,16 +28,16 @@ func TestRolesOfADirectory(t *testing.T) {
 
 		s.post("boss", at+"/roles", 303, url.Values{"attribute": {"roles"}, "value": {"desk & lead"}, "role": {"admin"}})
 		has(t, s.page("boss", at+"/roles"), "desk & lead", "Admin", "1 person")
-		has(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `by the directory Okta Prod, which sent roles "desk & lead", since`)
+		has(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `because Okta Prod sent roles "desk & lead", since`)
 		s.post("boss", at+"/roles", 303, url.Values{"attribute": {"roles"}, "value": {"VIEWER"}, "role": {"none"}})
-		hasNot(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `which sent roles "Viewer", since`)
+		hasNot(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `sent roles "Viewer", since`)
 
 		has(t, s.post("boss", at+"/roles", 400, url.Values{"attribute": {"roles"}, "value": {""}, "role": {"agent"}}), `href="#f-value"`)
 		has(t, s.post("boss", at+"/roles", 400, url.Values{"attribute": {"roles"}, "value": {"x"}}), `href="#f-role"`)
 		has(t, s.post("boss", at+"/roles", 400, url.Values{"attribute": {"emails"}, "value": {"x"}, "role": {"agent"}}), `href="#f-attribute"`)
 
 		s.post("boss", at+"/roles/unmap", 303, url.Values{"attribute": {"roles"}, "value": {"desk & lead"}})
-		hasNot(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `by the directory Okta Prod, which sent roles "desk & lead", since`)
+		hasNot(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `because Okta Prod sent roles "desk & lead", since`)
 		has(t, s.page("boss", "/console/acme/activity?action=directory.role.map"), "mapped a role of", "Okta Prod")
 
 		_, muster := storetest.Org(t, db, "globex")

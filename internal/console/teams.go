@@ -1,8 +1,8 @@
 package console
 
 import (
-	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -14,16 +14,16 @@ import (
 
 // teamRow is a line of the list.
 type teamRow struct {
-	ID                store.GroupID
-	Name, Description string
-	Directory         string // whose it is; empty: ours
-	UpdatedAt         store.Time
+	store.Team
+	Directory string // whose it is; empty: ours
 }
 
 type teamsPage struct {
 	Org     web.Org
 	Form    web.Form
 	Rows    []teamRow
+	Search  string
+	Next    string
 	MayEdit bool
 }
 
@@ -32,15 +32,26 @@ func (c *Console) teams(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Console) showTeams(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-	p := teamsPage{Org: web.OrgOf(r), Form: f, MayEdit: web.Actor(r).May(access.EditGroups)}
+	q := store.TeamQuery{Search: typed(r.URL.Query().Get("q"))}
+	if after := r.URL.Query().Get("after"); after != "" {
+		var err error
+		if q.After, err = pathID[store.Group](after); err != nil {
+			return err
+		}
+	}
+	p := teamsPage{Org: web.OrgOf(r), Form: f, Search: q.Search, MayEdit: web.Actor(r).May(access.EditGroups)}
+	p.Form.Set("q", q.Search)
 	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		groups, err := tx.Groups()
+		list, more, err := tx.Teams(q)
 		if err != nil {
 			return err
 		}
 		directories, err := directoryNames(tx)
-		for _, g := range groups {
-			p.Rows = append(p.Rows, teamRow{ID: g.ID, Name: g.Name, Directory: directories[g.DirectoryID], UpdatedAt: g.UpdatedAt})
+		for _, t := range list {
+			p.Rows = append(p.Rows, teamRow{t, directories[t.DirectoryID]})
+		}
+		if more {
+			p.Next = "?" + url.Values{"q": {q.Search}, "after": {string(list[len(list)-1].ID)}}.Encode()
 		}
 		return err
 	})
@@ -55,12 +66,13 @@ func (c *Console) createTeam(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var g store.Group
+	var t store.Team
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 		if err := checkText("name", f.Get("name")); err != nil {
 			return err
 		}
-		g, err = tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": f.Get("name")}})
+		name, about := f.Get("name"), f.Get("description")
+		t, err = tx.CreateTeam(store.TeamChange{Name: &name, Description: &about})
 		return err
 	})
 	if f.Take(err) {
@@ -70,7 +82,7 @@ func (c *Console) createTeam(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, base(r)+"/teams/"+string(g.ID), http.StatusSeeOther)
+	http.Redirect(w, r, base(r)+"/teams/"+string(t.ID), http.StatusSeeOther)
 	return nil
 }
 
@@ -82,11 +94,11 @@ func nameField(f *web.Form) {
 			f.Errors[i].Field = "name"
 		case "members":
 			f.Errors[i].Field = "group"
+		case "team": // about all of it
+			f.Errors[i].Field = ""
 		}
 	}
 }
-
-const membersShown = 500
 
 // insideRow is a group in a team.
 type insideRow struct {
@@ -95,15 +107,33 @@ type insideRow struct {
 	Since           store.Time
 }
 
+// memberRow is one person of a team.
+type memberRow struct {
+	store.TeamMember
+	Why []string
+}
+
+// foundRow is somebody whom the picker found.
+type foundRow struct {
+	ID          store.UserID
+	Name, Email string
+	In          bool
+}
+
 // teamPage is one team with its members.
 type teamPage struct {
 	Org       web.Org
 	Form      web.Form
-	Group     store.Group
+	Group     store.Team
 	Directory string
-	Members   []store.Member
+	Members   []memberRow
 	Count     web.Said
-	Cut       bool             // there are more than are shown
+	Search    string // among the members
+	All       bool   // with those of groups in it
+	Next      string
+	Picked    string // what the picker looks for
+	Found     []foundRow
+	MoreFound bool
 	Inside    []insideRow      // as far as they are among the groups that the console lists
 	More      int              // how many others are inside
 	Holders   []store.GroupRef // the groups that it is in
@@ -120,34 +150,93 @@ func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, status int, f
 	if err != nil {
 		return err
 	}
-	p := teamPage{Org: web.OrgOf(r), Form: f}
+	query := r.URL.Query()
+	q := store.MemberQuery{Search: typed(query.Get("q")), Indirect: query.Get("all") != ""}
+	if after := query.Get("after"); after != "" {
+		if q.After, err = pathID[store.User](after); err != nil {
+			return err
+		}
+	}
+	p := teamPage{Org: web.OrgOf(r), Form: f, Search: q.Search, All: q.Indirect, Picked: typed(query.Get("find"))}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		if p.Group, err = tx.Group(id); err != nil {
+		if p.Group, err = tx.Team(id); err != nil {
 			return err
 		}
-		directories, err := directoryNames(tx)
+		words, err := c.reasonWords(r, tx)
 		if err != nil {
 			return err
 		}
-		p.Directory = directories[p.Group.DirectoryID]
-		n, err := tx.MemberCount(id)
-		if err != nil {
-			return err
-		}
-		p.Count, p.Cut = web.SayN(n, "1 member", "%d members"), n > membersShown
-		if p.Members, err = firstMembers(tx, id); err != nil {
-			return err
-		}
+		p.Directory = words.directories[p.Group.DirectoryID]
 		p.MayEdit = p.Group.DirectoryID == "" && web.Actor(r).May(access.EditGroups)
-		return p.fillNested(tx, directories)
+		p.Count = web.SayN(p.Group.People, "1 member", "%d members")
+		if err := p.fillMembers(tx, q, words); err != nil {
+			return err
+		}
+		if err := p.pick(tx); err != nil {
+			return err
+		}
+		return p.fillNested(tx, words.directories)
 	})
 	if err != nil {
 		return err
 	}
 	if _, ok := f.Values["name"]; !ok {
 		p.Form.Set("name", p.Group.Name)
+		p.Form.Set("description", p.Group.Description)
+		p.Form.Set("lead", p.Group.Lead)
 	}
+	p.Form.Set("tag", p.Group.Tag())
+	p.Form.Set("q", q.Search)
+	p.Form.Set("find", p.Picked)
 	return pages.Write(w, r, status, "team", p)
+}
+
+func (p *teamPage) fillMembers(tx *store.Tx, q store.MemberQuery, words reasonWords) error {
+	list, more, err := tx.TeamPeople(p.Group.ID, q)
+	for _, m := range list {
+		row := memberRow{TeamMember: m}
+		switch {
+		case p.Group.DirectoryID != "":
+			row.Why = append(row.Why, words.put(p.Directory))
+		case m.Direct && len(m.Reasons) == 0:
+			row.Why = append(row.Why, words.of(store.Manual, "", 0))
+		}
+		for _, why := range m.Reasons {
+			row.Why = append(row.Why, words.of(why.Reason, why.By, why.Since))
+		}
+		p.Members = append(p.Members, row)
+	}
+	if more {
+		v := url.Values{"q": {q.Search}, "after": {string(list[len(list)-1].ID)}}
+		if q.Indirect {
+			v.Set("all", "1")
+		}
+		p.Next = "?" + v.Encode()
+	}
+	return err
+}
+
+// picked is how many the picker shows.
+const picked = 20
+
+// pick looks for people to add.
+func (p *teamPage) pick(tx *store.Tx) error {
+	if p.Picked == "" || !p.MayEdit {
+		return nil
+	}
+	found, err := tx.People(store.PeopleQuery{Search: p.Picked, Limit: picked})
+	if err != nil {
+		return err
+	}
+	for _, u := range found.People {
+		row := foundRow{ID: u.ID, Name: fullName(u.User), Email: u.Email}
+		for _, g := range store.Direct(u.Groups) {
+			row.In = row.In || g.ID == p.Group.ID
+		}
+		p.Found = append(p.Found, row)
+	}
+	p.MoreFound = found.Total > len(found.People)
+	return nil
 }
 
 // fillNested finds the groups in the team, those that it is in, and those that
@@ -188,23 +277,8 @@ func (p *teamPage) fillNested(tx *store.Tx, directories map[store.DirectoryID]st
 	return err
 }
 
-func firstMembers(tx *store.Tx, id store.GroupID) (list []store.Member, err error) {
-	enough := errors.New("enough")
-	err = tx.Members(id, true, func(m store.Member) error {
-		if len(list) == membersShown {
-			return enough
-		}
-		list = append(list, m)
-		return nil
-	})
-	if errors.Is(err, enough) {
-		err = nil
-	}
-	return list, err
-}
-
 // changeTeam is the handler of one change; it shows what is wrong on the team's page.
-func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func(tx *store.Tx, g store.Group, f web.Form) (done web.Said, err error)) error {
+func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func(tx *store.Tx, g store.Group, f web.Form) (done string, err error)) error {
 	id, err := pathID[store.Group](r.PathValue("group"))
 	if err != nil {
 		return err
@@ -213,7 +287,7 @@ func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func
 	if err != nil {
 		return err
 	}
-	var done web.Said
+	var done string
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		g, err := tx.Group(id)
 		if err != nil {
@@ -229,72 +303,138 @@ func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func
 	if err != nil {
 		return err
 	}
-	web.Flash(w, web.ReaderIn(r).Say(done))
-	http.Redirect(w, r, base(r)+"/teams/"+string(id), http.StatusSeeOther)
+	web.Flash(w, done)
+	back := base(r) + "/teams/" + string(id)
+	if find := f.Get("find"); find != "" { // the picker stays where it was
+		back += "?" + url.Values{"find": {find}}.Encode()
+	}
+	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
 }
 
 func (c *Console) renameTeam(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
 		if err := checkText("name", f.Get("name")); err != nil {
-			return web.Said{}, err
+			return "", err
 		}
-		doc, err := g.Attributes()
-		if err != nil {
-			return web.Said{}, err
+		name := f.Get("name")
+		ch := store.TeamChange{Name: &name, Tag: f.Get("tag")}
+		if _, sent := f.Values["description"]; sent {
+			about := f.Get("description")
+			ch.Description = &about
 		}
-		doc["displayName"] = f.Get("name")
-		_, err = tx.UpdateGroup(g, store.GroupChange{Doc: doc})
-		return web.Say("Saved."), err
+		if _, sent := f.Values["lead"]; sent {
+			t, err := tx.Team(g.ID)
+			if err != nil {
+				return "", err
+			}
+			lead := store.UserID("")
+			switch who := f.Get("lead"); who {
+			case "":
+			case t.Lead: // as the form showed it
+				lead = t.LeadID
+			default:
+				u, err := findPerson(tx, "lead", who)
+				if err != nil {
+					return "", err
+				}
+				lead = u.ID
+			}
+			ch.Lead = &lead
+		}
+		_, err := tx.UpdateTeam(g.ID, ch)
+		return web.T(r, "Saved."), err
 	})
 }
 
+// addMember takes somebody of the picker, or an address.
 func (c *Console) addMember(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
-		u, err := findPerson(tx, "who", f.Get("who"))
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
+		var u store.User
+		var err error
+		if id := f.Get("user"); id != "" {
+			var user store.UserID
+			if user, err = pathID[store.User](id); err == nil {
+				u, err = tx.User(user)
+			}
+		} else {
+			u, err = findPerson(tx, "who", f.Get("who"))
+		}
 		if err != nil {
-			return web.Said{}, err
+			return "", err
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{u.ID}})
-		return web.Say("%s is in %s.", fullName(u), g.Name), err
+		return web.T(r, "%s is in %s.", fullName(u), g.Name), err
 	})
 }
 
 func (c *Console) removeMember(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
 		id, err := pathID[store.User](f.Get("user"))
 		if err != nil {
-			return web.Said{}, err
+			return "", err
 		}
 		names, err := tx.Named([]store.UserID{id})
 		if err != nil {
-			return web.Said{}, err
+			return "", err
 		}
-		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}})
-		return web.Say("%s is not in %s any more.", names[id], g.Name), err
+		kept, err := tx.LeaveTeam(g.ID, id)
+		if err != nil {
+			return "", err
+		}
+		if len(kept) == 0 {
+			return web.T(r, "%s is not in %s any more.", names[id], g.Name), nil
+		}
+		words, err := c.reasonWords(r, tx)
+		if err != nil {
+			return "", err
+		}
+		return web.T(r, "%s was taken out by hand, and is still in %s: %s.", names[id], g.Name, words.of(kept[0].Reason, kept[0].By, kept[0].Since)), nil
 	})
 }
 
 func (c *Console) nestTeam(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
 		id, err := store.ParseID[store.User](f.Get("group"))
 		if err != nil {
-			return web.Said{}, fault.Invalid.On("group", "Choose a team or group.")
+			return "", fault.Invalid.On("group", "Choose a team or group.")
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindGroup}})
-		return web.Say("Its people belong to %s now.", g.Name), err
+		return web.T(r, "Its people belong to %s now.", g.Name), err
 	})
 }
 
 func (c *Console) unnestTeam(w http.ResponseWriter, r *http.Request) error {
-	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (web.Said, error) {
+	return c.changeTeam(w, r, func(tx *store.Tx, g store.Group, f web.Form) (string, error) {
 		id, err := pathID[store.User](f.Get("group"))
 		if err != nil {
-			return web.Said{}, err
+			return "", err
 		}
 		_, err = tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindGroup}})
-		return web.Say("Its people belong to %s only where they are members themselves.", g.Name), err
+		return web.T(r, "Its people belong to %s only where they are members themselves.", g.Name), err
 	})
+}
+
+// teamEndPage says what the end of a team does.
+type teamEndPage struct {
+	Org web.Org
+	End store.TeamEnd
+}
+
+func (c *Console) endTeam(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID[store.Group](r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	p := teamEndPage{Org: web.OrgOf(r)}
+	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		p.End, err = tx.PreviewTeamEnd(id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, http.StatusOK, "teamend", p)
 }
 
 func (c *Console) deleteTeam(w http.ResponseWriter, r *http.Request) error {
@@ -306,7 +446,7 @@ func (c *Console) deleteTeam(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, "The team is deleted. Its people stay.")
+	web.Flash(w, web.T(r, "The team is deleted. Its people stay."))
 	http.Redirect(w, r, base(r)+"/teams", http.StatusSeeOther)
 	return nil
 }

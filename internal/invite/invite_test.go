@@ -32,7 +32,8 @@ type stage struct {
 	org       store.Org
 	admin     access.Actor
 	mails     chan mail.Message
-	full      bool // the mail queue refuses
+	full      bool                                // the mail queue refuses
+	queue     func(*store.Tx, mail.Message) error // a real outbox instead of mails
 	onlySSO   map[string]bool
 	told      chan invite.Notice
 	passwords *password.Store
@@ -59,6 +60,9 @@ func newStage(t *testing.T, db *store.DB) *stage {
 		Queue: func(tx *store.Tx, m mail.Message) error {
 			if s.full {
 				return errors.New("the queue is full")
+			}
+			if s.queue != nil {
+				return s.queue(tx, m)
 			}
 			tx.AfterCommit(func() { s.mails <- m })
 			return nil

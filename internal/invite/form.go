@@ -166,15 +166,16 @@ func (d *Door) read(r *http.Request, f web.Form) (in In, fits []web.Option, err 
 	if err != nil {
 		return in, fits, err
 	}
-	if f.Get("do") == "search" && len(fits) == 0 { // who was found stands in the field
-		err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-			u, err := tx.User(in.ManagerID)
-			f.Set("manager", u.UserName)
-			return err
-		})
+	// Who was meant stands in the field from now on.
+	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		u, err := tx.User(in.ManagerID)
+		f.Set("manager", u.UserName)
+		return err
+	})
+	if err != nil || f.Get("do") == "search" {
 		return in, nil, err
 	}
-	return in, fits, in.check()
+	return in, nil, in.check()
 }
 
 // fitting is how many managers are offered.

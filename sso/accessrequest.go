@@ -243,7 +243,11 @@ func makeRequested(tx *store.Tx, q AccessRequest, role string) (store.User, erro
 			return store.User{}, fault.Conflict.On("user", "%s has the address %s already. Name that person, if the request is theirs.", same[0].UserName, q.Email)
 		}
 	}
-	p := store.Profile{UserName: orElse(q.Email, orElse(q.UserName, q.Subject)), Email: q.Email, GivenName: q.GivenName, FamilyName: q.FamilyName, DisplayName: q.DisplayName}
+	p := store.Profile{Email: q.Email, GivenName: q.GivenName, FamilyName: q.FamilyName, DisplayName: q.DisplayName}
+	var err error
+	if p.UserName, err = tx.UserNameOr(p, orElse(q.Email, orElse(q.UserName, q.Subject))); err != nil {
+		return store.User{}, err
+	}
 	u, err := tx.CreateUser(store.NewUser{Doc: p.Doc(), Source: store.FromJIT, Status: store.Active, Roles: roles, Reason: store.Manual})
 	if fault.Is(err, fault.Conflict) && fault.Field(err) == "userName" {
 		return u, fault.Conflict.On("user", "Somebody has the user name %s already. Name that person, if the request is theirs.", p.UserName)

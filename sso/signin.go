@@ -182,7 +182,11 @@ func (v *visit) create() (store.User, error) {
 	if name := domainOf(a.Email); limited && !oneOf(name, domains...) {
 		return store.User{}, refuseOutside(name, domains)
 	}
-	p := store.Profile{UserName: v.newName(), Email: a.Email}
+	name, err := v.newName()
+	if err != nil {
+		return store.User{}, err
+	}
+	p := store.Profile{UserName: name, Email: a.Email}
 	switch _, err := v.tx.UserByName(p.UserName); {
 	case err == nil:
 		return store.User{}, refuse(http.StatusForbidden, "account", "There is an account with your user name here that this sign-in cannot be linked to. Ask your administrator.",
@@ -208,15 +212,16 @@ func (v *visit) create() (store.User, error) {
 	return u, err
 }
 
-// newName is the user name of a new account: the address, unless a row of the mapping
-// says another one.
-func (v *visit) newName() string {
+// newName is the user name of a new account: what a row of the mapping says, else what
+// the organization's format makes, which is the address where nothing was chosen.
+func (v *visit) newName() (string, error) {
 	for _, r := range v.m.rules {
 		if r.Kind == RuleAttribute && r.To == "userName" && !r.Preset {
-			return orElse(v.a.UserName, orElse(v.a.Email, v.a.Subject))
+			return orElse(v.a.UserName, orElse(v.a.Email, v.a.Subject)), nil
 		}
 	}
-	return orElse(v.a.Email, orElse(v.a.UserName, v.a.Subject))
+	p := store.Profile{Email: v.a.Email, GivenName: v.a.GivenName, FamilyName: v.a.FamilyName, DisplayName: v.a.DisplayName}
+	return v.tx.UserNameOr(p, orElse(v.a.Email, orElse(v.a.UserName, v.a.Subject)))
 }
 
 // wasHere refuses to make anew whom somebody has deleted: for good when a directory

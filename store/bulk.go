@@ -31,7 +31,7 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 		return nil, err
 	}
 	defs, err := tx.Definitions()
-	if err != nil {
+	if err := errors.Join(err, tx.nameNew(list)); err != nil {
 		return nil, err
 	}
 	users := make([]User, len(list))

@@ -95,7 +95,8 @@ const insertValues = `INSERT INTO user_values (org_id, attr, value_key, kind, us
 const deleteValues = `DELETE FROM user_values WHERE org_id = ? AND user_id = ? AND {{gate}} AND EXISTS (SELECT 1 FROM {{each}}
 	WHERE e.value ->> 'attr' = user_values.attr AND e.value ->> 'value' = user_values.value_key AND e.value ->> 'kind' = user_values.kind)`
 
-// CreateUser adds a person. A directory becomes its manager. One statement, so it
+// CreateUser adds a person; one without a user name gets one by the organization's
+// NameFormat. A directory becomes its manager. One statement, so it
 // is fit for Command; a transaction when the directory sent roles. Faults: Denied, Invalid,
 // Conflict on userName, externalId or seats.
 func (tx *Tx) CreateUser(in NewUser) (User, error) {
@@ -104,6 +105,9 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 		need = access.InviteUsers
 	}
 	if err := tx.Require(need); err != nil {
+		return User{}, err
+	}
+	if err := tx.nameNew([]NewUser{in}); err != nil {
 		return User{}, err
 	}
 	hot, err := hotOf(in.Doc)

@@ -160,6 +160,7 @@ var settingsPages = []console.SettingsPage{
 	{Label: "Sign-in and sessions", About: "Passwords or single sign-on, how long a session lives, accounts for emergencies.", Path: "/console/{org}/security"},
 	{Label: "Passwords", About: "How long and how hard to guess, which characters, whether old ones may come back.", Path: "/console/{org}/settings/passwords"},
 	{Label: "Invitations", About: "How long a link works, the reminder, what stands in the mail.", Path: "/console/{org}/settings/invitations"},
+	{Label: "User names", About: "What the user names of new people look like, where nobody says one.", Path: "/console/{org}/settings/names"},
 	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},
 	{Label: "Domains", About: "The mail domains that are proved to be this organization's.", Path: "/console/{org}/domains"},
 	{Label: "Language and time zone", About: "For those who chose nothing themselves, and for mails to people who are new.", Path: "/console/{org}/settings/language"},

@@ -96,12 +96,17 @@ type world struct {
 	groups   map[store.UserID][]store.GroupRef
 	teams    map[string]store.GroupRef // by folded name
 	managers map[store.DirectoryID]string
+	names    store.NameFormat // of people whose line says no user name
 }
 
 // look asks for everything that the lines need, in a few queries however many there are.
 func look(tx *store.Tx, rows []*Row, numbers map[string][]store.UserID) (*world, error) {
 	w := &world{users: map[store.UserID]*store.User{}, byEmail: map[string][]store.UserID{}, byName: map[string]store.UserID{}, byNumber: numbers,
 		managers: map[store.DirectoryID]string{}}
+	var err error
+	if w.names, _, err = tx.NameFormat(); err != nil {
+		return nil, err
+	}
 	var ids []store.UserID
 	var emails, names []string
 	some := func(list *[]string, value string) {
@@ -140,7 +145,6 @@ func look(tx *store.Tx, rows []*Row, numbers map[string][]store.UserID) (*world,
 	if err := w.add(tx, slices.Compact(bosses), nil, nil); err != nil {
 		return nil, err
 	}
-	var err error
 	if len(matched) > 0 {
 		if w.roles, err = tx.RolesOf(matched); err != nil {
 			return nil, err
@@ -279,10 +283,10 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 			return p, nil, err
 		}
 		at = person{doc: doc, profile: u.Profile()}
-	} else if at.profile.UserName = cells[fieldUserName]; at.profile.UserName == "" {
+	} else if at.profile.UserName = cells[fieldUserName]; at.profile.UserName == "" && w.names == store.NameEmail {
 		at.profile.UserName = cells[fieldEmail]
 	}
-	if u == nil && at.profile.UserName == "" {
+	if u == nil && at.profile.UserName == "" && cells[fieldEmail] == "" {
 		return p, refused(fieldUserName, "", "A new person needs a user name or an e-mail address.", "Fill one of them."), nil
 	}
 	for _, f := range fields {

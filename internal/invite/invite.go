@@ -185,7 +185,7 @@ func (in In) person(tx *store.Tx, status store.Status) (store.User, error) {
 	if err := free(tx, in.Email); err != nil {
 		return store.User{}, err
 	}
-	profile := store.Profile{UserName: in.Email, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Title: in.Title, Department: in.Department,
+	profile := store.Profile{Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Title: in.Title, Department: in.Department,
 		Phone: in.Phone, EmployeeNumber: in.EmployeeNumber, Address: in.Address, ManagerID: string(in.ManagerID)}
 	if in.ManagerID != "" {
 		if _, err := tx.User(in.ManagerID); err != nil {

@@ -39,6 +39,9 @@ var english = map[string]string{
 	"internal/mail/templates/message.html": "the same",
 }
 
+// atStart are files whose faults are for whoever starts the server or sends JSON.
+var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.go", "internal/mail/mail.go", "internal/mail/smtp.go", "internal/mail/mailbox.go", "internal/web/fault.go"}
+
 // sentenceTables are variables whose strings are sentences, said where they are used.
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
 	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
@@ -356,7 +359,8 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 			return
 		}
 		kind, ok := sel.X.(*ast.SelectorExpr)
-		if !ok || !slices.Contains(toPeople, pkg) {
+		name := strings.TrimPrefix(filepath.ToSlash(strings.Split(at, ".go:")[0]+".go"), root+"/")
+		if !ok || !slices.Contains(toPeople, pkg) || slices.Contains(atStart, name) {
 			return
 		}
 		if id, ok := kind.X.(*ast.Ident); !ok || id.Name != "fault" {

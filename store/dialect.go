@@ -22,10 +22,13 @@ type dialect struct {
 	oneStmt bool // a statement may change several tables (WITH ... AS (INSERT ...))
 
 	migrating string // begins a migration, which waits for tables as long as it takes
+	withUsers string // lists the tables with the columns org_id and user_id
 	words     *strings.Replacer
 }
 
 var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true, migrating: "SET LOCAL lock_timeout = 0;\n",
+	withUsers: "SELECT a.table_name FROM information_schema.columns a JOIN information_schema.columns b ON b.table_schema = a.table_schema AND b.table_name = a.table_name " +
+		"WHERE a.table_schema = current_schema() AND a.column_name = 'org_id' AND b.column_name = 'user_id' ORDER BY 1",
 	words: strings.NewReplacer(
 		"{{id}}", "uuid", "{{int}}", "bigint", "{{bool}}", "boolean", "{{bytes}}", "bytea", "{{json}}", "jsonb",
 		// A row's next version fits beside it, and then no index is written.
@@ -49,7 +52,11 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
-var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, words: strings.NewReplacer(
+// sqliteWithUsers lists the tables with org_id and user_id.
+const sqliteWithUsers = "SELECT m.name FROM sqlite_master m WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE name = 'org_id') " +
+	"AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE name = 'user_id') ORDER BY 1"
+
+var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, withUsers: sqliteWithUsers, words: strings.NewReplacer(
 	"{{id}}", "TEXT", "{{int}}", "INTEGER", "{{bool}}", "INTEGER", "{{bytes}}", "BLOB", "{{json}}", "TEXT",
 	"{{room_in_users}}", "", "{{by_blocks}}", "(at)",
 	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",

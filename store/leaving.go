@@ -25,7 +25,9 @@ func Reasons() []string {
 // maxWhy is enough for a few sentences.
 const maxWhy = 500
 
-func (tx *Tx) checkLeaving(id UserID, l Leaving) (Leaving, error) {
+// CheckLeaving is what Leave asks of its reasons first, for whoever writes them down for
+// later. Faults: Invalid on "reason", "why" and "successor".
+func (tx *Tx) CheckLeaving(id UserID, l Leaving) (Leaving, error) {
 	l.Why = strings.TrimSpace(l.Why)
 	if l.Reason != "" && !slices.Contains(Reasons(), l.Reason) {
 		return l, fault.Invalid.On("reason", "There is no reason %.40q. Choose one of %s, or write your own words.", l.Reason, strings.Join(Reasons(), ", "))

@@ -20,7 +20,7 @@ func (tx *Tx) Deactivate(id UserID, why string) (User, error) {
 // Leave is Deactivate with a reason and the person who takes over. Needs Write. Faults:
 // also Invalid on "reason" and "successor".
 func (tx *Tx) Leave(id UserID, l Leaving) (User, error) {
-	l, err := tx.checkLeaving(id, l)
+	l, err := tx.CheckLeaving(id, l)
 	if err != nil {
 		return User{}, err
 	}
@@ -74,7 +74,7 @@ func (tx *Tx) DeleteWith(id UserID, l Leaving) (User, error) {
 	if err := tx.Require(access.EndUsers); err != nil {
 		return User{}, err
 	}
-	l, err := tx.checkLeaving(id, l)
+	l, err := tx.CheckLeaving(id, l)
 	if err != nil {
 		return User{}, err
 	}

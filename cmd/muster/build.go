@@ -14,6 +14,7 @@ import (
 	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
@@ -42,6 +43,7 @@ type system struct {
 	imports      *importer.Door
 	account      *account.Account
 	policy       *policy.Door
+	life         *life.Service
 	sso          *sso.Door
 	provisioning *scim.Log
 	api          *api.Door
@@ -65,7 +67,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		return nil, err
 	}
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
-	s.api = api.New(api.Options{DB: db, Log: log})
+	s.openLife(log)
 	s.openWork(log)
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
@@ -118,6 +120,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"jobs":     s.jobs.Run,
 		"invites":  s.invites.Run,
 		"factors":  s.factors.Run,
+		"life":     s.life.Run,
 		"mail":     s.mail.Run,
 		"password": s.passwords.Run,
 		"policy":   s.policy.Run,
@@ -161,6 +164,7 @@ var settingsPages = []console.SettingsPage{
 	{Label: "Passwords", About: "How long and how hard to guess, which characters, whether old ones may come back.", Path: "/console/{org}/settings/passwords"},
 	{Label: "Invitations", About: "How long a link works, the reminder, what stands in the mail.", Path: "/console/{org}/settings/invitations"},
 	{Label: "User names", About: "What the user names of new people look like, where nobody says one.", Path: "/console/{org}/settings/names"},
+	{Label: "Seats", About: "How many people may be here, and which license they have.", Path: "/console/{org}/settings/seats"},
 	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},
 	{Label: "Domains", About: "The mail domains that are proved to be this organization's.", Path: "/console/{org}/domains"},
 	{Label: "Language and time zone", About: "For those who chose nothing themselves, and for mails to people who are new.", Path: "/console/{org}/settings/language"},
@@ -177,7 +181,7 @@ func (s *system) banner() string {
 // consoleOptions is what its pages know of the doors, which it may not import.
 func (s *system) consoleOptions(log *slog.Logger) console.Options {
 	return console.Options{
-		DB: s.db, Sessions: s.sessions, Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
+		DB: s.db, Sessions: s.sessions, Life: s.life, Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
 		DirectoryURL: func(id store.DirectoryID) string { return scim.BaseURL(s.url, id) },
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})

@@ -9,6 +9,7 @@ import (
 type orgCmd struct {
 	Create orgCreateCmd `cmd:"" help:"Make an organization."`
 	List   orgListCmd   `cmd:"" help:"List the organizations."`
+	Seats  orgSeatsCmd  `cmd:"" help:"Show how many people an organization may have, or say it."`
 }
 
 type orgRow struct {

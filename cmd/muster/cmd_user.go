@@ -17,6 +17,10 @@ type userCmd struct {
 	Reactivate userReactivateCmd `cmd:"" help:"Give access back."`
 	Delete     userDeleteCmd     `cmd:"" help:"Delete a person; can be restored for 30 days."`
 	Restore    userRestoreCmd    `cmd:"" help:"Restore a deleted person, deactivated."`
+	Detach     userDetachCmd     `cmd:"" help:"Free a person from the directory, so that the attributes can be edited here."`
+	Deleted    userDeletedCmd    `cmd:"" help:"List who was deleted and can be restored."`
+	Planned    userPlannedCmd    `cmd:"" help:"List changes that are planned, or what became of them."`
+	Cancel     userCancelCmd     `cmd:"" name:"cancel-planned" help:"Cancel a planned change."`
 	Identity   userIdentityCmd   `cmd:"" help:"Accounts at identity providers with which people sign in."`
 }
 
@@ -72,39 +76,6 @@ type target struct {
 	Org  string `required:"" help:"Organization (short name)."`
 	User string `arg:"" name:"name-or-id" help:"User name, e-mail address or id."`
 	Why  string `help:"Reason, for the activity log."`
-}
-
-type userDeactivateCmd struct{ target }
-type userReactivateCmd struct{ target }
-type userDeleteCmd struct{ target }
-type userRestoreCmd struct{ target }
-
-func (c userDeactivateCmd) Run(a *app) error { return c.change(a, (*store.Tx).Deactivate) }
-func (c userReactivateCmd) Run(a *app) error { return c.change(a, (*store.Tx).Reactivate) }
-func (c userDeleteCmd) Run(a *app) error     { return c.change(a, (*store.Tx).DeleteUser) }
-func (c userRestoreCmd) Run(a *app) error    { return c.change(a, (*store.Tx).RestoreUser) }
-
-func (c target) change(a *app, move func(*store.Tx, store.UserID, string) (store.User, error)) error {
-	actor, org, err := a.in(c.Org)
-	if err != nil {
-		return err
-	}
-	var u store.User
-	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) error {
-		id, err := c.find(tx, org)
-		if err != nil {
-			return err
-		}
-		u, err = move(tx, id, c.Why)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return a.answer(struct {
-		ID     store.UserID `json:"id"`
-		Status store.Status `json:"status"`
-	}{u.ID, u.Status}, fmt.Sprintf("%s is now %s.", u.UserName, u.Status))
 }
 
 // find takes an id, a user name, or an address that one person has. Deleted

@@ -84,7 +84,7 @@ func TestInvitedSignedInAndOut(t *testing.T) {
 	admin.sees("Ivy Invited", "Active")
 	admin.press("main tbody th a")
 	admin.shot("person")
-	admin.js(`document.querySelector("form[action$='/deactivate']").closest("details").open = true`)
+	admin.press("a[href$='/deactivate']")
 	admin.press("form[action$='/deactivate'] button[type=submit]")
 	admin.sees("Deactivated")
 	ivy.open(s.url + "/account")

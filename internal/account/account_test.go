@@ -399,6 +399,16 @@ func TestResetLinksEnd(t *testing.T) {
 		if got := b.post(link, "password", other); got.status != 410 {
 			t.Errorf("deactivated: %d", got.status)
 		}
+		clock.Pass(time.Minute)
+		if err := db.Write(context.Background(), acme, func(tx *store.Tx) error { _, err := tx.Reactivate(user, ""); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.post(link, "password", other); got.status != 410 {
+			t.Errorf("a link from before, after access was given back: %d", got.status)
+		}
+		if err := db.Write(context.Background(), acme, func(tx *store.Tx) error { _, err := tx.Deactivate(user, ""); return err }); err != nil {
+			t.Fatal(err)
+		}
 		n := len(s.mails())
 		b.post("/password/forgot", "email", "ada@acme.example")
 		if len(s.mails()) != n {

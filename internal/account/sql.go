@@ -15,8 +15,12 @@ func insertReset(tx *store.Tx, token string, user store.UserID, until store.Time
 
 // findReset gives whose link it is. Faults: NotFound.
 func findReset(tx *store.Tx, token string) (user store.UserID, err error) {
-	return user, tx.Get(&user, "SELECT user_id FROM password_resets WHERE org_id = ? AND token_hash = ? AND expires_at > ?", tx.Org(), secret.Hash(token), tx.Now())
+	return user, tx.Get(&user, findResetSQL, tx.Org(), secret.Hash(token), tx.Now())
 }
+
+// Access that was ended and given back begins anew: links from before stay dead.
+const findResetSQL = `SELECT p.user_id FROM password_resets p WHERE p.org_id = ? AND p.token_hash = ? AND p.expires_at > ?
+	AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = p.org_id AND u.id = p.user_id AND u.active_from > p.created_at)`
 
 // useReset removes the link and with it every other one of the person.
 func useReset(tx *store.Tx, token string, user store.UserID) (bool, error) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -44,8 +45,9 @@ const server = "00000000000000000000000000000000"
 
 // Options is what the door must be told.
 type Options struct {
-	DB  *store.DB
-	Log *slog.Logger
+	DB   *store.DB
+	Log  *slog.Logger
+	Life *life.Service // changes of state that are planned
 }
 
 // Door has the operations on keys.

@@ -9,7 +9,8 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// Mount adds the routes of what no other door has: the organization's schemas, roles and teams.
+// Mount adds the routes of what no other door has: the organization's schemas, roles
+// and teams, and what befalls people.
 func (d *Door) Mount(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/schemas", d.schemas)
 	m.API(access.Configure, "GET /api/v1/schemas/{urn}", d.schema)
@@ -17,6 +18,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
 	d.mountRoles(m)
 	d.mountTeams(m)
+	d.mountLife(m)
 }
 
 func (d *Door) schemas(w http.ResponseWriter, r *http.Request) error {

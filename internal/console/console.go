@@ -7,6 +7,9 @@ person, teams, activity, directories.
 	/console/{org}/users/{user}       person.go    one person; ending and giving back access
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/activity           activity.go (words), activitypage.go, activityexport.go; also /api/v1/activity
+	/console/{org}/users/{user}/deactivate ...  life.go  ending access and giving it back, now or planned
+	/console/{org}/deleted, planned   planned.go
+	/console/{org}/settings/seats     seats.go
 	/console/{org}/teams              teams.go
 	/console/{org}/roles              orgroles.go
 	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
@@ -28,6 +31,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -43,6 +47,8 @@ type Options struct {
 	DB       *store.DB
 	Sessions *session.Store
 	Log      *slog.Logger
+	// Life plans changes of state. Nil: they are made at once only.
+	Life *life.Service
 	// Invitations tells the newest invitation of each of these people, in one query.
 	Invitations func(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error)
 	// InvitationHistory is what happened to a person's invitations, newest first.
@@ -141,12 +147,8 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}", c.person)
 	m.Console(access.EditUsers, "GET /console/{org}/users/{user}/edit", c.editForm)
 	m.Console(access.EditUsers, "POST /console/{org}/users/{user}/edit", c.edit)
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/deactivate", c.move((*store.Tx).Deactivate, "%s can no longer sign in."))
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/reactivate", c.move((*store.Tx).Reactivate, "%s can sign in again."))
-	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/delete", c.move((*store.Tx).DeleteUser, "%s is deleted, and can be restored for 30 days."))
-	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/restore", c.move((*store.Tx).RestoreUser, "%s is back, deactivated."))
-	m.Console(access.Configure, "POST /console/{org}/users/{user}/detach", c.move((*store.Tx).Detach, "%s is managed here now."))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
+	c.mountLife(m)
 
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
 	m.Console(access.ViewActivity, "GET /console/{org}/activity/export", c.exportActivity)

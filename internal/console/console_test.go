@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -52,7 +53,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 			return string(o.ID), o.Name, err
 		},
 	})
-	console.New(console.Options{DB: db, Sessions: s.sessions,
+	console.New(console.Options{DB: db, Sessions: s.sessions, Life: life.New(life.Options{DB: db}),
 		Invitations: func(tx *store.Tx, ids []store.UserID) (map[store.UserID]console.Invitation, error) {
 			of := map[store.UserID]console.Invitation{}
 			for _, id := range ids {
@@ -205,6 +206,14 @@ func TestWhoReachesWhichRoute(t *testing.T) {
 			"GET /users/{ivy}":                            "200 200 403 404 303 200",
 			"GET /users/{ivy}/edit":                       "200 403 403 404 303 200",
 			"POST /users/{ivy}/edit":                      "409 403 403 404 303 409",
+			"GET /users/{scott}/deactivate":               "200 403 403 404 303 200",
+			"GET /users/{scott}/detach":                   "200 403 403 404 303 200",
+			"GET /users/{dora}/reactivate":                "200 403 403 404 303 200",
+			"GET /deleted":                                "200 403 403 404 303 200",
+			"GET /planned":                                "200 200 403 404 303 200",
+			"GET /settings/seats":                         "200 200 403 404 303 200",
+			"POST /settings/seats":                        "403 403 403 404 303 303",
+			"POST /settings/seats/licenses":               "303 403 403 404 303 303",
 			"POST /users/{dora}/restore":                  "409 403 403 404 303 409",
 			"POST /users/{agent}/detach":                  "409 403 403 404 303 409",
 			"POST /users/{agent}/sessions/end":            "303 403 403 404 303 303",

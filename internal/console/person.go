@@ -46,6 +46,9 @@ type personPage struct {
 	RestoreTill store.Time
 	Picture     string // its version; empty: there is none
 
+	Plans        []planRow // changes to come
+	NoReactivate string    // why it cannot be done here
+
 	ShowIdentities bool // there is a page of them
 
 	MayEdit, MayEnd, MayInvite, MayConfigure, MayLog bool
@@ -72,7 +75,18 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		if p.words, err = c.reasonWords(r, tx); err != nil {
 			return err
 		}
-		return c.fillPerson(tx, &p)
+		if err := c.fillPerson(tx, &p); err != nil {
+			return err
+		}
+		if p.User.Status == store.Deactivated {
+			p.NoReactivate = blocked(r, p.User, p.Directory, "reactivate")
+		}
+		if c.opt.Life == nil {
+			return nil
+		}
+		plans, err := c.opt.Life.Of(tx, id)
+		p.Plans = planRows(r, plans, nil)
+		return err
 	})
 	if err != nil {
 		return err
@@ -210,37 +224,6 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 		}
 	}
 	return err
-}
-
-// move is the handler of one change of state. done says what happened to %s.
-func (c *Console) move(change func(*store.Tx, store.UserID, string) (store.User, error), done string) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := pathID[store.User](r.PathValue("user"))
-		if err != nil {
-			return err
-		}
-		f, err := web.ReadForm(r)
-		if err != nil {
-			return err
-		}
-		var u store.User
-		err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-			u, err = change(tx, id, typed(f.Get("why")))
-			return err
-		})
-		if f.Take(err) || refusedHere(err, &f) {
-			for i := range f.Errors {
-				f.Errors[i].Field = "" // about the action: there is no field to go to
-			}
-			return c.showPerson(w, r, web.Status(err), f)
-		}
-		if err != nil {
-			return err
-		}
-		web.Flash(w, web.T(r, done, fullName(u)))
-		http.Redirect(w, r, base(r)+"/users/"+string(id), http.StatusSeeOther)
-		return nil
-	}
 }
 
 // refusedHere shows on the page itself that a directory decides about this person.

@@ -57,6 +57,8 @@ var reads = map[string]string{
 // because expiry is the same for all. Each goes through db.Lookup, LookupRow, LookupAll or Sweep.
 var unscoped = map[string]string{
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
+	"store.DB.Overdue":                   "that the time for undoing is over is the same for all; each person is then removed in the own organization",
+	"internal/life.Service.RunDue":       "whatever is due; each change is then made in its organization",
 	"store.DB.FindSignIn":                "an operator knows the reference alone",
 	"store.DB.SweepSignIns":              "age is the same for all",
 	"store.DB.TendSchemas":               "the loop looks after all organizations; each is then handled by itself",

@@ -1,0 +1,137 @@
+package console_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+func TestHandingOverAndPlanning(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		at := s.path("/users/{agent}/deactivate")
+		has(t, s.page("boss", at), "Deactivate Agent Person", "signed out everywhere")
+		form := url.Values{"reason": {"left"}, "why": {"<b>bye</b> \u202e"}, "successor": {"person"}, "do": {"find"}}
+		text := s.post("boss", at, 200, form)
+		has(t, text, "Viewer Person", "Boss Person", "&lt;b&gt;bye")
+		hasNot(t, text, `value="`+string(s.people["agent"])+`"`, "Dora") // not the person, nobody who is out
+		webtest.Page(t, text)
+		form.Del("do")
+		has(t, s.post("boss", at, 400, form), "Choose who takes over", `value="person"`)
+		form.Set("successor_id", string(s.people["dora"]))
+		has(t, s.post("boss", at, 400, form), "must be active")
+		form.Set("successor_id", string(s.people["viewer"]))
+		for name, bad := range map[string]url.Values{"when": {"when": {"later"}}, "past": {"when": {"later"}, "at": {"2001-01-01T10:00"}}, "zone": {"when": {"later"}, "at": {"2001-01-01T10:00"}, "zone": {"Mars"}},
+			"reason": {"reason": {"fun"}}, "long": {"successor_id": {"x"}}} {
+			for key, value := range form {
+				if bad[key] == nil {
+					bad[key] = value
+				}
+			}
+			if text := s.post("boss", at, 400, bad); !strings.Contains(text, "&lt;b&gt;bye") {
+				t.Errorf("%s: what was typed is lost", name)
+			}
+		}
+		form.Set("when", "later")
+		form.Set("at", time.Now().Add(24*time.Hour).Format("2006-01-02T15:04"))
+		form.Set("zone", "Europe/Berlin")
+		s.post("boss", at, 303, form)
+		s.post("boss", at, 409, form) // a double click
+		if u := s.user("agent"); u.Status != store.Active {
+			t.Fatalf("planned for tomorrow, and %s now", u.Status)
+		}
+		text = s.do("boss", "GET", s.path("/users/{agent}"), nil).Body.String()
+		has(t, text, "Europe/Berlin", "Cancel this")
+		has(t, s.page("viewer", "/console/acme/planned"), "Agent Person", "Europe/Berlin")
+		plan := text[strings.Index(text, "/planned/")+len("/planned/"):][:32]
+		s.post("viewer", "/console/acme/planned/"+plan+"/cancel", 403, nil)
+		s.post("stranger", "/console/acme/planned/"+plan+"/cancel", 404, nil)
+		s.post("boss", "/console/acme/planned/"+plan+"/cancel", 303, nil)
+		s.post("boss", "/console/acme/planned/"+plan+"/cancel", 409, nil)
+		has(t, s.page("boss", "/console/acme/planned?state=cancelled"), "Agent Person")
+		form.Del("when")
+		s.post("boss", at, 303, form)
+		has(t, s.page("boss", s.path("/users/{agent}")), "Reactivate Agent Person", "Viewer Person", "left")
+	})
+}
+
+func TestADirectoryHasTheLastWordOnThePage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		dir := access.Actor{Kind: access.Directory, Org: string(s.org), ID: string(s.okta.ID), Name: "Okta Prod"}
+		text := s.page("boss", s.path("/users/{scott}/deactivate"))
+		has(t, text, "The directory Okta Prod manages this person")
+		hasNot(t, s.do("boss", "GET", s.path("/users/{scott}/deactivate"), nil).Body.String(), `name="when"`)
+		has(t, s.post("boss", s.path("/users/{scott}/deactivate"), 403, url.Values{"when": {"later"}, "at": {time.Now().Add(24 * time.Hour).Format("2006-01-02T15:04")}}), "Okta Prod")
+		s.write(dir, func(tx *store.Tx) error { _, err := tx.Deactivate(s.people["scott"], ""); return err })
+		has(t, s.do("boss", "GET", s.path("/users/{scott}"), nil).Body.String(), "<button type=\"button\" disabled", "has the last word")
+		has(t, s.page("boss", s.path("/users/{scott}/reactivate")), "has the last word")
+		has(t, s.page("boss", s.path("/users/{scott}/detach")), "The roles that Okta Prod gave are taken away")
+		s.post("boss", s.path("/users/{scott}/detach"), 303, url.Values{"why": {"left Okta"}})
+		s.post("boss", s.path("/users/{scott}/reactivate"), 303, nil)
+	})
+}
+
+func TestDeletedPeopleComeBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.post("boss", s.path("/users/{dora}/delete"), 303, nil)
+		s.post("boss", s.path("/users/{agent}/delete"), 303, nil)
+		s.add(s.muster, "dora", store.FromAPI, store.Active) // another one under the name
+		text := s.page("boss", "/console/acme/deleted")
+		has(t, text, "Dora Person", "Agent Person", "taken by somebody else now")
+		var gone store.UserID
+		s.write(s.muster, func(tx *store.Tx) error {
+			page, err := tx.DeletedPeople("", 50)
+			for _, u := range page.People {
+				if u.Taken {
+					gone = u.ID
+				}
+			}
+			return err
+		})
+		at := "/console/acme/users/" + string(gone) + "/restore"
+		has(t, s.do("boss", "GET", at, nil).Body.String(), "Choose another user name", `value="dora2@acme.example"`)
+		has(t, s.post("boss", at, 409, url.Values{"user_name": {"dora@acme.example"}}), `href="#f-user_name"`, "already in use")
+		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(1) })
+		has(t, s.post("boss", at, 409, url.Values{"user_name": {"dora2@acme.example"}, "active": {"on"}}), "All 1 seats")
+		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(50) })
+		s.post("boss", at, 303, url.Values{"user_name": {"dora2@acme.example"}, "active": {"on"}})
+		has(t, s.page("boss", "/console/acme/users/"+string(gone)), "dora2@acme.example", "Deactivate Dora Person")
+		var check []string
+		s.write(s.muster, func(tx *store.Tx) (err error) { check, err = tx.Check(); return err })
+		if len(check) > 0 {
+			t.Errorf("the store is not sound: %v", check)
+		}
+	})
+}
+
+func TestSeatsAreShownAndShared(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		const at = "/console/acme/settings/seats"
+		has(t, s.page("boss", at), "there is no limit", "Ask them for more")
+		hasNot(t, s.do("boss", "GET", at, nil).Body.String(), `name="limit"`)
+		has(t, s.post("operator", at, 400, url.Values{"limit": {"many"}}), `value="many"`, "no number of seats")
+		s.post("operator", at, 303, url.Values{"limit": {"4"}})
+		text := s.page("viewer", at)
+		has(t, text, "5 of 4 seats are taken", "1 more than the limit", "Who could give a seat back")
+		webtest.Page(t, s.do("operator", "GET", at, nil).Body.String())
+		licenses := url.Values{"licenses": {"1"}, "name_0": {"Full & <b>"}, "limit_0": {"1"}, "roles_0": {access.Admin}, "name_1": {"Light"}, "limit_1": {""}, "default": {"1"}}
+		s.post("boss", at+"/licenses", 303, licenses)
+		has(t, s.page("boss", at), "Full & <b>", "1 of 1 taken", "4 taken, no limit")
+		licenses.Set("limit_0", "x")
+		has(t, s.post("boss", at+"/licenses", 400, licenses), `value="x"`)
+		licenses.Set("limit_0", "1")
+		licenses.Add("roles_1", access.Admin)
+		has(t, s.post("boss", at+"/licenses", 400, licenses), "A role counts for one license")
+		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "5 of 4 seats", "See who could give one back")
+		has(t, s.post("boss", s.path("/users/{dora}/reactivate"), 409, nil), "All 4 seats")
+	})
+}

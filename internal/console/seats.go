@@ -1,0 +1,213 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+// licenseRow is a license type in the form; an empty name is none.
+type licenseRow struct {
+	N    int
+	Used string
+}
+
+// idlePerson may be one who needs no seat any more.
+type idlePerson struct {
+	ID       store.UserID
+	Name     string
+	SignInAt store.Time
+}
+
+type seatsPage struct {
+	Org                   web.Org
+	Form                  web.Form
+	Limited               bool
+	Used, Limit, Over     string
+	Share                 string // for the bar, in percent
+	Licenses              []store.License
+	Rows                  []licenseRow
+	Roles                 []web.Option
+	Idle                  []idlePerson
+	MayConfigure, MaySell bool
+}
+
+// spareLicenses is how many empty rows the form has.
+const spareLicenses = 2
+
+func (c *Console) seats(w http.ResponseWriter, r *http.Request) error {
+	return c.showSeats(w, r, http.StatusOK, web.Form{})
+}
+
+func (c *Console) showSeats(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	actor := web.Actor(r)
+	p := seatsPage{Org: web.OrgOf(r), Form: f, MayConfigure: actor.May(access.Configure), MaySell: actor.May(access.Operate)}
+	err := c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
+		s, err := tx.Seats()
+		if err != nil {
+			return err
+		}
+		roles, err := tx.OrgRoles()
+		if err != nil {
+			return err
+		}
+		for _, role := range roles {
+			p.Roles = append(p.Roles, web.Option{Value: role.ID, Label: role.Name})
+		}
+		p.fill(s)
+		if !s.Limited() {
+			return nil
+		}
+		idle, err := tx.People(store.PeopleQuery{Status: []store.Status{store.Active, store.Invited}, Sort: "signin", Limit: 10})
+		for _, u := range idle.People {
+			if !u.BreakGlass {
+				p.Idle = append(p.Idle, idlePerson{u.ID, fullName(u.User), u.LastSignInAt})
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, status, "seats", p)
+}
+
+// fill puts into the form what is not typed yet.
+func (p *seatsPage) fill(s store.Seats) {
+	p.Limited, p.Used, p.Licenses = s.Limit >= 0, web.Number(int(s.Used)), s.Licenses
+	if p.Limited {
+		p.Limit = web.Number(int(s.Limit))
+		p.Share = strconv.FormatInt(min(100, s.Used*100/max(1, s.Limit)), 10)
+		if s.Used > s.Limit {
+			p.Over = web.Number(int(s.Used - s.Limit))
+		}
+	}
+	start := func(name string, values ...string) {
+		if _, typed := p.Form.Values[name]; !typed {
+			p.Form.Set(name, values...)
+		}
+	}
+	limit := func(n int64) string {
+		if n < 0 {
+			return ""
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	start("limit", limit(s.Limit))
+	_, sent := p.Form.Values["licenses"]
+	for i, l := range s.Licenses {
+		p.Rows = append(p.Rows, licenseRow{i, web.Number(int(l.Used))})
+		if sent {
+			continue
+		}
+		n := strconv.Itoa(i)
+		start("id_"+n, l.ID)
+		start("name_"+n, l.Name)
+		start("limit_"+n, limit(l.Limit))
+		start("roles_"+n, l.Roles...)
+		if l.Fallback {
+			start("default", n)
+		}
+	}
+	for i := range spareLicenses {
+		p.Rows = append(p.Rows, licenseRow{N: len(s.Licenses) + i})
+	}
+}
+
+// readLimit reads a number of seats; empty is no limit.
+func readLimit(f web.Form, field string) (int64, error) {
+	text := f.Get(field)
+	if text == "" {
+		return store.NoLimit, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fault.Invalid.On(field, "%.20q is no number of seats. Write 0 or more, or leave it empty for no limit.", text)
+	}
+	return n, nil
+}
+
+func (c *Console) setSeats(w http.ResponseWriter, r *http.Request) error {
+	return c.changeSeats(w, r, func(tx *store.Tx, f web.Form) error {
+		limit, err := readLimit(f, "limit")
+		if err != nil {
+			return err
+		}
+		return tx.SetSeats(limit)
+	})
+}
+
+func (c *Console) setLicenses(w http.ResponseWriter, r *http.Request) error {
+	return c.changeSeats(w, r, func(tx *store.Tx, f web.Form) error {
+		var list []store.License
+		used := map[string]bool{}
+		for i := range 30 {
+			n := strconv.Itoa(i)
+			used[f.Get("id_"+n)] = true
+		}
+		for i := range 30 {
+			n := strconv.Itoa(i)
+			name := f.Get("name_" + n)
+			if name == "" {
+				continue
+			}
+			limit, err := readLimit(f, "limit_"+n)
+			if err != nil {
+				return err
+			}
+			l := store.License{ID: f.Get("id_" + n), Name: name, Roles: f.All("roles_" + n), Limit: limit, Fallback: f.Get("default") == n}
+			if l.ID == "" {
+				l.ID = newLicenseID(name, used)
+			}
+			list = append(list, l)
+		}
+		return tx.SetLicenses(list)
+	})
+}
+
+// newLicenseID is the name as an id that is not used yet.
+func newLicenseID(name string, used map[string]bool) string {
+	id := strings.Trim(strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			return c
+		case c >= 'A' && c <= 'Z':
+			return c + 'a' - 'A'
+		}
+		return '-'
+	}, name), "-")
+	if id = id[:min(len(id), 30)]; strings.Trim(id, "-") == "" {
+		id = "license"
+	}
+	id = strings.Trim(id, "-")
+	for n, try := 1, id; ; n++ {
+		if !used[try] {
+			used[try] = true
+			return try
+		}
+		try = fmt.Sprintf("%s-%d", id, n+1)
+	}
+}
+
+func (c *Console) changeSeats(w http.ResponseWriter, r *http.Request, change func(*store.Tx, web.Form) error) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return change(tx, f) })
+	if f.Take(err) {
+		return c.showSeats(w, r, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, web.T(r, "Saved."))
+	http.Redirect(w, r, base(r)+"/settings/seats", http.StatusSeeOther)
+	return nil
+}

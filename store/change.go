@@ -212,6 +212,10 @@ func (tx *Tx) mayChange(u, next User, doc, self bool) error {
 	return nil
 }
 
+// MayTouch tells whether the actor may end or change this person at all, for whoever
+// writes down what Muster does later. Faults: Denied.
+func (tx *Tx) MayTouch(u User) error { return tx.mayTouch(u) }
+
 // mayTouch keeps a break-glass account out of an admin's hands: whoever gave it
 // another address could set its password by mail, and it may run the server; and it
 // keeps people out of the hands of those who may do less. Faults: Denied.

@@ -40,7 +40,7 @@ var reads = map[string]string{
 	"internal/session policies":     "how long a session lives is the policy's word, in the same query; a change acts on running sessions",
 	"internal/session preferences":  "in which language and time zone somebody reads is known with who asks, in the same query",
 	"internal/session org_settings": "the same: what the organization chose for those who chose nothing",
-	"internal/account users":        "where to write to somebody who signs in, who may look at nobody",
+	"internal/account users":        "where to write to somebody who signs in, who may look at nobody; and a link to set a password is dead once access was ended",
 	"internal/policy users":         "whom a rule means is asked in the statement that locks the policy",
 	"internal/policy operators":     "an operator's account is not an admin's to deal with, asked with the account",
 	"internal/policy user_roles":    "whether a break-glass account is an admin's, with the account",

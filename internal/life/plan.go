@@ -96,6 +96,9 @@ func (s *Service) Plan(tx *store.Tx, in In) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if err := tx.MayTouch(u); err != nil {
+		return Plan{}, err
+	}
 	due, err := ParseTime(in.At, in.Zone, tx.Now().Time())
 	if err != nil {
 		return Plan{}, err
@@ -174,8 +177,8 @@ func (s *Service) Cancel(tx *store.Tx, id PlanID) (Plan, error) {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return p, err
 	}
-	if u.BreakGlass && !tx.Actor().Operator && tx.Actor().Kind != access.System {
-		return p, fault.Denied.Say("%s is a break-glass account, or that of an operator of this server. Only an operator can change it.", u.DisplayName)
+	if err := tx.MayTouch(u); err != nil {
+		return p, err
 	}
 	won, err := settle(tx, id, Cancelled, "")
 	if err != nil {

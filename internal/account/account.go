@@ -183,6 +183,7 @@ func (a *Account) Mount(m *web.Mux) {
 	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/password", a.resetBy)
 	m.APIFresh(access.EndUsers, "POST /api/v1/users/{user}/password-reset", a.apiReset)
 	m.Member("GET /account", a.home)
+	m.Member("POST /account/export", a.export)
 	m.Member("GET /account/profile", a.showProfile)
 	m.Member("POST /account/profile", a.changeProfile)
 	m.Member("GET /account/picture", a.ownPicture)

@@ -143,3 +143,6 @@ func (tx *Tx) PlanSignIns(q SignInQuery) (string, error) {
 	}
 	return listing{tx: tx}.explain(query, args)
 }
+
+// ProfileOf is the profile in a document.
+func ProfileOf(doc Doc) Profile { return profileOf(doc) }

@@ -40,7 +40,7 @@ func profileFields(p *store.Profile) []struct {
 		value *string
 	}{
 		{"given_name", &p.GivenName}, {"family_name", &p.FamilyName}, {"display_name", &p.DisplayName}, {"email", &p.Email}, {"user_name", &p.UserName},
-		{"title", &p.Title}, {"department", &p.Department}, {"employee_number", &p.EmployeeNumber}, {"phone", &p.Phone},
+		{"title", &p.Title}, {"department", &p.Department}, {"employee_number", &p.EmployeeNumber}, {"phone", &p.Phone}, {"address", &p.Address},
 	}
 }
 
@@ -83,6 +83,7 @@ func attributeRows(f web.Form) [][]web.Field {
 		{plain("email", "E-mail address", "type=email"), plain("phone", "Phone", "type=tel")},
 		{plain("title", "Title"), plain("department", "Department")},
 		{plain("manager", "Manager", "help=Address or user name of somebody here."), plain("employee_number", "Employee number", "help=As in your own records.")},
+		{plain("address", "Postal address", "type=textarea", "rows=3", "maxlength=500")},
 	}
 }
 
@@ -252,6 +253,9 @@ func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
 		}
 		sent = true
 		value := f.Get(field.name)
+		if field.name == "address" { // of several lines
+			value = strings.ReplaceAll(value, "\r\n", "\n")
+		}
 		if err := checkText(field.name, value); err != nil {
 			return u, err
 		}
@@ -298,8 +302,12 @@ func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
 }
 
 func checkText(field, value string) error {
-	if len(value) > 254 {
-		return fault.Invalid.On(field, "That is %d bytes long; at most 254 are possible.", len(value))
+	most := 254
+	if field == "address" {
+		most, value = 2000, strings.ReplaceAll(value, "\n", " ")
+	}
+	if len(value) > most {
+		return fault.Invalid.On(field, "That is %d bytes long; at most %d are possible.", len(value), most)
 	}
 	if strings.ContainsFunc(value, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
 		return fault.Invalid.On(field, "That holds a control character or broken text. Type it again.")

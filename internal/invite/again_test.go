@@ -242,7 +242,7 @@ func TestACancelledInvitationIsOpenedAgain(t *testing.T) {
 func TestSavedInvitationsAndLinksToCopy(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		s := newStage(t, db)
-		saved, err := s.door.Invite(ctx, s.admin, invite.In{Email: "ada@example.com", Save: true, Note: "Hello", Address: "1 Engine Row\nLondon", EmployeeNumber: "=7"})
+		saved, err := s.door.Invite(ctx, s.admin, invite.In{Email: "ada@example.com", Save: true, Note: "Hello", Address: "1 Engine Row\r\nLondon", EmployeeNumber: "=7"})
 		if err != nil || saved.Link != "" || s.drain() != 0 {
 			t.Fatalf("saved: %+v, %v", saved, err)
 		}

@@ -237,7 +237,7 @@ func (in *In) check() (err error) {
 			return err
 		}
 	}
-	in.Note, in.Address = strings.TrimSpace(in.Note), strings.TrimSpace(in.Address)
+	in.Note, in.Address = strings.TrimSpace(in.Note), strings.ReplaceAll(strings.TrimSpace(in.Address), "\r\n", "\n")
 	if err := paragraphs("note", "The note", in.Note, maxNote); err != nil {
 		return err
 	}

@@ -211,13 +211,19 @@ func (o *Outbox) deliver(ctx context.Context, row mailRow) error {
 			return err
 		}
 		if o.opts.Failed != nil {
-			if err := o.opts.Failed(tx, row.ID, fmt.Sprint(sent)); err != nil {
+			if err := o.opts.Failed(tx, row.ID, inWords(sent)); err != nil {
 				return err
 			}
 		}
 		return tx.Record(store.Activity{Action: "mail.fail", TargetKind: "mail", TargetID: string(row.ID), TargetName: row.To,
 			Detail: map[string]any{"subject": row.Subject, "why": fmt.Sprint(sent)}})
 	})
+}
+
+// inWords is what the mail server said, without what the library adds about the message.
+func inWords(err error) string {
+	said, _, _ := strings.Cut(fmt.Sprint(err), ", affected ")
+	return said
 }
 
 // after is when to try again: 1, 2, 4 ... 60 minutes later, for a day.

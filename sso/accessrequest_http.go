@@ -95,6 +95,15 @@ func (d *Door) requestForm(w http.ResponseWriter, r *http.Request, status int, f
 }
 
 func (d *Door) approveRequest(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if f.Get("role") == access.Admin && f.Get("user") == "" {
+		if asked, err := web.SureAdmin(w, r, ""); asked || err != nil {
+			return err
+		}
+	}
 	return d.decideRequest(w, r, func(id store.ID[AccessRequest], f web.Form) (AccessRequest, error) {
 		return d.Approve(r.Context(), web.Actor(r), id, Approval{User: f.Get("user"), Role: f.Get("role")})
 	}, " can sign in now.")
@@ -174,6 +183,11 @@ func (d *Door) apiApprove(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
+	}
+	if in.Role == access.Admin {
+		if asked, err := web.SureAdmin(w, r, ""); asked || err != nil {
+			return err
+		}
 	}
 	q, err := d.Approve(r.Context(), web.Actor(r), id, Approval(in))
 	if err != nil {

@@ -149,6 +149,15 @@ func ruleOf(f web.Form) Rule {
 }
 
 func (d *Door) addRule(w http.ResponseWriter, r *http.Request) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if rule := ruleOf(f); rule.Kind == RuleRole && rule.To == access.Admin && rule.Value != "" {
+		if asked, err := web.SureAdmin(w, r, web.T(r, "everybody who signs in with %s", rule.Words())); asked || err != nil {
+			return err
+		}
+	}
 	return d.changeMapping(w, r, func(id ConnectionID, f web.Form) (Remapping, error) {
 		rule := ruleOf(f)
 		done, err := d.SetRule(r.Context(), web.Actor(r), id, rule)

@@ -174,21 +174,27 @@ func localTeams(tx *store.Tx) ([]web.Option, error) {
 	return list, err
 }
 
-// beforeAdmin asks for a fresh sign-in when somebody is to become an admin.
+// beforeAdmin asks for a fresh sign-in, and whether it is meant, when somebody is to
+// become an admin.
 func (c *Console) beforeAdmin(w http.ResponseWriter, r *http.Request, id store.UserID, role string) (asked bool, err error) {
 	if role != access.Admin {
 		return false, nil
 	}
 	var have []store.Grant
+	var names map[store.UserID]string
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		roles, err := tx.RolesOf([]store.UserID{id})
+		if err != nil {
+			return err
+		}
 		have = roles[id]
+		names, err = tx.Named([]store.UserID{id})
 		return err
 	})
 	if err != nil || slices.Contains(store.RoleNames(have), access.Admin) {
 		return false, err
 	}
-	return web.Fresh(w, r)
+	return web.SureAdmin(w, r, names[id])
 }
 
 func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {

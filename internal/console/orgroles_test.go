@@ -57,3 +57,22 @@ func TestRolesAreMadeChangedAndDeleted(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoMakesAnAdminIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		at := s.path("/users/{agent}/edit")
+		form := url.Values{"version": {"1"}, "role": {access.Admin}, "given_name": {"Al <b>"}}
+		has(t, s.post("boss", at, 409, form), "Make Agent Person an admin?", "do everything in the applications", `name="given_name" value="Al &lt;b&gt;"`)
+		if page := s.page("boss", s.path("/users/{agent}")); strings.Contains(page, "Admin given by") {
+			t.Error("made an admin before the answer")
+		}
+		form.Set("sure_admin", "yes")
+		s.post("boss", at, 303, form)
+		has(t, s.page("boss", s.path("/users/{agent}")), "Admin", "given by boss, since", "Configure Muster")
+		form.Del("sure_admin") // an admin already
+		form.Set("version", "2")
+		s.post("boss", at, 303, form)
+	})
+}

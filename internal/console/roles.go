@@ -84,7 +84,7 @@ func (c *Console) showRoles(w http.ResponseWriter, r *http.Request, status int, 
 
 func (c *Console) mapRole(w http.ResponseWriter, r *http.Request) error {
 	if f, err := web.ReadForm(r); err == nil && f.Get("role") == access.Admin {
-		if asked, err := web.Fresh(w, r); asked || err != nil {
+		if asked, err := web.SureAdmin(w, r, web.T(r, "everybody whom the directory sends with %s", f.Get("value"))); asked || err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,8 @@ func TestRolesOfADirectory(t *testing.T) {
 		has(t, body, "Nothing is mapped", "Desk &amp; Lead", "The lead", "1 person", "by its name", `?attribute=roles&amp;value=Desk%20%26%20Lead#map`, "License")
 		has(t, s.do("boss", "GET", at+"/roles?attribute=roles&value=Desk+%26+Lead", nil).Body.String(), `value="Desk &amp; Lead"`, `<option value="roles" selected>`, `<option value="">Choose</option>`)
 
-		s.post("boss", at+"/roles", 303, url.Values{"attribute": {"roles"}, "value": {"desk & lead"}, "role": {"admin"}})
+		has(t, s.post("boss", at+"/roles", 409, url.Values{"attribute": {"roles"}, "value": {"desk & lead"}, "role": {"admin"}}), "An admin may", `name="value" value="desk &amp; lead"`)
+		s.post("boss", at+"/roles", 303, url.Values{"attribute": {"roles"}, "value": {"desk & lead"}, "role": {"admin"}, "sure_admin": {"yes"}})
 		has(t, s.page("boss", at+"/roles"), "desk & lead", "Admin", "1 person")
 		has(t, s.page("boss", "/console/acme/users/"+string(lead.ID)), `because Okta Prod sent roles "desk & lead", since`)
 		s.post("boss", at+"/roles", 303, url.Values{"attribute": {"roles"}, "value": {"VIEWER"}, "role": {"none"}})
@@ -46,7 +47,7 @@ func TestRolesOfADirectory(t *testing.T) {
 			theirs, err = tx.CreateDirectory(store.Directory{Name: "Theirs", Vendor: "okta", Mode: "compat"})
 			return err
 		})
-		s.post("boss", "/console/acme/directories/"+string(theirs.ID)+"/roles", 404, url.Values{"attribute": {"roles"}, "value": {"x"}, "role": {"admin"}})
+		s.post("boss", "/console/acme/directories/"+string(theirs.ID)+"/roles", 404, url.Values{"attribute": {"roles"}, "value": {"x"}, "role": {"admin"}, "sure_admin": {"yes"}})
 		if w := s.do("boss", "GET", "/console/acme/directories/"+string(theirs.ID)+"/roles", nil); w.Code != 404 {
 			t.Errorf("another organization's: %d", w.Code)
 		}

@@ -90,6 +90,18 @@ func (d *Door) form(w http.ResponseWriter, r *http.Request) error {
 	return pages.Write(w, r, http.StatusOK, "invite", p)
 }
 
+// before asks for a fresh sign-in for accounts without an invitation, and for admins whether
+// they are meant, too.
+func before(w http.ResponseWriter, r *http.Request, in In, do string) (asked bool, err error) {
+	switch {
+	case slices.Contains(in.Roles, access.Admin):
+		return web.SureAdmin(w, r, in.Email)
+	case do == "activate":
+		return web.Fresh(w, r)
+	}
+	return false, nil
+}
+
 // create does what the pressed button says.
 func (d *Door) create(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
@@ -99,10 +111,8 @@ func (d *Door) create(w http.ResponseWriter, r *http.Request) error {
 	in, fits, err := d.read(r, f)
 	do := f.Get("do")
 	if err == nil && do != "preview" && do != "search" {
-		if slices.Contains(in.Roles, access.Admin) || do == "activate" {
-			if asked, err := web.Fresh(w, r); asked || err != nil {
-				return err
-			}
+		if asked, err := before(w, r, in, do); asked || err != nil {
+			return err
 		}
 		var made Made
 		if made, err = d.submit(r, in, f); err == nil {

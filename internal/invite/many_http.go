@@ -148,13 +148,13 @@ func (d *Door) manyConfirm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// beforeAdmins asks for a fresh sign-in when a list makes admins.
+// beforeAdmins asks for a fresh sign-in, and whether it is meant, when a list makes admins.
 func (d *Door) beforeAdmins(w http.ResponseWriter, r *http.Request, id ListID) (asked bool, err error) {
 	l, err := d.Many(r.Context(), web.Actor(r), id)
 	if err != nil || !slices.Contains(l.Roles, access.Admin) {
 		return false, err
 	}
-	return web.Fresh(w, r)
+	return web.SureAdmin(w, r, web.T(r, "everybody in this list"))
 }
 
 // manyView is a list as programs see it.

@@ -144,6 +144,7 @@ func (s *system) authenticate(r *http.Request) (access.Actor, error) {
 // navigation is the console's, in the order of a working day.
 var navigation = []web.NavItem{
 	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers},
+	{Label: "Overview", Path: "/console/{org}/overview", Need: access.ViewUsers},
 	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
 	{Label: "Roles", Path: "/console/{org}/roles", Need: access.ViewUsers},
 	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
@@ -196,6 +197,16 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			return out, err
 		},
 		Invitations: s.invitationsOf, InvitationHistory: s.invitationHistory,
+		InvitationCounts: func(r *http.Request, tx *store.Tx) ([]console.StateCount, error) {
+			of, err := s.invites.Counts(tx)
+			var list []console.StateCount
+			for _, state := range invite.States() {
+				if of[state] > 0 {
+					list = append(list, console.StateCount{Label: invite.StateName(r, state), N: of[state], Link: "/console/" + web.OrgOf(r).Slug + "/invitations?state=" + string(state)})
+				}
+			}
+			return list, err
+		},
 		AttributeSources: func(tx *store.Tx, u store.User) ([]console.AttributeSource, error) {
 			list, err := sso.AttributeSources(tx, u)
 			out := make([]console.AttributeSource, len(list))

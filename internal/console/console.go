@@ -6,6 +6,7 @@ person, teams, activity, directories.
 	/console/{org}/users              users.go     list, search, filters
 	/console/{org}/users/{user}       person.go    one person; ending and giving back access
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
+	/console/{org}/overview           overview.go   counts and charts
 	/console/{org}/activity           activity.go (words), activitypage.go, activityexport.go; also /api/v1/activity
 	/console/{org}/users/{user}/deactivate ...  life.go  ending access and giving it back, now or planned
 	/console/{org}/deleted, planned   planned.go
@@ -53,6 +54,8 @@ type Options struct {
 	Invitations func(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error)
 	// InvitationHistory is what happened to a person's invitations, newest first.
 	InvitationHistory func(tx *store.Tx, user store.UserID) ([]InvitationEvent, error)
+	// InvitationCounts tells how many invitations are in each state, in words.
+	InvitationCounts func(r *http.Request, tx *store.Tx) ([]StateCount, error)
 	// Identities tells with which accounts of identity providers a person signs in.
 	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
 	// Pictures are the versions of people's pictures, of those who have one. May be nil.
@@ -83,6 +86,12 @@ type Options struct {
 
 // SettingsPage leads to a group of settings of the organization; {org} in Path becomes its slug.
 type SettingsPage struct{ Label, About, Path string }
+
+// StateCount is how many there are of something in a state.
+type StateCount struct {
+	Label, Link string
+	N           int
+}
 
 // Requests is how a directory's connection does.
 type Requests struct {
@@ -150,6 +159,7 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)
 	c.mountLife(m)
 
+	m.Console(access.ViewUsers, "GET /console/{org}/overview", c.overview)
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
 	m.Console(access.ViewActivity, "GET /console/{org}/activity/export", c.exportActivity)
 	m.API(access.ViewActivity, "GET /api/v1/activity", c.apiActivity)

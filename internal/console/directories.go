@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -42,23 +43,9 @@ func (c *Console) directories(w http.ResponseWriter, r *http.Request) error {
 func (c *Console) showDirectories(w http.ResponseWriter, r *http.Request, status int, p directoriesPage) error {
 	p.Org, p.Vendors, p.Modes, p.MayMake = web.OrgOf(r), c.opt.Vendors, modeOptions, c.opt.CreateDirectory != nil
 	p.HasPage = c.opt.Tokens.List != nil
-	vendors := map[string]string{}
-	for _, v := range p.Vendors {
-		vendors[v.Value] = v.Label
-	}
-	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		list, err := tx.Directories()
-		for _, d := range list {
-			row := directoryRow{Directory: d, Vendor: vendors[d.Vendor], URL: c.url(d.ID)}
-			if row.Vendor == "" {
-				row.Vendor = d.Vendor
-			}
-			p.Rows = append(p.Rows, row)
-		}
-		if err != nil {
-			return err
-		}
-		return c.addRequests(tx, p)
+	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		p.Rows, err = c.directoryRows(tx, base(r))
+		return err
 	})
 	if err != nil {
 		return err
@@ -66,30 +53,37 @@ func (c *Console) showDirectories(w http.ResponseWriter, r *http.Request, status
 	return pages.Write(w, r, status, "directories", p)
 }
 
-// addRequests says of each directory when it was heard of last. Its own note of
-// that is a minute late, and lives longer than the log.
-func (c *Console) addRequests(tx *store.Tx, p directoriesPage) error {
+// directoryRows are the directories, and of each when it was heard of last. Its own
+// note of that is a minute late, and lives longer than the log.
+func (c *Console) directoryRows(tx *store.Tx, console string) (rows []directoryRow, err error) {
+	list, err := tx.Directories()
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	vendors := map[string]string{}
+	for _, v := range c.opt.Vendors {
+		vendors[v.Value] = v.Label
+	}
+	ids := make([]store.DirectoryID, len(list))
+	for i, d := range list {
+		ids[i] = d.ID
+	}
 	of := map[store.DirectoryID]Requests{}
-	if c.opt.Requests != nil && len(p.Rows) > 0 {
-		ids := make([]store.DirectoryID, len(p.Rows))
-		for i, row := range p.Rows {
-			ids[i] = row.ID
-		}
-		var err error
+	if c.opt.Requests != nil {
 		if of, err = c.opt.Requests(tx, ids); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for i := range p.Rows {
-		row := &p.Rows[i]
-		row.Requests = of[row.ID]
-		row.Requests.Last = max(row.Requests.Last, row.LastSeenAt)
+	for _, d := range list {
+		row := directoryRow{Directory: d, Vendor: cmp.Or(vendors[d.Vendor], d.Vendor), URL: c.url(d.ID), Requests: of[d.ID]}
+		row.Requests.Last = max(row.Requests.Last, d.LastSeenAt)
 		row.Ago = ago(tx.Now(), row.Requests.Last)
 		if c.opt.Requests != nil {
-			row.Log = "/console/" + p.Org.Slug + "/directories/" + string(row.ID) + "/log"
+			row.Log = console + "/directories/" + string(d.ID) + "/log"
 		}
+		rows = append(rows, row)
 	}
-	return nil
+	return rows, nil
 }
 
 // ago is how long before now something was, in words; empty after a day or more,

@@ -38,6 +38,9 @@ func stateNames(r *http.Request) map[State]string {
 		Cancelled: web.T(r, "Cancelled")}
 }
 
+// StateName is a state as people read it.
+func StateName(r *http.Request, s State) string { return stateNames(r)[s] }
+
 func (d *Door) listPage(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
 	if err != nil {

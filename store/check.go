@@ -66,6 +66,9 @@ func (tx *Tx) checkOrphans() (found []string, err error) {
 			AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = e.org_id AND g.id = e.group_id)`},
 		{"indexed values of people who are not there", `SELECT COUNT(*) FROM user_values v WHERE v.org_id = ?
 			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.user_id AND u.deleted_at = 0)`},
+		{"people whose row of the list is not as they are", `SELECT COUNT(*) FROM users u LEFT JOIN roster r ON r.org_id = u.org_id AND r.user_id = u.id
+			WHERE u.org_id = ? AND (r.user_id IS NULL OR r.status <> u.status OR r.source <> u.source OR r.directory_id IS DISTINCT FROM u.directory_id OR r.break_glass <> u.break_glass
+			OR r.sort_key <> u.sort_key OR r.email_key <> u.email_key OR r.created_at <> u.created_at OR r.signed_in_at <> u.signed_in_at)`},
 		{"values of own attributes whose owner is not there", `SELECT COUNT(*) FROM extra_values v WHERE v.org_id = ?
 			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.owner_id AND u.deleted_at = 0)
 			AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = v.org_id AND g.id = v.owner_id)`},

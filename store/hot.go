@@ -37,7 +37,7 @@ func Fold(s string) string {
 // hotColumns are derived from a user's document; see the table users.
 type hotColumns struct {
 	userName, externalID, email, displayName string
-	sortKey, searchKey                       string
+	sortKey, searchKey                       string // searchKey is for servers of before: nothing reads it any more
 	managerID                                UserID
 	values                                   map[userValue]bool
 }
@@ -75,12 +75,17 @@ func hotOf(doc Doc) (hotColumns, error) {
 	if h.displayName == "" {
 		h.displayName = p.FullName()
 	}
-	h.sortKey = clip(Fold(strings.TrimSpace(p.FamilyName+" "+p.GivenName)), 200)
-	if h.sortKey == "" {
-		h.sortKey = clip(Fold(h.displayName), 200)
-	}
+	h.sortKey = sortKeyOf(p)
 	h.searchKey = clip(Fold(strings.Join([]string{h.displayName, p.GivenName + " " + p.FamilyName, p.UserName, p.Email, p.Title, p.Department}, "\n")), 2000)
 	return h, nil
+}
+
+// sortKeyOf is under what a person stands in the list.
+func sortKeyOf(p Profile) string {
+	if key := clip(Fold(strings.TrimSpace(p.FamilyName+" "+p.GivenName)), 200); key != "" {
+		return key
+	}
+	return clip(Fold(p.FullName()), 200)
 }
 
 // valuesOf are the rows of user_values that a document has.
@@ -98,6 +103,10 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 			kind := text(element, "type")
 			values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
 		}
+	}
+	p := profileOf(doc)
+	for _, word := range searchWords(p, text(doc, "externalId"), sortKeyOf(p)) {
+		values[userValue{Attr: wordAttr, Value: word}] = true
 	}
 	for _, attr := range sentAttrs { // by which a mapping finds its people; filters need values of every length
 		for _, element := range elements(doc, attr) {

@@ -1,21 +1,42 @@
 package store
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 )
 
-// PeopleQuery chooses what the list of people shows.
+// PeopleQuery chooses people for a list. What is empty chooses nobody out.
 type PeopleQuery struct {
-	Search string   // words, each of which is in a name, the address, title, department, or in the manager's
-	Status []Status // any when empty; Deleted only when named
-	Source []Source // any when empty
-	Role   string   // any when empty
-	Sort   string   // "name" (default), "-name", "created", "-created", "signin", "-signin"
+	Search    string   // words, each of which begins a word of a name, the address, user name, externalId or employee number
+	Status    []Status // Deleted only when named
+	Source    []Source
+	Directory []DirectoryID // an empty one: managed by nobody
+	Role      string
+	Team      GroupID
+	SignedIn  Span
+	Never     bool // never signed in
+	Created   Span
+	IDs       []UserID // of these alone, when not nil
+
+	Sort   string   // a key of peopleSorts, "-" before it for the other way round; "name" when empty
+	After  Standing // behind this place of the order
+	Before Standing // or before it: those next to it
 	Offset int
 	Limit  int // 50 when 0, 500 at most
+}
+
+// Span is from, inclusive, to before Until; 0 is open.
+type Span struct{ From, Until Time }
+
+// Standing is where somebody stands in an order.
+type Standing struct {
+	Text   string // the value that is sorted by
+	Number int64
+	ID     UserID
 }
 
 // Person is a row of the list.
@@ -27,93 +48,348 @@ type Person struct {
 
 // PeoplePage is one page and the number of all that match.
 type PeoplePage struct {
-	People []Person
-	Total  int
+	People   []Person
+	Total    int
+	AtLeast  bool // a search finds more than Total
+	Previous bool // there is somebody before the page
+	Next     bool
 }
 
-var peopleOrder = map[string]string{
-	"": "sort_key, id", "name": "sort_key, id", "-name": "sort_key DESC, id DESC",
-	"created": "id", "-created": "id DESC",
-	"signin": "signed_in_at, id", "-signin": "signed_in_at DESC, id DESC",
+// peopleSort is a column that people are sorted by.
+type peopleSort struct {
+	column string
+	number bool
+	place  func(User) Standing
 }
 
-// People lists people with their roles and groups: four queries, however many there
-// are. Faults: Denied, Invalid (sort).
+var peopleSorts = map[string]peopleSort{
+	"name":    {"sort_key", false, nil},
+	"email":   {"email_key", false, func(u User) Standing { return Standing{Text: Fold(u.Email), ID: u.ID} }},
+	"created": {"created_at", true, func(u User) Standing { return Standing{Number: int64(u.CreatedAt), ID: u.ID} }},
+	"signin":  {"signed_in_at", true, func(u User) Standing { return Standing{Number: int64(u.LastSignInAt), ID: u.ID} }},
+	"status":  {"status", false, func(u User) Standing { return Standing{Text: string(u.Status), ID: u.ID} }},
+	"source":  {"source", false, func(u User) Standing { return Standing{Text: string(u.Source), ID: u.ID} }},
+}
+
+// StandingOf is where a person stands in the order that sort asks for.
+func StandingOf(u User, sort string) (Standing, error) {
+	s, ok := peopleSorts[strings.TrimPrefix(sort, "-")]
+	if sort == "" {
+		s, ok = peopleSorts["name"], true
+	}
+	if !ok {
+		return Standing{}, fault.Invalid.On("sort", "People cannot be sorted by %.40q.", sort)
+	}
+	if s.place != nil {
+		return s.place(u), nil
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return Standing{}, err
+	}
+	return Standing{Text: sortKeyOf(profileOf(doc)), ID: u.ID}, nil
+}
+
+// fewFound is up to how many people a search counts and sorts exactly.
+const fewFound = 10_000
+
+// People lists people with their roles and groups, in a number of queries that does not
+// depend on how many there are. Faults: Denied, Invalid (sort).
 func (tx *Tx) People(q PeopleQuery) (PeoplePage, error) {
 	var page PeoplePage
-	if err := tx.Require(access.ViewUsers); err != nil {
-		return page, err
-	}
-	order, ok := peopleOrder[q.Sort]
-	if !ok {
-		return page, fault.Invalid.On("sort", "People cannot be sorted by %.40q.", q.Sort)
-	}
-	where, args := tx.peopleWhere(q)
-	if err := tx.Get(&page.Total, "SELECT COUNT(*) FROM users WHERE org_id = ?"+where, args...); err != nil {
-		return page, err
-	}
-	if q.Limit <= 0 {
-		q.Limit = 50
-	}
-	users := []User{}
-	err := tx.Select(&users, userColumns+" WHERE org_id = ?"+where+" ORDER BY "+order+" LIMIT ? OFFSET ?", append(args, min(q.Limit, 500), max(q.Offset, 0))...)
+	l, err := tx.peopleList(q)
 	if err != nil {
 		return page, err
 	}
-	ids := make([]UserID, len(users))
-	for i, u := range users {
-		ids[i] = u.ID
+	if page.Total, page.AtLeast, err = l.count(); err != nil {
+		return page, err
+	}
+	limit := min(q.Limit, 500)
+	if limit <= 0 {
+		limit = 50
+	}
+	query, args := l.page(limit + 1)
+	var ids []UserID
+	if err := tx.Select(&ids, query, args...); err != nil {
+		return page, err
+	}
+	back := q.Before.ID != ""
+	more := len(ids) > limit
+	ids = ids[:min(len(ids), limit)]
+	if back {
+		slices.Reverse(ids)
+	}
+	page.Previous, page.Next = back && more || q.After.ID != "" || q.Offset > 0, back || more
+	page.People, err = tx.peopleOf(ids)
+	return page, err
+}
+
+// peopleOf reads some people in this order.
+func (tx *Tx) peopleOf(ids []UserID) ([]Person, error) {
+	users := []User{}
+	if err := tx.Select(&users, userColumns+" WHERE org_id = ? AND id {{in_ids}}", tx.Org(), jsonList(ids)); err != nil {
+		return nil, err
 	}
 	roles, err := tx.RolesOf(ids)
 	if err != nil {
-		return page, err
+		return nil, err
 	}
 	groups, err := tx.GroupsOf(ids)
 	if err != nil {
-		return page, err
+		return nil, err
 	}
-	page.People = make([]Person, len(users))
+	slices.SortFunc(users, func(a, b User) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	people := make([]Person, len(users))
 	for i, u := range users {
-		page.People[i] = Person{User: u, Grants: roles[u.ID], Groups: groups[u.ID]}
+		people[i] = Person{User: u, Grants: roles[u.ID], Groups: groups[u.ID]}
 	}
-	return page, nil
+	return people, nil
 }
 
-func (tx *Tx) peopleWhere(q PeopleQuery) (string, []any) {
-	where, args := strings.Builder{}, []any{tx.Org()}
-	seen, more := tx.visible()
-	if !(len(q.Status) == 1 && q.Status[0] == Deleted) {
-		where.WriteString(seen)
-		args = append(args, more...)
+// CountPeople is the number of people in the organization. Faults: Denied.
+func (tx *Tx) CountPeople() (n int, err error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return 0, err
+	}
+	// The counters leave break-glass accounts out, see count.go.
+	return n, tx.Get(&n, `SELECT CAST((SELECT COALESCE(SUM(n), 0) FROM counts WHERE org_id = ? AND kind = ?)
+		+ (SELECT COUNT(*) FROM roster WHERE org_id = ? AND break_glass AND status <> 'deleted') AS {{int}})`, tx.Org(), countUsers, tx.Org())
+}
+
+// EachOfPeople hands the ids of all who match to each, a page at a time, in order of their ids.
+// Faults: Denied.
+func (tx *Tx) EachOfPeople(q PeopleQuery, each func([]UserID) error) error {
+	q.Sort, q.After, q.Before, q.Offset = "", Standing{}, Standing{}, 0
+	l, err := tx.peopleList(q)
+	if err != nil {
+		return err
+	}
+	const size = 5000
+	from, args := l.from, l.args
+	for after := UserID(noID); ; {
+		var ids []UserID
+		if err := tx.Select(&ids, "SELECT r.user_id "+from+" AND r.user_id > ? ORDER BY r.user_id LIMIT ?", append(slices.Clip(args), after, size)...); err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			if err := each(ids); err != nil {
+				return err
+			}
+			after = ids[len(ids)-1]
+		}
+		if len(ids) < size {
+			return nil
+		}
+	}
+}
+
+// peopleList is a query for people on its way to its text.
+type peopleList struct {
+	tx      *Tx
+	q       PeopleQuery
+	sort    peopleSort
+	down    bool
+	from    string // FROM ... WHERE ...
+	args    []any
+	plain   bool // no condition at all
+	dense   bool // a search that finds very many
+	counted int  // how many a search without another condition finds; -1: not known
+}
+
+func (tx *Tx) peopleList(q PeopleQuery) (peopleList, error) {
+	l := peopleList{tx: tx, q: q, counted: -1}
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return l, err
+	}
+	name, down := strings.CutPrefix(q.Sort, "-")
+	if name == "" {
+		name = "name"
+	}
+	var ok bool
+	if l.sort, ok = peopleSorts[name]; !ok {
+		return l, fault.Invalid.On("sort", "People cannot be sorted by %.40q.", q.Sort)
+	}
+	l.down = down
+	where, args := tx.rosterWhere(q)
+	l.plain = where == "" && tx.actor.Kind != access.Directory
+	deleted := slices.Contains(q.Status, Deleted)
+	if !deleted {
+		where += " AND r.status <> 'deleted'"
+	}
+	seen, more := tx.rosterSeen()
+	where, args = where+seen, append(args, more...)
+	l.from, l.args = "FROM roster r WHERE r.org_id = ?"+where, append([]any{tx.Org()}, args...)
+	if words := askedWords(q.Search); len(words) > 0 {
+		return l, l.search(words, where, args, deleted)
+	}
+	return l, nil
+}
+
+// rosterSeen is visible for rows of roster.
+func (tx *Tx) rosterSeen() (string, []any) {
+	if tx.actor.Kind == access.Directory {
+		return " AND (r.directory_id = ? OR r.directory_id IS NULL) AND NOT r.break_glass", []any{tx.actor.ID}
+	}
+	return "", nil
+}
+
+// rosterWhere are the filters, without the search.
+func (tx *Tx) rosterWhere(q PeopleQuery) (string, []any) {
+	var where strings.Builder
+	var args []any
+	add := func(condition string, values ...any) {
+		where.WriteString(" AND " + condition)
+		args = append(args, values...)
 	}
 	if len(q.Status) > 0 {
-		where.WriteString(" AND status IN (SELECT value FROM {{each_text}})")
-		args = append(args, jsonList(q.Status))
+		add("r.status IN (SELECT value FROM {{each_text}})", jsonList(q.Status))
 	}
 	if len(q.Source) > 0 {
-		where.WriteString(" AND source IN (SELECT value FROM {{each_text}})")
-		args = append(args, jsonList(q.Source))
+		add("r.source IN (SELECT value FROM {{each_text}})", jsonList(q.Source))
 	}
-	if q.Role == DefaultRole {
-		where.WriteString(` AND (id IN (SELECT user_id FROM user_roles WHERE org_id = ? AND role = ?)
-			OR NOT EXISTS (SELECT 1 FROM user_roles r WHERE r.org_id = users.org_id AND r.user_id = users.id))`)
-		args = append(args, tx.Org(), q.Role)
+	if len(q.Directory) > 0 {
+		some := slices.DeleteFunc(slices.Clone(q.Directory), func(d DirectoryID) bool { return d == "" })
+		condition := "r.directory_id IN ({{ids}})"
+		if len(some) < len(q.Directory) {
+			condition = "(r.directory_id IS NULL OR " + condition + ")"
+		}
+		add(condition, jsonList(some))
+	}
+	if q.Role == DefaultRole { // also whoever has no role at all: everybody but those who have others only
+		add(`r.user_id NOT IN (SELECT g.user_id FROM user_roles g WHERE g.org_id = ? AND g.role <> ?
+			AND NOT EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = g.org_id AND d.user_id = g.user_id AND d.role = ?))`, tx.Org(), q.Role, q.Role)
 	} else if q.Role != "" {
-		where.WriteString(" AND id IN (SELECT user_id FROM user_roles WHERE org_id = ? AND role = ?)")
-		args = append(args, tx.Org(), q.Role)
+		add("r.user_id IN (SELECT g.user_id FROM user_roles g WHERE g.org_id = ? AND g.role = ?)", tx.Org(), q.Role)
 	}
-	words := strings.Fields(q.Search)
-	for _, word := range words[:min(len(words), 8)] {
-		pattern := "%" + escapeLike(Fold(clip(word, 100))) + "%"
-		where.WriteString(` AND (search_key LIKE ? ESCAPE '\' OR manager_id IN (SELECT m.id FROM users m WHERE m.org_id = ? AND m.search_key LIKE ? ESCAPE '\'))`)
-		args = append(args, pattern, tx.Org(), pattern)
+	if q.Team != "" {
+		add("r.user_id IN (SELECT m.user_id FROM members m WHERE m.org_id = ? AND m.group_id = ?)", tx.Org(), q.Team)
+	}
+	if q.Never {
+		add("r.signed_in_at = 0")
+	}
+	for _, span := range []struct {
+		column string
+		Span
+	}{{"r.signed_in_at", q.SignedIn}, {"r.created_at", q.Created}} {
+		if span.From != 0 {
+			add(span.column+" >= ?", span.From)
+		}
+		if span.Until != 0 {
+			add(span.column+" < ?", span.Until)
+		}
+	}
+	if q.IDs != nil {
+		add("r.user_id {{in_ids}}", jsonList(q.IDs))
 	}
 	return where.String(), args
 }
 
-// escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
-func escapeLike(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+// search narrows the list to those whom each word finds. The word that finds the fewest
+// gives the candidates, the others are looked for in these. Words that all find very
+// many are looked for along the order instead, which ends soon where so many match.
+func (l *peopleList) search(words []asked, where string, args []any, deleted bool) error {
+	there := "= 0"
+	if deleted {
+		there = "> 0"
+	}
+	best, candidates := -1, []UserID{}
+	for i, w := range words {
+		query, values := w.found(l.tx, there)
+		var ids []UserID
+		if err := l.tx.Select(&ids, "SELECT f.id FROM ("+query+") AS f LIMIT ?", append(values, fewFound+1)...); err != nil {
+			return err
+		}
+		if len(ids) <= fewFound && (best < 0 || len(ids) < len(candidates)) {
+			best, candidates = i, ids
+		}
+		if best >= 0 && len(candidates) < 100 {
+			break
+		}
+	}
+	rest := slices.Clone(words)
+	if best >= 0 {
+		rest = slices.Delete(rest, best, best+1)
+	}
+	if best >= 0 && len(rest) == 0 {
+		if l.plain && len(l.args) == 1 && !deleted { // they are all there, and seen
+			l.counted = len(candidates)
+		}
+		l.from, l.args = l.from+" AND r.user_id {{in_ids}}", append(l.args, jsonList(candidates))
+		l.plain = false
+		return nil
+	}
+	l.plain, l.dense = false, best < 0
+	l.from = "FROM users u JOIN roster r ON r.org_id = u.org_id AND r.user_id = u.id WHERE u.org_id = ? AND u.deleted_at " + there + where
+	l.args = append([]any{l.tx.Org()}, args...)
+	if best >= 0 {
+		l.from, l.args = l.from+" AND u.id {{in_ids}}", append(l.args, jsonList(candidates))
+	}
+	for _, w := range rest {
+		condition, values := w.matches()
+		l.from, l.args = l.from+condition, append(l.args, values...)
+	}
+	return nil
+}
+
+// count tells how many match, and whether there are more than that.
+func (l peopleList) count() (n int, atLeast bool, err error) {
+	switch {
+	case l.counted >= 0:
+		return l.counted, false, nil
+	case l.plain:
+		n, err = l.tx.CountPeople()
+		return n, false, err
+	case l.dense:
+		err = l.tx.Get(&n, "SELECT COUNT(*) FROM (SELECT 1 "+l.from+" LIMIT ?) AS some", append(slices.Clip(l.args), fewFound+1)...)
+		return min(n, fewFound), n > fewFound, err
+	case l.onlyTeam():
+		err = l.tx.Get(&n, "SELECT COUNT(*) FROM members m WHERE m.org_id = ? AND m.group_id = ?", l.tx.Org(), l.q.Team)
+		return n, false, err
+	}
+	return n, false, l.tx.Get(&n, "SELECT COUNT(*) "+l.from, l.args...)
+}
+
+// onlyTeam tells that a team is all that is asked for: its members are counted then.
+func (l peopleList) onlyTeam() bool {
+	q := l.q
+	return q.Team != "" && l.tx.actor.Kind != access.Directory && q.Search == "" && len(q.Status)+len(q.Source)+len(q.Directory) == 0 && q.Role == "" && !q.Never && q.SignedIn == Span{} && q.Created == Span{} && q.IDs == nil
+}
+
+// page is the select of the ids of one page.
+func (l peopleList) page(limit int) (string, []any) {
+	from, args, by, id := l.from, slices.Clone(l.args), "r."+l.sort.column, "r.user_id"
+	if ordered := l.sort.column == "sort_key" || l.sort.column == "email_key"; ordered && (l.plain || l.dense) { // users has an index in this order
+		by, id = "u."+l.sort.column, "u.id"
+		if l.plain {
+			from, args = "FROM users u WHERE u.org_id = ? AND u.deleted_at = 0", []any{l.tx.Org()}
+		}
+	}
+	place, down := l.q.After, l.down
+	if l.q.Before.ID != "" {
+		place, down = l.q.Before, !down
+	}
+	if place.ID != "" {
+		condition, values := place.beyond(by, id, down, l.sort.number)
+		from, args = from+condition, append(args, values...)
+	}
+	way := ""
+	if down {
+		way = " DESC"
+	}
+	return fmt.Sprintf("SELECT %s AS user_id %s ORDER BY %s%s, %s%s LIMIT ? OFFSET ?", id, from, by, way, id, way), append(args, limit, max(l.q.Offset, 0))
+}
+
+// beyond is the condition on what comes behind a place.
+func (p Standing) beyond(by, id string, down, number bool) (string, []any) {
+	sign := " > "
+	if down {
+		sign = " < "
+	}
+	var value any = p.Text
+	if number {
+		value = p.Number
+	}
+	return " AND (" + by + ", " + id + ")" + sign + "(?, ?)", []any{value, p.ID}
 }
 
 // Named tells people's display names by id, for lists that refer to them.

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"strings"
+	"unicode"
+)
+
+// A search finds people by the beginning of any word of their names, their address, user
+// name, externalId or employee number. The beginnings of user name, address, externalId
+// and of the name under which a person is sorted have indexes anyway; what they do not
+// find stands in user_values under wordAttr, in the rows that are written with each
+// person. For "Ada Lovelace, ada.lovelace@example.com" that is no row at all.
+
+// wordAttr is not the name of an attribute: no filter of a directory comes here.
+const wordAttr = " word"
+
+const (
+	mostWords   = 16
+	longestWord = 60
+)
+
+// searchWords are the words that no other index finds.
+func searchWords(p Profile, externalID, sortKey string) []string {
+	name, address := Fold(p.UserName), Fold(p.Email)
+	words := wordsOf(p.GivenName + " " + p.FamilyName + " " + p.DisplayName)
+	for _, a := range []string{address, name} {
+		local, _, _ := strings.Cut(a, "@")
+		words = append(words, wordsOf(local)...)
+	}
+	words = append(words, Fold(strings.TrimSpace(p.EmployeeNumber)))
+	if folded := Fold(externalID); folded != externalID {
+		words = append(words, folded)
+	}
+	var list []string
+	for _, w := range distinct(words) {
+		w = clip(w, longestWord)
+		if w == "" || strings.HasPrefix(name, w) || strings.HasPrefix(address, w) || strings.HasPrefix(sortKey, w) || len(list) == mostWords {
+			continue
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
+// wordsOf are the words of a text, and the parts of those with a hyphen or the like.
+func wordsOf(text string) []string {
+	var list []string
+	for _, word := range strings.Fields(Fold(text)) {
+		parts := strings.FieldsFunc(word, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c) })
+		if len(parts) == 1 {
+			word = parts[0]
+		}
+		if word = strings.TrimFunc(word, unicode.IsPunct); word != "" {
+			list = append(list, word)
+		}
+		for _, p := range parts {
+			if len(parts) > 1 && len(p) > 1 {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// afterAll sorts behind everything that begins like the text before it.
+const afterAll = "\U0010ffff"
+
+// asked is one word of a search: as it was typed, for what is compared letter by letter,
+// and folded.
+type asked struct{ raw, folded string }
+
+const mostAsked = 6
+
+func askedWords(search string) (list []asked) {
+	for _, raw := range strings.Fields(search) {
+		raw = clip(strings.TrimFunc(raw, func(c rune) bool { return c == ',' || c == ';' || c == '<' || c == '>' || c == '"' }), longestWord)
+		if raw != "" && len(list) < mostAsked {
+			list = append(list, asked{raw, Fold(raw)})
+		}
+	}
+	return list
+}
+
+// found is the select of the ids of those whom the word finds, from indexes alone.
+func (w asked) found(tx *Tx, there string) (string, []any) {
+	var parts []string
+	var args []any
+	for _, key := range []string{"user_name_key", "email_key", "sort_key"} {
+		parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u."+key+" >= ? AND u."+key+" < ? AND u.deleted_at "+there)
+		args = append(args, tx.Org(), w.folded, w.folded+afterAll)
+	}
+	parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND u.deleted_at "+there,
+		"SELECT v.user_id AS id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?")
+	return strings.Join(parts, " UNION "), append(args, tx.Org(), w.raw, w.raw+afterAll, tx.Org(), wordAttr, w.folded, w.folded+afterAll)
+}
+
+// matches is the condition on the user u that the word finds, for those who are read anyway.
+func (w asked) matches() (string, []any) {
+	return ` AND (u.user_name_key >= ? AND u.user_name_key < ? OR u.email_key >= ? AND u.email_key < ? OR u.sort_key >= ? AND u.sort_key < ?
+			OR u.external_id >= ? AND u.external_id < ?
+			OR EXISTS (SELECT 1 FROM user_values v WHERE v.org_id = u.org_id AND v.user_id = u.id AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?))`,
+		[]any{w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.raw, w.raw + afterAll, wordAttr, w.folded, w.folded + afterAll}
+}

@@ -180,3 +180,10 @@ func (tx *Tx) SeenDirectory(id DirectoryID) error {
 	_, err := tx.Exec("UPDATE directories SET last_seen_at = ? WHERE org_id = ? AND id = ?", tx.Now(), tx.Org(), id)
 	return err
 }
+
+// ThisOrg is the organization that tx is bound to.
+func (tx *Tx) ThisOrg() (Org, error) {
+	var o Org
+	err := tx.Get(&o, orgColumns+" WHERE id = ?", tx.Org())
+	return o, err
+}

@@ -71,14 +71,29 @@ var peopleSorts = map[string]peopleSort{
 	"source":  {"source", false, func(u User) Standing { return Standing{Text: string(u.Source), ID: u.ID} }},
 }
 
+func orderOf(sort string) (s peopleSort, down bool, err error) {
+	name, down := strings.CutPrefix(sort, "-")
+	if name == "" {
+		name = "name"
+	}
+	s, ok := peopleSorts[name]
+	if !ok {
+		err = fault.Invalid.On("sort", "People cannot be sorted by %.40q.", sort)
+	}
+	return s, down, err
+}
+
+// CheckPeopleSort refuses with Invalid an order that there is not.
+func CheckPeopleSort(sort string) error {
+	_, _, err := orderOf(sort)
+	return err
+}
+
 // StandingOf is where a person stands in the order that sort asks for.
 func StandingOf(u User, sort string) (Standing, error) {
-	s, ok := peopleSorts[strings.TrimPrefix(sort, "-")]
-	if sort == "" {
-		s, ok = peopleSorts["name"], true
-	}
-	if !ok {
-		return Standing{}, fault.Invalid.On("sort", "People cannot be sorted by %.40q.", sort)
+	s, _, err := orderOf(sort)
+	if err != nil {
+		return Standing{}, err
 	}
 	if s.place != nil {
 		return s.place(u), nil
@@ -153,7 +168,7 @@ func (tx *Tx) CountPeople() (n int, err error) {
 	}
 	// The counters leave break-glass accounts out, see count.go.
 	return n, tx.Get(&n, `SELECT CAST((SELECT COALESCE(SUM(n), 0) FROM counts WHERE org_id = ? AND kind = ?)
-		+ (SELECT COUNT(*) FROM roster WHERE org_id = ? AND break_glass AND status <> 'deleted') AS {{int}})`, tx.Org(), countUsers, tx.Org())
+		+ (SELECT COUNT(*) FROM roster WHERE org_id = ? AND break_glass AND NOT status = 'deleted') AS {{int}})`, tx.Org(), countUsers, tx.Org())
 }
 
 // EachOfPeople hands the ids of all who match to each, a page at a time, in order of their ids.
@@ -201,20 +216,15 @@ func (tx *Tx) peopleList(q PeopleQuery) (peopleList, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return l, err
 	}
-	name, down := strings.CutPrefix(q.Sort, "-")
-	if name == "" {
-		name = "name"
+	var err error
+	if l.sort, l.down, err = orderOf(q.Sort); err != nil {
+		return l, err
 	}
-	var ok bool
-	if l.sort, ok = peopleSorts[name]; !ok {
-		return l, fault.Invalid.On("sort", "People cannot be sorted by %.40q.", q.Sort)
-	}
-	l.down = down
 	where, args := tx.rosterWhere(q)
 	l.plain = where == "" && tx.actor.Kind != access.Directory
 	deleted := slices.Contains(q.Status, Deleted)
 	if !deleted {
-		where += " AND r.status <> 'deleted'"
+		where += " AND NOT r.status = 'deleted'"
 	}
 	seen, more := tx.rosterSeen()
 	where, args = where+seen, append(args, more...)
@@ -406,4 +416,20 @@ func (tx *Tx) Named(ids []UserID) (map[UserID]string, error) {
 		names[r.ID] = r.Name
 	}
 	return names, nil
+}
+
+// FirstGroups are the first groups by name, and one more that is wanted, for a choice.
+// Faults: Denied.
+func (tx *Tx) FirstGroups(limit int, also GroupID) ([]GroupRef, error) {
+	if err := tx.Require(access.ViewGroups); err != nil {
+		return nil, err
+	}
+	list := []GroupRef{}
+	err := tx.Select(&list, "SELECT id, name FROM groups WHERE org_id = ? ORDER BY name_key, id LIMIT ?", tx.Org(), limit)
+	if err != nil || also == "" || slices.ContainsFunc(list, func(g GroupRef) bool { return g.ID == also }) {
+		return list, err
+	}
+	var one []GroupRef
+	err = tx.Select(&one, "SELECT id, name FROM groups WHERE org_id = ? AND id = ?", tx.Org(), also)
+	return append(list, one...), err
 }

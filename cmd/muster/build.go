@@ -182,7 +182,7 @@ func (s *system) banner() string {
 // consoleOptions is what its pages know of the doors, which it may not import.
 func (s *system) consoleOptions(log *slog.Logger) console.Options {
 	return console.Options{
-		DB: s.db, Sessions: s.sessions, Life: s.life, Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
+		DB: s.db, Sessions: s.sessions, Life: s.life, Jobs: s.jobs, Bulk: s.bulkOps(), Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
 		DirectoryURL: func(id store.DirectoryID) string { return scim.BaseURL(s.url, id) },
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/store"
 )
@@ -26,5 +27,29 @@ func (s *system) jobsOptions(log *slog.Logger) jobs.Options {
 			}
 			return s.sessions.OperatorOf(ctx, store.UserID(who.ID))
 		},
+	}
+}
+
+// bulkOps is what is done with the invitations of many.
+func (s *system) bulkOps() console.BulkOps {
+	with := func(do func(*store.Tx, store.Org, store.UserID) error) func(*store.Tx, store.UserID) error {
+		return func(tx *store.Tx, user store.UserID) error {
+			org, err := tx.ThisOrg()
+			if err != nil {
+				return err
+			}
+			return do(tx, org, user)
+		}
+	}
+	return console.BulkOps{
+		Cancel: s.invites.Cancel,
+		InviteAgain: with(func(tx *store.Tx, org store.Org, user store.UserID) error {
+			_, err := s.invites.Resend(tx, org, user)
+			return err
+		}),
+		Reopen: with(func(tx *store.Tx, org store.Org, user store.UserID) error {
+			_, err := s.invites.Reopen(tx, org, user)
+			return err
+		}),
 	}
 }

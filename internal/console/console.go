@@ -3,7 +3,7 @@ Package console is what an organization's admin looks at: the list of people, on
 person, teams, activity, directories.
 
 	/console                          the first organization that the visitor may see; operators choose
-	/console/{org}/users              users.go     list, search, filters
+	/console/{org}/users              users.go     list, search, filters; bulk.go, bulkhttp.go: many at once
 	/console/{org}/users/{user}       person.go    one person; ending and giving back access
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
 	/console/{org}/overview           overview.go   counts and charts
@@ -32,6 +32,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -56,6 +57,9 @@ type Options struct {
 	InvitationHistory func(tx *store.Tx, user store.UserID) ([]InvitationEvent, error)
 	// InvitationCounts tells how many invitations are in each state, in words.
 	InvitationCounts func(r *http.Request, tx *store.Tx) ([]StateCount, error)
+	// Jobs work off what is done to many; without it nothing is. Bulk is what other doors do for it.
+	Jobs *jobs.Service
+	Bulk BulkOps
 	// Identities tells with which accounts of identity providers a person signs in.
 	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
 	// Pictures are the versions of people's pictures, of those who have one. May be nil.
@@ -143,7 +147,11 @@ func New(opt Options) *Console {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	return &Console{opt: opt}
+	c := &Console{opt: opt}
+	if opt.Jobs != nil {
+		opt.Jobs.Register(c.kinds()...)
+	}
+	return c
 }
 
 // Mount adds the routes.
@@ -153,7 +161,14 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}", c.orgHome)
 
 	m.Console(access.ViewUsers, "GET /console/{org}/users", c.users)
+	m.Console(access.ViewUsers, "GET /console/{org}/users/export.csv", c.export)
+	m.Console(access.ViewUsers, "POST /console/{org}/users/columns", c.keepColumns)
+	if c.opt.Jobs != nil {
+		m.Console(access.ViewUsers, "POST /console/{org}/users/bulk", c.bulk)
+		m.Console(access.ViewUsers, "POST /console/{org}/users/bulk/start", c.startBulk)
+	}
 	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}", c.person)
+	c.mountAPI(m)
 	m.Console(access.EditUsers, "GET /console/{org}/users/{user}/edit", c.editForm)
 	m.Console(access.EditUsers, "POST /console/{org}/users/{user}/edit", c.edit)
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/sessions/end", c.endSessions)

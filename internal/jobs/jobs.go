@@ -161,7 +161,7 @@ type Kind struct {
 	// Size is how many items share a transaction; 1 when 0.
 	Size int
 	// One does an item, UndoOne takes it back; a fault undoes this item alone, and is its
-	// result. With UndoOne nil there is no undo.
+	// result, of which the name is kept. With UndoOne nil there is no undo.
 	One, UndoOne func(tx *store.Tx, j Job, item Item) (Result, error)
 	// Many is for kinds that are faster with Size items at once than one by one; it gives a
 	// result for each. An error undoes all of them, and they are tried again later. It may

@@ -329,9 +329,11 @@ func (s *Service) do(tx *store.Tx, k Kind, j Job, items []Item) ([]Result, error
 		if err == nil {
 			continue
 		}
+		name := list[i].Name
 		if list[i], err = s.refused(tx, j, item, err); err != nil {
 			return nil, err
 		}
+		list[i].Name = name
 	}
 	return list, nil
 }

@@ -249,32 +249,19 @@ func (tx *Tx) EmployeeNumbers(numbers []string) (map[string][]UserID, error) {
 // match without holding them: the order and the page of q do not count. Roles and
 // groups come with them.
 func (tx *Tx) PeopleAfter(q PeopleQuery, after UserID, limit int) ([]Person, error) {
-	if err := tx.Require(access.ViewUsers); err != nil {
-		return nil, err
-	}
 	if after == "" {
 		after = noID
 	}
-	where, args := tx.peopleWhere(q)
-	var users []User
-	err := tx.Select(&users, userColumns+" WHERE org_id = ?"+where+" AND id > ? ORDER BY id LIMIT ?", append(args, after, min(limit, 1000))...)
+	q.Sort, q.After, q.Before, q.Offset = "", Standing{}, Standing{}, 0
+	l, err := tx.peopleList(q)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]UserID, len(users))
-	for i, u := range users {
-		ids[i] = u.ID
-	}
-	roles, err := tx.RolesOf(ids)
-	if err != nil {
+	var ids []UserID
+	if err := tx.Select(&ids, "SELECT r.user_id "+l.from+" AND r.user_id > ? ORDER BY r.user_id LIMIT ?", append(slices.Clip(l.args), after, min(limit, 1000))...); err != nil {
 		return nil, err
 	}
-	groups, err := tx.GroupsOf(ids)
-	people := make([]Person, len(users))
-	for i, u := range users {
-		people[i] = Person{User: u, Grants: roles[u.ID], Groups: groups[u.ID]}
-	}
-	return people, err
+	return tx.peopleOf(ids)
 }
 
 // newUser is the row of a new person.

@@ -153,7 +153,11 @@ func (tx *Tx) peopleOf(ids []UserID) ([]Person, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(users, func(a, b User) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	at := make(map[UserID]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	slices.SortFunc(users, func(a, b User) int { return at[a.ID] - at[b.ID] })
 	people := make([]Person, len(users))
 	for i, u := range users {
 		people[i] = Person{User: u, Grants: roles[u.ID], Groups: groups[u.ID]}
@@ -180,10 +184,9 @@ func (tx *Tx) EachOfPeople(q PeopleQuery, each func([]UserID) error) error {
 		return err
 	}
 	const size = 5000
-	from, args := l.from, l.args
 	for after := UserID(noID); ; {
 		var ids []UserID
-		if err := tx.Select(&ids, "SELECT r.user_id "+from+" AND r.user_id > ? ORDER BY r.user_id LIMIT ?", append(slices.Clip(args), after, size)...); err != nil {
+		if err := tx.Select(&ids, "SELECT r.user_id "+l.from+" AND r.user_id > ? ORDER BY r.user_id LIMIT ?", append(slices.Clip(l.args), after, size)...); err != nil {
 			return err
 		}
 		if len(ids) > 0 {

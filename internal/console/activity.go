@@ -56,8 +56,7 @@ var did = map[string]string{
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"activity.export": "took along the activity log,", "org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
-	"user.export": "exported people",
-	"mail.fail":   "could not send mail to",
+	"mail.fail": "could not send mail to",
 }
 
 // refusedHow says who refused whom: a connection refuses, somebody unknown is refused.

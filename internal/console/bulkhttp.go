@@ -309,8 +309,8 @@ func (c *Console) exportThese(w http.ResponseWriter, r *http.Request, s selectio
 	return c.writePeople(w, r, s.view, q)
 }
 
-// export writes everybody who matches the view in the URL.
-func (c *Console) export(w http.ResponseWriter, r *http.Request) error {
+// exportUsers writes everybody who matches the view in the URL.
+func (c *Console) exportUsers(w http.ResponseWriter, r *http.Request) error {
 	v, err := readView(r.URL.Query())
 	if err != nil {
 		return err

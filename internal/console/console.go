@@ -161,7 +161,7 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}", c.orgHome)
 
 	m.Console(access.ViewUsers, "GET /console/{org}/users", c.users)
-	m.Console(access.ViewUsers, "GET /console/{org}/users/export.csv", c.export)
+	m.Console(access.ViewUsers, "GET /console/{org}/users/export.csv", c.exportUsers)
 	m.Console(access.ViewUsers, "POST /console/{org}/users/columns", c.keepColumns)
 	if c.opt.Jobs != nil {
 		m.Console(access.ViewUsers, "POST /console/{org}/users/bulk", c.bulk)

@@ -101,3 +101,8 @@ func (w asked) matches() (string, []any) {
 			OR EXISTS (SELECT 1 FROM user_values v WHERE v.org_id = u.org_id AND v.user_id = u.id AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?))`,
 		[]any{w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.raw, w.raw + afterAll, wordAttr, w.folded, w.folded + afterAll}
 }
+
+// escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}

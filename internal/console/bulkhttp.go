@@ -330,7 +330,7 @@ func (c *Console) writePeople(w http.ResponseWriter, r *http.Request, v peopleVi
 		if err := tx.Require(access.ViewUsers); err != nil {
 			return err
 		}
-		return tx.Record(store.Activity{Action: "user.export", TargetKind: "users", Detail: map[string]any{"view": v.values().Encode(), "columns": columns}})
+		return tx.Record(store.Activity{Action: "people.export", TargetKind: "org", TargetID: string(tx.Org()), TargetName: "people", Detail: map[string]any{"view": v.values().Encode(), "columns": columns}})
 	})
 	if err != nil {
 		return err

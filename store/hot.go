@@ -37,7 +37,7 @@ func Fold(s string) string {
 // hotColumns are derived from a user's document; see the table users.
 type hotColumns struct {
 	userName, externalID, email, displayName string
-	sortKey, searchKey                       string // searchKey is for servers of before: nothing reads it any more
+	sortKey, searchKey                       string
 	managerID                                UserID
 	values                                   map[userValue]bool
 }

@@ -20,7 +20,6 @@ import (
 	"unicode"
 
 	"golang.org/x/net/html"
-
 )
 
 // Every sentence for people is in every catalogue, and no catalogue has what nobody

@@ -192,18 +192,22 @@ func (a *Account) AskAddress(r *http.Request, current, address string) error {
 func token(tx *store.Tx) string { return string(tx.Org()) + "." + secret.NewToken() }
 
 func (a *Account) queueAsked(tx *store.Tx, org store.Org, u store.User, address, confirm, stop string, until store.Time) error {
-	l := mail.Letter{Subject: "Confirm your new address at " + org.Name, Greeting: greeting(u.DisplayName),
-		Lines:  []string{"This becomes the address of your account at " + org.Name + ", in the place of " + u.Email + ", when you confirm it."},
-		Button: "Confirm the address", Link: a.url("/account/address/confirm/" + confirm),
-		Small: []string{"The link works until " + until.Time().Format("2 January 2006, 15:04 UTC") + ".", "If you did not ask for this, ignore this mail. Nothing has changed."}}
+	to, err := mail.ReaderOf(tx, u.ID)
+	if err != nil {
+		return err
+	}
+	l := mail.Letter{Reader: to, Subject: to.T("Confirm your new address at %s", org.Name), Greeting: greeting(to, u.DisplayName),
+		Lines:  []string{to.T("This becomes the address of your account at %s, in the place of %s, when you confirm it.", org.Name, u.Email)},
+		Button: to.T("Confirm the address"), Link: a.url("/account/address/confirm/" + confirm),
+		Small: []string{to.T("The link works until %s.", until), to.T("If you did not ask for this, ignore this mail. Nothing has changed.")}}
 	if err := a.opts.Mail.Queue(tx, l.To(address)); err != nil {
 		return err
 	}
-	l = mail.Letter{Subject: "A new address for your account at " + org.Name, Greeting: greeting(u.DisplayName),
-		Lines: []string{"Somebody, probably you, has asked that " + address + " becomes the address of your account at " + org.Name + ". It changes when that address has confirmed it.",
-			"If it was not you: stop it, and change your password."},
-		Button: "Stop the change", Link: a.url("/account/address/stop/" + stop),
-		Small: []string{"When the address has changed, the link still works for some days and undoes it."}}
+	l = mail.Letter{Reader: to, Subject: to.T("A new address for your account at %s", org.Name), Greeting: greeting(to, u.DisplayName),
+		Lines: []string{to.T("Somebody, probably you, has asked that %s becomes the address of your account at %s. It changes when that address has confirmed it.", address, org.Name),
+			to.T("If it was not you: stop it, and change your password.")},
+		Button: to.T("Stop the change"), Link: a.url("/account/address/stop/" + stop),
+		Small: []string{to.T("When the address has changed, the link still works for some days and undoes it.")}}
 	return a.opts.Mail.Queue(tx, l.To(u.Email))
 }
 

@@ -157,9 +157,13 @@ func (a *Account) move(tx *store.Tx, l linked, text string) error {
 		return err
 	}
 	// The link in the old mailbox stays good: its text is in the first mail alone.
-	gone := mail.Letter{Subject: "The address of your account at " + l.org.Name + " has changed", Greeting: greeting(u.DisplayName),
-		Lines: []string{"The address of your account at " + l.org.Name + " is " + c.NewEmail + " now. This mailbox gets no further mails about it.",
-			"If it was not you: the mail about it that came here before has a link that undoes the change, until " + tx.Now().Add(undoFor).Time().Format("2 January 2006, 15:04 UTC") + "."}}
+	to, err := mail.ReaderOf(tx, u.ID)
+	if err != nil {
+		return err
+	}
+	gone := mail.Letter{Reader: to, Subject: to.T("The address of your account at %s has changed", l.org.Name), Greeting: greeting(to, u.DisplayName),
+		Lines: []string{to.T("The address of your account at %s is %s now. This mailbox gets no further mails about it.", l.org.Name, c.NewEmail),
+			to.T("If it was not you: the mail about it that came here before has a link that undoes the change, until %s.", tx.Now().Add(undoFor))}}
 	if mail.CheckAddress(c.OldEmail) == nil {
 		if err := a.opts.Mail.Queue(tx, gone.To(c.OldEmail)); err != nil {
 			return err
@@ -257,7 +261,7 @@ func (a *Account) undo(tx *store.Tx, org store.Org, c addressChange) error {
 		return err
 	}
 	return a.queueReset(tx, password.Known{User: u.ID, Name: u.DisplayName, Email: c.OldEmail, Slug: org.Slug, OrgName: org.Name}, sentResetTTL,
-		"You have undone the change of your address at "+org.Name+". Somebody else may know your password: set a new one.")
+		web.Say("You have undone the change of your address at %s. Somebody else may know your password: set a new one.", org.Name))
 }
 
 // changesSince are the later changes of the same person that were done, oldest first.

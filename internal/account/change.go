@@ -166,7 +166,7 @@ func (a *Account) changePassword(r *http.Request, current, next string, others b
 		if n, err := NotificationsOf(tx, who.User); err != nil || !n.Password {
 			return err
 		}
-		return a.tellAbout(tx, org, u, "Your password at "+org.Name+" was changed",
-			"The password of your account at "+org.Name+" was changed on your account's page.", "If this was you, there is nothing to do.")
+		return a.tellAbout(tx, org, u, web.Say("Your password at %s was changed", org.Name),
+			web.Say("The password of your account at %s was changed on your account's page.", org.Name), web.Say("If this was you, there is nothing to do."))
 	})
 }

@@ -60,20 +60,22 @@ func (a *Account) tellNewDevice(tx *store.Tx, user store.UserID) error {
 	if err != nil {
 		return err
 	}
+	to, err := mail.ReaderOf(tx, user)
+	if err != nil {
+		return err
+	}
 	device := session.Device(web.UserAgent(tx.Context()))
 	if device == "" {
-		device = "an unknown browser"
+		device = to.T("an unknown browser")
 	}
-	where := ""
+	opened := to.T("Your account at %s was opened in a browser that was not used for it before: %s, on %s.", org.Name, device, tx.Now())
 	if ip := tx.Actor().IP; ip != "" {
-		where = " from " + ip
+		opened = to.T("Your account at %s was opened in a browser that was not used for it before: %s from %s, on %s.", org.Name, device, ip, tx.Now())
 	}
-	l := mail.Letter{Subject: "New sign-in to your account at " + org.Name, Greeting: greeting(who.Name),
-		Lines: []string{"Your account at " + org.Name + " was opened in a browser that was not used for it before: " + device + where + ", on " +
-			tx.Now().Time().Format("2 January 2006, 15:04 UTC") + ".",
-			"If this was you, there is nothing to do. If it was not: end the session and change your password."},
-		Button: "Look at your sessions", Link: a.url("/account/sessions"),
-		Small: []string{"You choose in the preferences of your account whether you get this mail."}}
+	l := mail.Letter{Reader: to, Subject: to.T("New sign-in to your account at %s", org.Name), Greeting: greeting(to, who.Name),
+		Lines:  []string{opened, to.T("If this was you, there is nothing to do. If it was not: end the session and change your password.")},
+		Button: to.T("Look at your sessions"), Link: a.url("/account/sessions"),
+		Small: []string{to.T("You choose in the preferences of your account whether you get this mail.")}}
 	return a.opts.Mail.Queue(tx, l.To(who.Email))
 }
 

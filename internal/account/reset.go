@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -97,32 +96,40 @@ func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 			return err
 		}
 		if !usable || sso && !k.HasPassword && (k.Managed || k.Source == store.FromJIT) {
-			why := "Your account has no password here: it comes from your organization. Sign in with single sign-on instead."
-			if !usable {
-				why = "Your organization does not use passwords here. Sign in with single sign-on instead."
+			to, err := mail.ReaderOf(tx, k.User)
+			if err != nil {
+				return err
 			}
-			l := mail.Letter{Subject: "Your account at " + k.OrgName, Greeting: greeting(k.Name)}
-			l.Lines = []string{"Somebody, probably you, asked for a new password for your account at " + k.OrgName + ".", why}
-			l.Button, l.Link = "Go to the sign-in page", a.url("/o/"+k.Slug+"/login")
-			l.Small = []string{"If you did not ask for this, ignore this mail. Nothing has changed."}
+			why := to.T("Your account has no password here: it comes from your organization. Sign in with single sign-on instead.")
+			if !usable {
+				why = to.T("Your organization does not use passwords here. Sign in with single sign-on instead.")
+			}
+			l := mail.Letter{Reader: to, Subject: to.T("Your account at %s", k.OrgName), Greeting: greeting(to, k.Name)}
+			l.Lines = []string{to.T("Somebody, probably you, asked for a new password for your account at %s.", k.OrgName), why}
+			l.Button, l.Link = to.T("Go to the sign-in page"), a.url("/o/"+k.Slug+"/login")
+			l.Small = []string{to.T("If you did not ask for this, ignore this mail. Nothing has changed.")}
 			return a.opts.Mail.Queue(tx, l.To(k.Email))
 		}
-		return a.queueReset(tx, k, resetTTL, "Somebody, probably you, asked for a new password for your account at "+k.OrgName+".")
+		return a.queueReset(tx, k, resetTTL, web.Say("Somebody, probably you, asked for a new password for your account at %s.", k.OrgName))
 	})
 }
 
 // queueReset mails a link for a new password that works for ttl.
-func (a *Account) queueReset(tx *store.Tx, k password.Known, ttl time.Duration, why string) error {
+func (a *Account) queueReset(tx *store.Tx, k password.Known, ttl time.Duration, why web.Said) error {
 	token := string(tx.Org()) + "." + secret.NewToken()
 	until := tx.Now().Add(ttl)
 	if err := insertReset(tx, token, k.User, until); err != nil {
 		return err
 	}
-	l := mail.Letter{Subject: "Set a new password for " + k.OrgName, Greeting: greeting(k.Name), Lines: []string{why},
-		Button: "Set a new password", Link: a.url("/password/reset/" + token),
+	to, err := mail.ReaderOf(tx, k.User)
+	if err != nil {
+		return err
+	}
+	l := mail.Letter{Reader: to, Subject: to.T("Set a new password for %s", k.OrgName), Greeting: greeting(to, k.Name), Lines: []string{to.Say(why)},
+		Button: to.T("Set a new password"), Link: a.url("/password/reset/" + token),
 		Small: []string{
-			fmt.Sprintf("The link works once, until %s.", until.Time().Format("2 January 2006, 15:04 UTC")),
-			"If you did not expect this, ignore this mail. Your password stays as it is.",
+			to.T("The link works once, until %s.", until),
+			to.T("If you did not expect this, ignore this mail. Your password stays as it is."),
 		}}
 	if err := a.opts.Mail.Queue(tx, l.To(k.Email)); err != nil {
 		return err
@@ -130,11 +137,11 @@ func (a *Account) queueReset(tx *store.Tx, k password.Known, ttl time.Duration, 
 	return tx.Record(store.Activity{Action: "password.reset.ask", TargetKind: "user", TargetID: string(k.User), TargetName: k.Name})
 }
 
-func greeting(name string) string {
+func greeting(to web.Reader, name string) string {
 	if name == "" {
-		return "Hello,"
+		return to.T("Hello,")
 	}
-	return "Hello " + name + ","
+	return to.T("Hello %s,", name)
 }
 
 func (a *Account) url(path string) string { return strings.TrimSuffix(a.opts.PublicURL, "/") + path }

@@ -112,9 +112,9 @@ func (a *Account) SetTemporary(ctx context.Context, actor access.Actor, user sto
 		if err := a.opts.Sessions.EndAllOf(tx, user); err != nil {
 			return err
 		}
-		return a.tellAbout(tx, org, u, "Your password at "+org.Name+" was reset",
-			actor.Name+" has set a temporary password for your account at "+org.Name+" and will tell it to you. Your sessions have ended.",
-			"At the next sign-in you set a password of your own, which nobody else knows.")
+		return a.tellAbout(tx, org, u, web.Say("Your password at %s was reset", org.Name),
+			web.Say("%s has set a temporary password for your account at %s and will tell it to you. Your sessions have ended.", actor.Name, org.Name),
+			web.Say("At the next sign-in you set a password of your own, which nobody else knows."))
 	})
 	return out, err
 }
@@ -126,13 +126,20 @@ func wordsOf(u store.User, org store.Org) []string {
 }
 
 // tellAbout mails a person what has happened to the account.
-func (a *Account) tellAbout(tx *store.Tx, org store.Org, u store.User, subject string, lines ...string) error {
+func (a *Account) tellAbout(tx *store.Tx, org store.Org, u store.User, subject web.Said, lines ...web.Said) error {
 	if mail.CheckAddress(u.Email) != nil {
 		return nil
 	}
-	l := mail.Letter{Subject: subject, Greeting: greeting(u.DisplayName), Lines: lines,
-		Button: "Go to your account", Link: a.url("/o/" + org.Slug + "/login?next=/account"),
-		Small: []string{"If you did not expect this, tell an administrator of " + org.Name + " at once."}}
+	to, err := mail.ReaderOf(tx, u.ID)
+	if err != nil {
+		return err
+	}
+	l := mail.Letter{Reader: to, Subject: to.Say(subject), Greeting: greeting(to, u.DisplayName),
+		Button: to.T("Go to your account"), Link: a.url("/o/" + org.Slug + "/login?next=/account"),
+		Small: []string{to.T("If you did not expect this, tell an administrator of %s at once.", org.Name)}}
+	for _, line := range lines {
+		l.Lines = append(l.Lines, to.Say(line))
+	}
 	return a.opts.Mail.Queue(tx, l.To(u.Email))
 }
 
@@ -153,7 +160,7 @@ func (a *Account) SendReset(ctx context.Context, actor access.Actor, user store.
 		}
 		address = u.Email
 		return a.queueReset(tx, password.Known{User: u.ID, Name: u.DisplayName, Email: u.Email, Slug: org.Slug, OrgName: org.Name}, sentResetTTL,
-			actor.Name+" sends you this link, with which you set a new password for your account at "+org.Name+".")
+			web.Say("%s sends you this link, with which you set a new password for your account at %s.", actor.Name, org.Name))
 	})
 	return address, err
 }

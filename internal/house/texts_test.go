@@ -44,7 +44,8 @@ var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.g
 // sentenceTables are variables whose strings are sentences, said where they are used.
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
 	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
-	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends"}
+	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends",
+	"internal/invite.closed"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices"}
@@ -134,8 +135,12 @@ func pageTemplates(t *testing.T) map[string]string {
 
 var action = regexp.MustCompile("(?s)\\{\\{(?:[^\"`}]|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\}[^}])*\\}\\}")
 
+// noText are parts of templates that are the width of a page or inside a tag.
+var noText = regexp.MustCompile(`(?s)\{\{define "(?:width">?\}\}|width"\}\})[a-z]*\{\{end\}\}|\{\{define "[a-z-]+"\}\}(?:\{\{with \.Autocomplete\}\})? [a-z-]+=.*?\n|</?noscript>`)
+
 // bare are the texts and attributes of a template that no function translates.
 func bare(text string) (found []string) {
+	text = noText.ReplaceAllString(text, "")
 	z := html.NewTokenizer(strings.NewReader(action.ReplaceAllString(text, "\x01")))
 	hidden := "" // inside an element whose text is no sentence
 	for {

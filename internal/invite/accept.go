@@ -10,6 +10,7 @@ import (
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -102,17 +103,17 @@ func (o offer) refusal() error {
 	case o.state == Expired && moved(o.found, o.user):
 		return fault.Expired.Say("The address of this invitation was changed after the mail was sent. Ask %s to send it again.", o.host())
 	case o.state == Expired:
-		return fault.Expired.Say("This invitation expired on %s. Ask for a new one below, or ask %s.", day(o.ExpiresAt), o.host())
+		return fault.Expired.Say("This invitation expired on %s. Ask for a new one below, or ask %s.", web.Say("%s", o.ExpiresAt), o.host())
 	}
 	return nil
 }
 
 // host is whom to ask.
-func (o offer) host() string {
+func (o offer) host() web.Said {
 	if o.InvitedBy != "" {
-		return o.InvitedBy + " at " + o.org.Name
+		return web.Say("%s at %s", o.InvitedBy, o.org.Name)
 	}
-	return "an administrator of " + o.org.Name
+	return web.Say("an administrator of %s", o.org.Name)
 }
 
 // Welcome is somebody who has just accepted.

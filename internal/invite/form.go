@@ -22,7 +22,7 @@ type invitePage struct {
 	Teams    []web.Option
 	Known    []web.Option // managers to choose from while typing
 	Fitting  []web.Option // managers of whom one has to be chosen
-	Valid    string       // for how long
+	Valid    web.Said     // for how long
 	ID       ID           // of the invitation that the form makes, once
 	Preview  *mail.Message
 	Frame    string // where the HTML of the preview is
@@ -287,8 +287,12 @@ func (d *Door) draft(r *http.Request, in In) (m mail.Message, err error) {
 		if err != nil {
 			return err
 		}
+		theirs, err := tx.OrgLocale()
+		if err != nil {
+			return err
+		}
 		now := tx.Now()
-		m = letter(org, store.Profile{Email: in.Email, GivenName: in.GivenName}, Invitation{InvitedBy: inviter(tx.Actor()), Note: in.Note, ExpiresAt: now.Add(rules.expiry())}, rules,
+		m = letter(web.ReaderOf(theirs.Language, theirs.TimeZone), org, store.Profile{Email: in.Email, GivenName: in.GivenName}, Invitation{InvitedBy: inviter(tx.Actor()), Note: in.Note, ExpiresAt: now.Add(rules.expiry())}, rules,
 			strings.TrimSuffix(d.opt.PublicURL, "/")+"/invite/...", now)
 		return nil
 	})
@@ -315,17 +319,18 @@ func (d *Door) previewFrame(w http.ResponseWriter, r *http.Request) error {
 
 // shownPage shows a link or a password, this once.
 type shownPage struct {
-	Org         web.Org
-	Title       string
-	Made        Made
-	Until, Away string
-	SignIn      string
+	Org    web.Org
+	Title  string
+	Made   Made
+	Until  store.Time
+	Away   web.Said
+	SignIn string
 }
 
 func (d *Door) shown(w http.ResponseWriter, r *http.Request, made Made, do string) error {
 	p := shownPage{Org: web.OrgOf(r), Title: titles(r)[do], Made: made, SignIn: strings.TrimSuffix(d.opt.PublicURL, "/") + "/o/" + web.OrgOf(r).Slug + "/login"}
 	if made.ExpiresAt != 0 {
-		p.Until, p.Away = moment(made.ExpiresAt), away(store.TimeOf(d.opt.DB.Now()), made.ExpiresAt)
+		p.Until, p.Away = made.ExpiresAt, away(store.TimeOf(d.opt.DB.Now()), made.ExpiresAt)
 	}
 	page := "sent"
 	switch {

@@ -43,7 +43,8 @@ type acceptPage struct {
 	Org, Email     string
 	Who            string // who invites
 	Name           string
-	Until, Away    string
+	Until          store.Time
+	Away           web.Said
 	Token          string
 	Title, Refusal string // the link does not work
 	SignIn         string // where to go when there is an account already
@@ -53,20 +54,23 @@ type acceptPage struct {
 	MayAsk         bool // for a new link
 }
 
-func (d *Door) acceptPage(o offer, token string) acceptPage {
+// closed says why a link does not lead in.
+var closed = map[State]string{Accepted: "This invitation has been used", Cancelled: "This invitation was withdrawn", Expired: "This invitation has expired"}
+
+func (d *Door) acceptPage(r *http.Request, o offer, token string) acceptPage {
 	p := acceptPage{Org: o.org.Name, Email: o.SentTo, Who: o.InvitedBy, Name: o.user.Profile().GivenName, Token: token,
-		Until: moment(o.ExpiresAt), Away: away(store.TimeOf(d.opt.DB.Now()), o.ExpiresAt), ByProvider: o.byProvider, Ways: o.ways, MayAsk: o.mayAsk(), Rules: o.rules.InWords()}
+		Until: o.ExpiresAt, Away: away(store.TimeOf(d.opt.DB.Now()), o.ExpiresAt), ByProvider: o.byProvider, Ways: o.ways, MayAsk: o.mayAsk(), Rules: o.rules.InWords()}
 	if p.Who == "" {
-		p.Who = "An administrator of " + o.org.Name
+		p.Who = web.T(r, "An administrator of %s", o.org.Name)
 	}
 	if err := o.refusal(); err != nil {
-		p.Refusal = web.Sentence(err)
-		p.Title = map[State]string{Accepted: "This invitation has been used", Cancelled: "This invitation was withdrawn", Expired: "This invitation has expired"}[o.state]
+		p.Refusal = web.SentenceIn(web.ReaderIn(r), err)
+		p.Title = web.T(r, closed[o.state])
 		switch {
 		case o.state == Accepted:
 			p.SignIn = "/o/" + o.org.Slug + "/login"
 		case o.state == Expired && !o.Current:
-			p.Title = "There is a newer invitation"
+			p.Title = web.T(r, "There is a newer invitation")
 		}
 	}
 	return p
@@ -83,7 +87,7 @@ func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
 			d.opt.Log.ErrorContext(r.Context(), "note that an invitation was opened", "request_id", web.RequestID(r.Context()), "error", err)
 		}
 	}
-	return d.answer(w, r, d.acceptPage(o, token), o.refusal())
+	return d.answer(w, r, d.acceptPage(r, o, token), o.refusal())
 }
 
 // askAgain hears the wish for a new link. Every link gets the same answer.
@@ -128,7 +132,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) error {
 	if missing != nil {
 		return missing
 	}
-	p := d.acceptPage(o, token)
+	p := d.acceptPage(r, o, token)
 	if o.refusal() != nil {
 		return d.answer(w, r, p, o.refusal())
 	}

@@ -1,7 +1,6 @@
 package invite
 
 import (
-	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -9,59 +8,62 @@ import (
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
 // letter is the mail with a link.
-func letter(org store.Org, to store.Profile, i Invitation, rules Settings, link string, now store.Time) mail.Message {
+func letter(r web.Reader, org store.Org, to store.Profile, i Invitation, rules Settings, link string, now store.Time) mail.Message {
 	who := i.InvitedBy
 	if who == "" {
-		who = "An administrator of " + org.Name
+		who = r.T("An administrator of %s", org.Name)
 	}
-	lines := []string{fmt.Sprintf("%s invites you to join %s with the address %s.", who, org.Name, to.Email)}
-	lines = append(append(lines, split(rules.Welcome)...), noteLines(who, i.Note)...)
+	lines := []string{r.T("%s invites you to join %s with the address %s.", who, org.Name, to.Email)}
+	lines = append(append(lines, split(rules.Welcome)...), noteLines(r, who, i.Note)...)
 	return mail.Letter{
-		Subject:  "Your invitation to " + org.Name,
-		Greeting: greeting(to),
-		Lines:    append(lines, "Choose a password, and you are in."),
-		Button:   "Accept the invitation",
+		Reader:   r,
+		Subject:  r.T("Your invitation to %s", org.Name),
+		Greeting: greeting(r, to),
+		Lines:    append(lines, r.T("Choose a password, and you are in.")),
+		Button:   r.T("Accept the invitation"),
 		Link:     link,
-		Small:    small(i.ExpiresAt, now),
+		Small:    small(r, i.ExpiresAt, now),
 	}.To(to.Email)
 }
 
 // reminder is the mail before a link expires.
-func reminder(org store.Org, to store.Profile, i Invitation, link string, now store.Time) mail.Message {
+func reminder(r web.Reader, org store.Org, to store.Profile, i Invitation, link string, now store.Time) mail.Message {
 	return mail.Letter{
-		Subject:  "Your invitation to " + org.Name + " ends soon",
-		Greeting: greeting(to),
-		Lines: []string{fmt.Sprintf("You were invited to join %s with the address %s, and have not accepted yet.", org.Name, to.Email),
-			fmt.Sprintf("The invitation ends %s. This link leads in, like the one from before.", away(now, i.ExpiresAt))},
-		Button: "Accept the invitation",
+		Reader:   r,
+		Subject:  r.T("Your invitation to %s ends soon", org.Name),
+		Greeting: greeting(r, to),
+		Lines: []string{r.T("You were invited to join %s with the address %s, and have not accepted yet.", org.Name, to.Email),
+			r.T("The invitation ends %s. This link leads in, like the one from before.", away(now, i.ExpiresAt))},
+		Button: r.T("Accept the invitation"),
 		Link:   link,
-		Small:  small(i.ExpiresAt, now),
+		Small:  small(r, i.ExpiresAt, now),
 	}.To(to.Email)
 }
 
-func greeting(to store.Profile) string {
+func greeting(r web.Reader, to store.Profile) string {
 	if to.GivenName != "" {
-		return "Hello " + to.GivenName + ","
+		return r.T("Hello %s,", to.GivenName)
 	}
-	return "Hello,"
+	return r.T("Hello,")
 }
 
-func small(expires, now store.Time) []string {
+func small(r web.Reader, expires, now store.Time) []string {
 	return []string{
-		fmt.Sprintf("The link works once, until %s (%s). After that, ask for a new one.", moment(expires), away(now, expires)),
-		"Opening it changes nothing. If you did not expect this invitation, ignore this mail.",
+		r.T("The link works once, until %s (%s). After that, ask for a new one.", r.LongTime(expires.Time()), away(now, expires)),
+		r.T("Opening it changes nothing. If you did not expect this invitation, ignore this mail."),
 	}
 }
 
 // noteLines say who wrote what in a mail that the server sends.
-func noteLines(who, note string) []string {
+func noteLines(r web.Reader, who, note string) []string {
 	lines := split(note)
 	if len(lines) > 0 {
-		lines[0] = who + " writes: " + lines[0]
+		lines[0] = r.T("%s writes: %s", who, lines[0])
 	}
 	return lines
 }
@@ -89,36 +91,24 @@ func paragraphs(field, label, text string, most int) error {
 	return nil
 }
 
-// moment is a time in words, with its zone.
-func moment(t store.Time) string { return t.Time().Format("Monday, 2 January 2006, 15:04") + " UTC" }
-
-func day(t store.Time) string { return t.Time().Format("2 January 2006") }
-
 // span is a number of hours in words: days from three on.
-func span(hours int) string {
+func span(hours int) web.Said {
 	if hours >= 72 && hours%24 == 0 {
-		return counted(hours/24, "day")
+		return web.SayN(hours/24, "1 day", "%d days")
 	}
-	return counted(hours, "hour")
-}
-
-func counted(n int, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
+	return web.SayN(hours, "1 hour", "%d hours")
 }
 
 // away is how far t lies ahead, in words.
-func away(now, t store.Time) string {
+func away(now, t store.Time) web.Said {
 	left := t.Time().Sub(now.Time()).Round(time.Minute)
 	switch hours := int(left.Round(time.Hour).Hours()); {
 	case hours >= 48:
-		return "in " + counted((hours+12)/24, "day")
+		return web.SayN((hours+12)/24, "in 1 day", "in %d days")
 	case left >= 90*time.Minute:
-		return "in " + counted(hours, "hour")
+		return web.SayN(hours, "in 1 hour", "in %d hours")
 	case left > time.Minute:
-		return "in " + counted(int(left.Minutes()), "minute")
+		return web.SayN(int(left.Minutes()), "in 1 minute", "in %d minutes")
 	}
-	return "in a minute"
+	return web.Say("in a minute")
 }

@@ -82,7 +82,11 @@ func (d *Door) remind(ctx context.Context, r due) error {
 		if err != nil {
 			return err
 		}
-		m := reminder(org, u.Profile(), i, l.URL, now)
+		to, err := mail.ReaderOf(tx, u.ID)
+		if err != nil {
+			return err
+		}
+		m := reminder(to, org, u.Profile(), i, l.URL, now)
 		m.ID = l.mail
 		if err := d.opt.Queue(tx, m); err != nil {
 			return err

@@ -39,7 +39,11 @@ func (d *Door) issue(tx *store.Tx, org store.Org, u store.User, row Invitation, 
 		return Made{}, err
 	}
 	if mailed {
-		m := letter(org, u.Profile(), row, rules, l.URL, now)
+		to, err := mail.ReaderOf(tx, u.ID)
+		if err != nil {
+			return Made{}, err
+		}
+		m := letter(to, org, u.Profile(), row, rules, l.URL, now)
 		m.ID = l.mail
 		if err := d.opt.Queue(tx, m); err != nil {
 			return Made{}, err

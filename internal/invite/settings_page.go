@@ -21,22 +21,22 @@ type settingsView struct {
 var presets = struct{ expiry, remind []int }{[]int{48, 72, 168, 336, 720}, []int{12, 24, 48, 72}}
 
 // hourOptions are the presets and what is chosen now.
-func hourOptions(hours []int, chosen string) []web.Option {
+func hourOptions(r *http.Request, hours []int, chosen string) []web.Option {
 	var list []web.Option
 	known := false
 	for _, h := range hours {
 		value := strconv.Itoa(h)
 		known = known || value == chosen
-		list = append(list, web.Option{Value: value, Label: span(h)})
+		list = append(list, web.Option{Value: value, Label: web.ReaderIn(r).Say(span(h))})
 	}
 	if n, err := strconv.Atoi(chosen); err == nil && !known && n > 0 {
-		list = append(list, web.Option{Value: chosen, Label: span(n)})
+		list = append(list, web.Option{Value: chosen, Label: web.ReaderIn(r).Say(span(n))})
 	}
 	return list
 }
 
 func (d *Door) showSettings(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-	p := settingsView{Form: f, Org: web.OrgOf(r), Expiry: hourOptions(presets.expiry, f.Get("expiry_hours")), Reminds: hourOptions(presets.remind, f.Get("remind_hours")),
+	p := settingsView{Form: f, Org: web.OrgOf(r), Expiry: hourOptions(r, presets.expiry, f.Get("expiry_hours")), Reminds: hourOptions(r, presets.remind, f.Get("remind_hours")),
 		Renew: []web.Option{{Value: string(ByAdmins), Label: web.T(r, "Admins are told, and send it")}, {Value: string(AtOnce), Label: web.T(r, "A new link is sent at once, to the same address")}}}
 	return pages.Write(w, r, status, "settings", p)
 }

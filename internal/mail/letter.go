@@ -4,6 +4,9 @@ import (
 	"embed"
 	"html/template"
 	"strings"
+
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
 )
 
 //go:embed templates
@@ -20,7 +23,20 @@ type Letter struct {
 	Button   string   // what the link does; empty: no link
 	Link     string
 	Small    []string // until when, and what to do when it was not expected
+	Reader   web.Reader
 }
+
+// ReaderOf is in which language and on which clock a person reads letters: as the
+// person chose, else as the organization did.
+func ReaderOf(tx *store.Tx, user store.UserID) (web.Reader, error) {
+	l, err := tx.LocaleOf(user)
+	return web.ReaderOf(l.Language, l.TimeZone), err
+}
+
+// Lang and Hint are for the frame around the words.
+func (l Letter) Lang() string { return l.Reader.Code() }
+
+func (l Letter) Hint() string { return l.Reader.T("If the button does not work, open this address:") }
 
 // To addresses the letter.
 func (l Letter) To(address string) Message {

@@ -95,8 +95,8 @@ func verbs(format string) (n int) {
 // Fault is the sentence of a fault. It tells false when err brings none.
 func (r Reader) Fault(err error) (string, bool) {
 	public := fault.Public(err)
-	if public == "" || r.Language == nil || r.Language.entries == nil {
-		return public, public != ""
+	if public == "" {
+		return "", false
 	}
 	format, args := fault.Said(err)
 	if len(args) == 0 {

@@ -37,6 +37,7 @@ type cli struct {
 	SignIn     signInCmd     `cmd:"" name:"signin" help:"Sign-ins, and why one was refused."`
 	Activity   activityCmd   `cmd:"" help:"What happened in an organization."`
 	User       userCmd       `cmd:"" help:"People of an organization."`
+	Mail       mailCmd       `cmd:"" help:"Mail that came back."`
 	Invitation invitationCmd `cmd:"" help:"Invitations of an organization."`
 	Role       roleCmd       `cmd:"" help:"Roles of an organization: what their people may do."`
 	Team       teamCmd       `cmd:"" help:"Teams of an organization."`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/store"
@@ -147,5 +148,70 @@ func TestMailsThatComeBack(t *testing.T) {
 		if got := strings.Join(s.history(made["nobody"].UserID), " "); got != "create bounce correct" {
 			t.Errorf("history: %s", got)
 		}
+	})
+}
+
+// report is what a server further on sends back.
+func report(message, action, status string) string {
+	return strings.ReplaceAll(`From: MAILER-DAEMON@relay.example
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+Sorry.
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; relay.example
+
+Final-Recipient: rfc822; ada@example.com
+Action: `+action+`
+Status: `+status+`
+Diagnostic-Code: smtp; 550 5.1.1 <ada@example.com>:
+  user unknown
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <`+message+`>
+Subject: Your invitation
+
+--b--
+`, "\n", "\r\n")
+}
+
+func TestMailsThatComeBackLater(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		p, box := s.posted()
+		made := s.invite("ada@example.com")
+		if err := box.SendDue(ctx); err != nil {
+			t.Fatal(err)
+		}
+		_, message, _ := strings.Cut(p.got["ada@example.com"], "Message-ID: <")
+		message, _, _ = strings.Cut(message, ">")
+		take := func(text string) error {
+			b, err := mail.ReadBounce(strings.NewReader(text))
+			if err != nil {
+				return err
+			}
+			return box.CameBack(ctx, b)
+		}
+		for name, text := range map[string]string{"nothing": "", "a letter": "Subject: x\r\n\r\nhello", "a delay": report(message, "delayed", "4.4.1"), "somebody else's": report("x@y.example", "failed", "5.1.1"),
+			"cut off": report(message, "failed", "5.1.1")[:400], "half a type": "Content-Type: multipart/report; report-type=delivery-status\r\n\r\n--\r\n"} {
+			wantFault(t, name, take(text), fault.Invalid)
+		}
+		wantFault(t, "a message that is not known", take(report(string(store.NewID[mail.Message]())+"@127.0.0.1", "failed", "5.1.1")), fault.NotFound)
+		if i := s.state(made.UserID); i.State != invite.Pending {
+			t.Errorf("before: %+v", i)
+		}
+		if err := take(report(message, "failed", "5.1.1")); err != nil {
+			t.Fatal(err)
+		}
+		if i := s.state(made.UserID); i.State != invite.Bounced || !strings.Contains(i.Bounce, "user unknown") {
+			t.Errorf("after: %+v", i)
+		}
+		wantFault(t, "the same once more", take(report(message, "failed", "5.1.1")), fault.NotFound)
 	})
 }

@@ -10,6 +10,8 @@
 // "250 OK" and our mark, it is sent again after the lease; SMTP knows no way to
 // exclude that. The Message-ID stays the same, so mailboxes can tell.
 //
+// What another server gives up on later comes back by ReadBounce and CameBack.
+//
 // Without an SMTP server messages are kept, and on a loopback listener the built-in
 // mailbox at /dev/mailbox shows them. The package owns the table mails.
 package mail

@@ -29,6 +29,9 @@ const (
 	failedTemporary  = "temporary password"
 	failedLocked     = "locked"
 	failedCode       = "recovery code"
+	failedSecond     = "second factor"
+	failedPasskey    = "passkey"
+	failedCounter    = "signature counter"
 	failedFlood      = "flood" // refusals that have no row of their own
 )
 
@@ -148,6 +151,9 @@ var remedies = map[string]string{
 	failedTemporary:   "Set another temporary password on the person's page, or mail a link for a new one.",
 	failedLocked:      "Wait, at most a quarter of an hour, or set a new password with the link on the sign-in page, which ends the wait of the account. If the person did not try so often, somebody guesses: look at where the attempts came from.",
 	failedCode:        "The password was right and the recovery code was not. Each code works once; an admin makes new ones under Security. If it was not the owner, set a new password too.",
+	failedSecond:      "The password was right and the code was not. A code works once, and the telephone's clock must be right. Who has lost the app uses a recovery code, or an admin resets the second factors on the person's page. If it was not the person, set a new password.",
+	failedPasskey:     "The passkey is not registered here (any more), is of another account or organization, or its device did not check who holds it. The person signs in another way and makes a new one.",
+	failedCounter:     "The device's counter went back, as it does when somebody has a copy of the passkey. It is stopped: the person removes it and makes a new one. If there are more such cases, find out who had the device.",
 	// Where nobody is to blame, or we are
 	"replay":         noSecond,
 	"panic":          ownFault,

@@ -117,7 +117,7 @@ func TestEveryCheckHasARemedy(t *testing.T) {
 	for kind := range answers {
 		names = append(names, kind.String())
 	}
-	names = append(names, failedAccount, failedConnection, failedPassword, failedAddress, failedNone, failedTemporary, failedLocked, failedCode, failedFlood)
+	names = append(names, failedAccount, failedConnection, failedPassword, failedAddress, failedNone, failedTemporary, failedLocked, failedCode, failedSecond, failedPasskey, failedCounter, failedFlood)
 	for _, name := range names {
 		if remedies[name] == "" {
 			t.Errorf("the check %q has no remedy: add one in remedy.go", name)

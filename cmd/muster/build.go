@@ -215,6 +215,10 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			}
 			return out, err
 		},
+		Factors: func(tx *store.Tx, user store.UserID) (console.Factors, error) {
+			f, err := s.factors.Of(tx, user)
+			return console.Factors{Passkeys: f.Passkeys, App: f.App, Codes: f.Codes}, err
+		},
 		Pictures: account.Pictures, LockEdited: sso.LockEdited, ConnectionNames: sso.ConnectionNames,
 		Identities: func(tx *store.Tx, user store.UserID) ([]console.Identity, error) {
 			of, err := sso.Identities(tx, user)

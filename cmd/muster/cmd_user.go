@@ -21,6 +21,8 @@ type userCmd struct {
 	Deleted    userDeletedCmd    `cmd:"" help:"List who was deleted and can be restored."`
 	Planned    userPlannedCmd    `cmd:"" help:"List changes that are planned, or what became of them."`
 	Cancel     userCancelCmd     `cmd:"" name:"cancel-planned" help:"Cancel a planned change."`
+	Factors    userFactorsCmd    `cmd:"" help:"What a person has beside a password: passkeys, authenticator app, recovery codes."`
+	Reset      userResetCmd      `cmd:"" name:"reset-factors" help:"Take them away, for somebody who has lost them."`
 	Identity   userIdentityCmd   `cmd:"" help:"Accounts at identity providers with which people sign in."`
 }
 

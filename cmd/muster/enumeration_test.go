@@ -29,11 +29,17 @@ type inside struct {
 	t     *testing.T
 	admin access.Actor // of acme
 	seen  *storetest.Seen
+	mark  string // what the browser has been marked with
 }
 
 func newInside(t *testing.T, db *store.DB, seen *storetest.Seen) *inside {
 	t.Helper()
-	cfg, err := config.Load(config.Input{})
+	return newInsideAt(t, db, seen, "http://127.0.0.1:8080")
+}
+
+func newInsideAt(t *testing.T, db *store.DB, seen *storetest.Seen, url string) *inside {
+	t.Helper()
+	cfg, err := config.Load(config.Input{Env: []string{"MUSTER_PUBLIC_URL=" + url}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +101,9 @@ func (b *inside) askFrom(ip, path string, form url.Values) answered {
 	r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.RemoteAddr = ip + ":1234"
+	if b.mark != "" {
+		r.AddCookie(&http.Cookie{Name: "muster-browser", Value: b.mark})
+	}
 	w := httptest.NewRecorder()
 	b.seen.Take()
 	b.mux.ServeHTTP(w, r)

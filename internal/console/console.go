@@ -62,6 +62,8 @@ type Options struct {
 	Bulk BulkOps
 	// Identities tells with which accounts of identity providers a person signs in.
 	Identities func(tx *store.Tx, user store.UserID) ([]Identity, error)
+	// Factors tells what somebody has beside a password. May be nil.
+	Factors func(tx *store.Tx, user store.UserID) (Factors, error)
 	// Pictures are the versions of people's pictures, of those who have one. May be nil.
 	Pictures func(tx *store.Tx, users []store.UserID) (map[store.UserID]string, error)
 	// AttributeSources tells where attributes of a person came from; LockEdited keeps sign-ins

@@ -17,6 +17,16 @@ type grant struct{ Role, Why string }
 // groupReason is why the person is in a team.
 type groupReason struct{ Group, Why string }
 
+// Factors is what somebody has beside a password.
+type Factors struct {
+	Passkeys int
+	App      bool
+	Codes    int // recovery codes left
+}
+
+// Any tells whether there is a second factor.
+func (f Factors) Any() bool { return f.Passkeys > 0 || f.App }
+
 // personPage is one person.
 type personPage struct {
 	Org         web.Org
@@ -50,6 +60,7 @@ type personPage struct {
 	NoReactivate string    // why it cannot be done here
 
 	ShowIdentities bool // there is a page of them
+	Factors        *Factors
 
 	MayEdit, MayEnd, MayInvite, MayConfigure, MayLog bool
 }
@@ -216,6 +227,13 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 		if p.Identities, err = c.opt.Identities(tx, id); err != nil {
 			return err
 		}
+	}
+	if c.opt.Factors != nil && p.User.Status == store.Active {
+		f, err := c.opt.Factors(tx, id)
+		if err != nil {
+			return err
+		}
+		p.Factors = &f
 	}
 	if c.opt.Sessions != nil && p.User.Status == store.Active {
 		p.Sessions, err = c.opt.Sessions.List(tx, id)

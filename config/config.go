@@ -33,6 +33,7 @@ type Settings struct {
 	Egress      Egress    `key:"egress" doc:"Requests that this server makes to addresses given by its users (metadata, issuers)."`
 	SCIM        SCIM      `key:"scim" doc:"Directories."`
 	Invite      Invite    `key:"invite" doc:"Invitations."`
+	Import      Import    `key:"import" doc:"People from files."`
 	Session     Session   `key:"session" doc:"Signed-in browsers."`
 	SignIns     SignIns   `key:"signins" doc:"The log of sign-ins."`
 	Permissions string    `key:"permissions" example:"[{\"name\": \"view_all_tickets\", \"group\": \"Tickets\", \"label\": \"View all tickets\", \"description\": \"Sees every ticket.\", \"roles\": [\"agent\"]}]" doc:"The catalog of the applications' permissions, of which organizations make roles. In the file a list of name, group, label, description and roles (of agent and viewer, who has it from the start); in the environment the same as JSON. It replaces the catalog that Muster comes with: view_all_tickets, delete_tickets, manage_macros, export_data, view_analytics."`
@@ -61,6 +62,11 @@ type Mail struct {
 // Egress is about requests to addresses given by users.
 type Egress struct {
 	Allow Prefixes `key:"allow" example:"10.1.0.0/16,127.0.0.1/32" doc:"Private or loopback networks that such requests may reach, also over plain http. The public internet over https is always allowed, the rest never."`
+}
+
+// Import is about people from files.
+type Import struct {
+	Folder string `key:"folder" example:"/srv/muster/import" doc:"Where organizations may have employee files fetched from: each reads the folder in it that has its short name, and nothing outside of that. Without it, files are fetched by SFTP only."`
 }
 
 // SCIM is about directories.

@@ -31,15 +31,7 @@ const (
 // dialled, after name resolution. allow lists private or loopback networks that
 // may be reached all the same; those, and only those, also over plain http.
 func newEgress(allow []netip.Prefix) *http.Client {
-	var v4, v6 []netip.Prefix
-	for _, p := range allow {
-		if p.Addr().Is4() {
-			v4 = append(v4, p)
-		} else {
-			v6 = append(v6, p)
-		}
-	}
-	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
+	guard := egressGuard(allow)
 	listed := func(_, address string) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
@@ -61,6 +53,28 @@ func newEgress(allow []netip.Prefix) *http.Client {
 		},
 		CheckRedirect: sameHostOnly,
 	}
+}
+
+func egressGuard(allow []netip.Prefix) *ssrf.Guardian {
+	var v4, v6 []netip.Prefix
+	for _, p := range allow {
+		if p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
+}
+
+// Dial connects to a host that a tenant chose, by the same rules as requests to its URLs:
+// the public internet, and the networks in allow.
+func Dial(ctx context.Context, allow []netip.Prefix, address string) (net.Conn, error) {
+	guard := egressGuard(allow)
+	d := net.Dialer{Timeout: egressTimeout, ControlContext: func(_ context.Context, network, address string, _ syscall.RawConn) error {
+		return guard.Safe(network, address, nil)
+	}}
+	return d.DialContext(ctx, "tcp", address)
 }
 
 var (

@@ -175,6 +175,18 @@ func (tx *Tx) insertMany(head, row string, rows [][]any) error {
 	return nil
 }
 
+// Analyze has PostgreSQL count a table anew that has just grown by thousands of rows. It
+// does so by itself within minutes, and until then takes an organization for empty and
+// reads all of it for each list of keys: nine tenths of an import's time. The table is a
+// word of the caller's.
+func (tx *Tx) Analyze(table string) error {
+	if tx.pg == nil {
+		return nil
+	}
+	_, err := tx.pg.ExecContext(tx.ctx, "ANALYZE "+table)
+	return classify(err)
+}
+
 // UsersBy finds people by their ids, addresses and user names, all at once; names and
 // addresses without regard to case.
 func (tx *Tx) UsersBy(ids []UserID, emails, names []string) ([]User, error) {

@@ -68,7 +68,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	}
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.openLife(log)
-	s.openWork(log)
+	s.openWork(cfg, log)
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Mail: s.mail, PublicURL: url, Log: log,
@@ -117,7 +117,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.loops = map[string]func(context.Context) error{
 		"account":  s.account.Run,
 		"domains":  s.sso.RunDomains,
-		"jobs":     s.jobs.Run,
+		"jobs":     s.runWork,
 		"invites":  s.invites.Run,
 		"factors":  s.factors.Run,
 		"life":     s.life.Run,

@@ -66,6 +66,8 @@ var only = map[string][]string{
 	"github.com/beevik/etree":                    {"sso/saml"},
 	"github.com/coreos/go-oidc/v3":               {"sso/oidc"},
 	"golang.org/x/oauth2":                        {"sso/oidc"},
+	"github.com/pkg/sftp":                        {"internal/importer"},
+	"golang.org/x/crypto/ssh":                    {"internal/importer"},
 	"github.com/wneessen/go-mail":                {"internal/mail"},
 	"github.com/alexedwards/argon2id":            {"internal/password"},
 	"github.com/trustelem/zxcvbn":                {"internal/password"},

@@ -91,6 +91,8 @@ var unscoped = map[string]string{
 	"internal/invite.Door.Remind":        "one loop reminds for everybody; each invitation is then handled in its organization",
 	"internal/invite.Door.Sweep":         "age is the same for all",
 	"internal/factor.Store.Sweep":        "expiry is the same for all",
+	"internal/importer.Door.dueFeeds":    "whatever is due; each feed is then looked at in its organization",
+	"internal/importer.Door.untold":      "the same, whose report is due",
 	"internal/mail.Outbox.Sweep":         "expiry is the same for all",
 	"internal/mail.Outbox.due":           "one outbox sends for everybody; each message is then handled in its organization",
 	"internal/mail.Outbox.CameBack":      "a mail server knows the message's id alone; it is then handled in its organization",

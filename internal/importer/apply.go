@@ -129,6 +129,11 @@ func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result
 	if err != nil {
 		return nil, err
 	}
+	if slices.Contains([]int{2 * batch, 8 * batch, 32 * batch}, j.Done) {
+		if err := tx.Analyze("users"); err != nil {
+			return nil, err
+		}
+	}
 	var results []jobs.Result
 	err = tx.Try(func() (err error) {
 		results, err = a.all(rows)

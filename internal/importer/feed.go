@@ -1,12 +1,412 @@
 package importer
 
-import "github.com/muster-id/muster/store"
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/store"
+)
 
 // FeedID names a feed.
 type FeedID = store.ID[Feed]
 
-// Feed is a place from which files with people are fetched on a schedule.
+// The kinds of feed.
+const (
+	Folder = "folder" // of this server, in the one that the operator allows
+	SFTP   = "sftp"
+)
+
+// Feed is a place from which files with people are fetched on a schedule. What comes is
+// read as an upload is; it is imported by itself only within the guards, else it waits
+// for an admin.
 type Feed struct {
-	ID   FeedID
-	Name string
+	ID       FeedID
+	Kind     string
+	Name     string
+	Settings FeedSettings
+	HostKey  string // that is pinned, as authorized_keys has it
+	SeenKey  string // that the host has shown
+	Active   bool
+	LastAt   store.Time
+	Last     string // how it went
+	Bad      bool
+	NextAt   store.Time
+
+	sealed []byte
+	looked map[string]stamp
+}
+
+// FeedSettings say where the files are and what is done with them.
+type FeedSettings struct {
+	Path       string         `json:"path"`           // of the folder
+	Pattern    string         `json:"pattern"`        // of file names: *.csv
+	Host       string         `json:"host,omitempty"` // and port
+	User       string         `json:"user,omitempty"`
+	Every      int            `json:"every"`       // minutes
+	Rename     bool           `json:"rename"`      // a file that was taken gets .done behind its name
+	Key        string         `json:"key"`         // as Settings
+	New        string         `json:"new"`         //
+	Missing    string         `json:"missing"`     //
+	MaxGone    int            `json:"max_gone"`    // percent
+	MaxChanged int            `json:"max_changed"` // percent of the people who may be new or changed
+	MailTo     []store.UserID `json:"mail_to"`     // who gets the report; all admins when empty
+}
+
+// stamp tells whether a file has changed between two looks.
+type stamp struct {
+	Size int64 `json:"size"`
+	At   int64 `json:"at"`
+}
+
+// entry is a file of a feed.
+type entry struct {
+	name string
+	stamp
+}
+
+// place is where a feed's files are.
+type drop interface {
+	list() ([]entry, error)
+	open(name string) (io.ReadCloser, error)
+	stat(name string) (stamp, error)
+	rename(from, to string) error
+	io.Closer
+}
+
+const (
+	feedLease  = 15 * time.Minute
+	feedTime   = 10 * time.Minute // that one look may take
+	filesTaken = 5                // of a feed in one look
+	settled    = 2 * time.Minute  // since the last change of a file that nobody is writing any more
+)
+
+// check fills in what was left out. Faults: Invalid on the setting.
+func (f *Feed) check() error {
+	s := &f.Settings
+	f.Name, s.Path, s.Pattern, s.Host, s.User = strings.TrimSpace(f.Name), strings.TrimSpace(s.Path), strings.TrimSpace(s.Pattern), strings.TrimSpace(s.Host), strings.TrimSpace(s.User)
+	if s.Pattern == "" {
+		s.Pattern = "*.csv"
+	}
+	for field, text := range map[string]string{"name": f.Name, "path": s.Path, "pattern": s.Pattern, "host": s.Host, "user": s.User} {
+		if len(text) > maxText || unclean(text) != nil {
+			return fault.Invalid.On(field, "That is longer than %d bytes, or holds a character that cannot be read. Type it again.", maxText)
+		}
+	}
+	if _, err := path.Match(s.Pattern, "x"); err != nil || strings.Contains(s.Pattern, "/") {
+		return fault.Invalid.On("pattern", "%q is no pattern of file names. Write one like *.csv or people-*.csv.", s.Pattern)
+	}
+	switch {
+	case f.Name == "":
+		return fault.Invalid.On("name", "The feed needs a name.")
+	case f.Kind != Folder && f.Kind != SFTP:
+		return fault.Invalid.On("kind", "There is no kind of feed %.20q. Choose folder or sftp.", f.Kind)
+	case slices.Contains(strings.Split(s.Path, "/"), ".."):
+		return fault.Invalid.On("path", "%q leads out of its folder. Write the way down to the files.", s.Path)
+	case f.Kind == SFTP && (s.Host == "" || s.User == ""):
+		return fault.Invalid.On("host", "SFTP needs a host and a user.")
+	}
+	for _, n := range []struct {
+		field      string
+		value      *int
+		or, lo, hi int
+	}{{"every", &s.Every, 60, 5, 7 * 24 * 60}, {"max_gone", &s.MaxGone, defaultMaxGone, 1, 100}, {"max_changed", &s.MaxChanged, 20, 1, 100}} {
+		if *n.value == 0 {
+			*n.value = n.or
+		}
+		if *n.value < n.lo || *n.value > n.hi {
+			return fault.Invalid.On(n.field, "%d is not possible here. Write a number from %d to %d.", *n.value, n.lo, n.hi)
+		}
+	}
+	set := Settings{Form: Form{Encodings[0], Delimiters[0]}, Columns: keys, Key: s.Key, New: s.New, Missing: s.Missing}
+	if s.Key == "" {
+		set.Key = fieldEmail
+	}
+	if err := set.check(keys, ownFields); err != nil {
+		return err
+	}
+	s.New, s.Missing = set.New, set.Missing
+	return nil
+}
+
+// Look fetches what is new at a feed now. What went wrong is kept with the feed and mailed.
+func (d *Door) Look(ctx context.Context, org store.OrgID, id FeedID) error {
+	ctx, cancel := context.WithTimeout(ctx, feedTime)
+	defer cancel()
+	actor := access.Muster(string(org))
+	var f Feed
+	claimed := false
+	err := d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {
+		if f, err = findFeed(tx, id); err == nil {
+			claimed, err = claimFeed(tx, f, tx.Now().Add(feedLease))
+		}
+		return err
+	})
+	if err != nil || !claimed {
+		return err
+	}
+	actor.Name = "Feed " + f.Name
+	words, seen, err := d.lookAt(ctx, actor, f)
+	end := d.opt.DB.Write(context.WithoutCancel(ctx), actor, func(tx *store.Tx) error {
+		if err == nil {
+			return endLook(tx, f.ID, words, false, seen)
+		}
+		d.opt.Log.WarnContext(ctx, "import feed", "org", org, "feed", f.ID, "error", err)
+		said := fault.Public(err)
+		if said == "" {
+			said = "The files could not be fetched. It is in the server's log."
+		}
+		if said != f.Last { // once for each new reason
+			if err := d.report(tx, f, "Muster could not fetch people from "+f.Name, []string{said}, ""); err != nil {
+				return err
+			}
+		}
+		return endLook(tx, f.ID, said, true, seen)
+	})
+	return end
+}
+
+// lookAt takes the files that nobody is writing any more.
+func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (string, map[string]stamp, error) {
+	at, err := d.openFeed(ctx, actor, f)
+	if err != nil {
+		return "", f.looked, err
+	}
+	defer at.Close()
+	files, err := at.list()
+	if err != nil {
+		return "", f.looked, err
+	}
+	slices.SortFunc(files, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	seen, taken, same := map[string]stamp{}, 0, 0
+	var wrong error
+	for _, e := range files {
+		if match, _ := path.Match(f.Settings.Pattern, e.name); !match || len(seen) == 1000 {
+			continue
+		}
+		was, known := f.looked[e.name]
+		seen[e.name] = e.stamp
+		if !(known && was == e.stamp) && d.opt.DB.Now().Unix()-e.At < int64(settled.Seconds()) || taken == filesTaken {
+			continue // somebody may still be writing it
+		}
+		fresh, err := d.fetch(ctx, actor, f, at, e)
+		switch {
+		case err != nil:
+			wrong = errors.Join(wrong, err)
+		case fresh:
+			taken++
+		default:
+			same++
+		}
+	}
+	return fmt.Sprintf("%d files there, %d new, %d taken before.", len(seen), taken, same), seen, wrong
+}
+
+// fetch takes one file in, once, and tells whether it was new.
+func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e entry) (bool, error) {
+	if e.Size > MaxFile {
+		return false, bad("The file %s is larger than %d MB. Split it into several.", e.name, MaxFile>>20)
+	}
+	file, err := at.open(e.name)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	run, err := d.upload(ctx, actor, Run{Name: e.name, Feed: f.ID}, io.TeeReader(file, sum))
+	if err != nil {
+		return false, err
+	}
+	if now, err := at.stat(e.name); err != nil || now != e.stamp { // it changed while it was read: next time
+		return false, errors.Join(err, d.Forget(ctx, actor, run.ID))
+	}
+	fresh := false
+	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {
+		if fresh, err = insertSeen(tx, f.ID, hex.EncodeToString(sum.Sum(nil)), e.name, run.ID); err == nil && !fresh {
+			err = forgetRun(tx, run.ID)
+		}
+		return err
+	})
+	if err != nil || !fresh {
+		return false, err
+	}
+	if f.Settings.Rename {
+		if err := at.rename(e.name, e.name+".done"); err != nil {
+			d.opt.Log.WarnContext(ctx, "rename a file of a feed", "feed", f.ID, "error", err)
+		}
+	}
+	return true, d.goOn(ctx, actor, f, run)
+}
+
+// goOn reads a fetched file, and imports it within the guards.
+func (d *Door) goOn(ctx context.Context, actor access.Actor, f Feed, run Run) error {
+	set, s := run.Settings, f.Settings
+	set.Key, set.New, set.Missing, set.MaxGone = s.Key, s.New, s.Missing, s.MaxGone
+	run, err := d.Read(ctx, actor, run.ID, set)
+	if err != nil {
+		return err
+	}
+	return d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		page, err := tx.People(store.PeopleQuery{Limit: 1})
+		if err != nil {
+			return err
+		}
+		why := guards(run, s, page.Total)
+		if run.Good() == 0 && run.Bad() == 0 {
+			return markTold(tx, run.ID)
+		}
+		if why == "" && run.Good() > 0 {
+			_, err := d.start(tx, run, 0)
+			return err // the report comes when it has ended
+		}
+		if why == "" {
+			why = "No line of it can be imported."
+		}
+		if err := markTold(tx, run.ID); err != nil {
+			return err
+		}
+		return d.report(tx, f, run.Name+" waits for you", append([]string{"The file " + run.Name + " came from " + f.Name + " and was not imported by itself. " + why}, counted(run)...), "/import/"+string(run.ID))
+	})
+}
+
+// guards is why a file is not imported by itself; empty when it may be.
+func guards(run Run, s FeedSettings, people int) string {
+	changed := run.Counts[Create] + run.Counts[Update]
+	switch share := 100 * changed / max(people, 1); {
+	case changed > 0 && share > s.MaxChanged:
+		return fmt.Sprintf("It would create or change %d people beside %d that are there, which is more than %d %%.", changed, people, s.MaxChanged)
+	case run.gone() > s.MaxGone:
+		return fmt.Sprintf("It would deactivate %d of %d people, which is more than %d %%.", run.Counts[Deactivate], run.People, s.MaxGone)
+	case run.Bad() > 0 && run.Counts[Failed] > changed+run.Counts[Unchanged]:
+		return "Most of its lines have errors."
+	}
+	return ""
+}
+
+func counted(run Run) (lines []string) {
+	for _, a := range actions {
+		if n := run.Counts[a.Action]; n > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %d", a.Label, n))
+		}
+	}
+	return lines
+}
+
+// report mails the admins of a feed.
+func (d *Door) report(tx *store.Tx, f Feed, subject string, lines []string, link string) error {
+	org, err := d.opt.DB.OrgByID(tx.Context(), tx.Org())
+	if err != nil {
+		return err
+	}
+	to, err := tx.Admins()
+	if err != nil {
+		return err
+	}
+	if len(f.Settings.MailTo) > 0 {
+		if to, err = tx.UsersBy(f.Settings.MailTo, nil, nil); err != nil {
+			return err
+		}
+	}
+	for _, u := range to {
+		if u.Status != store.Active || mail.CheckAddress(u.Email) != nil {
+			continue
+		}
+		letter := mail.Letter{Subject: subject, Greeting: "Hello " + u.DisplayName + ",", Lines: lines, Small: []string{"You get this mail because you look after the people of " + org.Name + "."}}
+		if link != "" {
+			letter.Button, letter.Link = "Look at it", strings.TrimSuffix(d.opt.PublicURL, "/")+"/console/"+org.Slug+link
+		}
+		if err := d.opt.Queue(tx, letter.To(u.Email)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run looks at the feeds that are due, and mails what became of their imports.
+func (d *Door) Run(ctx context.Context) error {
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	for {
+		if err := d.Tend(ctx); err != nil && ctx.Err() == nil {
+			d.opt.Log.ErrorContext(ctx, "import feeds", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Tend does once what Run does.
+func (d *Door) Tend(ctx context.Context) error {
+	due, err := d.dueFeeds(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range due {
+		if err := d.Look(ctx, f.Org, f.ID); err != nil {
+			return err
+		}
+	}
+	ended, err := d.untold(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range ended {
+		err := d.opt.DB.Write(ctx, access.Muster(string(r.Org)), func(tx *store.Tx) error { return d.tell(tx, r.Run) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell mails what became of an import that a feed began, once its job has ended.
+func (d *Door) tell(tx *store.Tx, id ID) error {
+	run, err := findRun(tx, id)
+	if err != nil {
+		return err
+	}
+	job, err := d.opt.Jobs.Get(tx, run.Job)
+	if err == nil && job.EndedAt == 0 {
+		return nil
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if told, err := takeTold(tx, id); err != nil || !told {
+		return err
+	}
+	f, err := findFeed(tx, run.Feed)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines := []string{fmt.Sprintf("The file %s from %s was imported: %d done, %d skipped, %d failed.", run.Name, f.Name, job.Counts.Done, job.Counts.Skipped, job.Counts.Failed)}
+	for _, word := range []string{"created", "updated", "deactivated"} {
+		if n := job.Counts.Did[word]; n > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %d", word, n))
+		}
+	}
+	if run.Bad() > 0 {
+		lines = append(lines, fmt.Sprintf("%d lines have errors and were left out; they can be downloaded.", run.Bad()))
+	}
+	if job.State != jobs.Finished {
+		lines = append(lines, "The import was stopped before its end.")
+	}
+	return d.report(tx, f, "People were imported from "+f.Name, append(lines, "It can be undone for 24 hours."), "/import/"+string(run.ID))
 }

@@ -38,6 +38,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}/export/{file}", d.export)
 	m.API(access.ViewUsers, "GET /api/v1/export/{file}", d.export)
 	d.mountAPI(m)
+	d.mountFeeds(m)
 }
 
 // uploadPage asks for a file.

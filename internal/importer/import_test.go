@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,8 @@ import (
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -31,6 +35,8 @@ type stage struct {
 	admin access.Actor
 	mails chan mail.Message
 	full  bool // the mail queue refuses
+
+	folder string // where feeds may read
 }
 
 func newStage(t testing.TB, db *store.DB) *stage { return newStageIn(t, db, "acme") }
@@ -44,18 +50,23 @@ func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	invites := invite.New(invite.Options{DB: db, PublicURL: "http://127.0.0.1:8080", Log: quiet,
-		Queue: func(tx *store.Tx, m mail.Message) error {
-			if s.full {
-				return errors.New("the queue is full")
-			}
-			tx.AfterCommit(func() { s.mails <- m })
-			return nil
-		}})
+	queue := func(tx *store.Tx, m mail.Message) error {
+		if s.full {
+			return errors.New("the queue is full")
+		}
+		tx.AfterCommit(func() { s.mails <- m })
+		return nil
+	}
+	invites := invite.New(invite.Options{DB: db, PublicURL: "http://127.0.0.1:8080", Log: quiet, Queue: queue})
+	s.folder = t.TempDir()
 	s.jobs = jobs.New(jobs.Options{DB: db, Log: quiet, Actor: func(tx *store.Tx, who jobs.Starter) (access.Actor, error) {
 		return access.Actor{Kind: who.Kind, ID: who.ID, Name: who.Name, Roles: []string{access.Admin}}, nil
 	}})
-	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: invite.Address, Invite: invites.Imported, Withdraw: invites.Cancel})
+	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: invite.Address, Invite: invites.Imported, Withdraw: invites.Cancel,
+		Folder: s.folder, Key: secret.NewKey(), Queue: queue, PublicURL: "http://127.0.0.1:8080",
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return sso.Dial(ctx, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, address)
+		}})
 	s.admin = s.person("boss@acme.example", access.Admin)
 	return s
 }

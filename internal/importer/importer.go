@@ -23,13 +23,17 @@ the check of addresses are package invite's, handed in.
 package importer
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/store"
 )
 
@@ -230,6 +234,13 @@ type Options struct {
 	Address func(string) (string, error)
 	// Invite makes an invitation for a new person, and queues its mail when it is to be sent.
 	Invite func(tx *store.Tx, org store.Org, u store.User, sent bool) error
+	// Feeds: where they may read on this server, how they reach a host that a tenant chose,
+	// what seals their secrets, and how reports are mailed.
+	Folder    string
+	Dial      func(ctx context.Context, address string) (net.Conn, error)
+	Key       secret.Key
+	Queue     func(tx *store.Tx, m mail.Message) error
+	PublicURL string
 	// Withdraw cancels the invitation of a person who has not accepted, and deletes the person.
 	Withdraw func(tx *store.Tx, user store.UserID) error
 }

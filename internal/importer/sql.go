@@ -155,9 +155,15 @@ func endReading(tx *store.Tx, id ID, turn string) error {
 	if err := tx.Select(&rows, "SELECT action, COUNT(*) AS n FROM import_rows WHERE org_id = ? AND run_id = ? GROUP BY action", tx.Org(), id); err != nil {
 		return err
 	}
-	counts := map[Action]int{}
+	counts, all := map[Action]int{}, 0
 	for _, r := range rows {
 		counts[r.Action] = r.N
+		all += r.N
+	}
+	if all > 2*piece {
+		if err := tx.Analyze("import_rows"); err != nil {
+			return err
+		}
 	}
 	raw, err := json.Marshal(counts)
 	if err != nil {

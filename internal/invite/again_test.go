@@ -463,3 +463,26 @@ func TestALinkGivesNobodyMoreThanTheyMay(t *testing.T) {
 		}
 	})
 }
+
+// A link that was opened before a newer one was sent leads in before that, or not at all.
+func TestSendingAgainMeetsAccepting(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		for round := range 12 {
+			first := s.invite("r" + string(rune('a'+round)) + "@example.com")
+			var accepted, resent error
+			var wg sync.WaitGroup
+			wg.Go(func() { accepted = s.accept(first.Link) })
+			wg.Go(func() {
+				for range round {
+					_ = s.user(first.UserID)
+				}
+				resent = s.write(s.admin, func(tx *store.Tx) error { _, err := s.door.Resend(tx, s.org, first.UserID); return err })
+			})
+			wg.Wait()
+			if (accepted == nil) == (resent == nil) {
+				t.Errorf("round %d: accepted %v, sent again %v", round, accepted, resent)
+			}
+		}
+	})
+}

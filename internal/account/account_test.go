@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -69,6 +70,15 @@ func TestMe(t *testing.T) {
 		}
 		b.want(b.post("/login", "email", "ada@acme.example", "password", good), 303, "/account")
 		var me map[string]any
+		if err := s.db.Write(t.Context(), acme, func(tx *store.Tx) error {
+			ref := records.Ref{Kind: "contact", ID: "4711"}
+			if _, _, err := records.Put(tx, records.In{Ref: ref, Name: "Ada"}); err != nil {
+				return err
+			}
+			return records.Link(tx, user, ref)
+		}); err != nil {
+			t.Fatal(err)
+		}
 		got := b.get("/api/v1/me")
 		if err := json.Unmarshal([]byte(got.body), &me); err != nil {
 			t.Fatalf("%+v: %v", got, err)
@@ -93,7 +103,7 @@ func TestMe(t *testing.T) {
 			t.Errorf("permissions %v", allowed)
 		}
 		delete(me, "permissions")
-		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","role_reasons":[{"by":"Muster","kind":"manual","role":"admin"}],"roles":["admin"],"session":{"acr":"","amr":"pwd","connection":"","method":"password"},` +
+		want := `{"email":"ada@acme.example","groups":["Support","Company"],"org":"acme","records":[{"gone":false,"id":"4711","kind":"contact","name":"Ada"}],"role_reasons":[{"by":"Muster","kind":"manual","role":"admin"}],"roles":["admin"],"session":{"acr":"","amr":"pwd","connection":"","method":"password"},` +
 			`"source":"invite","status":"active","user_id":"` + string(user) + `","user_name":"ada@acme.example"}`
 		if have, _ := json.Marshal(me); string(have) != want {
 			t.Errorf("me\n%s\nwant\n%s", have, want)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -12,17 +13,18 @@ import (
 
 // me is the fixed JSON of /api/v1/me.
 type me struct {
-	Org      string    `json:"org"` // short name
-	UserID   string    `json:"user_id"`
-	UserName string    `json:"user_name"`
-	Email    string    `json:"email"`
-	Status   string    `json:"status"`
-	Source   string    `json:"source"`
-	Roles    []string  `json:"roles"`
-	Reasons  []meRole  `json:"role_reasons"`
-	Allowed  []string  `json:"permissions"` // what the roles allow together
-	Groups   []string  `json:"groups"`
-	Session  meSession `json:"session"`
+	Org      string     `json:"org"` // short name
+	UserID   string     `json:"user_id"`
+	UserName string     `json:"user_name"`
+	Email    string     `json:"email"`
+	Status   string     `json:"status"`
+	Source   string     `json:"source"`
+	Roles    []string   `json:"roles"`
+	Reasons  []meRole   `json:"role_reasons"`
+	Allowed  []string   `json:"permissions"` // what the roles allow together
+	Groups   []string   `json:"groups"`
+	Records  []meRecord `json:"records"` // of applications, to which the person is linked
+	Session  meSession  `json:"session"`
 }
 
 // meRole is why a role is there. One role may be there for several reasons.
@@ -64,6 +66,14 @@ func (a *Account) meRoles(tx *store.Tx, grants []store.Grant) ([]meRole, error) 
 	return list, nil
 }
 
+// meRecord is a record of an application to which the person is linked.
+type meRecord struct {
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Gone bool   `json:"gone"`
+}
+
 type meSession struct {
 	ID         string `json:"id"`
 	Method     string `json:"method"`
@@ -83,6 +93,8 @@ type self struct {
 	Roles   []string
 	Reasons []meRole
 	Groups  []string
+
+	Records []meRecord
 
 	Directory string // who manages the person; empty: nobody
 }
@@ -106,6 +118,14 @@ func (a *Account) self(r *http.Request) (self, error) {
 			return err
 		}
 		s.Roles = store.RoleNames(roles[now.UserID])
+		of, err := records.Of(tx, []store.UserID{now.UserID})
+		if err != nil {
+			return err
+		}
+		s.Records = make([]meRecord, 0, len(of[now.UserID]))
+		for _, l := range of[now.UserID] {
+			s.Records = append(s.Records, meRecord{l.Kind, l.ID, l.Name, l.Gone})
+		}
 		if s.Reasons, err = a.meRoles(tx, roles[now.UserID]); err != nil {
 			return err
 		}
@@ -142,7 +162,7 @@ func (a *Account) me(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, me{
 		Org: s.Org.Slug, UserID: string(s.User.ID), UserName: s.User.UserName, Email: s.User.Email, Status: string(s.User.Status), Source: string(s.User.Source),
-		Roles: s.Roles, Reasons: s.Reasons, Allowed: a.allowed(s.Actor), Groups: s.Groups, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection, AuthTime: s.Session.AuthAt.RFC3339(),
+		Roles: s.Roles, Reasons: s.Reasons, Allowed: a.allowed(s.Actor), Groups: s.Groups, Records: s.Records, Session: meSession{ID: string(s.Session.ID), Method: s.Session.Method, Connection: s.Session.Connection, AuthTime: s.Session.AuthAt.RFC3339(),
 			AMR: s.Session.AMR, ACR: s.Session.ACR, ExpiresAt: s.Session.ExpiresAt.RFC3339()},
 	})
 }

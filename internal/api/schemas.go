@@ -19,6 +19,7 @@ func (d *Door) Mount(m *web.Mux) {
 	d.mountRoles(m)
 	d.mountTeams(m)
 	d.mountLife(m)
+	d.mountRecords(m)
 }
 
 func (d *Door) schemas(w http.ResponseWriter, r *http.Request) error {

@@ -19,6 +19,7 @@ import (
 
 // mountLife adds the routes.
 func (c *Console) mountLife(m *web.Mux) {
+	c.mountRecords(m)
 	for _, kind := range []string{"deactivate", "reactivate", "delete", "restore"} {
 		m.Console(access.EndUsers, "GET /console/{org}/users/{user}/"+kind, c.dialog(kind))
 	}

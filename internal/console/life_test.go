@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -133,5 +134,32 @@ func TestSeatsAreShownAndShared(t *testing.T) {
 		has(t, s.post("boss", at+"/licenses", 400, licenses), "A role counts for one license")
 		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "5 of 4 seats", "See who could give one back")
 		has(t, s.post("boss", s.path("/users/{dora}/reactivate"), 409, nil), "All 4 seats")
+	})
+}
+
+func TestARecordIsChosenOnThePage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			for _, in := range []records.In{{Ref: records.Ref{Kind: "contact", ID: "c/1"}, Name: "Carla <b>", Address: "carla@x.example"}, {Ref: records.Ref{Kind: "agent", ID: "7"}, Name: "Agent Seven"}} {
+				if _, _, err := records.Put(tx, in); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		has(t, s.page("viewer", "/console/acme/records?q=carla"), "Carla <b>", "nobody")
+		at := s.path("/users/{agent}/records")
+		has(t, s.page("boss", at+"?kind=contact"), "Link Agent Person to a record", "Carla <b>")
+		s.post("viewer", at+"/link", 403, url.Values{"record": {"contact/c/1"}})
+		has(t, s.post("boss", at+"/link", 400, url.Values{"record": {"nonsense"}}), "is no record")
+		s.post("boss", at+"/link", 303, url.Values{"record": {"contact/c/1"}})
+		has(t, s.post("boss", s.path("/users/{viewer}/records/link"), 409, url.Values{"record": {"contact/c/1"}}), "linked to Agent Person already")
+		has(t, s.page("viewer", s.path("/users/{agent}")), "Records of applications", "Carla <b>", "linked a record to")
+		hasNot(t, s.page("boss", s.path("/users/{viewer}/records")), "Carla <b>") // taken
+		s.write(s.muster, func(tx *store.Tx) error { return records.Delete(tx, records.Ref{Kind: "contact", ID: "c/1"}) })
+		has(t, s.page("boss", s.path("/users/{agent}")), "gone", "The application has deleted the record")
+		s.post("boss", at+"/unlink", 303, url.Values{"kind": {"contact"}})
+		s.post("boss", at+"/unlink", 404, url.Values{"kind": {"contact"}})
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -56,6 +57,7 @@ type personPage struct {
 	RestoreTill store.Time
 	Picture     string // its version; empty: there is none
 
+	Records      []records.Linked
 	Plans        []planRow // changes to come
 	NoReactivate string    // why it cannot be done here
 
@@ -92,6 +94,11 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		if p.User.Status == store.Deactivated {
 			p.NoReactivate = blocked(r, p.User, p.Directory, "reactivate")
 		}
+		of, err := records.Of(tx, []store.UserID{id})
+		if err != nil {
+			return err
+		}
+		p.Records = of[id]
 		if c.opt.Life == nil {
 			return nil
 		}

@@ -83,6 +83,9 @@ func (d *Door) form(w http.ResponseWriter, r *http.Request) error {
 	var f web.Form
 	f.Set("role", store.DefaultRole)
 	f.Set("email", r.URL.Query().Get("email"))
+	if err := d.fromRecord(r, &f); err != nil {
+		return err
+	}
 	p, err := d.page(r, f)
 	if err != nil {
 		return err
@@ -153,7 +156,7 @@ func (d *Door) formAgain(w http.ResponseWriter, r *http.Request, f web.Form, in 
 // chosen first.
 func (d *Door) read(r *http.Request, f web.Form) (in In, fits []web.Option, err error) {
 	in = In{Email: f.Get("email"), GivenName: f.Get("given_name"), FamilyName: f.Get("family_name"), Roles: f.All("role"), Title: f.Get("title"), Department: f.Get("department"),
-		Phone: f.Get("phone"), EmployeeNumber: f.Get("employee_number"), Address: f.Get("address"), Note: f.Get("note"), Save: f.Get("do") == "save"}
+		Phone: f.Get("phone"), EmployeeNumber: f.Get("employee_number"), Address: f.Get("address"), Note: f.Get("note"), Record: f.Get("record"), Save: f.Get("do") == "save"}
 	if text := f.Get("id"); text != "" {
 		if in.ID, err = store.ParseID[Invitation](text); err != nil {
 			return in, nil, fault.Invalid.On("", "The form is not complete. Load the page again.")

@@ -37,6 +37,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
 )
@@ -141,6 +142,7 @@ type In struct {
 	ManagerID                    store.UserID
 	Teams                        []store.GroupID // local groups
 	Note                         string          // shown in the mail
+	Record                       string          // of an application, kind/id, to which the person is linked; may be empty
 	Save                         bool            // without sending
 	ID                           ID              // of the invitation; a form that is sent twice makes one
 }
@@ -195,6 +197,15 @@ func (in In) person(tx *store.Tx, status store.Status) (store.User, error) {
 	u, err := tx.CreateUser(store.NewUser{Doc: profile.Doc(), Source: store.FromInvite, Status: status, Roles: in.roles(), Reason: store.Manual})
 	if err != nil {
 		return u, takenName(err)
+	}
+	if in.Record != "" {
+		ref, err := records.ParseRef(in.Record)
+		if err != nil {
+			return u, err
+		}
+		if err := records.Link(tx, u.ID, ref); err != nil {
+			return u, err
+		}
 	}
 	return u, join(tx, u.ID, in.Teams)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -46,6 +47,7 @@ func (c serveCmd) Run(a *app) error {
 		return err
 	}
 
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + h.passwords.Slots()) // password sign-ins make nobody else wait
 	signalled, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	loops, stopLoops := context.WithCancel(context.WithoutCancel(a.ctx))

@@ -82,6 +82,12 @@ func New(opts Options) *Store {
 	return s
 }
 
+// Slots is how many hashes run at one time. Each keeps a processor busy: a server that has
+// other work gives the Go scheduler so many more than the machine has (see serve), and
+// the operating system shares the time fairly. Else whoever reads a row waits until a
+// hash is interrupted.
+func (s *Store) Slots() int { return s.opts.Slots }
+
 // Hash prepares a password for Set. It does not check the rules. Call it outside
 // any transaction. Faults: Unavailable (too many at once).
 func (s *Store) Hash(ctx context.Context, password string) (Hashed, error) {

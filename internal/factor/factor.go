@@ -123,13 +123,15 @@ func (f Set) Any() bool { return f.Passkeys > 0 || f.App }
 
 // Of is what somebody has.
 func (s *Store) Of(tx *store.Tx, user store.UserID) (f Set, err error) {
-	return f, tx.Get(&f, `SELECT (SELECT count(*) FROM passkeys WHERE org_id = ? AND user_id = ? AND copied_at = 0) AS passkeys,
-		EXISTS (SELECT 1 FROM authenticators WHERE org_id = ? AND user_id = ?) AS app,
-		(SELECT count(*) FROM recovery_codes WHERE org_id = ? AND user_id = ?) AS codes`, tx.Org(), user, tx.Org(), user, tx.Org(), user)
+	return f, tx.Get(&f, set, tx.Org(), user, tx.Org(), user, tx.Org(), user)
 }
 
 // RuleOf is what the policy says about somebody.
 func (s *Store) RuleOf(tx *store.Tx, user store.UserID) (Rule, error) { return s.opt.Rule(tx, user) }
+
+const set = `SELECT (SELECT count(*) FROM passkeys WHERE org_id = ? AND user_id = ? AND copied_at = 0) AS passkeys,
+	EXISTS (SELECT 1 FROM authenticators WHERE org_id = ? AND user_id = ?) AS app,
+	(SELECT count(*) FROM recovery_codes WHERE org_id = ? AND user_id = ?) AS codes`
 
 // person is who something is changed for.
 type person struct {

@@ -85,7 +85,11 @@ func TestInvitedSignedInAndOut(t *testing.T) {
 	admin.press("main tbody th a")
 	admin.shot("person")
 	admin.press("a[href$='/deactivate']")
-	admin.press("form[action$='/deactivate'] button[type=submit]")
+	admin.fill("input[name=successor]", "nobody-at-all")
+	admin.press("form[action$='/deactivate'] button[value=find]")
+	admin.sees("Nobody active was found")
+	admin.fill("input[name=successor]", "")
+	admin.press("form[action$='/deactivate'] button.danger")
 	admin.sees("Deactivated")
 	ivy.open(s.url + "/account")
 	if at, _ := url.Parse(ivy.where()); at == nil || at.Path != "/login" {

@@ -153,9 +153,9 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Public("GET /login/enroll", a.showEnroll)
 	m.Public("POST /login/enroll", a.enrollApp)
 	m.Public("POST /login/enroll/passkey", a.enrollPasskey)
-	for _, name := range []string{"passkeys", "authenticator", "recovery-codes"} {
-		m.Member("GET /account/"+name, a.factors(name))
-	}
+	m.Member("GET /account/passkeys", a.factors("passkeys"))
+	m.Member("GET /account/authenticator", a.factors("authenticator"))
+	m.Member("GET /account/recovery-codes", a.factors("recovery-codes"))
 	m.Member("POST /account/passkeys/new", fresh(a.beginPasskey))
 	m.Member("POST /account/passkeys", a.addPasskey)
 	m.Member("POST /account/passkeys/{passkey}/rename", a.renamePasskey)

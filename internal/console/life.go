@@ -20,9 +20,10 @@ import (
 // mountLife adds the routes.
 func (c *Console) mountLife(m *web.Mux) {
 	c.mountRecords(m)
-	for _, kind := range []string{"deactivate", "reactivate", "delete", "restore"} {
-		m.Console(access.EndUsers, "GET /console/{org}/users/{user}/"+kind, c.dialog(kind))
-	}
+	m.Console(access.EndUsers, "GET /console/{org}/users/{user}/deactivate", c.dialog("deactivate"))
+	m.Console(access.EndUsers, "GET /console/{org}/users/{user}/reactivate", c.dialog("reactivate"))
+	m.Console(access.EndUsers, "GET /console/{org}/users/{user}/delete", c.dialog("delete"))
+	m.Console(access.EndUsers, "GET /console/{org}/users/{user}/restore", c.dialog("restore"))
 	m.Console(access.Configure, "GET /console/{org}/users/{user}/detach", c.dialog("detach"))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/deactivate", c.act("deactivate"))
 	m.Console(access.EndUsers, "POST /console/{org}/users/{user}/reactivate", c.act("reactivate"))

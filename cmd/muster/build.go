@@ -143,20 +143,17 @@ func (s *system) authenticate(r *http.Request) (access.Actor, error) {
 
 // navigation is the console's, in the order of a working day.
 var navigation = []web.NavItem{
-	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers},
 	{Label: "Overview", Path: "/console/{org}/overview", Need: access.ViewUsers},
+	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers, Also: []string{"/console/{org}/invite", "/console/{org}/invitations", "/console/{org}/import", "/console/{org}/export"}},
 	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
 	{Label: "Roles", Path: "/console/{org}/roles", Need: access.ViewUsers},
-	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
-	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
-	{Label: "Attributes", Path: "/console/{org}/attributes", Need: access.Configure},
 	{Label: "Connections", Path: "/console/{org}/connections", Need: access.Configure},
 	{Label: "Requests", Path: "/console/{org}/requests", Need: access.Configure},
 	{Label: "Sign-ins", Path: "/console/{org}/signins", Need: access.ViewActivity},
-	{Label: "Domains", Path: "/console/{org}/domains", Need: access.Configure},
-	{Label: "Security", Path: "/console/{org}/security", Need: access.Configure},
-	{Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure},
+	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
+	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
+	{Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure, Also: []string{"/console/{org}/security", "/console/{org}/attributes", "/console/{org}/domains"}},
 }
 
 // settingsPages are what an organization can choose, in the order of the settings page.

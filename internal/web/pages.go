@@ -181,16 +181,17 @@ func (s *state) nav(r *http.Request) []navLink {
 		return nil
 	}
 	var links []navLink
-	best := -1 // the longest path that we are under is the current one
+	best, longest := -1, 0 // the longest path that we are under is the current one
 	for _, item := range s.mux.opts.Nav {
 		if !s.actor.May(item.Need) {
 			continue
 		}
-		target := strings.ReplaceAll(item.Path, "{org}", s.org.Slug)
-		links = append(links, navLink{Label: item.Label, Path: target})
-		under := r.URL.Path == target || strings.HasPrefix(r.URL.Path, target+"/")
-		if under && (best < 0 || len(target) > len(links[best].Path)) {
-			best = len(links) - 1
+		links = append(links, navLink{Label: item.Label, Path: strings.ReplaceAll(item.Path, "{org}", s.org.Slug)})
+		for _, path := range append([]string{item.Path}, item.Also...) {
+			path = strings.ReplaceAll(path, "{org}", s.org.Slug)
+			if under := r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/"); under && len(path) > longest {
+				best, longest = len(links)-1, len(path)
+			}
 		}
 	}
 	if best >= 0 {

@@ -47,6 +47,7 @@ type NavItem struct {
 	Label string
 	Path  string
 	Need  access.Permission
+	Also  []string // paths elsewhere that belong to it
 }
 
 // Options is what the kit must be told.

@@ -60,7 +60,7 @@ func newMux(t testing.TB, change func(*web.Options)) *web.Mux {
 			}
 			return "", "", fault.NotFound.Say("There is no organization %q.", slug)
 		},
-		Nav: []web.NavItem{{"Users", "/console/{org}/users", access.ViewUsers}, {"Settings", "/console/{org}/settings", access.Configure}},
+		Nav: []web.NavItem{{Label: "Users", Path: "/console/{org}/users", Need: access.ViewUsers, Also: []string{"/console/{org}/import"}}, {Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure}},
 	}
 	if change != nil {
 		change(&o)
@@ -350,14 +350,17 @@ func TestNavigationShowsWhatTheActorMayDo(t *testing.T) {
 	m := newMux(t, nil)
 	show := func(w http.ResponseWriter, r *http.Request) error { return pages.Write(w, r, 200, "form", web.Form{}) }
 	m.Console(access.ViewUsers, "GET /console/{org}/users/{user}", show)
-	doc := webtest.Page(t, send(m, "GET", "/console/acme/users/7", "operator").Body.String())
-	nav := webtest.All(doc, "nav")
-	if len(nav) != 1 {
-		t.Fatalf("%d navs", len(nav))
-	}
-	links := webtest.All(nav[0], "a")
-	if len(links) != 2 || webtest.Attr(links[0], "href") != "/console/acme/users" || webtest.Attr(links[0], "aria-current") != "page" || webtest.Attr(links[1], "aria-current") != "" {
-		t.Errorf("nav: %s", webtest.Text(nav[0]))
+	m.Console(access.ViewUsers, "GET /console/{org}/import/{file}", show) // belongs to the users by Also
+	for _, path := range []string{"/console/acme/users/7", "/console/acme/import/7"} {
+		doc := webtest.Page(t, send(m, "GET", path, "operator").Body.String())
+		nav := webtest.All(doc, "nav")
+		if len(nav) != 1 {
+			t.Fatalf("%d navs", len(nav))
+		}
+		links := webtest.All(nav[0], "a")
+		if len(links) != 2 || webtest.Attr(links[0], "href") != "/console/acme/users" || webtest.Attr(links[0], "aria-current") != "page" || webtest.Attr(links[1], "aria-current") != "" {
+			t.Errorf("%s: nav: %s", path, webtest.Text(nav[0]))
+		}
 	}
 }
 

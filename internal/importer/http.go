@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -148,6 +149,12 @@ func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
 	return d.columnsPage(w, r, http.StatusOK, run, web.Form{})
 }
 
+// Choices that are none: a browser takes an empty one for not chosen.
+const (
+	notUsed = "-"
+	anyKey  = "any"
+)
+
 // readingPage waits for a file that is being read.
 type readingPage struct {
 	Org web.Org
@@ -193,18 +200,18 @@ func (d *Door) columnsPage(w http.ResponseWriter, r *http.Request, status int, r
 	}
 	start("encoding", set.Encoding)
 	start("delimiter", set.Delimiter)
-	start("key", set.Key)
+	start("key", cmp.Or(set.Key, anyKey))
 	start("new", set.New)
 	start("missing", set.Missing)
 	start("max_gone", strconv.Itoa(set.MaxGone))
-	options := []web.Option{{Value: "", Label: web.T(r, "Not used")}}
+	options := []web.Option{{Value: notUsed, Label: web.T(r, "Not used")}}
 	for _, field := range fields {
 		options = append(options, web.Option{Value: field.Name, Label: web.T(r, field.Label)})
 	}
 	for i, name := range run.Header {
 		key := "column-" + strconv.Itoa(i)
 		if i < len(set.Columns) {
-			start(key, set.Columns[i])
+			start(key, cmp.Or(set.Columns[i], notUsed))
 		}
 		label := name
 		if label == "" {
@@ -218,7 +225,7 @@ func (d *Door) columnsPage(w http.ResponseWriter, r *http.Request, status int, r
 		}
 		p.Columns = append(p.Columns, c)
 	}
-	p.Keys = []web.Option{{Value: "", Label: web.T(r, "Whichever of these the file has")}}
+	p.Keys = []web.Option{{Value: anyKey, Label: web.T(r, "Whichever of these the file has")}}
 	for _, k := range keys {
 		p.Keys = append(p.Keys, web.Option{Value: k, Label: web.T(r, label(k, fields))})
 	}
@@ -261,9 +268,9 @@ func (d *Door) postColumns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	set := Settings{Form: run.Settings.Form, Key: f.Get("key"), New: f.Get("new"), Missing: f.Get("missing")}
+	set := Settings{Form: run.Settings.Form, Key: strings.TrimPrefix(f.Get("key"), anyKey), New: f.Get("new"), Missing: f.Get("missing")}
 	for i := range run.Header {
-		set.Columns = append(set.Columns, f.Get("column-"+strconv.Itoa(i)))
+		set.Columns = append(set.Columns, strings.TrimPrefix(f.Get("column-"+strconv.Itoa(i)), notUsed))
 	}
 	if text := f.Get("max_gone"); text != "" {
 		if set.MaxGone, err = strconv.Atoi(text); err != nil {

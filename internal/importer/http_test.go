@@ -122,7 +122,7 @@ func TestThePagesOfAnImport(t *testing.T) {
 				t.Errorf("no %q in %s", words, text)
 			}
 		}
-		columns := url.Values{"column-0": {"email"}, "column-1": {"given_name"}, "column-2": {""}, "key": {""}, "new": {"invite"}, "missing": {"keep"}, "max_gone": {"lots"}}
+		columns := url.Values{"column-0": {"email"}, "column-1": {"given_name"}, "column-2": {"-"}, "key": {"any"}, "new": {"invite"}, "missing": {"keep"}, "max_gone": {"lots"}}
 		body = s.want(s.do("admin", "POST", at+"/columns", columns), http.StatusBadRequest)
 		if !strings.Contains(body, "lots") || !strings.Contains(body, `id="f-max_gone-error"`) {
 			t.Error("what was typed is gone")

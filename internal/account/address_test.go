@@ -88,6 +88,7 @@ func TestChangingTheOwnAddress(t *testing.T) {
 		old.want(old.post(at, "email", "thief@home.example", "current_password", good), 303, "/account/profile")
 		nobody.want(nobody.post(s.linkIn(confirmPath)), 303, "/account")
 		clock.Pass(6 * 24 * time.Hour)
+		old.want(old.post("/login", "email", "thief@home.example", "password", good), 303, "/account")
 		nobody.want(nobody.get(stop), 200, "")
 		nobody.want(nobody.post(stop), 303, "/login")
 		if email, name := s.addressOf(acme, ivy); email != "ivy@acme.example" || name != "ivy@acme.example" {

@@ -146,3 +146,19 @@ func (tx *Tx) PlanSignIns(q SignInQuery) (string, error) {
 
 // ProfileOf is the profile in a document.
 func ProfileOf(doc Doc) Profile { return profileOf(doc) }
+
+// PlanFound is how the database finds whom a word of a search means.
+func (tx *Tx) PlanFound(word string) (string, error) {
+	query, args := askedWords(word)[0].found(tx, "= 0")
+	return listing{tx: tx}.explain(query, args)
+}
+
+// PlanPeople is how the database goes about a page of People.
+func (tx *Tx) PlanPeople(q PeopleQuery) (string, error) {
+	l, err := tx.peopleList(q)
+	if err != nil {
+		return "", err
+	}
+	query, args := l.page(51)
+	return listing{tx: tx}.explain(query, args)
+}

@@ -65,7 +65,7 @@ type peopleSort struct {
 var peopleSorts = map[string]peopleSort{
 	"name":    {"sort_key", false, nil},
 	"email":   {"email_key", false, func(u User) Standing { return Standing{Text: Fold(u.Email), ID: u.ID} }},
-	"created": {"created_at", true, func(u User) Standing { return Standing{Number: int64(u.CreatedAt), ID: u.ID} }},
+	"created": {"user_id", false, func(u User) Standing { return Standing{ID: u.ID} }}, // ids sort by creation
 	"signin":  {"signed_in_at", true, func(u User) Standing { return Standing{Number: int64(u.LastSignInAt), ID: u.ID} }},
 	"status":  {"status", false, func(u User) Standing { return Standing{Text: string(u.Status), ID: u.ID} }},
 	"source":  {"source", false, func(u User) Standing { return Standing{Text: string(u.Source), ID: u.ID} }},
@@ -254,11 +254,12 @@ func (tx *Tx) rosterWhere(q PeopleQuery) (string, []any) {
 		where.WriteString(" AND " + condition)
 		args = append(args, values...)
 	}
-	if len(q.Status) > 0 {
-		add("r.status IN (SELECT value FROM {{each_text}})", jsonList(q.Status))
+	// One argument each, as they are few: a list made of JSON is looked up row by row.
+	if n := len(q.Status); n > 0 {
+		add("r.status IN (?"+strings.Repeat(", ?", n-1)+")", anyOf(q.Status)...)
 	}
-	if len(q.Source) > 0 {
-		add("r.source IN (SELECT value FROM {{each_text}})", jsonList(q.Source))
+	if n := len(q.Source); n > 0 {
+		add("r.source IN (?"+strings.Repeat(", ?", n-1)+")", anyOf(q.Source)...)
 	}
 	if len(q.Directory) > 0 {
 		some := slices.DeleteFunc(slices.Clone(q.Directory), func(d DirectoryID) bool { return d == "" })
@@ -295,6 +296,14 @@ func (tx *Tx) rosterWhere(q PeopleQuery) (string, []any) {
 		add("r.user_id {{in_ids}}", jsonList(q.IDs))
 	}
 	return where.String(), args
+}
+
+func anyOf[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
 }
 
 // search narrows the list to those whom each word finds. The word that finds the fewest
@@ -353,7 +362,7 @@ func (l peopleList) count() (n int, atLeast bool, err error) {
 		n, err = l.tx.CountPeople()
 		return n, false, err
 	case l.dense:
-		err = l.tx.Get(&n, "SELECT COUNT(*) FROM (SELECT 1 "+l.from+" LIMIT ?) AS some", append(slices.Clip(l.args), fewFound+1)...)
+		err = l.tx.Get(&n, "SELECT COUNT(*) FROM (SELECT 1 "+l.from+" LIMIT ?) AS found", append(slices.Clip(l.args), fewFound+1)...)
 		return min(n, fewFound), n > fewFound, err
 	case l.onlyTeam():
 		err = l.tx.Get(&n, "SELECT COUNT(*) FROM members m WHERE m.org_id = ? AND m.group_id = ?", l.tx.Org(), l.q.Team)
@@ -389,6 +398,9 @@ func (l peopleList) page(limit int) (string, []any) {
 	if down {
 		way = " DESC"
 	}
+	if by == id {
+		return fmt.Sprintf("SELECT %s AS user_id %s ORDER BY %s%s LIMIT ? OFFSET ?", id, from, id, way), append(args, limit, max(l.q.Offset, 0))
+	}
 	return fmt.Sprintf("SELECT %s AS user_id %s ORDER BY %s%s, %s%s LIMIT ? OFFSET ?", id, from, by, way, id, way), append(args, limit, max(l.q.Offset, 0))
 }
 
@@ -397,6 +409,9 @@ func (p Standing) beyond(by, id string, down, number bool) (string, []any) {
 	sign := " > "
 	if down {
 		sign = " < "
+	}
+	if by == id {
+		return " AND " + id + sign + "?", []any{p.ID}
 	}
 	var value any = p.Text
 	if number {

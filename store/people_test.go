@@ -287,3 +287,75 @@ func TestWhatASearchFinds(t *testing.T) {
 		}
 	})
 }
+
+// A search that finds very many says so, and shows the first of them; narrowed, it
+// counts exactly. The plans use the indexes.
+func TestASearchThatFindsVeryMany(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, org := storetest.Org(t, db, "acme")
+		var dir store.Directory
+		err := db.Write(context.Background(), org, func(tx *store.Tx) (err error) {
+			dir, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(t, db, org, dir.ID, 10_500)
+		if err := db.Write(context.Background(), org, func(tx *store.Tx) error { _, err := tx.Exec("ANALYZE"); return err }); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			q     store.PeopleQuery
+			total int
+			least bool
+			first string
+		}{
+			{store.PeopleQuery{Search: "user"}, 10_000, true, "user000000@example.com"},
+			{store.PeopleQuery{Search: "user", Sort: "-name"}, 10_000, true, "user010499@example.com"},
+			{store.PeopleQuery{Search: "user", Sort: "-signin"}, 10_000, true, "user010499@example.com"},
+			{store.PeopleQuery{Search: "user use us"}, 10_000, true, "user000000@example.com"},
+			{store.PeopleQuery{Search: "user", Status: []store.Status{store.Invited, store.Deactivated}}, 0, false, ""},
+			{store.PeopleQuery{Search: "user user0104"}, 100, false, "user010400@example.com"},
+		} {
+			var page store.PeoplePage
+			if err := db.Read(context.Background(), org, func(tx *store.Tx) (err error) { page, err = tx.People(c.q); return err }); err != nil {
+				t.Fatalf("%+v: %v", c.q, err)
+			}
+			first := ""
+			if len(page.People) > 0 {
+				first = page.People[0].UserName
+			}
+			if page.Total != c.total || page.AtLeast != c.least || first != c.first {
+				t.Errorf("%+v: %d, at least %v, %s; want %d, %v, %s", c.q, page.Total, page.AtLeast, first, c.total, c.least, c.first)
+			}
+		}
+		err = db.Read(context.Background(), org, func(tx *store.Tx) error {
+			for what, plan := range map[string]func() (string, error){
+				"users_sort users_any_external_id": func() (string, error) { return tx.PlanFound("user0104") },
+				"users_sort":                       func() (string, error) { return tx.PlanPeople(store.PeopleQuery{}) },
+				"": func() (string, error) {
+					return tx.PlanPeople(store.PeopleQuery{Sort: "-created", Source: []store.Source{store.FromSCIM}})
+				},
+			} {
+				text, err := plan()
+				if err != nil {
+					return err
+				}
+				for _, index := range strings.Fields(what) {
+					if !strings.Contains(text, index) {
+						t.Errorf("the plan does not use %s:\n%s", index, text)
+					}
+				}
+				if strings.Contains(text, "Seq Scan on users") || strings.Contains(text, "SCAN u") || strings.Contains(text, "SCAN v") || strings.Contains(text, "Seq Scan on user_values") {
+					t.Errorf("everybody is read:\n%s", text)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

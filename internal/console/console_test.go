@@ -26,7 +26,7 @@ var ctx = context.Background()
 
 // site is one organization behind the console; who asks is named by a header.
 type site struct {
-	t        *testing.T
+	t        testing.TB
 	db       *store.DB
 	mux      *web.Mux
 	sessions *session.Store
@@ -40,7 +40,7 @@ type site struct {
 	people   map[string]store.UserID
 }
 
-func newSite(t *testing.T, db *store.DB) *site {
+func newSite(t testing.TB, db *store.DB) *site {
 	t.Helper()
 	s := &site{t: t, db: db, people: map[string]store.UserID{}, actors: map[string]access.Actor{}}
 	s.org, s.muster = storetest.Org(t, db, "acme")

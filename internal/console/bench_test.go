@@ -1,0 +1,118 @@
+package console_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// crowd adds n people with documents of the usual size, as a directory of a large
+// organization has them: 1 in 20 deactivated, 1 in 100 invited, 1 in 50 a viewer, and a
+// team of all.
+func (s *site) crowd(n int) store.GroupID {
+	s.t.Helper()
+	type row struct {
+		ID     string `json:"id"`
+		N      int    `json:"n"`
+		Key    string `json:"key"`
+		Name   string `json:"name"`
+		Status string `json:"status"`
+		Sort   string `json:"sort"`
+		Word   string `json:"word"`
+		Doc    any    `json:"doc"`
+	}
+	first := []string{"Ada", "Grace", "Linus", "Barbara", "Edsger", "Frances", "Alan", "Radia", "Donald", "Margaret", "Ken", "Hedy"}
+	last := []string{"Lovelace", "Hopper", "Torvalds", "Liskov", "Dijkstra", "Allen", "Turing", "Perlman", "Knuth", "Hamilton", "Thompson", "Lamarr", "Zuse"}
+	team := store.NewID[store.Group]()
+	for at := 0; at < n; at += 2000 {
+		var rows []row
+		for i := at; i < min(at+2000, n); i++ {
+			family, given := fmt.Sprintf("%s%d", last[i%len(last)], i%997), first[i%len(first)]
+			name := fmt.Sprintf("u%06d@big.example", i)
+			status := "active"
+			if i%20 == 3 {
+				status = "deactivated"
+			} else if i%100 == 7 {
+				status = "invited"
+			}
+			doc := store.Profile{UserName: name, Email: fmt.Sprintf("%s.%s.%d@big.example", given, family, i), GivenName: given, FamilyName: family, DisplayName: given + " " + family,
+				Title: "Staff Engineer of many things", Department: "Research and Development", EmployeeNumber: fmt.Sprint(700000 + i), Phone: "+49 30 1234567"}.Doc()
+			doc["addresses"] = []any{map[string]any{"type": "work", "streetAddress": "Unter den Linden 1", "locality": "Berlin", "postalCode": "10117", "country": "DE"}}
+			rows = append(rows, row{string(store.NewID[store.User]()), i, name, given + " " + family, status, store.Fold(family + " " + given), fmt.Sprint(700000 + i), doc})
+		}
+		list, err := json.Marshal(rows)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.write(s.muster, func(tx *store.Tx) error {
+			for _, x := range []struct {
+				sql  string
+				args []any
+			}{
+				{`INSERT INTO users (org_id, id, source, status, break_glass, user_name, user_name_key, email, email_key, display_name, sort_key, search_key, doc, version, created_at, updated_at, signed_in_at, signed_in_with)
+					SELECT {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 'scim', e.value ->> 'status', FALSE, e.value ->> 'key', e.value ->> 'key', e.value ->> 'key', e.value ->> 'key', e.value ->> 'name', e.value ->> 'sort', e.value ->> 'sort',
+					e.value -> 'doc', 1, {{as_int}} + CAST(e.value ->> 'n' AS {{int}}), 1, CASE WHEN CAST(e.value ->> 'n' AS {{int}}) % 3 = 0 THEN 0 ELSE {{as_int}} - CAST(e.value ->> 'n' AS {{int}}) * 60000000 END, 'saml'
+					FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), tx.Now().Add(-time.Hour), tx.Now(), string(list)}},
+				{`INSERT INTO user_values (org_id, attr, value_key, kind, user_id) SELECT {{as_id}}, ' word', e.value ->> 'word', '', CAST(e.value ->> 'id' AS {{id}}) FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), string(list)}},
+				{`INSERT INTO user_values (org_id, attr, value_key, kind, user_id) SELECT {{as_id}}, ' word', lower(substr(e.value ->> 'name', 1, 4)), '', CAST(e.value ->> 'id' AS {{id}}) FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), string(list)}},
+				{`INSERT INTO members (org_id, group_id, user_id, since) SELECT {{as_id}}, {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 1 FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), team, string(list)}},
+				{`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since) SELECT {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 'viewer', 'manual', '', 1 FROM {{each}} WHERE CAST(e.value ->> 'n' AS {{int}}) % 50 = 1`,
+					[]any{tx.Org(), string(list)}},
+				{`INSERT INTO counts (org_id, directory_id, kind, slot, n) VALUES (?, {{as_id}}, 'user', 0, ?) ON CONFLICT (org_id, directory_id, kind, slot) DO UPDATE SET n = counts.n + excluded.n`,
+					[]any{tx.Org(), "00000000000000000000000000000000", len(rows)}},
+			} {
+				if _, err := tx.Exec(x.sql, x.args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	s.write(s.muster, func(tx *store.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO groups (org_id, id, name, name_key, unique_name, doc, version, created_at, updated_at) VALUES (?, ?, 'All of them', 'all of them', TRUE, {{as_json}}, 1, 1, 1)`,
+			tx.Org(), team, `{"displayName":"All of them"}`); err != nil {
+			return err
+		}
+		_, err := tx.Exec("ANALYZE")
+		return err
+	})
+	return team
+}
+
+// BenchmarkManageUsers is the page from the request to the last byte, with 100,000 people.
+// -benchtime=20x is enough.
+func BenchmarkManageUsers(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
+		b.Run(name, func(b *testing.B) {
+			s := newSite(b, open(b))
+			team := s.crowd(100_000)
+			for _, view := range []string{"", "?sort=-name", "?sort=email", "?sort=signin", "?sort=-signin", "?sort=-created", "?sort=status",
+				"?status=active", "?status=deactivated", "?status=invited&sort=-signin", "?role=viewer", "?role=agent", "?role=" + access.Admin, "?team=" + string(team), "?source=scim", "?directory=none", "?signin=never", "?signin=not30d", "?created=1d",
+				"?q=lovelace1", "?q=gra+hop", "?q=u012345", "?q=712345", "?q=ra", "?q=z", "?q=u", "?q=knuth&status=deactivated&sort=-signin", "?q=nobody-at-all"} {
+				b.Run("users"+view, func(b *testing.B) {
+					var took []time.Duration
+					size := 0
+					for b.Loop() {
+						begun := time.Now()
+						w := s.do("boss", "GET", "/console/acme/users"+view, nil)
+						took = append(took, time.Since(begun))
+						if size = w.Body.Len(); w.Code != http.StatusOK {
+							b.Fatalf("%d %s", w.Code, w.Body)
+						}
+					}
+					slices.Sort(took)
+					b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+					b.ReportMetric(float64(took[0].Microseconds())/1000, "min-ms")
+					b.ReportMetric(float64(size), "bytes")
+				})
+			}
+		})
+	}
+}

@@ -28,7 +28,7 @@ import (
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
 var toPeople = []string{"store", "internal/account", "internal/console", "internal/invite", "internal/jobs", "internal/mail",
-	"internal/password", "internal/policy", "internal/session", "internal/web"}
+	"internal/password", "internal/policy", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/session", "internal/web"}
 
 // english are templates that stay so, each for a reason.
 var english = map[string]string{
@@ -45,7 +45,8 @@ var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.g
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
 	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends",
-	"internal/invite.closed"}
+	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
+	"internal/password.inARow", "internal/password.tooWell"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices"}
@@ -308,6 +309,10 @@ func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Exp
 			if people && !slices.Contains(atStart, f.name) {
 				c.fields(set, n, text)
 			}
+		case *ast.AssignStmt: // a.Wrong = "..."
+			if sel, ok := n.Lhs[0].(*ast.SelectorExpr); ok && sel.Sel.Name == "Wrong" && people {
+				c.add(text(n.Rhs[0]), key{at: set.Position(n.Pos()).String()})
+			}
 		case *ast.ValueSpec:
 			for i, name := range n.Names {
 				if i < len(n.Values) && slices.Contains(sentenceTables, f.pkg+"."+name.Name) {
@@ -329,6 +334,9 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	}
 	if f, ok := n.Fun.(*ast.Ident); ok && slices.Contains(sayers, f.Name) {
 		c.add(arg(0), key{at: at})
+	}
+	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "append" && pkg == "internal/policy" && strings.HasSuffix(arg(1), ".") {
+		c.add(arg(1), key{at: at}) // what is missing before single sign-on can be required
 	}
 	sel, ok := n.Fun.(*ast.SelectorExpr)
 	if !ok {

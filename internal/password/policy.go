@@ -62,18 +62,25 @@ func (r Rules) Check(password string, words ...string) error {
 	}
 	for _, c := range r.classes() {
 		if !slices.ContainsFunc(runes, c.has) {
-			wrong = append(wrong, refuse("%s", c.missing))
+			wrong = append(wrong, refuse("%s", fault.Word(c.missing)))
 		}
 	}
 	if len(runes) > 0 {
 		if why := r.guessable(runes, inputs(words)); why != "" && (len(wrong) == 0 || why != tooEasy) {
-			wrong = append(wrong, refuse("%s", "Choose another password: "+why+". Three or four unrelated words make a good one."))
+			wrong = append(wrong, refuse("Choose another password: %s. Three or four unrelated words make a good one.", fault.Word(why)))
 		}
 	}
 	return join(wrong)
 }
 
-const tooEasy = "it is too easy to guess"
+// Why a password can be guessed.
+const (
+	tooEasy  = "it is too easy to guess"
+	ownWords = "it is built on your own name, address or organization"
+	repeats  = "it repeats itself"
+	inARow   = "it follows a sequence or a row of keys"
+	tooWell  = "it contains one of the most common passwords"
+)
 
 // guessable says why a password can be guessed; empty: it cannot.
 func (r Rules) guessable(runes []rune, known []string) string {
@@ -90,17 +97,15 @@ func (r Rules) guessable(runes []rune, known []string) string {
 		case m.DictionaryName == "user_inputs":
 			return ownWords
 		case m.Pattern == "repeat":
-			return "it repeats itself"
+			return repeats
 		case m.Pattern == "sequence" || m.Pattern == "spatial":
-			return "it follows a sequence or a row of keys"
+			return inARow
 		case m.DictionaryName == "passwords":
-			return "it contains one of the most common passwords"
+			return tooWell
 		}
 	}
 	return tooEasy
 }
-
-const ownWords = "it is built on your own name, address or organization"
 
 // join is errors.Join that leaves one error as it is.
 func join(list []error) error {

@@ -42,16 +42,16 @@ func DefaultRules() Rules { return Rules{MinLength: 12, Strength: 3} }
 // valid refuses what cannot be chosen, each field by itself.
 func (r Rules) valid() error {
 	var wrong []error
-	between := func(field, what string, n, low, high int) {
+	between := func(field string, what fault.Word, n, low, high int) {
 		if n < low || n > high {
 			wrong = append(wrong, fault.Invalid.On(field, "%d %s cannot be chosen: it must be from %d to %d.", n, what, low, high))
 		}
 	}
-	between("min_length", "characters", r.MinLength, ShortestMin, LongestMin)
-	between("strength", "as strength", r.Strength, WeakestMin, StrongestMin)
-	between("history", "earlier passwords", r.History, 0, LongestPast)
+	between("min_length", fault.Word("characters"), r.MinLength, ShortestMin, LongestMin)
+	between("strength", fault.Word("as strength"), r.Strength, WeakestMin, StrongestMin)
+	between("history", fault.Word("earlier passwords"), r.History, 0, LongestPast)
 	if r.ExpireDays != 0 {
-		between("expire_days", "days", r.ExpireDays, SoonestDays, LatestDays)
+		between("expire_days", fault.Word("days"), r.ExpireDays, SoonestDays, LatestDays)
 	}
 	return join(wrong)
 }

@@ -229,9 +229,9 @@ func lockFor(over int) time.Duration {
 
 func locked(left time.Duration) error {
 	minutes := int((left + time.Minute - 1) / time.Minute)
-	unit := "minutes"
+	unit := fault.Word("minutes")
 	if minutes == 1 {
-		unit = "minute"
+		unit = fault.Word("minute")
 	}
 	return fault.TooMany.Say("There were too many attempts. Wait %d %s, then try again, or set a new password.", minutes, unit)
 }

@@ -54,6 +54,11 @@ func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 	if err != nil {
 		return err
 	}
+	if why.Kind == Manual.Kind {
+		if err := tx.dropDefault(u, role); err != nil {
+			return err
+		}
+	}
 	if err := tx.relicense(u, []string{role}, nil); err != nil {
 		return err
 	}
@@ -63,6 +68,24 @@ func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 		return err
 	}
 	return tx.Record(roleActivity("user.role.grant", id, u.DisplayName, role, why))
+}
+
+// dropDefault takes what was given by default, as somebody decides now.
+func (tx *Tx) dropDefault(u User, but string) error {
+	var had []Grant
+	if err := tx.Select(&had, `SELECT role, reason_kind, reason_ref, reason_detail, since, given_by FROM user_roles
+		WHERE org_id = ? AND user_id = ? AND reason_kind = ? AND role <> ?`, tx.Org(), u.ID, FromDefault, but); err != nil {
+		return err
+	}
+	for _, g := range had {
+		if _, err := tx.Exec("DELETE FROM user_roles WHERE org_id = ? AND user_id = ? AND role = ? AND reason_kind = ?", tx.Org(), u.ID, g.Role, FromDefault); err != nil {
+			return err
+		}
+		if err := tx.Record(roleActivity("user.role.revoke", u.ID, u.DisplayName, g.Role, g.Reason)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Revoke takes a role that was given for this reason. Needs Write. Faults:

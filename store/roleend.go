@@ -58,6 +58,9 @@ func (tx *Tx) PreviewRoleEnd(name, to string) (e RoleEnd, err error) {
 	if err := tx.Get(&e.Mapped, "SELECT COUNT(*) FROM role_mappings WHERE org_id = ? AND role = ?", tx.Org(), e.Role.ID); err != nil {
 		return e, err
 	}
+	if e.Uses, err = tx.defaultsWith(e.Role.ID); err != nil {
+		return e, err
+	}
 	for _, uses := range tx.db.roleUses {
 		list, err := uses(tx, e.Role.ID)
 		if err != nil {

@@ -155,7 +155,8 @@ type definitionsCache struct {
 
 type knownDefinitions struct {
 	*Definitions
-	until time.Time
+	defaults Defaults // of new people; here, because every change of people knows the definitions
+	until    time.Time
 }
 
 func (c *definitionsCache) get(org OrgID) knownDefinitions {
@@ -164,7 +165,7 @@ func (c *definitionsCache) get(org OrgID) knownDefinitions {
 	return c.m[org]
 }
 
-func (c *definitionsCache) put(org OrgID, d *Definitions, until time.Time) {
+func (c *definitionsCache) put(org OrgID, d *Definitions, defaults Defaults, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil {
@@ -173,7 +174,7 @@ func (c *definitionsCache) put(org OrgID, d *Definitions, until time.Time) {
 	if c.m[org].until.After(until) { // somebody who began to read later was faster
 		return
 	}
-	c.m[org] = knownDefinitions{d, until}
+	c.m[org] = knownDefinitions{d, defaults, until}
 }
 
 func (c *definitionsCache) forget(org OrgID) {
@@ -197,27 +198,38 @@ func (db *DB) definitions(org OrgID, get func(dest any, query string, args ...an
 	if known.Definitions != nil && now.Before(known.until) {
 		return known.Definitions, nil
 	}
-	var revision OrgID
-	err := get(&revision, "SELECT revision FROM org_schemas WHERE org_id = ?", org)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		db.schemas.put(org, &Definitions{}, now.Add(definitionsFor))
-		return &Definitions{}, nil
-	case err != nil:
+	var said struct {
+		Revision OrgID `db:"revision"`
+		Defaults *JSON `db:"defaults"`
+	}
+	if err := get(&said, selectRevision, org, org, DefaultsSetting); err != nil {
 		return nil, err
 	}
-	if known.Definitions == nil || known.Revision != string(revision) {
+	var defaults Defaults
+	if said.Defaults != nil {
+		if err := json.Unmarshal(*said.Defaults, &defaults); err != nil {
+			return nil, err
+		}
+	}
+	if said.Revision == "" {
+		db.schemas.put(org, &Definitions{}, defaults, now.Add(definitionsFor))
+		return &Definitions{}, nil
+	}
+	if known.Definitions == nil || known.Revision != string(said.Revision) {
 		var row definitionsRow
-		if err := get(&row, selectDefinitions, org); err != nil {
+		err := get(&row, selectDefinitions, org)
+		if err != nil {
 			return nil, err
 		}
 		if known.Definitions, err = row.decode(); err != nil {
 			return nil, err
 		}
 	}
-	db.schemas.put(org, known.Definitions, now.Add(definitionsFor))
+	db.schemas.put(org, known.Definitions, defaults, now.Add(definitionsFor))
 	return known.Definitions, nil
 }
+
+const selectRevision = `SELECT (SELECT revision FROM org_schemas WHERE org_id = ?) AS revision, (SELECT value FROM org_settings WHERE org_id = ? AND name = ?) AS defaults`
 
 const selectDefinitions = "SELECT revision, doc FROM org_schemas WHERE org_id = ?"
 

@@ -118,6 +118,10 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, fmt.Errorf("new user %q: %w", hot.userName, err)
 	}
+	teams, why, err := tx.withDefaults(&in)
+	if err != nil {
+		return User{}, err
+	}
 	u := tx.newUser(in, hot, doc)
 	steps, err := tx.newUserSteps(u, hot, in)
 	if err != nil {
@@ -146,7 +150,10 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if n == 0 { // the organization's limits came or went at this moment
 		return User{}, errStale
 	}
-	return u, tx.setGrants(u, grants)
+	if err := tx.setGrants(u, grants); err != nil {
+		return u, err
+	}
+	return u, tx.joinDefaults(u.ID, teams, why)
 }
 
 func (tx *Tx) insertUser(u User, head seatHead, steps []step, act Activity, roles []string) (int64, error) {
@@ -169,8 +176,10 @@ func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {
 	if !u.BreakGlass {
 		steps = append(steps, tx.countStep(countUsers, u.DirectoryID, 1))
 	}
-	if err := tx.mayGive(in.Roles); err != nil {
-		return nil, err
+	if in.Reason.Kind != FromDefault { // what everybody gets is nobody's to withhold
+		if err := tx.mayGive(in.Roles); err != nil {
+			return nil, err
+		}
 	}
 	for _, role := range in.Roles {
 		steps = append(steps, step{insertRole, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, tx.Now(), tx.giver(in.Reason)}})

@@ -161,6 +161,7 @@ var settingsPages = []console.SettingsPage{
 	{Label: "Sign-in and sessions", About: "Passwords or single sign-on, how long a session lives, accounts for emergencies.", Path: "/console/{org}/security"},
 	{Label: "Passwords", About: "How long and how hard to guess, which characters, whether old ones may come back.", Path: "/console/{org}/settings/passwords"},
 	{Label: "Invitations", About: "How long a link works, the reminder, what stands in the mail.", Path: "/console/{org}/settings/invitations"},
+	{Label: "Defaults", About: "The role and the teams of new people, by how they come.", Path: "/console/{org}/settings/defaults"},
 	{Label: "User names", About: "What the user names of new people look like, where nobody says one.", Path: "/console/{org}/settings/names"},
 	{Label: "Seats", About: "How many people may be here, and which license they have.", Path: "/console/{org}/settings/seats"},
 	{Label: "Attributes", About: "What this organization keeps of its people beside the usual.", Path: "/console/{org}/attributes"},

@@ -18,6 +18,8 @@ func (d *Door) Mount(m *web.Mux) {
 	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
 	d.mountRoles(m)
 	d.mountTeams(m)
+	m.API(access.Configure, "GET /api/v1/settings/defaults", d.defaults)
+	m.APIFresh(access.Configure, "PATCH /api/v1/settings/defaults", d.setDefaults)
 	d.mountLife(m)
 	d.mountRecords(m)
 }

@@ -193,13 +193,7 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.Configure, "POST /console/{org}/attributes/{urn}/{name}", c.editAttribute)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/attributes/{urn}/{name}/delete", c.deleteAttribute)
 
-	m.Console(access.ViewUsers, "GET /console/{org}/roles", c.orgRoles)
-	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles", c.createOrgRole)
-	m.Console(access.Configure, "GET /console/{org}/roles/new", c.newOrgRole)
-	m.Console(access.ViewUsers, "GET /console/{org}/roles/{role}", c.orgRole)
-	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles/{role}", c.updateOrgRole)
-	m.Console(access.Configure, "GET /console/{org}/roles/{role}/delete", c.endOrgRole)
-	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles/{role}/delete", c.deleteOrgRole)
+	c.mountRoles(m)
 
 	m.Console(access.ViewGroups, "GET /console/{org}/teams", c.teams)
 	m.Console(access.EditGroups, "POST /console/{org}/teams", c.createTeam)

@@ -11,6 +11,19 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
+// mountRoles has the pages of roles and defaults.
+func (c *Console) mountRoles(m *web.Mux) {
+	m.Console(access.Configure, "GET /console/{org}/settings/defaults", c.defaults)
+	m.Console(access.Configure, "POST /console/{org}/settings/defaults", c.setDefaults)
+	m.Console(access.ViewUsers, "GET /console/{org}/roles", c.orgRoles)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles", c.createOrgRole)
+	m.Console(access.Configure, "GET /console/{org}/roles/new", c.newOrgRole)
+	m.Console(access.ViewUsers, "GET /console/{org}/roles/{role}", c.orgRole)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles/{role}", c.updateOrgRole)
+	m.Console(access.Configure, "GET /console/{org}/roles/{role}/delete", c.endOrgRole)
+	m.ConsoleFresh(access.Configure, "POST /console/{org}/roles/{role}/delete", c.deleteOrgRole)
+}
+
 // orgRoleRow is a line of the list of roles.
 type orgRoleRow struct {
 	store.OrgRole

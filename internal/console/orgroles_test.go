@@ -76,3 +76,21 @@ func TestWhoMakesAnAdminIsAskedAgain(t *testing.T) {
 		s.post("boss", at, 303, form)
 	})
 }
+
+func TestDefaultsAreChosen(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		at := s.path("/settings/defaults")
+		has(t, s.page("boss", at), "For everybody", "who is invited", "who comes from the directory Okta Prod", "A default of their own")
+		form := url.Values{"version": {"0"}, "role_all": {"viewer"}, "teams_all": {"support | Nowhere"}, "own_csv": {"on"}, "role_csv": {""}, "teams_csv": {""}}
+		has(t, s.post("boss", at, 400, form), "Nowhere", `value="support | Nowhere"`, `id="own-csv" name="own_csv" value="on" checked`)
+		form.Set("teams_all", "support")
+		s.post("boss", at, 303, form)
+		has(t, s.do("boss", "GET", at, nil).Body.String(), `<option value="viewer" selected>`, `value="Support"`)
+		s.post("boss", at, 409, form) // sent twice
+		s.add(s.muster, "newton", store.FromAPI, store.Active)
+		has(t, s.page("boss", s.path("/users/{newton}")), "Viewer given as the default for everybody", "Support: given as the default for everybody")
+		s.post("viewer", at, 403, form)
+	})
+}

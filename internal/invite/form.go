@@ -79,9 +79,23 @@ func teamOptions(tx *store.Tx) (list []web.Option, err error) {
 	return list, err
 }
 
+// usualRole is what new people have for whom nobody chooses.
+func (d *Door) usualRole(r *http.Request) (role string, err error) {
+	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		usual, err := tx.DefaultFor(store.FromInvite)
+		role = usual.Role
+		return err
+	})
+	return role, err
+}
+
 func (d *Door) form(w http.ResponseWriter, r *http.Request) error {
 	var f web.Form
-	f.Set("role", store.DefaultRole)
+	usual, err := d.usualRole(r)
+	if err != nil {
+		return err
+	}
+	f.Set("role", usual)
 	f.Set("email", r.URL.Query().Get("email"))
 	if err := d.fromRecord(r, &f); err != nil {
 		return err

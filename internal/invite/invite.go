@@ -135,7 +135,7 @@ func New(opt Options) *Door {
 // In is who is invited. Email alone is required.
 type In struct {
 	Email, GivenName, FamilyName string
-	Role                         string // store.DefaultRole when this and Roles are empty
+	Role                         string // the organization's default when this and Roles are empty
 	Roles                        []string
 	Title, Department, Phone     string
 	EmployeeNumber, Address      string // Address: where letters go, may have several lines
@@ -223,9 +223,6 @@ func (in In) roles() []string {
 	list := append([]string{}, in.Roles...)
 	if in.Role != "" {
 		list = append(list, in.Role)
-	}
-	if len(list) == 0 {
-		list = append(list, store.DefaultRole)
 	}
 	slices.Sort(list)
 	return slices.Compact(list)

@@ -48,7 +48,11 @@ func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f we
 // manyForm is empty, or filled with a list that was checked before, to be corrected.
 func (d *Door) manyForm(w http.ResponseWriter, r *http.Request) error {
 	var f web.Form
-	f.Set("role", store.DefaultRole)
+	usual, err := d.usualRole(r)
+	if err != nil {
+		return err
+	}
+	f.Set("role", usual)
 	if text := r.URL.Query().Get("from"); text != "" {
 		id, err := store.ParseID[ManyList](text)
 		if err != nil {

@@ -111,6 +111,9 @@ func (s *state) languages(r *http.Request, now Reader) (list []languageLink) {
 	if r.Method == http.MethodGet {
 		q = r.URL.Query()
 	}
+	if next := q.Get("next"); next != "" {
+		q.Set("next", Local(next)) // no link of ours carries another site's address on
+	}
 	for _, l := range texts.All() {
 		q.Set(languageField, l.Code)
 		list = append(list, languageLink{Code: l.Code, Name: l.Name, Link: "?" + q.Encode(), Current: l.Code == now.Code()})

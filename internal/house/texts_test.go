@@ -20,6 +20,8 @@ import (
 	"unicode"
 
 	"golang.org/x/net/html"
+
+	"github.com/muster-id/muster/internal/web/texts"
 )
 
 // Every sentence for people is in every catalogue, and no catalogue has what nobody
@@ -335,6 +337,11 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	if f, ok := n.Fun.(*ast.Ident); ok && slices.Contains(sayers, f.Name) {
 		c.add(arg(0), key{at: at})
 	}
+	name := strings.TrimPrefix(filepath.ToSlash(strings.Split(at, ".go:")[0]+".go"), root+"/")
+	people := slices.Contains(toPeople, pkg) && !slices.Contains(atStart, name)
+	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "refuse" && people {
+		c.add(arg(map[string]int{"internal/policy": 2}[pkg]), key{at: at}) // wrapped faults
+	}
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "append" && pkg == "internal/policy" && strings.HasSuffix(arg(1), ".") {
 		c.add(arg(1), key{at: at}) // what is missing before single sign-on can be required
 	}
@@ -371,8 +378,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 			return
 		}
 		kind, ok := sel.X.(*ast.SelectorExpr)
-		name := strings.TrimPrefix(filepath.ToSlash(strings.Split(at, ".go:")[0]+".go"), root+"/")
-		if !ok || !slices.Contains(toPeople, pkg) || slices.Contains(atStart, name) {
+		if !ok || !people {
 			return
 		}
 		if id, ok := kind.X.(*ast.Ident); !ok || id.Name != "fault" {
@@ -450,12 +456,50 @@ func sentences(t *testing.T) map[string]key {
 	return c.keys
 }
 
-// What the templates and the code say can be collected: markup of h stands in templates,
-// and n has both of its sentences.
-func TestSentencesAreFound(t *testing.T) {
+func TestEverySentenceIsInEveryCatalogue(t *testing.T) {
 	t.Parallel()
-	if n := len(sentences(t)); n < 1000 {
-		t.Errorf("%d sentences found", n)
+	keys := sentences(t)
+	for _, l := range texts.All()[1:] {
+		for _, english := range slices.Sorted(maps.Keys(keys)) {
+			if _, ok := l.Entries()[english]; !ok {
+				t.Errorf("%s: %q is missing\n\tsaid at %s", l.Code, english, keys[english].at)
+			}
+		}
+	}
+}
+
+func TestTemplatesSayNothingByThemselves(t *testing.T) {
+	t.Parallel()
+	for name, text := range pageTemplates(t) {
+		if english[name] != "" {
+			continue
+		}
+		for _, s := range bare(text) {
+			t.Errorf("%s: %q stands outside t, so it is English for everybody", name, s)
+		}
+	}
+}
+
+func TestCataloguesFitTheSentences(t *testing.T) {
+	t.Parallel()
+	keys := sentences(t)
+	for _, l := range texts.All()[1:] {
+		for english, e := range l.Entries() {
+			k, used := keys[english]
+			if !used && !inherent(english) {
+				t.Errorf("%s: nobody says %q any more", l.Code, english)
+				continue
+			}
+			said := []string{e.One}
+			if k.other != "" {
+				said = slices.Collect(maps.Values(e.Forms))
+			}
+			for _, s := range said {
+				if wrong := misfit(english, k, s); wrong != "" {
+					t.Errorf("%s: %q\n\tis said as %q:\n\t%s", l.Code, english, s, wrong)
+				}
+			}
+		}
 	}
 }
 

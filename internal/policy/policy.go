@@ -252,5 +252,5 @@ func (p Policy) why(domain, what string) string {
 }
 
 func refuse(use, rule, sentence string) error {
-	return fault.Denied.Wrap(&session.NotAllowed{Use: use, Rule: rule}, "%s", sentence)
+	return fault.Denied.Wrap(&session.NotAllowed{Use: use, Rule: rule}, "%s", fault.Word(sentence))
 }

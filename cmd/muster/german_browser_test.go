@@ -1,0 +1,88 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/muster-id/muster/internal/web/texts"
+)
+
+// Somebody who reads German finds every page in German, on the own clock, in the chosen
+// colours, and nothing is wider than a telephone.
+func TestTheConsoleSpeaksGerman(t *testing.T) {
+	t.Parallel()
+	s := newProgram(t).serve("--demo")
+	demo, _ := s.hello["demo"].(map[string]any)
+	password, _ := demo["password"].(string)
+	p := newBrowser(t).visit("german", 390, 844)
+	p.do(scheme("light"))
+
+	// Before anybody is known: by a link, which the browser remembers.
+	p.open(s.url + "/login?with=password&next=/account/preferences")
+	p.sees("Sign in")
+	p.press("a[hreflang=de]")
+	p.sees("Anmelden", "Passwort")
+	p.usable("login")
+	p.fill("input[name=email]", demoAdmin)
+	p.fill("input[name=password]", "not this one")
+	p.press("main form button[type=submit]")
+	p.sees("Bitte prüfen", "Adresse und Passwort passen nicht zusammen.")
+	p.fill("input[name=email]", demoAdmin)
+	p.fill("input[name=password]", password)
+	p.press("main form button[type=submit]")
+	p.sees("Ihre Einstellungen")
+	p.open(s.url + "/account/preferences?lang=en")
+	p.sees("Your preferences") // nothing was chosen for the person yet
+
+	p.js(`for (const [name, value] of Object.entries({language: "de", time_zone: "Europe/Berlin", theme: "dark"})) document.querySelector("select[name=" + name + "]").value = value`)
+	p.press("main form button[type=submit]")
+	p.sees("Ihre Einstellungen sind gespeichert.")
+	p.open(s.url + "/account/preferences?lang=en")
+	p.sees("Ihre Einstellungen") // the person's choice stands above the browser's
+	p.usable("preferences")
+
+	console := s.url + "/console/acme"
+	for _, path := range []string{"/users", "/users?q=nobody-at-all", "/invite", "/invitations", "/import", "/export", "/teams", "/roles", "/jobs", "/activity", "/directories", "/attributes", "/settings",
+		"/settings/language", "/settings/passwords", "/settings/invitations", "/security", "/connections", "/connections/new", "/requests", "/domains", "/signins", "/overview", "/nothing-here"} {
+		p.open(console + path)
+		p.german(path)
+	}
+	for _, path := range []string{"/account", "/account/profile", "/account/password", "/account/passkeys", "/account/sessions", "/account/signins", "/account/activity", "/console"} {
+		p.open(s.url + path)
+		p.german(path)
+	}
+	for _, list := range []string{"/users?q=ada", "/teams", "/roles", "/directories", "/connections"} {
+		p.open(console + list)
+		p.press("main tbody a")
+		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+		p.german("first of " + list)
+	}
+	p.open(console + "/users?q=ada")
+	p.press("main tbody th a")
+	p.usable("person")
+	p.quiet()
+}
+
+// german fails for a page that is not German, dark and narrow, and for each of our
+// English sentences on it.
+func (p *person) german(page string) {
+	p.t.Helper()
+	p.fits()
+	look, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.documentElement.lang + " " + document.documentElement.dataset.theme + " " + getComputedStyle(document.body).backgroundColor`))
+	if err != nil || look != "de dark rgb(17, 19, 24)" {
+		p.t.Errorf("%s: language, theme and background are %q, %v", page, look, err)
+	}
+	text := strings.Join(strings.Fields(p.text()), " ")
+	for english, e := range texts.Find("de").Entries() {
+		if strings.Contains(english, "%") || len(strings.Fields(english)) < 3 || e.One == english || slices.Contains(strings.Fields(e.One), english) {
+			continue
+		}
+		if strings.Contains(text, english) {
+			p.shot("english")
+			p.t.Errorf("%s says %q in English", page, english)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -27,18 +26,14 @@ type Temporary struct {
 	UntilAt  string     `json:"until"`
 }
 
-// mayReset reads somebody whose password the actor may reset. An admin's is an admin's
-// to reset, and an operator's, whose account reaches beyond the organization, an
-// operator's. Faults: Denied, NotFound, Conflict (not active, no passwords here).
+// mayReset reads somebody whose password the actor may reset: not that of somebody who
+// may do more, nor a break-glass account's; and an operator's, whose account reaches
+// beyond the organization, is an operator's to reset. Faults: Denied, NotFound, Conflict (not active, no passwords here).
 func (a *Account) mayReset(tx *store.Tx, user store.UserID) (store.User, error) {
 	if err := tx.Require(access.EndUsers); err != nil {
 		return store.User{}, err
 	}
 	u, err := tx.User(user)
-	if err != nil {
-		return u, err
-	}
-	roles, err := tx.RolesOf([]store.UserID{user})
 	if err != nil {
 		return u, err
 	}
@@ -52,8 +47,8 @@ func (a *Account) mayReset(tx *store.Tx, user store.UserID) (store.User, error) 
 		return u, fault.Denied.Say("This is your own password. Change it on your account's page.")
 	case operator && !by.Operator && by.Kind != access.System:
 		return u, fault.Denied.Say("%s runs this server. Only an operator can reset this password.", u.DisplayName)
-	case slices.Contains(store.RoleNames(roles[user]), access.Admin) && !by.May(access.Configure):
-		return u, fault.Denied.Say("%s is an admin. Only an admin can reset this password.", u.DisplayName)
+	case tx.MayTouch(u) != nil:
+		return u, tx.MayTouch(u)
 	case u.Status != store.Active:
 		return u, fault.Conflict.Say("%s is not active, so a password would be of no use.", u.DisplayName)
 	}

@@ -106,6 +106,29 @@ func TestWhosePasswordMayNotBeReset(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Whoever may end access, and no more, gets nobody's way in who may do more.
+		limited, auditor := s.addMember(acme, store.Profile{UserName: "desk@acme.example", Email: "desk@acme.example"}), s.addMember(acme, store.Profile{UserName: "auditor@acme.example", Email: "auditor@acme.example"})
+		err = db.Write(context.Background(), acme, func(tx *store.Tx) error {
+			for id, may := range map[store.UserID][]access.Permission{limited: {access.ViewUsers, access.EndUsers}, auditor: {access.ViewUsers, access.ViewActivity}} {
+				role, err := tx.CreateRole(store.RoleChange{Label: new("Role of " + string(id)), Permissions: &may})
+				if err != nil {
+					return err
+				}
+				if err := tx.Grant(id, role.ID, store.Manual); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		desk := s.signedIn("desk@acme.example")
+		for user, want := range map[store.UserID]int{auditor: 403, s.addUser(acme, "other@acme.example", good): 403, mute: 200} {
+			if got := desk.send("POST", "/api/v1/users/"+string(user)+"/password-reset", `{"temporary":true}`); got.status != want {
+				t.Errorf("by somebody who may end access: %s: %d %s, want %d", user, got.status, got.body, want)
+			}
+		}
 		admin := s.signedIn("boss@acme.example")
 		for _, c := range []struct {
 			user   store.UserID

@@ -32,6 +32,13 @@ func (s *site) bulk(who string, f url.Values) (preview, result, job string) {
 	if confirm.Get("action") == "" {
 		return preview, "", ""
 	}
+	if confirm.Get("action") == "role.give:"+access.Admin {
+		w := s.do(who, "POST", "/console/acme/users/bulk/start", confirm)
+		if text := webtest.Text(webtest.Page(s.t, w.Body.String())); !strings.Contains(text, "everybody whom you have chosen") {
+			s.t.Errorf("who is made an admin is not asked about: %s", text)
+		}
+		confirm.Set("sure_admin", "yes")
+	}
 	for range 2 { // a double click
 		w := s.do(who, "POST", "/console/acme/users/bulk/start", confirm)
 		if job != "" && job != w.Header().Get("Location") || w.Code != http.StatusSeeOther {
@@ -118,7 +125,7 @@ func TestManyAtOnceAndBack(t *testing.T) {
 		is("roles after undo", fmt.Sprint(s.byHand("scott"), s.byHand("boss"), s.byHand("agent"), s.byHand("viewer")), "[] [admin] [agent viewer] [viewer]")
 
 		// A filter chooses, and the view says so.
-		preview, result, job = s.bulk("boss", url.Values{"scope": {"all"}, "view": {"status=active&source=jit&source=scim"}, "action": {"team.remove:" + string(s.people["Support"])}})
+		preview, _, job = s.bulk("boss", url.Values{"scope": {"all"}, "view": {"status=active&source=jit&source=scim"}, "action": {"team.remove:" + string(s.people["Support"])}})
 		has(t, preview, "Take out of the team Support (2 people)")
 		is("team", fmt.Sprint(s.teams("agent"), s.teams("scott")), "[] [Everyone]")
 		has(t, s.undo("boss", job), "Done 2")
@@ -145,7 +152,7 @@ func TestManyAtOnceAndBack(t *testing.T) {
 		asked := s.asked
 		_, _, job = s.bulk("boss", url.Values{"user": {string(s.people["agent"])}, "view": {""}, "action": {"role.give:admin"}})
 		s.undo("boss", job)
-		is("asked for a fresh sign-in", s.asked-asked, 3) // the double click, and the undo
+		is("asked for a fresh sign-in", s.asked-asked, 4) // the question, the double click, and the undo
 		is("roles", s.byHand("agent"), "[agent viewer]")
 	})
 }

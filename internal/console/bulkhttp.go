@@ -244,7 +244,12 @@ func (c *Console) startBulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasSuffix(f.Get("action"), ":"+access.Admin) {
+	switch f.Get("action") {
+	case giveRole + ":" + access.Admin:
+		if asked, err := web.SureAdmin(w, r, web.T(r, "everybody whom you have chosen")); asked || err != nil {
+			return err
+		}
+	case takeRole + ":" + access.Admin:
 		if asked, err := web.Fresh(w, r); asked || err != nil {
 			return err
 		}

@@ -111,7 +111,6 @@ func BenchmarkImport(b *testing.B) {
 				}
 				cpu := storetest.CPU(b, at)
 				s := benchStage(b, db)
-				memory := func() uint64 { return 0 }
 				begun, spent := time.Now(), cpu()
 				lap := func(what string) {
 					took, used := time.Since(begun), cpu()-spent
@@ -121,7 +120,7 @@ func BenchmarkImport(b *testing.B) {
 				}
 				rawImport(b, db, n) // fills the database's caches, too
 				lap("raw")
-				memory = peak()
+				memory := peak()
 				begun, spent = time.Now(), cpu()
 				run, err := s.door.Upload(ctx, s.admin, "people.csv", &people{n: n})
 				if err != nil {

@@ -3,12 +3,12 @@ package sso
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -315,16 +315,16 @@ func (d *Door) tellRequests(tx *store.Tx) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	notice := Notice{Subject: "Somebody asks for access", Button: "Look at the requests", Path: "/requests",
-		Lines: []string{"They signed in at your identity provider and have no account here:"}}
+	notice := Notice{Subject: web.Say("Somebody asks for access"), Button: web.Say("Look at the requests"), Path: "/requests",
+		Lines: []web.Said{web.Say("They signed in at your identity provider and have no account here:")}}
 	for _, q := range list {
-		notice.Lines = append(notice.Lines, q.Name()+" "+q.Email)
+		notice.Lines = append(notice.Lines, web.Say("%s %s", q.Name(), q.Email))
 	}
 	if n > 1 {
-		notice.Subject = fmt.Sprintf("%d people ask for access", n)
+		notice.Subject = web.Say("%d people ask for access", n)
 	}
 	if int(n) > len(list) {
-		notice.Lines = append(notice.Lines, fmt.Sprintf("and %d more.", int(n)-len(list)))
+		notice.Lines = append(notice.Lines, web.Say("and %d more.", int(n)-len(list)))
 	}
 	return d.tell(tx, notice)
 }

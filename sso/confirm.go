@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -28,6 +27,7 @@ const (
 
 // Letter is a mail to one person.
 type Letter struct {
+	Reader                web.Reader // in which language it is read
 	To, Greeting, Subject string
 	Lines                 []string
 	Button, URL           string
@@ -74,10 +74,15 @@ func (d *Door) askToConfirm(w http.ResponseWriter, r *http.Request, actor access
 			Detail: map[string]any{"connection": c.ID, "subject": answer.Clip(a.Subject, answer.GotLimit), "email": u.Email}}); err != nil {
 			return err
 		}
-		return d.opts.Mail(tx, Letter{To: u.Email, Greeting: "Hello " + u.Profile().FullName() + ",", Subject: "Link your sign-in",
-			Lines:  []string{fmt.Sprintf("Somebody has signed in over %s with your address %s. If that was you, link that sign-in to your account: open this link in the browser in which you signed in.", c.Name, u.Email)},
-			Button: "Link the sign-in", URL: d.opts.PublicURL + "/sso/confirm/" + token,
-			Small: []string{"The link works once, for an hour.", "If you did not sign in just now, ignore this mail: nothing is linked without it. Tell your administrator."}})
+		theirs, err := tx.LocaleOf(u.ID)
+		if err != nil {
+			return err
+		}
+		to := web.ReaderOf(theirs.Language, theirs.TimeZone)
+		return d.opts.Mail(tx, Letter{Reader: to, To: u.Email, Greeting: to.T("Hello %s,", u.Profile().FullName()), Subject: to.T("Link your sign-in"),
+			Lines:  []string{to.T("Somebody has signed in over %s with your address %s. If that was you, link that sign-in to your account: open this link in the browser in which you signed in.", c.Name, u.Email)},
+			Button: to.T("Link the sign-in"), URL: d.opts.PublicURL + "/sso/confirm/" + token,
+			Small: []string{to.T("The link works once, for an hour."), to.T("If you did not sign in just now, ignore this mail: nothing is linked without it. Tell your administrator.")}})
 	})
 	if err == nil && sent {
 		http.SetCookie(w, d.confirmCookie(token, browser))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -205,25 +206,25 @@ func (d *Door) recordGone(tx *store.Tx, v *Domain) error {
 		if err := recordDomain(tx, "domain.off", *v, map[string]any{"why": v.Answer, "missing_since": v.LostAt.RFC3339()}); err != nil {
 			return err
 		}
-		return d.tell(tx, v.notice("Sign-in for "+v.Domain+" is switched off",
-			"The DNS record that proves "+v.Domain+" has been missing for 14 days. From now on addresses in this domain are not sent to your identity provider, and no account is made or linked by them. Whoever is signed in stays so.",
-			"Publish the record again and the domain comes back by itself."))
+		return d.tell(tx, v.notice(web.Say("Sign-in for %s is switched off", v.Domain),
+			web.Say("The DNS record that proves %s has been missing for 14 days. From now on addresses in this domain are not sent to your identity provider, and no account is made or linked by them. Whoever is signed in stays so.", v.Domain),
+			web.Say("Publish the record again and the domain comes back by itself.")))
 	case v.ToldAt == 0 || now >= v.ToldAt.Add(tellEvery):
 		v.ToldAt = now
 		if err := recordDomain(tx, "domain.lost", *v, map[string]any{"why": v.Answer, "off_at": until.RFC3339()}); err != nil {
 			return err
 		}
-		return d.tell(tx, v.notice("The DNS record of "+v.Domain+" is missing",
-			"The DNS record that proves that "+v.Domain+" is yours was not found. "+v.Answer,
-			"Nothing has changed yet. If the record is not back by "+until.Time().UTC().Format("2 January 2006, 15:04 UTC")+", addresses in this domain are no longer sent to your identity provider, and no account is made or linked by them."))
+		return d.tell(tx, v.notice(web.Say("The DNS record of %s is missing", v.Domain),
+			web.Say("The DNS record that proves that %s is yours was not found. %s", v.Domain, v.Answer),
+			web.Say("Nothing has changed yet. If the record is not back by %s, addresses in this domain are no longer sent to your identity provider, and no account is made or linked by them.", until)))
 	}
 	return nil
 }
 
 // notice is a mail about the domain, with the record to publish.
-func (v Domain) notice(subject string, lines ...string) Notice {
-	lines = append(lines, "The record: type TXT, name "+v.TXTName()+", value "+v.TXTValue()+".")
-	return Notice{Subject: subject, Lines: lines, Button: "Look at the domain", Path: "/domains"}
+func (v Domain) notice(subject web.Said, lines ...web.Said) Notice {
+	lines = append(lines, web.Say("The record: type TXT, name %s, value %s.", v.TXTName(), v.TXTValue()))
+	return Notice{Subject: subject, Lines: lines, Button: web.Say("Look at the domain"), Path: "/domains"}
 }
 
 // RunDomains asks again for the domains that are due until ctx is done.

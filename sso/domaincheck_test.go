@@ -65,7 +65,7 @@ func newRegistrar(t *testing.T, db *store.DB, clock *storetest.Clock, slug strin
 	mails := []string{}
 	r := registrar{place: somewhere(t, db, slug, "saml", "jit"), dns: n, mails: &mails, clock: clock}
 	r.Door = New(Options{DB: db, PublicURL: "http://muster.test", LookupTXT: n.lookup, Tell: func(tx *store.Tx, n Notice) error {
-		tx.AfterCommit(func() { mu.Lock(); mails = append(mails, n.Subject); mu.Unlock() })
+		tx.AfterCommit(func() { mu.Lock(); mails = append(mails, n.Subject.String()); mu.Unlock() })
 		return nil
 	}})
 	return r

@@ -2,13 +2,13 @@ package sso
 
 import (
 	"context"
-	"fmt"
 	"net/mail"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -115,7 +115,11 @@ func (d *Door) CreateSetupLink(ctx context.Context, actor access.Actor, in NewSe
 			return err
 		}
 		if in.Email != "" {
-			if err := d.opts.Mail(tx, linkLetter(l, url)); err != nil {
+			theirs, err := tx.OrgLocale()
+			if err != nil {
+				return err
+			}
+			if err := d.opts.Mail(tx, linkLetter(web.ReaderOf(theirs.Language, theirs.TimeZone), l, url)); err != nil {
 				return err
 			}
 		}
@@ -125,11 +129,11 @@ func (d *Door) CreateSetupLink(ctx context.Context, actor access.Actor, in NewSe
 	return l, url, err
 }
 
-func linkLetter(l SetupLink, url string) Letter {
-	return Letter{To: l.Email, Subject: "Connect your identity provider", Greeting: "Hello,",
-		Lines: []string{l.CreatedBy + " asks you to connect your organization's identity provider, so that people sign in there.",
-			"The page leads you through it, step by step. You need no account."},
-		Button: "Set it up", URL: url, Small: []string{"The link works until " + l.ExpiresAt.Time().UTC().Format("2 January 2006, 15:04 UTC") + ". Whoever has it can do the set-up: pass it on to nobody else."}}
+func linkLetter(to web.Reader, l SetupLink, url string) Letter {
+	return Letter{Reader: to, To: l.Email, Subject: to.T("Connect your identity provider"), Greeting: to.T("Hello,"),
+		Lines: []string{to.T("%s asks you to connect your organization's identity provider, so that people sign in there.", l.CreatedBy),
+			to.T("The page leads you through it, step by step. You need no account.")},
+		Button: to.T("Set it up"), URL: url, Small: []string{to.T("The link works until %s. Whoever has it can do the set-up: pass it on to nobody else.", l.ExpiresAt)}}
 }
 
 // SetupLinks are the organization's links, newest first. Faults: Denied.
@@ -279,12 +283,12 @@ func (d *Door) finishLink(ctx context.Context, actor access.Actor, c Connection)
 		if err != nil {
 			return err
 		}
-		tested := "No test sign-in has passed."
+		tested := web.Say("No test sign-in has passed.")
 		if passed != 0 {
-			tested = "A test sign-in passed " + passed.Time().UTC().Format("2 January 2006, 15:04 UTC") + "."
+			tested = web.Say("A test sign-in passed %s.", passed)
 		}
-		if err := d.tell(tx, Notice{Subject: c.Name + " is set up", Lines: []string{fmt.Sprintf("The IT contact says that the connection %s is set up. %s", c.Name, tested), "It is " + c.Status + "."},
-			Button: "Look at it", Path: "/connections/" + string(c.ID)}); err != nil {
+		if err := d.tell(tx, Notice{Subject: web.Say("%s is set up", c.Name), Lines: []web.Said{web.Say("The IT contact says that the connection %s is set up. %s", c.Name, tested), web.Say("It is %s.", c.Status)},
+			Button: web.Say("Look at it"), Path: "/connections/" + string(c.ID)}); err != nil {
 			return err
 		}
 		done := l.activity("connection.link.done")

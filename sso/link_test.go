@@ -73,7 +73,7 @@ func TestContactSetsUpAConnection(t *testing.T) {
 		}
 		p = b.send(link+"/done", nil)
 		webtest.Page(t, p.body)
-		if len(told) != 1 || !strings.Contains(told[0].Lines[0], "passed") {
+		if len(told) != 1 || !strings.Contains(told[0].Lines[0].String(), "passed") {
 			t.Errorf("the admins were told %+v", told)
 		}
 		s.contactDid("connection.link.open", "connection.create", "connection.update", "connection.certificates", "connection.test", "connection.link.done")

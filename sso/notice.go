@@ -1,14 +1,17 @@
 package sso
 
-import "github.com/muster-id/muster/store"
+import (
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
 
 // Notice is what the admins of an organization must learn although none of them
 // is looking at the console.
 type Notice struct {
-	Subject string
-	Lines   []string // a paragraph each
-	Button  string   // what the link does; empty: no link
-	Path    string   // in the organization's console: "/domains"
+	Subject web.Said
+	Lines   []web.Said // a paragraph each
+	Button  web.Said   // what the link does; empty: no link
+	Path    string     // in the organization's console: "/domains"
 }
 
 // tell mails a notice to the admins of the transaction's organization, with the

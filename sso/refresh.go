@@ -17,6 +17,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
@@ -405,8 +406,11 @@ func (d *Door) hold(tx *store.Tx, c Connection, r *metadataRow, m saml.Metadata,
 	if err := recordMetadata(tx, c, "hold", map[string]any{"why": strings.Join(reasons, " "), "before": nowOf(c, old), "after": valuesOf(m)}); err != nil {
 		return err
 	}
-	return d.tell(tx, Notice{Subject: "The metadata of " + c.Name + " changed and waits for you", Button: "Look at the change", Path: "/connections/" + string(c.ID) + "/upkeep",
-		Lines: append([]string{"The metadata of the identity provider " + c.Name + " changed in a way that somebody should look at before it counts. People sign in as before until you approve or reject it."}, reasons...)})
+	lines := []web.Said{web.Say("The metadata of the identity provider %s changed in a way that somebody should look at before it counts. People sign in as before until you approve or reject it.", c.Name)}
+	for _, why := range reasons {
+		lines = append(lines, web.Say("%s", why))
+	}
+	return d.tell(tx, Notice{Subject: web.Say("The metadata of %s changed and waits for you", c.Name), Button: web.Say("Look at the change"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: lines})
 }
 
 // nowOf is what a connection goes by.

@@ -137,7 +137,7 @@ func TestMetadataAreReadAgain(t *testing.T) {
 		if got := c.goes(made.ID).Certificates; !slices.Equal(got, both) {
 			t.Errorf("after a certificate came: %v, want %v", got, both)
 		}
-		if len(c.told) != 1 || !strings.Contains(c.told[0].Subject, "new signing certificate") {
+		if len(c.told) != 1 || !strings.Contains(c.told[0].Subject.String(), "new signing certificate") {
 			t.Errorf("told %+v, want one notice", c.told)
 		}
 		at.set(idp.Metadata(), http.StatusOK)

@@ -6,6 +6,7 @@ import (
 	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/life"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
@@ -18,10 +19,11 @@ func (s *system) openLife(log *slog.Logger) {
 
 // tellPassedOver mails the admins that a planned change was not made.
 func (s *system) tellPassedOver(tx *store.Tx, p life.Plan, name string) error {
+	who := web.Say("%s", name)
 	if name == "" {
-		name = "Somebody who is gone"
+		who = web.Say("Somebody who is gone")
 	}
-	return s.tellAdmins(tx, sso.Notice{Subject: "Not done: " + p.Action + " " + name,
-		Lines:  []string{name + " was to be " + p.Action + "d at " + p.DueAt.RFC3339() + ", as " + p.By + " had planned. That was not done.", p.Outcome},
-		Button: "Open the person", Path: "/users/" + string(p.UserID)})
+	return s.tellAdmins(tx, sso.Notice{Subject: web.Say("Not done: %s %s", p.Action, who),
+		Lines:  []web.Said{web.Say("%s was to be %sd at %s, as %s had planned. That was not done.", who, p.Action, p.DueAt, p.By), web.Say("%s", p.Outcome)},
+		Button: web.Say("Open the person"), Path: "/users/" + string(p.UserID)})
 }

@@ -10,7 +10,7 @@ import (
 
 // mailPerson queues one of the sign-in door's letters.
 func (s *system) mailPerson(tx *store.Tx, l sso.Letter) error {
-	return s.mail.Queue(tx, mail.Letter{Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: l.Button, Link: l.URL, Small: l.Small}.To(l.To))
+	return s.mail.Queue(tx, mail.Letter{Reader: l.Reader, Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: l.Button, Link: l.URL, Small: l.Small}.To(l.To))
 }
 
 // mailFactor queues a letter about somebody's second factors.
@@ -43,9 +43,17 @@ func (s *system) tellEachAdmin(tx *store.Tx, n sso.Notice, all bool) error {
 		if !wants.Notices && !all {
 			continue
 		}
-		letter := mail.Letter{Subject: n.Subject, Greeting: "Hello " + u.DisplayName + ",", Lines: n.Lines, Button: n.Button,
-			Small: []string{"You get this mail because you are an admin of " + org.Name + "."}}
-		if n.Button != "" {
+		to, err := mail.ReaderOf(tx, u.ID)
+		if err != nil {
+			return err
+		}
+		letter := mail.Letter{Reader: to, Subject: to.Say(n.Subject), Greeting: to.T("Hello %s,", u.DisplayName),
+			Small: []string{to.T("You get this mail because you are an admin of %s.", org.Name)}}
+		for _, line := range n.Lines {
+			letter.Lines = append(letter.Lines, to.Say(line))
+		}
+		if !n.Button.IsZero() {
+			letter.Button = to.Say(n.Button)
 			letter.Link = s.url + "/console/" + org.Slug + n.Path
 		}
 		if err := s.mail.Queue(tx, letter.To(u.Email)); err != nil {

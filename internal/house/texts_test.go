@@ -342,6 +342,9 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "refuse" && people {
 		c.add(arg(map[string]int{"internal/policy": 2}[pkg]), key{at: at}) // wrapped faults
 	}
+	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "aboutAccount" {
+		c.add(arg(2), key{at: at})
+	}
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "append" && pkg == "internal/policy" && strings.HasSuffix(arg(1), ".") {
 		c.add(arg(1), key{at: at}) // what is missing before single sign-on can be required
 	}

@@ -2,19 +2,19 @@ package policy
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
 // Notice is what all admins of the organization are told by mail.
 type Notice struct {
-	Subject string
-	Lines   []string // a paragraph each
-	Button  string   // what the link does; empty: no link
-	Path    string   // in the organization's console
+	Subject web.Said
+	Lines   []web.Said // a paragraph each
+	Button  web.Said   // what the link does; empty: no link
+	Path    string     // in the organization's console
 }
 
 // SignIn is a sign-in of a break-glass account that no admin has acknowledged.
@@ -41,19 +41,16 @@ func (d *Door) alarm(tx *store.Tx, user store.UserID, left int) error {
 		Detail: map[string]any{"codes_left": left}}); err != nil {
 		return err
 	}
-	return d.tell(tx, Notice{Subject: "Break-glass sign-in: " + who.Name,
-		Lines: []string{
-			fmt.Sprintf("The break-glass account %s was used to sign in on %s%s.", who.Name, tx.Now().Time().Format("2 January 2006, 15:04 UTC"), from(ip)),
-			"If you know why, acknowledge it in the console. If nobody does, deactivate the account and make sure of who has its password and recovery codes.",
-		},
-		Button: "Look at it", Path: "/security"})
-}
-
-func from(ip string) string {
-	if ip == "" {
-		return ""
+	used := web.Say("The break-glass account %s was used to sign in on %s.", who.Name, tx.Now())
+	if ip != "" {
+		used = web.Say("The break-glass account %s was used to sign in on %s from %s.", who.Name, tx.Now(), ip)
 	}
-	return " from " + ip
+	return d.tell(tx, Notice{Subject: web.Say("Break-glass sign-in: %s", who.Name),
+		Lines: []web.Said{
+			used,
+			web.Say("If you know why, acknowledge it in the console. If nobody does, deactivate the account and make sure of who has its password and recovery codes."),
+		},
+		Button: web.Say("Look at it"), Path: "/security"})
 }
 
 func (d *Door) tell(tx *store.Tx, n Notice) error {

@@ -7,6 +7,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -89,15 +90,15 @@ func (d *Door) AddAccount(ctx context.Context, actor access.Actor, user store.Us
 		if list, err = newCodes(tx, user); err != nil {
 			return err
 		}
-		return d.tell(tx, aboutAccount(tx, who, "was made a break-glass account", "It gets in with its password and a recovery code when single sign-on fails."))
+		return d.tell(tx, aboutAccount(tx, web.Say("%s was made a break-glass account", who.Name), "It gets in with its password and a recovery code when single sign-on fails."))
 	})
 	return list, err
 }
 
 // aboutAccount tells all admins what somebody did with a break-glass account.
-func aboutAccount(tx *store.Tx, who person, what, more string) Notice {
-	return Notice{Subject: who.Name + " " + what, Button: "Look at the accounts", Path: "/security",
-		Lines: []string{who.Name + " " + what + " by " + tx.Actor().Name + ". " + more, "If you did not expect this, find out why."}}
+func aboutAccount(tx *store.Tx, what web.Said, more fault.Word) Notice {
+	return Notice{Subject: what, Button: web.Say("Look at the accounts"), Path: "/security",
+		Lines: []web.Said{web.Say("%s, by %s. %s", what, tx.Actor().Name, more), web.Say("If you did not expect this, find out why.")}}
 }
 
 // RemoveAccount takes an account off the list; it is then like any other, and a
@@ -132,7 +133,7 @@ func (d *Door) RemoveAccount(ctx context.Context, actor access.Actor, user store
 		if err := d.unname(tx, who); err != nil {
 			return err
 		}
-		return d.tell(tx, aboutAccount(tx, who, "was taken off the break-glass accounts", "Its sessions have ended."))
+		return d.tell(tx, aboutAccount(tx, web.Say("%s was taken off the break-glass accounts", who.Name), "Its sessions have ended."))
 	})
 }
 
@@ -168,7 +169,7 @@ func (d *Door) RenewCodes(ctx context.Context, actor access.Actor, user store.Us
 		if err := tx.Record(store.Activity{Action: "breakglass.codes", TargetKind: "user", TargetID: string(user), TargetName: who.Name}); err != nil {
 			return err
 		}
-		return d.tell(tx, aboutAccount(tx, who, "got new recovery codes", "The older ones have ended."))
+		return d.tell(tx, aboutAccount(tx, web.Say("%s got new recovery codes", who.Name), "The older ones have ended."))
 	})
 	return list, err
 }

@@ -111,11 +111,11 @@ func TestABreakGlassSignInAlarms(t *testing.T) {
 		s := newSite(t, db)
 		glass, codes := s.glass("glass@acme.example")
 		admin := s.user("ada@acme.example", access.Admin)
-		if len(s.told) != 1 || !strings.Contains(s.told[0].Subject, "was made a break-glass account") {
+		if len(s.told) != 1 || !strings.Contains(s.told[0].Subject.String(), "was made a break-glass account") {
 			t.Errorf("told %+v", s.told)
 		}
 		s.use(glass, codes[0])
-		if len(s.told) != 2 || !strings.Contains(s.told[1].Subject, "Break-glass sign-in: glass@acme.example") || !strings.Contains(s.told[1].Lines[0], "192.0.2.7") {
+		if len(s.told) != 2 || !strings.Contains(s.told[1].Subject.String(), "Break-glass sign-in: glass@acme.example") || !strings.Contains(s.told[1].Lines[0].String(), "192.0.2.7") {
 			t.Errorf("told %+v", s.told)
 		}
 		list, err := s.door.Unseen(ctx, s.person(admin))
@@ -301,7 +301,7 @@ func TestRequiringSingleSignOn(t *testing.T) {
 		if !slices.Equal(s.ended, []store.UserID{ada}) {
 			t.Errorf("links for a new password of %v ended", s.ended)
 		}
-		if last := s.told[len(s.told)-1]; !strings.Contains(last.Subject, "required now") {
+		if last := s.told[len(s.told)-1]; !strings.Contains(last.Subject.String(), "required now") {
 			t.Errorf("told %+v", last)
 		}
 		if err := s.door.RemoveAccount(ctx, s.admin, one); err != nil {
@@ -314,7 +314,7 @@ func TestRequiringSingleSignOn(t *testing.T) {
 		if use := s.start(session.In{User: ada, Method: "password"}); use != "" {
 			t.Errorf("after it ceased: use %q", use)
 		}
-		if last := s.told[len(s.told)-1]; !strings.Contains(last.Subject, "no longer required") {
+		if last := s.told[len(s.told)-1]; !strings.Contains(last.Subject.String(), "no longer required") {
 			t.Errorf("told %+v", last)
 		}
 		if err := s.door.RemoveAccount(ctx, s.admin, two); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -420,12 +421,12 @@ func (d *Door) announce(tx *store.Tx, e *Effect) error {
 	if was == is {
 		return nil
 	}
-	n := Notice{Subject: "Single sign-on is required now", Button: "Look at the policy", Path: "/security",
-		Lines: []string{tx.Actor().Name + " made single sign-on required. Whoever it means signs in over your identity provider; passwords work for break-glass accounts only, with a recovery code."}}
+	n := Notice{Subject: web.Say("Single sign-on is required now"), Button: web.Say("Look at the policy"), Path: "/security",
+		Lines: []web.Said{web.Say("%s made single sign-on required. Whoever it means signs in over your identity provider; passwords work for break-glass accounts only, with a recovery code.", tx.Actor().Name)}}
 	if was {
-		n.Subject = "Single sign-on is no longer required"
-		n.Lines = []string{tx.Actor().Name + " switched off that single sign-on is required: people can sign in with passwords again.",
-			"If you did not expect this, switch it on again and find out why."}
+		n.Subject = web.Say("Single sign-on is no longer required")
+		n.Lines = []web.Said{web.Say("%s switched off that single sign-on is required: people can sign in with passwords again.", tx.Actor().Name),
+			web.Say("If you did not expect this, switch it on again and find out why.")}
 	}
 	return d.tell(tx, n)
 }

@@ -15,7 +15,7 @@ func (s *system) mailPerson(tx *store.Tx, l sso.Letter) error {
 
 // mailFactor queues a letter about somebody's second factors.
 func (s *system) mailFactor(tx *store.Tx, l factor.Letter) error {
-	return s.mail.Queue(tx, mail.Letter{Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: "Look at your account", Link: s.url + "/account/passkeys", Small: l.Small}.To(l.To))
+	return s.mail.Queue(tx, mail.Letter{Reader: l.Reader, Subject: l.Subject, Greeting: l.Greeting, Lines: l.Lines, Button: l.Reader.T("Look at your account"), Link: s.url + "/account/passkeys", Small: l.Small}.To(l.To))
 }
 
 // tellAdmins mails a notice to every active admin of the organization who has an

@@ -13,6 +13,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/store"
 )
 
@@ -121,8 +122,8 @@ func (s *Store) AddApp(tx *store.Tx, a App, code string) (codes []string, err er
 	if codes, err = s.firstCodes(tx, p); err != nil {
 		return nil, err
 	}
-	return codes, s.changed(tx, p, store.Activity{Action: "user.authenticator.add"}, "An authenticator app was added to your account",
-		"From now on signing in with your password also asks for a code of the authenticator app that was just set up.")
+	return codes, s.changed(tx, p, store.Activity{Action: "user.authenticator.add"}, texts.Say("An authenticator app was added to your account"),
+		texts.Say("From now on signing in with your password also asks for a code of the authenticator app that was just set up."))
 }
 
 // RemoveApp takes the actor's app away. Faults: NotFound, Conflict (it is the last factor, and
@@ -142,8 +143,8 @@ func (s *Store) RemoveApp(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	return s.changed(tx, p, store.Activity{Action: "user.authenticator.remove"}, "Your authenticator app was removed",
-		"The authenticator app was taken off your account. Its codes do not work any more.")
+	return s.changed(tx, p, store.Activity{Action: "user.authenticator.remove"}, texts.Say("Your authenticator app was removed"),
+		texts.Say("The authenticator app was taken off your account. Its codes do not work any more."))
 }
 
 // AppSince is since when somebody has an app, and when it was used last; zero: never.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/store"
 )
 
@@ -75,8 +76,8 @@ func (s *Store) useRecovery(tx *store.Tx, user store.UserID, code string) error 
 	if err != nil {
 		return err
 	}
-	return s.changed(tx, p, store.Activity{Action: "user.recovery.use"}, "A recovery code of yours was used",
-		"Somebody, probably you, signed in with one of your recovery codes. It does not work any more.")
+	return s.changed(tx, p, store.Activity{Action: "user.recovery.use"}, texts.Say("A recovery code of yours was used"),
+		texts.Say("Somebody, probably you, signed in with one of your recovery codes. It does not work any more."))
 }
 
 // NewCodes replaces the actor's recovery codes by new ones, which are shown this once.
@@ -100,8 +101,8 @@ func (s *Store) NewCodes(tx *store.Tx) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list, s.changed(tx, p, store.Activity{Action: "user.recovery.make"}, "You have new recovery codes",
-		"New recovery codes were made for your account. The older ones do not work any more.")
+	return list, s.changed(tx, p, store.Activity{Action: "user.recovery.make"}, texts.Say("You have new recovery codes"),
+		texts.Say("New recovery codes were made for your account. The older ones do not work any more."))
 }
 
 // codes replaces somebody's recovery codes.

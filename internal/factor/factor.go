@@ -39,6 +39,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/store"
 )
 
@@ -63,6 +64,7 @@ type Rule struct {
 
 // Letter tells a person what has changed.
 type Letter struct {
+	Reader                texts.Reader // in which language it is read
 	To, Subject, Greeting string
 	Lines, Small          []string
 }
@@ -174,21 +176,29 @@ func emergency() error {
 }
 
 // changed writes the activity row of a change and tells the person.
-func (s *Store) changed(tx *store.Tx, p person, act store.Activity, subject string, lines ...string) error {
+func (s *Store) changed(tx *store.Tx, p person, act store.Activity, subject texts.Said, lines ...texts.Said) error {
 	act.TargetKind, act.TargetID, act.TargetName = "user", string(p.ID), p.Name
 	if err := tx.Record(act); err != nil || p.Email == "" {
 		return err
 	}
-	greeting := "Hello,"
+	theirs, err := tx.LocaleOf(p.ID)
+	if err != nil {
+		return err
+	}
+	to := texts.ReaderOf(theirs.Language, theirs.TimeZone)
+	l := Letter{Reader: to, To: p.Email, Subject: to.Say(subject), Greeting: to.T("Hello,"),
+		Small: []string{to.T("If this was not you, set a new password, look at your account, and tell your administrator.")}}
 	if p.Name != "" {
-		greeting = "Hello " + p.Name + ","
+		l.Greeting = to.T("Hello %s,", p.Name)
 	}
-	at := "It happened on " + tx.Now().Time().Format("2 January 2006, 15:04 UTC")
+	at := texts.Say("It happened on %s.", tx.Now())
 	if ip := tx.Actor().IP; ip != "" {
-		at += " from " + ip
+		at = texts.Say("It happened on %s from %s.", tx.Now(), ip)
 	}
-	return s.opt.Tell(tx, Letter{To: p.Email, Subject: subject, Greeting: greeting, Lines: append(lines, at+"."),
-		Small: []string{"If this was not you, set a new password, look at your account, and tell your administrator."}})
+	for _, line := range append(lines, at) {
+		l.Lines = append(l.Lines, to.Say(line))
+	}
+	return s.opt.Tell(tx, l)
 }
 
 // maySpare refuses to take somebody's last factor while one is required.
@@ -228,8 +238,8 @@ func (s *Store) Reset(tx *store.Tx, user store.UserID, why string) error {
 		return fault.Conflict.Say("%s has no passkey, no authenticator app and no recovery codes.", p.Name)
 	}
 	return s.changed(tx, p, store.Activity{Action: "user.factors.reset", Detail: map[string]any{"why": why}},
-		"Your second factors were removed", tx.Actor().Name+" removed your passkeys, your authenticator app and your recovery codes, and signed you out everywhere. The reason given: "+why+".",
-		"Sign in with your password, and add them anew on the page of your account.")
+		texts.Say("Your second factors were removed"), texts.Say("%s removed your passkeys, your authenticator app and your recovery codes, and signed you out everywhere. The reason given: %s.", tx.Actor().Name, why),
+		texts.Say("Sign in with your password, and add them anew on the page of your account."))
 }
 
 // Clean makes a line that somebody typed fit to be shown: no control characters, nothing

@@ -14,6 +14,7 @@ import (
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/store"
 )
 
@@ -262,7 +263,7 @@ func (s *Store) AddPasskey(tx *store.Tx, n NewPasskey, name string) (codes []str
 		return nil, err
 	}
 	return codes, s.changed(tx, p, store.Activity{Action: "user.passkey.add", Detail: map[string]any{"passkey": name, "synced": c.Flags.BackupEligible}},
-		"A passkey was added to your account", "The passkey “"+name+"” can now be used to sign in to your account.")
+		texts.Say("A passkey was added to your account"), texts.Say("The passkey “%s” can now be used to sign in to your account.", name))
 }
 
 func credentialHash(id []byte) string { return secret.Hash(string(id)) }
@@ -423,8 +424,8 @@ func (s *Store) stop(tx *store.Tx, row passkeyRow, proof Proof, no func(Refusal,
 	}
 	got := int64(proof.parsed.Response.AuthenticatorData.Counter)
 	err = s.changed(tx, p, store.Activity{Action: "user.passkey.stop", Detail: map[string]any{"passkey": row.Name, "counter_before": row.SignCount, "counter_now": got}},
-		"A passkey of yours was stopped", "The passkey “"+row.Name+"” was used with a counter that went back. That happens when somebody has a copy of it, so it does not work any more.",
-		"Remove it on the page of your account, and make a new one.")
+		texts.Say("A passkey of yours was stopped"), texts.Say("The passkey “%s” was used with a counter that went back. That happens when somebody has a copy of it, so it does not work any more.", row.Name),
+		texts.Say("Remove it on the page of your account, and make a new one."))
 	if err != nil {
 		return err
 	}
@@ -468,8 +469,8 @@ func (s *Store) RemovePasskey(tx *store.Tx, id PasskeyID) error {
 	if err := s.maySpare(tx, p.ID, rule); err != nil {
 		return err
 	}
-	return s.changed(tx, p, store.Activity{Action: "user.passkey.remove", Detail: map[string]any{"passkey": row.Name}}, "A passkey was removed from your account",
-		"The passkey “"+row.Name+"” was taken off your account. It does not work here any more.")
+	return s.changed(tx, p, store.Activity{Action: "user.passkey.remove", Detail: map[string]any{"passkey": row.Name}}, texts.Say("A passkey was removed from your account"),
+		texts.Say("The passkey “%s” was taken off your account. It does not work here any more.", row.Name))
 }
 
 func (s *Store) mine(tx *store.Tx, user store.UserID, id PasskeyID) (row passkeyRow, err error) {

@@ -39,7 +39,7 @@ var may = map[string][]string{
 	"internal/jobs":        {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/session":     {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/password":    {"store", "internal/access", "internal/fault", "internal/secret"},
-	"internal/factor":      {"store", "internal/access", "internal/fault", "internal/secret"},
+	"internal/factor":      {"store", "internal/web/texts", "internal/access", "internal/fault", "internal/secret"},
 	"internal/mail":        {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"store":                {"internal/access", "internal/fault", "internal/secret"},
 	"internal/web":         {"internal/web/texts", "internal/access", "internal/fault"},

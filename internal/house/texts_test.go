@@ -376,7 +376,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	case "Flash":
 		c.add(arg(1), key{at: at})
 	case "Say", "On", "Wrap":
-		if of == "web" {
+		if of == "web" || of == "texts" {
 			c.add(arg(0), key{at: at})
 			return
 		}

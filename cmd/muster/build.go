@@ -18,6 +18,7 @@ import (
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -114,7 +115,13 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
 	console.New(s.consoleOptions(log)).Mount(s.mux)
 
-	s.loops = map[string]func(context.Context) error{
+	s.loops = s.loopsWith(log)
+	return s, nil
+}
+
+// loopsWith are what goes on beside requests, by name.
+func (s *system) loopsWith(log *slog.Logger) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
 		"account":  s.account.Run,
 		"domains":  s.sso.RunDomains,
 		"jobs":     s.runWork,
@@ -125,12 +132,12 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		"password": s.passwords.Run,
 		"policy":   s.policy.Run,
 		"schemas":  s.db.RunSchemas,
+		"records":  func(ctx context.Context) error { return records.Run(ctx, s.db, log) },
 		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
 		"upkeep":   s.sso.RunUpkeep,
 	}
-	return s, nil
 }
 
 // authenticate finds who asks: by key under /api, else by session cookie.

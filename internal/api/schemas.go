@@ -22,6 +22,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.APIFresh(access.Configure, "PATCH /api/v1/settings/defaults", d.setDefaults)
 	d.mountLife(m)
 	d.mountRecords(m)
+	d.mountDeeds(m)
 }
 
 func (d *Door) schemas(w http.ResponseWriter, r *http.Request) error {

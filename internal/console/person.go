@@ -58,8 +58,10 @@ type personPage struct {
 	Picture     string // its version; empty: there is none
 
 	Records      []records.Linked
-	Plans        []planRow // changes to come
-	NoReactivate string    // why it cannot be done here
+	Deeds        []records.Deed // the newest, of the applications
+	Sums         []records.Sum  // of thirty days
+	Plans        []planRow      // changes to come
+	NoReactivate string         // why it cannot be done here
 
 	ShowIdentities bool // there is a page of them
 	Factors        *Factors
@@ -99,6 +101,12 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 			return err
 		}
 		p.Records = of[id]
+		if p.Deeds, err = records.DeedsOf(tx, id, records.DeedCursor{}, 10); err != nil {
+			return err
+		}
+		if p.Sums, err = records.SumsOf(tx, id, 30); err != nil {
+			return err
+		}
 		if c.opt.Life == nil {
 			return nil
 		}

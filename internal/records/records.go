@@ -3,6 +3,7 @@ Package records keeps what applications tell of people: records of their own, su
 agent, a contact or a contractor, and which user is which.
 
 	Put, Get, Delete, List   an application keeps its records through the API
+	Tell, DeedsOf, SumsOf    what people did in an application, told by it (deeds.go)
 	Link, Unlink, Of         an admin, an invitation or the application links a user to one
 
 A user is linked to one record of a kind at most, and a record to one user. When the
@@ -10,7 +11,7 @@ application deletes a record, the link stays and is shown as gone, so that someb
 notices; when the record comes back, so does the link. The link of a deleted user holds
 nothing back: whoever links the record next takes it over.
 
-It owns the tables external_records and record_links and relies on store; it reads
+It owns the tables external_records, record_links and deeds and relies on store; it reads
 users to see who is there.
 */
 package records

@@ -87,7 +87,7 @@ func TestPurgedPeopleStandNowhere(t *testing.T) {
 			return tx.Record(store.Activity{Action: "user.signin.refused", TargetKind: "connection", TargetID: "x", Detail: map[string]any{"email": u.Email, "trace": []any{map[string]any{"got": u.Email}}}})
 		})
 		filled := 0
-		for table := range storetest.Dump(p.t, p.db) {
+		for table, rows := range storetest.Dump(p.t, p.db) {
 			has := map[string]bool{}
 			var all []column
 			query := "SELECT column_name AS name, data_type AS type FROM information_schema.columns WHERE table_schema = 'public' AND table_name = ?"
@@ -100,7 +100,9 @@ func TestPurgedPeopleStandNowhere(t *testing.T) {
 			for _, c := range all {
 				has[c.Name] = true
 			}
-			if has["user_id"] && has["org_id"] {
+			if has["user_id"] && has["org_id"] && strings.Contains(rows, dashed(p.db, u.ID)) { // roster, which the database fills itself
+				filled++
+			} else if has["user_id"] && has["org_id"] {
 				fillRow(p.t, p.db, table, p.admin.Org, string(u.ID))
 				filled++
 			} else if has["user_id"] {

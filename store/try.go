@@ -8,18 +8,25 @@ import (
 )
 
 // Try runs fn, which is undone alone when it fails: the rest of the transaction stays.
-// It is for one of many that are done together. Needs Write.
+// It is for one of many that are done together. What was posted (Post) is sent on the
+// side of the border where it was posted. Needs Write.
 func (tx *Tx) Try(fn func() error) error {
 	if tx.mode != modeWrite {
 		return errors.New("Try needs Write")
+	}
+	if err := tx.sendPosted(); err != nil {
+		return err
 	}
 	if err := tx.control("SAVEPOINT item"); err != nil {
 		return err
 	}
 	after := len(tx.after)
 	failed := fn()
+	if failed == nil {
+		failed = tx.sendPosted()
+	}
 	if failed != nil {
-		tx.after = tx.after[:after]
+		tx.after, tx.posted = tx.after[:after], nil
 		if err := tx.control("ROLLBACK TO SAVEPOINT item"); err != nil {
 			return errors.Join(failed, err)
 		}

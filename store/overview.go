@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -42,17 +43,38 @@ const aDay = 24 * time.Hour
 const countAfter = 10 * time.Minute
 
 // SignInDays are the sign-ins of the last days, oldest first, today so far included.
-// Counting a day reads each of its sign-ins, so what was counted is kept; that is why
-// this needs Write. Faults: Denied.
-func (tx *Tx) SignInDays(days int) ([]SignInCount, error) {
+// Counting a day reads each of its sign-ins, so a day that is over is counted once and
+// kept. Only that is a write: nobody who writes waits for the counting. Faults: Denied.
+func (db *DB) SignInDays(ctx context.Context, actor access.Actor, days int) (list []SignInCount, err error) {
+	var over []SignInCount
+	err = db.Read(ctx, actor, func(tx *Tx) error {
+		list, over, err = tx.signInDays(days)
+		return err
+	})
+	if err != nil || len(over) == 0 {
+		return list, err
+	}
+	return list, db.Write(ctx, actor, func(tx *Tx) error {
+		for _, c := range over {
+			if err := tx.Post("INSERT INTO signin_days (org_id, day, method, result, n) VALUES (?, ?, ?, ?, ?) ON CONFLICT (org_id, day, method, result) DO NOTHING",
+				[]any{tx.Org(), c.Day, c.Method, c.Result, c.N}, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// signInDays gives what is to be kept of them besides; a row without a method says that
+// its day was counted.
+func (tx *Tx) signInDays(days int) (list, over []SignInCount, err error) {
 	if err := tx.Require(access.ViewActivity); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	end := TimeOf(tx.Now().Time().Truncate(aDay)).Add(aDay)
 	begin := end.Add(-time.Duration(days) * aDay)
-	var list []SignInCount
 	if err := tx.Select(&list, "SELECT day, method, result, n FROM signin_days WHERE org_id = ? AND day >= ? ORDER BY day, method, result", tx.Org(), begin); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	counted := map[Time]bool{}
 	for _, c := range list {
@@ -63,33 +85,18 @@ func (tx *Tx) SignInDays(days int) ([]SignInCount, error) {
 		if counted[day] {
 			continue
 		}
-		found, err := tx.countSignIns(day)
-		if err != nil {
-			return nil, err
+		var found []SignInCount
+		if err := tx.Select(&found, signInsOfDay, day, tx.Org(), day, day.Add(aDay)); err != nil {
+			return nil, nil, err
 		}
 		list = append(list, found...)
-		if day.Add(aDay+countAfter) > tx.Now() {
-			continue
-		}
-		for _, c := range append(found, SignInCount{Day: day}) {
-			if err := tx.Post("INSERT INTO signin_days (org_id, day, method, result, n) VALUES (?, ?, ?, ?, ?) ON CONFLICT (org_id, day, method, result) DO NOTHING",
-				[]any{tx.Org(), c.Day, c.Method, c.Result, c.N}, nil); err != nil {
-				return nil, err
-			}
+		if day.Add(aDay+countAfter) <= tx.Now() {
+			over = append(append(over, found...), SignInCount{Day: day})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b SignInCount) int { return cmp.Compare(a.Day, b.Day) })
-	return list, nil
+	return list, over, nil
 }
 
-const signInsOfDay = `SELECT CASE WHEN method = '' THEN 'other' ELSE method END AS method, result, SUM(1 + repeats) AS n FROM signins
-	WHERE org_id = ? AND at >= ? AND at < ? GROUP BY 1, 2 ORDER BY 1, 2`
-
-func (tx *Tx) countSignIns(day Time) ([]SignInCount, error) {
-	var list []SignInCount
-	err := tx.Select(&list, signInsOfDay, tx.Org(), day, day.Add(aDay))
-	for i := range list {
-		list[i].Day = day
-	}
-	return list, err
-}
+const signInsOfDay = `SELECT {{as_int}} AS day, CASE WHEN method = '' THEN 'other' ELSE method END AS method, result, SUM(1 + repeats) AS n FROM signins
+	WHERE org_id = ? AND at >= ? AND at < ? GROUP BY 2, 3 ORDER BY 2, 3`

@@ -72,18 +72,20 @@ const overviewDays = 14
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 	actor := web.Actor(r)
 	p := overviewPage{Org: web.OrgOf(r), MayConfigure: actor.May(access.Configure), MayActivity: actor.May(access.ViewActivity)}
-	// Write, because finished days are counted once and kept.
-	err := c.opt.DB.Write(r.Context(), actor, func(tx *store.Tx) (err error) {
+	var days []store.SignInCount
+	if p.MayActivity {
+		var err error
+		if days, err = c.opt.DB.SignInDays(r.Context(), actor, overviewDays); err != nil {
+			return err
+		}
+	}
+	err := c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) (err error) {
 		counts, err := tx.PeopleCounts()
 		if err != nil {
 			return err
 		}
 		p.countPeople(r, counts)
 		if p.MayActivity {
-			days, err := tx.SignInDays(overviewDays)
-			if err != nil {
-				return err
-			}
 			p.countSignIns(r, days, tx.Now())
 		}
 		if c.opt.InvitationCounts != nil {

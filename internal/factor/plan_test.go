@@ -28,18 +28,9 @@ func TestQueriesHaveTheirIndexes(t *testing.T) {
 			{"pending_signins_expiry", "DELETE FROM pending_signins WHERE expires_at <= ?", []any{1}},
 			{"used_challenges_expiry", "DELETE FROM used_challenges WHERE expires_at <= ?", []any{1}},
 		} {
-			var plan []struct {
-				ID      int    `db:"id"`
-				Parent  int    `db:"parent"`
-				NotUsed int    `db:"notused"`
-				Detail  string `db:"detail"`
-			}
-			if err := tx.Select(&plan, "EXPLAIN QUERY PLAN "+c.query, c.args...); err != nil {
+			text, err := storetest.Plan(tx, c.query, c.args...)
+			if err != nil {
 				return err
-			}
-			text := ""
-			for _, step := range plan {
-				text += step.Detail + "; "
 			}
 			if !strings.Contains(text, c.index) || strings.Contains(text, "SCAN passkeys") || strings.Contains(text, "SCAN k") || strings.Contains(text, "SCAN a;") || strings.Contains(text, "SCAN recovery_codes") {
 				t.Errorf("%.60s: %s, want %s", c.query, text, c.index)

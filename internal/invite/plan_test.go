@@ -29,18 +29,9 @@ func TestQueriesHaveTheirIndexes(t *testing.T) {
 			{"sqlite_autoindex_invitation_events_1", "SELECT at, what, by_name, detail FROM invitation_events WHERE org_id = ? AND user_id = ? ORDER BY id DESC LIMIT 100", []any{tx.Org(), user}},
 			{"invitation_links_mail", "SELECT l.invitation_id, l.generation FROM invitation_links l WHERE l.org_id = ? AND l.mail_id = ?", []any{tx.Org(), inv}},
 		} {
-			var plan []struct {
-				ID      int    `db:"id"`
-				Parent  int    `db:"parent"`
-				NotUsed int    `db:"notused"`
-				Detail  string `db:"detail"`
-			}
-			if err := tx.Select(&plan, "EXPLAIN QUERY PLAN "+c.query, c.args...); err != nil {
+			text, err := storetest.Plan(tx, c.query, c.args...)
+			if err != nil {
 				return err
-			}
-			text := ""
-			for _, step := range plan {
-				text += step.Detail + "; "
 			}
 			if !strings.Contains(text, c.index) || strings.Contains(text, "SCAN i") || strings.Contains(text, "B-TREE") {
 				t.Errorf("%.60s: %s, want %s", c.query, text, c.index)

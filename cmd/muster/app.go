@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -100,6 +101,26 @@ func (a *app) open() (*system, error) {
 	}
 	a.opened = s
 	return s, nil
+}
+
+// writeFile hands write a new file, or standard output without a name. What broke in the
+// middle is not left behind as if it were the whole.
+func (a *app) writeFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return write(a.out)
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fault.Invalid.Wrap(err, "The file %s cannot be written: it must not be there yet, and its folder must.", name)
+	}
+	err = write(file)
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		os.Remove(name)
+	}
+	return err
 }
 
 func (a *app) close() {

@@ -23,7 +23,11 @@ func (s *system) tellPassedOver(tx *store.Tx, p life.Plan, name string) error {
 	if name == "" {
 		who = web.Say("Somebody who is gone")
 	}
-	return s.tellAdmins(tx, sso.Notice{Subject: web.Say("Not done: %s %s", p.Action, who),
-		Lines:  []web.Said{web.Say("%s was to be %sd at %s, as %s had planned. That was not done.", who, p.Action, p.DueAt, p.By), web.Say("%s", p.Outcome)},
+	subject, line := web.Say("%s was not deactivated as planned", who), web.Say("%s was to be deactivated at %s, as %s had planned. That was not done.", who, p.DueAt, p.By)
+	if p.Action == life.Reactivate {
+		subject, line = web.Say("%s was not reactivated as planned", who), web.Say("%s was to be reactivated at %s, as %s had planned. That was not done.", who, p.DueAt, p.By)
+	}
+	return s.tellAdmins(tx, sso.Notice{Subject: subject,
+		Lines:  []web.Said{line, web.Say("%s", p.Outcome)},
 		Button: web.Say("Open the person"), Path: "/users/" + string(p.UserID)})
 }

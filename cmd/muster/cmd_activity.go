@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
 
 	"github.com/muster-id/muster/internal/console"
 )
@@ -27,21 +26,8 @@ func (c activityExportCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	out := a.out
-	var file *os.File
-	if c.File != "" {
-		if file, err = os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
-			return err
-		}
-		defer file.Close()
-		out = file
-	}
 	filter := console.ActivityFilter{Person: c.Person, By: c.By, Action: c.Action, Since: c.Since, Until: c.Until}
-	if err := console.ExportActivity(a.ctx, a.opened.db, actor, filter, c.Format, func() io.Writer { return out }); err != nil {
-		return err
-	}
-	if file == nil {
-		return nil
-	}
-	return file.Close()
+	return a.writeFile(c.File, func(w io.Writer) error {
+		return console.ExportActivity(a.ctx, a.opened.db, actor, filter, c.Format, func() io.Writer { return w })
+	})
 }

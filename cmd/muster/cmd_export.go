@@ -1,17 +1,16 @@
 package main
 
 import (
-	"os"
+	"io"
 	"strings"
 
-	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/store"
 )
 
 type userExportCmd struct {
 	Org     string   `required:"" help:"Organization (short name)."`
-	File    string   `arg:"" optional:"" help:"Where to write; standard output when left out."`
+	File    string   `arg:"" optional:"" help:"File to write, which must not be there yet. Standard output when left out."`
 	Format  string   `enum:"csv,jsonl" default:"csv" help:"csv or jsonl (one JSON object on each line)."`
 	Columns []string `help:"Columns, with commas between them; all when left out."`
 	Search  string   `help:"Only people with these words."`
@@ -28,16 +27,5 @@ func (c userExportCmd) Run(a *app) error {
 	for _, s := range c.Status {
 		e.People.Status = append(e.People.Status, store.Status(strings.ToLower(s)))
 	}
-	if c.File == "" {
-		return a.opened.imports.Export(a.ctx, actor, e, a.out, func() {})
-	}
-	file, err := os.OpenFile(c.File, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fault.Invalid.Wrap(err, "The file %s cannot be written.", c.File)
-	}
-	err = a.opened.imports.Export(a.ctx, actor, e, file, func() {})
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	return err
+	return a.writeFile(c.File, func(w io.Writer) error { return a.opened.imports.Export(a.ctx, actor, e, w, func() {}) })
 }

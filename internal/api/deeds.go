@@ -81,7 +81,7 @@ func (d *Door) deedsOf(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := struct {
 		Entries []deedJSON `json:"entries"`
-		Cursor  string     `json:"cursor,omitempty"`
+		Next    string     `json:"next"`
 	}{Entries: []deedJSON{}}
 	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		if _, err := tx.User(id); err != nil {
@@ -90,10 +90,10 @@ func (d *Door) deedsOf(w http.ResponseWriter, r *http.Request) error {
 		list, err := records.DeedsOf(tx, id, before, limit)
 		for _, one := range list {
 			out.Entries = append(out.Entries, deedJSON{one.Ref, string(one.User), one.At.RFC3339(), one.Kind, one.Title, one.URL, one.N, one.App})
-			out.Cursor = one.At.Time().Format(time.RFC3339Nano) + "." + string(one.ID)
+			out.Next = one.At.Time().Format(time.RFC3339Nano) + "." + string(one.ID)
 		}
 		if len(list) < limit {
-			out.Cursor = ""
+			out.Next = ""
 		}
 		return err
 	})

@@ -44,7 +44,7 @@ func TestActivityThatApplicationsPost(t *testing.T) {
 			for _, e := range got["entries"].([]any) {
 				refs = append(refs, e.(map[string]any)["ref"].(string))
 			}
-			if cursor, _ = got["cursor"].(string); cursor == "" || len(refs) > 9 {
+			if cursor, _ = got["next"].(string); cursor == "" || len(refs) > 9 {
 				break
 			}
 		}

@@ -119,7 +119,7 @@ func TestTheRecordForPrograms(t *testing.T) {
 					Target    string
 					ActorKind access.Kind `json:"actor_kind"`
 				}
-				Cursor string
+				Next string
 			}
 			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != 200 || pages > 3 {
 				t.Fatalf("page %d: status %d, %v: %s", pages, w.Code, err, w.Body)
@@ -127,7 +127,7 @@ func TestTheRecordForPrograms(t *testing.T) {
 			for _, a := range page.Activity {
 				got = append(got, a.Target)
 			}
-			if cursor = page.Cursor; cursor == "" {
+			if cursor = page.Next; cursor == "" {
 				break
 			}
 		}

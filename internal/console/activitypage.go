@@ -195,7 +195,7 @@ func (c *Console) apiActivity(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := struct {
 		Activity []ActivityRow `json:"activity"`
-		Cursor   string        `json:"cursor,omitempty"`
+		Next     string        `json:"next"`
 	}{Activity: []ActivityRow{}}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		found, err := f.look(tx)
@@ -208,7 +208,7 @@ func (c *Console) apiActivity(w http.ResponseWriter, r *http.Request) error {
 			out.Activity = append(out.Activity, activityRow(a))
 		}
 		if len(acts) == limit {
-			out.Cursor = string(acts[limit-1].ID)
+			out.Next = string(acts[limit-1].ID)
 		}
 		return err
 	})

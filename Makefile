@@ -8,7 +8,7 @@ export GOFLAGS := -mod=readonly -buildvcs=false
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
-FUZZTIME ?= 6s
+FUZZ    ?= 10000x
 
 .PHONY: run demo build test check bench bench-report generate provide
 
@@ -28,7 +28,7 @@ test: provide
 	go test -race -timeout 25m ./...
 
 check:
-	.ci/check $(FUZZTIME)
+	.ci/check $(FUZZ)
 
 bench:
 	.ci/bench

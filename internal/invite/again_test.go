@@ -399,6 +399,38 @@ func TestANewLinkIsAskedFor(t *testing.T) {
 	})
 }
 
+// Of an invitation whose mail came back, too, the time ends: a copy works then, and a wish is heard.
+func TestTheTimeOfAMailThatCameBackEnds(t *testing.T) {
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		s := newStage(t, db)
+		made := s.invite("ada@example.com")
+		m := <-s.mails
+		s.must(func(tx *store.Tx) error { return s.door.Bounced(tx, m.ID, "550 mailbox full") })
+		copied := func() (c invite.Made) {
+			s.must(func(tx *store.Tx) (err error) { c, err = s.door.Copy(tx, s.org, made.UserID); return err })
+			return c
+		}
+		if early := copied(); early.ExpiresAt != made.ExpiresAt || s.state(made.UserID).State != invite.Bounced {
+			t.Errorf("a copy in time: %+v, %+v", early, s.state(made.UserID))
+		}
+		clock.Pass(8 * 24 * time.Hour)
+		if err := s.door.Ask(ctx, access.Actor{IP: "192.0.2.9"}, token(made.Link)); err != nil {
+			t.Fatal(err)
+		}
+		if s.state(made.UserID).AskedAt == 0 || len(s.told) != 1 {
+			t.Errorf("the wish was not heard: %+v, %d notices", s.state(made.UserID), len(s.told))
+		}
+		late := copied()
+		if late.ExpiresAt <= store.TimeOf(db.Now()) || s.drain() != 0 {
+			t.Errorf("a copy afterwards: %+v", late)
+		}
+		wantFault(t, "the old link", s.accept(made.Link), fault.Expired)
+		if err := s.accept(late.Link); err != nil {
+			t.Errorf("the copy does not lead in: %v", err)
+		}
+	})
+}
+
 func TestSettingsOfInvitations(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newStage(t, db)

@@ -59,7 +59,7 @@ func (d *Door) Ask(ctx context.Context, from access.Actor, token string) error {
 			return err
 		}
 		now := tx.Now()
-		if i.ID != o.ID || i.at(now) != Expired || u.Status != store.Invited || i.AskedAt > now.Add(-askPause) || moved(o.found, u) {
+		if i.ID != o.ID || !i.over(now) || u.Status != store.Invited || i.AskedAt > now.Add(-askPause) || moved(o.found, u) {
 			return nil // somebody was faster
 		}
 		return d.asked(tx, o.org, u, i)

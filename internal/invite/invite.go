@@ -95,6 +95,11 @@ func (i Invitation) at(now store.Time) State {
 	return Pending
 }
 
+// over tells that the time of what was sent is over, also when its mail came back.
+func (i Invitation) over(now store.Time) bool {
+	return i.State == Pending && i.Sent > 0 && i.ExpiresAt <= now
+}
+
 // Options of a Door.
 type Options struct {
 	DB        *store.DB

@@ -130,7 +130,7 @@ func (d *Door) Copy(tx *store.Tx, org store.Org, user store.UserID) (Made, error
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return Made{}, err
 	}
-	if state := i.at(tx.Now()); err != nil || state == Saved || state == Expired || state == Cancelled || store.Fold(i.Email) != store.Fold(u.Email) {
+	if err != nil || i.State != Pending || i.Sent == 0 || i.over(tx.Now()) || store.Fold(i.Email) != store.Fold(u.Email) {
 		return d.issue(tx, org, u, Invitation{}, "link", false)
 	}
 	l, err := d.link(tx, i, false)

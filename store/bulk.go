@@ -30,56 +30,27 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 	if err := tx.Require(access.CreateUsers); err != nil {
 		return nil, err
 	}
-	defs, err := tx.Definitions()
-	if err := errors.Join(err, tx.nameNew(list)); err != nil {
+	if err := tx.nameNew(list); err != nil {
 		return nil, err
 	}
-	users := make([]User, len(list))
-	var rows, values, roles, acts [][]any
-	var given []string
-	counted := 0
-	for i, in := range list {
-		hot, err := hotOf(in.Doc)
-		if err != nil {
-			return nil, err
-		}
-		doc, err := encode(in.Doc)
-		if err != nil {
-			return nil, fmt.Errorf("new user %q: %w", hot.userName, err)
-		}
-		u := tx.newUser(in, hot, doc)
-		users[i] = u
-		rows = append(rows, []any{tx.Org(), u.ID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, 1, u.CreatedAt, u.UpdatedAt})
-		for v := range hot.values {
-			values = append(values, []any{tx.Org(), v.Attr, v.Value, v.Kind, u.ID})
-		}
-		for _, role := range in.Roles {
-			roles = append(roles, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, u.CreatedAt, tx.giver(in.Reason)})
-			given = append(given, role)
-		}
-		if !u.BreakGlass {
-			counted++
-		}
-		act := Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": defs.Masked(in.Doc)}}
-		args, err := tx.activityArgs(&act)
-		if err != nil {
-			return nil, err
-		}
-		acts = append(acts, args)
-		tx.tell(act)
+	list, joining, err := tx.allDefaults(list)
+	if err != nil {
+		return nil, err
 	}
-	if err := tx.mayGive(distinct(given)); err != nil {
+	many, err := tx.rowsOfNew(list, joining)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.mayGive(distinct(many.given)); err != nil {
 		return nil, err
 	}
 	limited, err := tx.seatMany(list)
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.insertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)", rows); err != nil {
+	if err := tx.insertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)", many.rows); err != nil {
 		if len(list) == 1 {
-			err = taken(err, users[0].UserName, users[0].ExternalID)
+			err = taken(err, many.users[0].UserName, many.users[0].ExternalID)
 		}
 		return nil, err
 	}
@@ -88,20 +59,109 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 			return nil, errors.Join(err, errStale)
 		}
 	}
-	err = errors.Join(tx.insertMany(insertManyValues, "(?, ?, ?, ?, ?)", values), tx.insertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", roles),
-		tx.insertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", acts))
+	err = errors.Join(tx.insertMany(insertManyValues, "(?, ?, ?, ?, ?)", many.values), tx.insertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", many.roles),
+		tx.insertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", many.acts), tx.countNew(many.counted))
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.countNew(counted); err != nil {
-		return nil, err
-	}
-	for i, u := range users {
+	for i, u := range many.users {
 		if err := tx.addExtras(UserResource, string(u.ID), list[i].Doc); err != nil {
 			return nil, err
 		}
 	}
-	return users, nil
+	for _, from := range sourceOrder {
+		if join := joining[from]; join != nil {
+			if err := tx.joinDefaults(join.users, join.teams, join.why); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return many.users, nil
+}
+
+// manyNew are new people as the rows of their tables.
+type manyNew struct {
+	users                     []User
+	rows, values, roles, acts [][]any
+	given                     []string // roles that somebody chose
+	counted                   int
+}
+
+func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew, err error) {
+	defs, err := tx.Definitions()
+	if err != nil {
+		return m, err
+	}
+	m.users = make([]User, len(list))
+	for i, in := range list {
+		hot, err := hotOf(in.Doc)
+		if err != nil {
+			return m, err
+		}
+		doc, err := encode(in.Doc)
+		if err != nil {
+			return m, fmt.Errorf("new user %q: %w", hot.userName, err)
+		}
+		u := tx.newUser(in, hot, doc)
+		m.users[i] = u
+		if join := joining[in.Source]; join != nil && !in.BreakGlass {
+			join.users = append(join.users, u.ID)
+		}
+		m.rows = append(m.rows, []any{tx.Org(), u.ID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
+			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, 1, u.CreatedAt, u.UpdatedAt})
+		for v := range hot.values {
+			m.values = append(m.values, []any{tx.Org(), v.Attr, v.Value, v.Kind, u.ID})
+		}
+		for _, role := range in.Roles {
+			m.roles = append(m.roles, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, u.CreatedAt, tx.giver(in.Reason)})
+			if in.Reason.Kind != FromDefault { // what everybody gets is nobody's to withhold
+				m.given = append(m.given, role)
+			}
+		}
+		if !u.BreakGlass {
+			m.counted++
+		}
+		act := Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": defs.Masked(in.Doc)}}
+		args, err := tx.activityArgs(&act)
+		if err != nil {
+			return m, err
+		}
+		m.acts = append(m.acts, args)
+		tx.tell(act)
+	}
+	return m, nil
+}
+
+// joining are new people of one source, and the teams that come with it.
+type joining struct {
+	users []UserID
+	teams []GroupID
+	why   Reason
+}
+
+// allDefaults is withDefaults for many: it asks once for each source.
+func (tx *Tx) allDefaults(list []NewUser) ([]NewUser, map[Source]*joining, error) {
+	out, teams, usual := slices.Clone(list), map[Source]*joining{}, map[Source]NewUser{}
+	for i := range out {
+		in := &out[i]
+		if in.BreakGlass {
+			continue
+		}
+		one, asked := usual[in.Source]
+		if !asked {
+			one = NewUser{Source: in.Source, Reason: in.Reason}
+			some, why, err := tx.withDefaults(&one)
+			if err != nil {
+				return nil, nil, err
+			}
+			usual[in.Source], teams[in.Source] = one, &joining{teams: some, why: why}
+		}
+		if len(in.Roles) == 0 && len(one.Roles) > 0 {
+			in.Roles, in.Reason = one.Roles, one.Reason
+		}
+	}
+	return out, teams, nil
 }
 
 // countNew adds people whom nobody manages to their number.

@@ -94,10 +94,10 @@ func (tx *Tx) withDefaults(in *NewUser) (teams []GroupID, why Reason, err error)
 	return one.Teams, why, err
 }
 
-// joinDefaults puts a new person into teams, as Muster: whoever made the person need not
-// be allowed to. A team that is gone is passed over.
-func (tx *Tx) joinDefaults(id UserID, teams []GroupID, why Reason) error {
-	if len(teams) == 0 {
+// joinDefaults puts new people into teams, as Muster: whoever made them need not be
+// allowed to. A team that is gone is passed over.
+func (tx *Tx) joinDefaults(users []UserID, teams []GroupID, why Reason) error {
+	if len(users) == 0 || len(teams) == 0 {
 		return nil
 	}
 	who := tx.actor
@@ -105,12 +105,18 @@ func (tx *Tx) joinDefaults(id UserID, teams []GroupID, why Reason) error {
 	tx.actor = access.Muster(who.Org)
 	tx.actor.IP, tx.actor.Request = who.IP, who.Request
 	for _, team := range teams {
-		if _, err := tx.Join(id, team, why); err != nil && !fault.Is(err, fault.NotFound) {
+		if _, err := tx.AddMembers(team, users); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if _, err := tx.Exec(insertJoined, why.Kind, why.Ref, why.Detail, tx.Now(), tx.Org(), team, jsonList(users)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+const insertJoined = `INSERT INTO member_reasons (org_id, user_id, group_id, reason_kind, reason_ref, reason_detail, member_since, since)
+	SELECT org_id, user_id, group_id, {{as_text}}, {{as_text}}, {{as_text}}, since, {{as_int}} FROM members WHERE org_id = ? AND group_id = ? AND user_id {{in_ids}}`
 
 // Defaults are what the organization chose, and the version for SetDefaults. Faults: Denied.
 func (tx *Tx) Defaults() (d Defaults, version int64, err error) {

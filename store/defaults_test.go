@@ -59,11 +59,24 @@ func TestDefaultsOfNewPeople(t *testing.T) {
 			})
 			return u.ID
 		}
+		together := func(from store.Source, roles ...string) store.UserID {
+			t.Helper()
+			var list []store.User
+			write(t, db, m.admin, func(tx *store.Tx) (err error) {
+				list, err = tx.CreateUsers([]store.NewUser{{Doc: store.Doc{"userName": string(store.NewID[store.User]())}, Source: from},
+					{Doc: store.Doc{"userName": string(store.NewID[store.User]())}, Source: from, Roles: roles, Reason: store.Manual}})
+				return err
+			})
+			return list[1].ID
+		}
 		ann := made(store.FromAPI)
 		for name, c := range map[string]struct{ got, want string }{
 			"everybody":      {held(ann), "viewer default all, All default all"},
 			"a source":       {held(made(store.FromCSV)), "lead default csv"},
 			"a role is said": {held(made(store.FromInvite, access.Agent)), "agent manual , All default all"},
+			"many":           {held(together(store.FromAPI)), "viewer default all, All default all"},
+			"many of a file": {held(together(store.FromCSV)), "lead default csv"},
+			"many with one":  {held(together(store.FromInvite, access.Agent)), "agent manual , All default all"},
 			"a directory":    {held(m.send("dora")), "lead default " + string(m.dir) + ", Desk default " + string(m.dir)},
 			"it sends roles": {held(m.send("rita", "roles:agent")), "agent scim " + string(m.dir) + ", Desk default " + string(m.dir)},
 		} {
@@ -87,6 +100,9 @@ func TestDefaultsOfNewPeople(t *testing.T) {
 		write(t, db, m.admin, func(tx *store.Tx) error { return tx.DeleteGroup(all.ID) })
 		if got := held(made(store.FromAPI)); got != "viewer default all" {
 			t.Errorf("with a team that is gone: %q", got)
+		}
+		if got := held(together(store.FromAPI)); got != "viewer default all" {
+			t.Errorf("many with a team that is gone: %q", got)
 		}
 	})
 }

@@ -153,7 +153,7 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err := tx.setGrants(u, grants); err != nil {
 		return u, err
 	}
-	return u, tx.joinDefaults(u.ID, teams, why)
+	return u, tx.joinDefaults([]UserID{u.ID}, teams, why)
 }
 
 func (tx *Tx) insertUser(u User, head seatHead, steps []step, act Activity, roles []string) (int64, error) {

@@ -324,17 +324,12 @@ func (a *applying) create(rows []*Row, plans []plan, results []jobs.Result, fres
 	if a.run.Settings.New != NewActive {
 		status = store.Invited
 	}
-	usual, err := a.tx.DefaultFor(store.FromCSV)
-	if err != nil {
-		return err
-	}
 	list := make([]store.NewUser, len(fresh))
 	for n, i := range fresh {
-		role := plans[i].role
-		if role == "" {
-			role = usual.Role
+		list[n] = store.NewUser{ID: rows[i].User, Doc: plans[i].doc, Source: store.FromCSV, Status: status, Reason: store.Manual}
+		if role := plans[i].role; role != "" {
+			list[n].Roles = []string{role}
 		}
-		list[n] = store.NewUser{ID: rows[i].User, Doc: plans[i].doc, Source: store.FromCSV, Status: status, Roles: []string{role}, Reason: store.Manual}
 	}
 	made, err := a.tx.CreateUsers(list)
 	if err != nil {
@@ -344,9 +339,6 @@ func (a *applying) create(rows []*Row, plans []plan, results []jobs.Result, fres
 	for n, i := range fresh {
 		for _, g := range plans[i].teams {
 			joined[g.ID] = append(joined[g.ID], made[n].ID)
-		}
-		for _, id := range usual.Teams {
-			joined[id] = append(joined[id], made[n].ID)
 		}
 		if a.run.Settings.New != NewActive {
 			if err := a.d.opt.Invite(a.tx, a.org, made[n], a.run.Settings.New == NewInvite); err != nil {

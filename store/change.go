@@ -266,18 +266,7 @@ func (tx *Tx) valueSteps(u User, plan userPlan) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	hot := plan.hot
-	gone, come := map[userValue]bool{}, map[userValue]bool{}
-	for v := range was {
-		if !hot.values[v] {
-			gone[v] = true
-		}
-	}
-	for v := range hot.values {
-		if !was[v] {
-			come[v] = true
-		}
-	}
+	gone, come := minus(was, plan.hot.values), minus(plan.hot.values, was)
 	var steps []step
 	if len(gone) > 0 {
 		steps = append(steps, step{deleteValues, []any{tx.Org(), u.ID, valueList(gone)}})

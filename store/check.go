@@ -66,6 +66,8 @@ func (tx *Tx) checkOrphans() (found []string, err error) {
 			AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = e.org_id AND g.id = e.group_id)`},
 		{"indexed values of people who are not there", `SELECT COUNT(*) FROM user_values v WHERE v.org_id = ?
 			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = v.org_id AND u.id = v.user_id AND u.deleted_at = 0)`},
+		{"rows of the list of people who are not there", `SELECT COUNT(*) FROM roster r WHERE r.org_id = ?
+			AND NOT EXISTS (SELECT 1 FROM users u WHERE u.org_id = r.org_id AND u.id = r.user_id)`},
 		{"people whose row of the list is not as they are", `SELECT COUNT(*) FROM users u LEFT JOIN roster r ON r.org_id = u.org_id AND r.user_id = u.id
 			WHERE u.org_id = ? AND (r.user_id IS NULL OR r.status <> u.status OR r.source <> u.source OR r.directory_id IS DISTINCT FROM u.directory_id OR r.break_glass <> u.break_glass
 			OR r.sort_key <> u.sort_key OR r.email_key <> u.email_key OR r.created_at <> u.created_at OR r.signed_in_at <> u.signed_in_at)`},
@@ -87,8 +89,8 @@ func (tx *Tx) checkOrphans() (found []string, err error) {
 // checkUsers derives columns and values from each document again.
 func (tx *Tx) checkUsers() (found []string, err error) {
 	for after := UserID(noID); ; {
-		var page []User
-		if err := tx.Select(&page, userColumns+" WHERE org_id = ? AND id > ? AND deleted_at = 0 ORDER BY id LIMIT ?", tx.Org(), after, checkPage); err != nil {
+		page, err := tx.usersBehind(after, checkPage)
+		if err != nil {
 			return nil, err
 		}
 		values, err := tx.valuesOf(page)
@@ -112,6 +114,11 @@ func (tx *Tx) checkUsers() (found []string, err error) {
 		}
 		after = page[len(page)-1].ID
 	}
+}
+
+// usersBehind are the next people by id, for whoever looks at all documents.
+func (tx *Tx) usersBehind(after UserID, limit int) (list []User, err error) {
+	return list, tx.Select(&list, userColumns+" WHERE org_id = ? AND id > ? AND deleted_at = 0 ORDER BY id LIMIT ?", tx.Org(), after, limit)
 }
 
 func (tx *Tx) checkAgain(id UserID) (wrong string, err error) {

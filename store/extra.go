@@ -207,8 +207,8 @@ func (tx *Tx) extraSteps(resource, id string, old, doc Doc) (steps []step, err e
 	return steps, nil
 }
 
-func minus(a, b map[extraRow]bool) map[extraRow]bool {
-	out := map[extraRow]bool{}
+func minus[T comparable](a, b map[T]bool) map[T]bool {
+	out := map[T]bool{}
 	for r := range a {
 		if !b[r] {
 			out[r] = true

@@ -39,6 +39,11 @@ const (
 
 // RunSchemas takes the steps of all organizations' definitions until ctx ends.
 func (db *DB) RunSchemas(ctx context.Context) error {
+	return db.tending(ctx, "schemas", db.TendSchemas)
+}
+
+// tending does what is due until ctx ends.
+func (db *DB) tending(ctx context.Context, what string, tend func(context.Context) error) error {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
 	for {
@@ -46,8 +51,8 @@ func (db *DB) RunSchemas(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := db.TendSchemas(ctx); err != nil && ctx.Err() == nil {
-				db.log.ErrorContext(ctx, "schemas", "error", err)
+			if err := tend(ctx); err != nil && ctx.Err() == nil {
+				db.log.ErrorContext(ctx, what, "error", err)
 			}
 		}
 	}

@@ -240,7 +240,7 @@ func TestWhatASearchFinds(t *testing.T) {
 			}
 		}
 		add(store.Profile{UserName: "ada.lovelace@example.com", Email: "ada.lovelace@example.com", GivenName: "Ada", FamilyName: "Lovelace"}, "00uAbC")
-		add(store.Profile{UserName: "x17", Email: "chef@example.org", GivenName: "Jean-Luc", FamilyName: "O'Brien Picard", EmployeeNumber: "NCC-1701"}, "")
+		add(store.Profile{UserName: "x17", Email: "chef@example.org", GivenName: "Jean-Luc", FamilyName: "O'Brien Picard", EmployeeNumber: "NCC-1701", Phone: "+49 (30) 123-4567"}, "")
 		add(store.Profile{UserName: "straße", Email: "m@example.org", GivenName: "Müge", FamilyName: "Öz", DisplayName: "Müge (Support) Öz"}, "4711")
 		add(store.Profile{UserName: "percent", DisplayName: "100% _sure\\ \U0010ffff"}, "")
 		for search, want := range map[string]string{
@@ -249,6 +249,7 @@ func TestWhatASearchFinds(t *testing.T) {
 			"jean": "x17", "luc": "x17", "jean-luc": "x17", "o'brien": "x17", "brien": "x17", "picard": "x17", "ncc-17": "x17", "x1 chef": "x17",
 			"müge": "straße", "MÜGE": "straße", "öz": "straße", "STRASSE": "straße", "support": "straße", "4711": "straße",
 			"ovelace": "", "ada picard": "", "%": "", "_": "", "100%": "percent", "sure": "percent", `\`: "", "'; DROP TABLE users": "", "\U0010ffff": "percent",
+			"+49 30 1234567": "x17", "030/1234567": "x17", "0049301234567": "x17", "(030) 123 4567": "x17", "4567": "x17", "567": "", "+49 30": "", "4567 chef": "x17", "4567 ada": "",
 		} {
 			var names []string
 			for _, p := range walkPeople(t, db, org, store.PeopleQuery{Search: search}) {

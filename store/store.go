@@ -31,7 +31,7 @@ indexed or unique (extra.go; extra_build.go says how they come and go while othe
 write).
 
 It owns the tables orgs, users, user_values, org_roles, user_roles, role_mappings, seats, groups,
-group_epochs, members, teams, roster, subgroups, counts, directories, org_schemas, extra_values,
+group_epochs, members, teams, roster, subgroups, counts, directories, org_schemas, extra_values, value_walks,
 activity and signins. It relies on nothing above it.
 */
 package store

@@ -6,7 +6,7 @@ import (
 )
 
 // A search finds people by the beginning of any word of their names, their address, user
-// name, externalId or employee number. The beginnings of user name, address, externalId
+// name, externalId or employee number, and by the end of their telephone number. The beginnings of user name, address, externalId
 // and of the name under which a person is sorted have indexes anyway; what they do not
 // find stands in user_values under wordAttr, in the rows that are written with each
 // person. For "Ada Lovelace, ada.lovelace@example.com" that is no row at all.
@@ -17,6 +17,10 @@ const wordAttr = " word"
 const (
 	mostWords   = 16
 	longestWord = 60
+
+	// A telephone number is looked for by its last digits.
+	fewestDigits = 4
+	manyDigits   = 7 // a whole number: spaces in it separate no words
 )
 
 // searchWords are the words that no other index finds.
@@ -39,7 +43,36 @@ func searchWords(p Profile, externalID, sortKey string) []string {
 		}
 		list = append(list, w)
 	}
+	if number := backwards(p.Phone); number != "" {
+		list = append(list, number)
+	}
 	return list
+}
+
+// backwards are the digits of a telephone number from the last to the first: written with
+// or without its country, the end is the same. The sign in front keeps them from the words.
+func backwards(phone string) string {
+	var digits []byte
+	for at := len(phone) - 1; at >= 0 && len(digits) < longestWord; at-- {
+		if phone[at] >= '0' && phone[at] <= '9' {
+			digits = append(digits, phone[at])
+		}
+	}
+	if len(digits) < fewestDigits {
+		return ""
+	}
+	return phoneSign + string(digits)
+}
+
+const phoneSign = "☎"
+
+// dialled is text as backwards has it, when it can be a telephone number or the end of
+// one: zeros in front are dialled, and not part of it.
+func dialled(text string) string {
+	if strings.Trim(text, "0123456789+-/.() ") != "" {
+		return ""
+	}
+	return backwards(strings.TrimLeft(text, "+0(/.- "))
 }
 
 // wordsOf are the words of a text, and the parts of those with a hyphen or the like.
@@ -66,16 +99,19 @@ func wordsOf(text string) []string {
 const afterAll = "\U0010ffff"
 
 // asked is one word of a search: as it was typed, for what is compared letter by letter,
-// and folded.
-type asked struct{ raw, folded string }
+// folded, and as the end of a telephone number.
+type asked struct{ raw, folded, number string }
 
 const mostAsked = 6
 
 func askedWords(search string) (list []asked) {
+	if number := dialled(search); len(number) >= len(phoneSign)+manyDigits { // "030 123 456": several words, and one number
+		search = strings.Join(strings.Fields(search), "")
+	}
 	for _, raw := range strings.Fields(search) {
 		raw = clip(strings.TrimFunc(raw, func(c rune) bool { return c == ',' || c == ';' || c == '<' || c == '>' || c == '"' }), longestWord)
 		if raw != "" && len(list) < mostAsked {
-			list = append(list, asked{raw, Fold(raw)})
+			list = append(list, asked{raw, Fold(raw), dialled(raw)})
 		}
 	}
 	return list
@@ -89,17 +125,32 @@ func (w asked) found(tx *Tx, there string) (string, []any) {
 		parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u."+key+" >= ? AND u."+key+" < ? AND u.deleted_at "+there)
 		args = append(args, tx.Org(), w.folded, w.folded+afterAll)
 	}
-	parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND u.deleted_at "+there,
-		"SELECT v.user_id AS id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?")
-	return strings.Join(parts, " UNION "), append(args, tx.Org(), w.raw, w.raw+afterAll, tx.Org(), wordAttr, w.folded, w.folded+afterAll)
+	parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND u.deleted_at "+there)
+	args = append(args, tx.Org(), w.raw, w.raw+afterAll)
+	for _, word := range w.kept() {
+		parts = append(parts, "SELECT v.user_id AS id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?")
+		args = append(args, tx.Org(), wordAttr, word, word+afterAll)
+	}
+	return strings.Join(parts, " UNION "), args
+}
+
+// kept are the beginnings of rows under wordAttr that the word finds.
+func (w asked) kept() []string {
+	if w.number != "" {
+		return []string{w.folded, w.number}
+	}
+	return []string{w.folded}
 }
 
 // matches is the condition on the user u that the word finds, for those who are read anyway.
 func (w asked) matches() (string, []any) {
-	return ` AND (u.user_name_key >= ? AND u.user_name_key < ? OR u.email_key >= ? AND u.email_key < ? OR u.sort_key >= ? AND u.sort_key < ?
-			OR u.external_id >= ? AND u.external_id < ?
-			OR EXISTS (SELECT 1 FROM user_values v WHERE v.org_id = u.org_id AND v.user_id = u.id AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?))`,
-		[]any{w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.raw, w.raw + afterAll, wordAttr, w.folded, w.folded + afterAll}
+	condition := " AND (u.user_name_key >= ? AND u.user_name_key < ? OR u.email_key >= ? AND u.email_key < ? OR u.sort_key >= ? AND u.sort_key < ? OR u.external_id >= ? AND u.external_id < ?"
+	args := []any{w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.raw, w.raw + afterAll}
+	for _, word := range w.kept() {
+		condition += " OR EXISTS (SELECT 1 FROM user_values v WHERE v.org_id = u.org_id AND v.user_id = u.id AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?)"
+		args = append(args, wordAttr, word, word+afterAll)
+	}
+	return condition + ")", args
 }
 
 // escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.

@@ -137,6 +137,7 @@ func (s *system) loopsWith(log *slog.Logger) map[string]func(context.Context) er
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
 		"upkeep":   s.sso.RunUpkeep,
+		"values":   s.db.RunValues,
 	}
 }
 

@@ -29,7 +29,7 @@ func migrationOwner(number int) string {
 		49: "internal/password",
 		50: "internal/account",
 		56: "internal/jobs",
-		57: "store",
+		57: "store", 67: "store", 72: "store",
 		58: "internal/importer",
 		59: "internal/importer"}[number]
 }
@@ -68,6 +68,7 @@ var unscoped = map[string]string{
 	"store.DB.FindSignIn":                "an operator knows the reference alone",
 	"store.DB.SweepSignIns":              "age is the same for all",
 	"store.DB.TendSchemas":               "the loop looks after all organizations; each is then handled by itself",
+	"store.DB.TendValues":                "the same",
 	"internal/api.Door.Authenticate":     "the key is all that a program sends",
 	"scim.handler.client":                "a token request starts from its client's id",
 	"scim.handler.token":                 "the token is all that a directory sends",

@@ -67,6 +67,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
+	s.jobs = jobs.New(s.jobsOptions(log))
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.openLife(log)
 	s.openWork(cfg, log)

@@ -10,13 +10,11 @@ import (
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/internal/invite"
-	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/sso"
 )
 
-// openWork makes what works on many at once.
+// openWork makes what brings people in from files.
 func (s *system) openWork(cfg *config.Config, log *slog.Logger) {
-	s.jobs = jobs.New(s.jobsOptions(log))
 	s.imports = importer.New(importer.Options{DB: s.db, Jobs: s.jobs, Log: log, Address: invite.Address, Invite: s.invites.Imported, Withdraw: s.invites.Cancel,
 		Folder: cfg.Import.Folder, Key: s.key, Queue: s.mail.Queue, PublicURL: s.url,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {

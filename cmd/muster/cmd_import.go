@@ -105,35 +105,41 @@ func (c userImportCmd) do(a *app, actor access.Actor, run importer.Run, out *imp
 	return out.read(a, actor, run, refused)
 }
 
-// start imports the good lines and waits for it, whoever does it: a server beside us may be faster.
+// start imports the good lines and waits for it.
 func (c userImportCmd) start(a *app, actor access.Actor, run importer.Run, out *imported) (map[store.UserID]string, error) {
 	job, err := a.opened.imports.Start(a.ctx, actor, run.ID, 0)
 	if err != nil {
 		return nil, err
 	}
 	out.JobID = job.ID
-	look := time.NewTicker(200 * time.Millisecond)
-	defer look.Stop()
-	for job.EndedAt == 0 {
-		if err := a.opened.jobs.Work(a.ctx); err != nil {
-			return nil, err
-		}
-		err := a.opened.db.Read(a.ctx, actor, func(tx *store.Tx) (err error) {
-			job, err = a.opened.jobs.Get(tx, job.ID)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if job.EndedAt == 0 {
-			select {
-			case <-look.C:
-			case <-a.ctx.Done():
-				return nil, a.ctx.Err()
-			}
-		}
+	if err := a.finish(actor, job.ID); err != nil {
+		return nil, err
 	}
 	return a.opened.imports.RefusedByJob(a.ctx, actor, run.ID)
+}
+
+// finish waits for a job, whoever does it: a server beside us may be faster.
+func (a *app) finish(actor access.Actor, id jobs.ID) error {
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if err := a.opened.jobs.Work(a.ctx); err != nil {
+			return err
+		}
+		var job jobs.Job
+		err := a.opened.db.Read(a.ctx, actor, func(tx *store.Tx) (err error) {
+			job, err = a.opened.jobs.Get(tx, id)
+			return err
+		})
+		if err != nil || job.EndedAt != 0 {
+			return err
+		}
+		select {
+		case <-look.C:
+		case <-a.ctx.Done():
+			return a.ctx.Err()
+		}
+	}
 }
 
 // read puts every line into the answer.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -11,10 +14,11 @@ import (
 
 type userInviteCmd struct {
 	Org        string   `required:"" help:"Organization (short name)."`
-	Email      string   `required:"" help:"Address that the invitation goes to."`
+	Email      string   `required:"" xor:"whom" help:"Address that the invitation goes to."`
+	File       string   `required:"" xor:"whom" help:"Many at once: a file of addresses, each like Ada Lovelace <ada@example.com>, with line breaks, commas or semicolons between; up to 5,000."`
 	GivenName  string   `help:"First name."`
 	FamilyName string   `help:"Last name."`
-	Role       string   `default:"agent" help:"admin, agent or viewer."`
+	Role       string   `help:"admin, agent, viewer, or a role of the organization; its default when left out."`
 	Title      string   `help:"Job title."`
 	Department string   `help:"Department."`
 	Phone      string   `help:"Phone number."`
@@ -36,6 +40,9 @@ func (c userInviteCmd) Run(a *app) error {
 		EmployeeNumber: c.Employee, Address: c.Address, Note: c.Note, Save: c.Save}
 	if err := c.resolve(a, actor, org, &in); err != nil {
 		return err
+	}
+	if c.File != "" {
+		return c.many(a, actor, in)
 	}
 	made, err := a.opened.invites.Invite(a.ctx, actor, in)
 	if err != nil {
@@ -73,4 +80,66 @@ func (c userInviteCmd) resolve(a *app, actor access.Actor, org store.Org, in *in
 		}
 		return nil
 	})
+}
+
+// many invites everybody in a file. It fails when somebody could not be invited who is
+// not here already, after the whole report.
+func (c userInviteCmd) many(a *app, actor access.Actor, in invite.In) error {
+	if c.GivenName+c.FamilyName+c.Title+c.Department+c.Phone+c.Manager+c.Employee+c.Address != "" {
+		return fault.Invalid.On("file", "Of the people in a file only role, teams and note can be said here. For more, use muster user import with a CSV file.")
+	}
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return fault.Invalid.Wrap(err, "The file %s cannot be read.", c.File)
+	}
+	list := invite.ManyIn{Addresses: string(text), Teams: in.Teams, Note: c.Note, Save: c.Save}
+	if c.Role != "" {
+		list.Roles = []string{c.Role}
+	}
+	var l invite.ManyList
+	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) (err error) {
+		l, err = a.opened.invites.CheckMany(tx, list)
+		return err
+	})
+	if err == nil {
+		l, err = a.opened.invites.ConfirmMany(a.ctx, actor, l.ID)
+	}
+	if err == nil && l.Running {
+		err = a.finish(actor, l.Job)
+	}
+	if err != nil {
+		return err
+	}
+	return c.report(a, actor, l.ID)
+}
+
+// report answers with every row of a list.
+func (c userInviteCmd) report(a *app, actor access.Actor, id invite.ListID) error {
+	var out invite.ManyView
+	var lines []string
+	bad := 0
+	for q := (invite.RowQuery{}); ; q.After = out.Next {
+		l, err := a.opened.invites.Many(a.ctx, actor, id, q)
+		if err != nil {
+			return err
+		}
+		page := l.View()
+		for _, r := range page.Rows {
+			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%-8s %-34s %s", r.State, cmp.Or(r.Email, r.Typed), r.Why)))
+			if r.State == invite.RowFailed || r.Verdict == invite.VerdictBad || r.Verdict == invite.VerdictSeats {
+				bad++
+			}
+		}
+		page.Rows = append(out.Rows, page.Rows...)
+		if out = page; out.Next == 0 {
+			break
+		}
+	}
+	if err := a.answer(out, append(lines, fmt.Sprintf("%d invited, %d left out.", out.Invited, out.Left))...); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d addresses could not be invited; correct them and give the file again, nobody is invited twice", bad, len(out.Rows))
+	}
+	return nil
 }

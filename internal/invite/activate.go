@@ -2,6 +2,7 @@ package invite
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/muster-id/muster/internal/access"
@@ -30,7 +31,7 @@ func (d *Door) Activate(ctx context.Context, actor access.Actor, in In, first st
 		}
 		first = password.Temporary(rules)
 	} else if err := d.opt.Passwords.Check(ctx, org.ID, "", first, in.GivenName, in.FamilyName, in.Email, org.Name, org.Slug); err != nil {
-		return made, on(err, fault.Invalid, fault.Invalid, "first_password", "%s", fault.Public(err))
+		return made, aboutFirst(err)
 	}
 	hashed, err := d.opt.Passwords.Hash(ctx, first)
 	if err != nil {
@@ -59,4 +60,16 @@ func (d *Door) Activate(ctx context.Context, actor access.Actor, in In, first st
 		return d.opt.Passwords.SetTemporary(tx, u, hashed)
 	})
 	return made, err
+}
+
+// aboutFirst gives what is wrong with a password the name that its field has here.
+func aboutFirst(err error) error {
+	var list []error
+	for _, e := range fault.All(err) {
+		list = append(list, e.Kind.Over("first_password", e))
+	}
+	if len(list) == 0 {
+		return err
+	}
+	return errors.Join(list...)
 }

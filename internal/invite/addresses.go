@@ -1,6 +1,7 @@
 package invite
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 
@@ -8,14 +9,14 @@ import (
 )
 
 // maxMany is how many addresses one list may have.
-const maxMany = 500
+const maxMany = 5000
 
 // typedOne is an entry of a pasted list.
 type typedOne struct {
 	Typed         string
 	Given, Family string
 	Email         string // empty: Wrong says why it cannot be used
-	Wrong         string
+	Wrong         error
 }
 
 // readAddresses takes a pasted list apart: addresses and Name <address>, with commas,
@@ -80,31 +81,24 @@ func readOne(entry string) typedOne {
 	one := typedOne{Typed: clip(entry, 400)}
 	address := entry
 	if strings.Count(strings.ReplaceAll(entry, `\"`, ""), `"`)%2 == 1 {
-		one.Wrong = "A quote is left open. Write it like \"Lovelace, Ada\" <ada@example.com>."
+		one.Wrong = fault.Invalid.Say("A quote is left open. Write it like \"Lovelace, Ada\" <ada@example.com>.")
 		return one
 	}
 	if at := strings.LastIndexByte(entry, '<'); at >= 0 {
 		name, rest := strings.TrimSpace(entry[:at]), entry[at+1:]
 		inside, after, closed := strings.Cut(rest, ">")
 		if !closed || strings.TrimSpace(after) != "" {
-			one.Wrong = "The brackets do not fit. Write it like Ada Lovelace <ada@example.com>."
+			one.Wrong = fault.Invalid.Say("The brackets do not fit. Write it like Ada Lovelace <ada@example.com>.")
 			return one
 		}
 		address = strings.TrimSpace(inside)
 		one.Given, one.Family = names(name)
 	}
-	for field, text := range map[string]string{"The first name": one.Given, "The last name": one.Family} {
-		if err := plainText("addresses", field, text); err != nil {
-			one.Wrong = fault.Public(err)
-			return one
-		}
-	}
 	email, err := cleanAddress(address)
-	if err != nil {
-		one.Wrong = fault.Public(err)
-		return one
+	one.Wrong = cmp.Or(plainText("addresses", fault.Word("The first name"), one.Given), plainText("addresses", fault.Word("The last name"), one.Family), err)
+	if one.Wrong == nil {
+		one.Email = email
 	}
-	one.Email = email
 	return one
 }
 

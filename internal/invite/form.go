@@ -179,7 +179,7 @@ func (d *Door) read(r *http.Request, f web.Form) (in In, fits []web.Option, err 
 	for _, text := range f.All("teams") {
 		id, err := store.ParseID[store.Group](text)
 		if err != nil {
-			return in, nil, on(err, fault.NotFound, fault.Invalid, "teams", "%.40q is not a team.", text)
+			return in, nil, on(err, fault.NotFound, fault.Invalid.On("teams", "%.40q is not a team.", text))
 		}
 		in.Teams = append(in.Teams, id)
 	}
@@ -215,10 +215,10 @@ func chooseManager(tx *store.Tx, typed, chosen string) (id store.UserID, fits []
 		if id, err = store.ParseID[store.User](chosen); err == nil {
 			_, err = tx.User(id)
 		}
-		return id, nil, on(err, fault.NotFound, fault.Invalid, "manager", "The chosen manager is not here any more. Search again.")
+		return id, nil, on(err, fault.NotFound, fault.Invalid.On("manager", "The chosen manager is not here any more. Search again."))
 	}
 	id, exact := findManager(tx, typed)
-	if !fault.Is(exact, fault.Invalid) || plainText("manager", "The manager", typed) != nil {
+	if !fault.Is(exact, fault.Invalid) || plainText("manager", fault.Word("The manager"), typed) != nil {
 		return id, nil, exact
 	}
 	page, err := tx.People(store.PeopleQuery{Search: typed, Status: []store.Status{store.Active, store.Invited}, Limit: fitting})
@@ -239,7 +239,7 @@ func chooseManager(tx *store.Tx, typed, chosen string) (id store.UserID, fits []
 
 // findManager takes a user name, or an address that one person has.
 func findManager(tx *store.Tx, name string) (store.UserID, error) {
-	if err := plainText("manager", "The manager", name); err != nil {
+	if err := plainText("manager", fault.Word("The manager"), name); err != nil {
 		return "", err
 	}
 	u, err := tx.UserByName(name)

@@ -5,6 +5,7 @@ come from a file: that is package importer, which has their invitations made her
 	Create   one transaction: tx.CreateUser(invited), roles, teams, the invitation, its mail
 	Resend   a new link and a new mail; older links stop working
 	Cancel   ends the invitation and deletes the person who never accepted; the name is free
+	Confirm  of a pasted list: some at once, many as a job (package jobs), which can be undone
 	Accept   checks the password, hashes it, then in one transaction: claims the
 	         invitation, activates the person, sets the password, starts the session
 
@@ -22,7 +23,6 @@ package invite
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	netmail "net/mail"
 	"slices"
@@ -35,6 +35,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/records"
@@ -106,6 +107,7 @@ type Options struct {
 	Sessions  *session.Store
 	Passwords *password.Store
 	Factors   *factor.Store                            // for whoever needs a second factor; nil: nobody does
+	Jobs      *jobs.Service                            // for long lists of addresses; nil: there are none
 	Queue     func(tx *store.Tx, m mail.Message) error // mail.Outbox.Queue
 	PublicURL string
 	TTL       time.Duration // how long a link works; default 7 days
@@ -134,7 +136,11 @@ func New(opt Options) *Door {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	return &Door{opt: opt}
+	d := &Door{opt: opt}
+	if opt.Jobs != nil {
+		opt.Jobs.Register(d.kind())
+	}
+	return d
 }
 
 // In is who is invited. Email alone is required.
@@ -196,7 +202,7 @@ func (in In) person(tx *store.Tx, status store.Status) (store.User, error) {
 		Phone: in.Phone, EmployeeNumber: in.EmployeeNumber, Address: in.Address, ManagerID: string(in.ManagerID)}
 	if in.ManagerID != "" {
 		if _, err := tx.User(in.ManagerID); err != nil {
-			return store.User{}, on(err, fault.NotFound, fault.Invalid, "manager", "The manager is not a person of this organization. Choose another one, or leave it empty.")
+			return store.User{}, on(err, fault.NotFound, fault.Invalid.On("manager", "The manager is not a person of this organization. Choose another one, or leave it empty."))
 		}
 	}
 	u, err := tx.CreateUser(store.NewUser{Doc: profile.Doc(), Source: store.FromInvite, Status: status, Roles: in.roles(), Reason: store.Manual})
@@ -220,7 +226,7 @@ func takenName(err error) error {
 	if fault.Field(err) != "userName" {
 		return err
 	}
-	return on(err, fault.Conflict, fault.Conflict, "email", "That address already has an account here. Open the list of people and search for it.")
+	return on(err, fault.Conflict, fault.Conflict.On("email", "That address already has an account here. Open the list of people and search for it."))
 }
 
 // roles are each one once.
@@ -239,11 +245,13 @@ func (in *In) check() (err error) {
 		return err
 	}
 	for _, f := range []struct {
-		name, label string
-		value       *string
+		name  string
+		label fault.Word
+		value *string
 	}{
-		{"given_name", "The first name", &in.GivenName}, {"family_name", "The last name", &in.FamilyName}, {"title", "The title", &in.Title},
-		{"department", "The department", &in.Department}, {"phone", "The phone number", &in.Phone}, {"employee_number", "The employee number", &in.EmployeeNumber},
+		{"given_name", fault.Word("The first name"), &in.GivenName}, {"family_name", fault.Word("The last name"), &in.FamilyName}, {"title", fault.Word("The title"), &in.Title},
+		{"department", fault.Word("The department"), &in.Department}, {"phone", fault.Word("The phone number"), &in.Phone},
+		{"employee_number", fault.Word("The employee number"), &in.EmployeeNumber},
 	} {
 		*f.value = strings.TrimSpace(*f.value)
 		if err := plainText(f.name, f.label, *f.value); err != nil {
@@ -251,10 +259,10 @@ func (in *In) check() (err error) {
 		}
 	}
 	in.Note, in.Address = strings.TrimSpace(in.Note), strings.ReplaceAll(strings.TrimSpace(in.Address), "\r\n", "\n")
-	if err := paragraphs("note", "The note", in.Note, maxNote); err != nil {
+	if err := paragraphs("note", fault.Word("The note"), in.Note, maxNote); err != nil {
 		return err
 	}
-	return paragraphs("address", "The postal address", in.Address, maxAddress)
+	return paragraphs("address", fault.Word("The postal address"), in.Address, maxAddress)
 }
 
 // What several lines may hold, in characters.
@@ -267,14 +275,20 @@ const (
 const maxText = 200
 
 // plainText refuses what would break a line of a mail or a page.
-func plainText(field, label, value string) error {
+func plainText(field string, label fault.Word, value string) error {
 	if len(value) > maxText {
 		return fault.Invalid.On(field, "%s is %d bytes long; at most %d are possible.", label, len(value), maxText)
 	}
-	if strings.ContainsFunc(value, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
+	if strings.ContainsFunc(value, unreadable) {
 		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
 	}
 	return nil
+}
+
+// unreadable tells of characters that no text needs: controls, broken ones, and marks that
+// turn what follows around, so that it reads as something else.
+func unreadable(c rune) bool {
+	return unicode.IsControl(c) || c == unicode.ReplacementChar || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069
 }
 
 // cleanAddress checks an address and gives its domain in the form that mail
@@ -338,21 +352,21 @@ func join(tx *store.Tx, user store.UserID, teams []store.GroupID) error {
 	for _, id := range teams {
 		g, err := tx.Group(id)
 		if err != nil {
-			return on(err, fault.NotFound, fault.Invalid, "teams", "One of the teams does not exist any more. Load the page again and choose once more.")
+			return on(err, fault.NotFound, fault.Invalid.On("teams", "One of the teams does not exist any more. Load the page again and choose once more."))
 		}
 		if _, err := tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{user}}); err != nil {
-			return on(err, fault.Denied, fault.Invalid, "teams", "%s is managed by a directory; people are put in there.", g.Name)
+			return on(err, fault.Denied, fault.Invalid.Over("teams", err))
 		}
 	}
 	return nil
 }
 
-// on says err in the words of this form when it is of kind was.
-func on(err error, was, is fault.Kind, field, format string, args ...any) error {
-	if !fault.Is(err, was) {
-		return err
+// on is err in the words of this form when it is of kind was.
+func on(err error, was fault.Kind, words error) error {
+	if fault.Is(err, was) {
+		return words
 	}
-	return &fault.Error{Kind: is, Field: field, Public: fmt.Sprintf(format, args...), Err: err}
+	return err
 }
 
 // Invite is Create in a transaction of its own, for callers that have none.

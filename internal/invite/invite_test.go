@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/session"
@@ -37,6 +38,7 @@ type stage struct {
 	onlySSO   map[string]bool
 	told      chan invite.Notice
 	passwords *password.Store
+	jobs      *jobs.Service
 }
 
 func newStage(t *testing.T, db *store.DB) *stage {
@@ -48,8 +50,11 @@ func newStage(t *testing.T, db *store.DB) *stage {
 		t.Fatal(err)
 	}
 	s.passwords = password.New(password.Options{DB: db, Params: password.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}})
+	s.jobs = jobs.New(jobs.Options{DB: db, Log: slog.New(slog.DiscardHandler), Actor: func(_ *store.Tx, who jobs.Starter) (access.Actor, error) {
+		return access.Actor{Kind: who.Kind, ID: who.ID, Name: who.Name, Roles: []string{access.Admin}}, nil
+	}})
 	s.door = invite.New(invite.Options{
-		DB: db, PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
+		DB: db, Jobs: s.jobs, PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
 		Sessions:  session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
 		Passwords: s.passwords,
 		OnlySSO:   func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },

@@ -3,7 +3,6 @@ package invite
 import (
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -79,12 +78,12 @@ func split(text string) (list []string) {
 }
 
 // paragraphs refuses a text that is too long or holds what cannot be read.
-func paragraphs(field, label, text string, most int) error {
+func paragraphs(field string, label fault.Word, text string, most int) error {
 	if n := utf8.RuneCountInString(text); n > most {
 		return fault.Invalid.On(field, "%s has %d characters; at most %d are possible.", label, n, most)
 	}
 	if strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.IsControl(c) && c != '\n' && c != '\r' && c != '\t' || c == unicode.ReplacementChar
+		return unreadable(c) && c != '\n' && c != '\r' && c != '\t'
 	}) {
 		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
 	}

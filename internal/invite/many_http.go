@@ -1,12 +1,15 @@
 package invite
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -22,7 +25,7 @@ func (d *Door) mountMany(m *web.Mux) {
 }
 
 // manyBody is enough for the longest list.
-const manyBody = 512 << 10
+const manyBody = 4 << 20
 
 type manyPage struct {
 	Form         web.Form
@@ -58,15 +61,17 @@ func (d *Door) manyForm(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		l, err := d.Many(r.Context(), web.Actor(r), id)
+		var l ManyList
+		var lines []string
+		err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+			if l, err = headOf(tx, id, ""); err != nil {
+				return noList(err)
+			}
+			lines, err = notInvited(tx, id)
+			return err
+		})
 		if err != nil {
 			return err
-		}
-		var lines []string
-		for _, row := range l.Rows {
-			if row.State != RowDone {
-				lines = append(lines, row.Typed)
-			}
 		}
 		f.Set("addresses", strings.Join(lines, "\n"))
 		f.Set("role", l.Roles...)
@@ -108,19 +113,61 @@ func (d *Door) manyCheck(w http.ResponseWriter, r *http.Request) error {
 }
 
 type manyResult struct {
-	Org      web.Org
-	List     ManyList
-	Verdicts map[Verdict]web.Option // class and word
-	Begun    bool
+	Org   web.Org
+	List  ManyList
+	Rows  []manyShown
+	Query RowQuery
+	At    string // this page
 }
 
-// verdicts are a class of the style sheet and a word for each.
-func verdicts(r *http.Request) map[Verdict]web.Option {
+// manyShown is a row as people see it.
+type manyShown struct {
+	ManyRow
+	Badge web.Option // class and word
+	Words string     // why
+}
+
+// badges are a class of the style sheet and a word for each verdict and, once it was
+// tried, for what became of it.
+func badges(r *http.Request) (map[Verdict]web.Option, map[RowState]web.Option) {
 	return map[Verdict]web.Option{
-		VerdictFine: {Value: "good", Label: web.T(r, "Can be invited")}, VerdictSSO: {Value: "good", Label: web.T(r, "Can be invited")}, VerdictBad: {Value: "bad", Label: web.T(r, "No address")},
-		VerdictDuplicate: {Value: "grey", Label: web.T(r, "Twice in the list")}, VerdictPending: {Value: "info", Label: web.T(r, "Invited already")}, VerdictExists: {Value: "info", Label: web.T(r, "Here already")},
-		VerdictManaged: {Value: "info", Label: web.T(r, "Here, by a directory")}, VerdictSeats: {Value: "warn", Label: web.T(r, "No seat")},
+			VerdictFine: {Value: "good", Label: web.T(r, "Can be invited")}, VerdictSSO: {Value: "good", Label: web.T(r, "Can be invited")}, VerdictBad: {Value: "bad", Label: web.T(r, "No address")},
+			VerdictDuplicate: {Value: "grey", Label: web.T(r, "Twice in the list")}, VerdictPending: {Value: "info", Label: web.T(r, "Invited already")}, VerdictExists: {Value: "info", Label: web.T(r, "Here already")},
+			VerdictManaged: {Value: "info", Label: web.T(r, "Here, by a directory")}, VerdictSeats: {Value: "warn", Label: web.T(r, "No seat")},
+		}, map[RowState]web.Option{
+			RowDone: {Value: "good", Label: web.T(r, "Invited")}, RowFailed: {Value: "bad", Label: web.T(r, "Not invited")}, RowUndone: {Value: "grey", Label: web.T(r, "Taken back")},
+		}
+}
+
+// rowsShown are rows in the reader's language.
+func rowsShown(r *http.Request, rows []ManyRow) []manyShown {
+	found, became := badges(r)
+	say := func(sentence string, args ...any) string { return web.T(r, sentence, args...) }
+	list := make([]manyShown, len(rows))
+	for i, row := range rows {
+		list[i] = manyShown{row, found[row.Verdict], row.Why.In(say)}
+		if b, ok := became[row.State]; ok {
+			list[i].Badge = b
+		}
+		if one := readOne(row.Typed); row.Verdict == VerdictBad && one.Wrong != nil {
+			list[i].Words = web.SentenceIn(web.ReaderIn(r), one.Wrong)
+		}
 	}
+	return list
+}
+
+// readRowQuery takes the page of a list out of the address. Faults: Invalid.
+func readRowQuery(r *http.Request) (q RowQuery, err error) {
+	v := r.URL.Query()
+	q.Left = v.Get("show") == "left"
+	for name, into := range map[string]*int{"after": &q.After, "limit": &q.Limit} {
+		if text := v.Get(name); text != "" {
+			if *into, err = strconv.Atoi(text); err != nil || *into < 1 || *into > maxMany || name == "limit" && *into > maxRows {
+				return q, fault.Invalid.On(name, "%s is %.20q; it can be 1 to %d.", name, text, map[string]int{"after": maxMany, "limit": maxRows}[name])
+			}
+		}
+	}
+	return q, nil
 }
 
 func (d *Door) manyShow(w http.ResponseWriter, r *http.Request) error {
@@ -128,12 +175,20 @@ func (d *Door) manyShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, err := d.Many(r.Context(), web.Actor(r), id)
+	q, err := readRowQuery(r)
 	if err != nil {
 		return err
 	}
-	p := manyResult{Org: web.OrgOf(r), List: l, Verdicts: verdicts(r), Begun: l.Done() > 0 || l.count(RowFailed) > 0}
-	return pages.Write(w, r, http.StatusOK, "list", p)
+	q.Limit = 200
+	l, err := d.Many(r.Context(), web.Actor(r), id, q)
+	if err != nil {
+		return err
+	}
+	return pages.Write(w, r, http.StatusOK, "list", manyResult{Org: web.OrgOf(r), List: l, Rows: rowsShown(r, l.Rows), Query: q, At: manyPath(r, id)})
+}
+
+func manyPath(r *http.Request, id ListID) string {
+	return "/console/" + web.OrgOf(r).Slug + "/invite/many/" + string(id)
 }
 
 // manyConfirm invites; the result is behind the redirect, and survives a reload.
@@ -145,32 +200,64 @@ func (d *Door) manyConfirm(w http.ResponseWriter, r *http.Request) error {
 	if asked, err := d.beforeAdmins(w, r, id); asked || err != nil {
 		return err
 	}
-	if _, err := d.ConfirmMany(r.Context(), web.Actor(r), id); err != nil {
+	l, err := d.ConfirmMany(r.Context(), web.Actor(r), id)
+	if fault.Is(err, fault.TooMany) { // jobs of the organization
+		web.Flash(w, web.Sentence(err))
+	} else if err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/invite/many/"+string(id), http.StatusSeeOther)
+	to := manyPath(r, id)
+	if l.Running {
+		to = "/console/" + web.OrgOf(r).Slug + "/jobs/" + string(l.Job)
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
 
 // beforeAdmins asks for a fresh sign-in, and whether it is meant, when a list makes admins.
 func (d *Door) beforeAdmins(w http.ResponseWriter, r *http.Request, id ListID) (asked bool, err error) {
-	l, err := d.Many(r.Context(), web.Actor(r), id)
+	var l ManyList
+	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) { l, err = headOf(tx, id, ""); return noList(err) })
 	if err != nil || !slices.Contains(l.Roles, access.Admin) {
 		return false, err
 	}
 	return web.SureAdmin(w, r, web.T(r, "everybody in this list"))
 }
 
-// manyView is a list as programs see it.
-type manyView struct {
+// ManyView is a list as programs see it.
+type ManyView struct {
 	ID      ListID    `json:"id"`
 	Waiting int       `json:"waiting"`
 	Invited int       `json:"invited"`
 	Left    int       `json:"left"`
-	Rows    []ManyRow `json:"rows"`
+	Undone  int       `json:"undone"`
+	Job     jobs.ID   `json:"job,omitempty"`
+	Running bool      `json:"running"`
+	Rows    []RowView `json:"rows"`
+	Next    int       `json:"next,omitempty"` // ?after=
 }
 
-func (l ManyList) view() manyView { return manyView{l.ID, l.Good(), l.Done(), l.Bad(), l.Rows} }
+// RowView is an address of a list as programs see it.
+type RowView struct {
+	Line       int          `json:"line"`
+	Typed      string       `json:"typed"`
+	GivenName  string       `json:"given_name"`
+	FamilyName string       `json:"family_name"`
+	Email      string       `json:"email"`
+	Verdict    Verdict      `json:"verdict"`
+	Why        string       `json:"why"`
+	State      RowState     `json:"state"`
+	UserID     store.UserID `json:"user_id,omitempty"`
+}
+
+// View of a list.
+func (l ManyList) View() ManyView {
+	v := ManyView{l.ID, l.Good(), l.Done(), l.Bad(), l.Undone(), l.Job, l.Running, make([]RowView, len(l.Rows)), l.Next}
+	for i, r := range l.Rows {
+		v.Rows[i] = RowView{r.Line, r.Typed, r.GivenName, r.FamilyName, r.Email, r.Verdict, r.Why.In(fmt.Sprintf), r.State, r.UserID}
+	}
+	return v
+}
 
 func (d *Door) apiManyCheck(w http.ResponseWriter, r *http.Request) error {
 	web.AllowBody(r, manyBody)
@@ -192,13 +279,16 @@ func (d *Door) apiManyCheck(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusCreated, l.view())
+	if l, err = d.Many(r.Context(), web.Actor(r), l.ID, RowQuery{}); err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusCreated, l.View())
 }
 
-// apiList is the list that the path names.
+// apiListID is the list that the path names.
 func apiListID(r *http.Request) (ListID, error) {
 	id, err := store.ParseID[ManyList](r.PathValue("list"))
-	return id, on(err, fault.NotFound, fault.NotFound, "", "There is no such list of addresses any more.")
+	return id, noList(err)
 }
 
 func (d *Door) apiManyShow(w http.ResponseWriter, r *http.Request) error {
@@ -206,11 +296,15 @@ func (d *Door) apiManyShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, err := d.Many(r.Context(), web.Actor(r), id)
+	q, err := readRowQuery(r)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, l.view())
+	l, err := d.Many(r.Context(), web.Actor(r), id, q)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, l.View())
 }
 
 func (d *Door) apiManyConfirm(w http.ResponseWriter, r *http.Request) error {
@@ -225,5 +319,9 @@ func (d *Door) apiManyConfirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, l.view())
+	status := http.StatusOK
+	if l.Running {
+		status = http.StatusAccepted
+	}
+	return web.JSON(w, status, l.View())
 }

@@ -245,7 +245,7 @@ func (d *Door) Reopen(tx *store.Tx, org store.Org, user store.UserID) (Made, err
 	}
 	i, err := newestOf(tx, user)
 	if err != nil {
-		return Made{}, on(err, fault.NotFound, fault.NotFound, "", "There is no invitation of this person.")
+		return Made{}, on(err, fault.NotFound, fault.NotFound.Say("There is no invitation of this person."))
 	}
 	was, err := tx.AnyUser(user)
 	if err != nil {

@@ -62,7 +62,7 @@ func (d *Door) SetRules(tx *store.Tx, s Settings, version int64) error {
 	if s.Remind && (s.RemindHours < 1 || s.RemindHours >= s.ExpiryHours) {
 		return fault.Invalid.On("remind_hours", "The reminder comes at least 1 hour before a link expires, and after it was sent: choose less than the %s that a link works.", span(s.ExpiryHours))
 	}
-	if err := paragraphs("welcome", "The welcome note", s.Welcome, maxWelcome); err != nil {
+	if err := paragraphs("welcome", fault.Word("The welcome note"), s.Welcome, maxWelcome); err != nil {
 		return err
 	}
 	if s.Renew != ByAdmins && s.Renew != AtOnce {

@@ -130,7 +130,7 @@ func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result
 		return nil, err
 	}
 	if slices.Contains([]int{2 * batch, 8 * batch, 32 * batch}, j.Done) {
-		if err := tx.Analyze("users"); err != nil {
+		if err := tx.Analyze("users", "org_id", "email_key", "user_name_key"); err != nil {
 			return nil, err
 		}
 	}
@@ -182,7 +182,7 @@ func (d *Door) prepare(tx *store.Tx, id ID, numbers []int) (*applying, []*Row, e
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &applying{d: d, tx: tx, run: run, bosses: map[int]store.UserID{}}
+	a := &applying{d: d, tx: tx, run: run}
 	all := Fields(defs)
 	for _, name := range run.Settings.Columns {
 		if i := slices.IndexFunc(all, func(f Field) bool { return f.Name == name }); i >= 0 {
@@ -211,10 +211,7 @@ func (d *Door) prepare(tx *store.Tx, id ID, numbers []int) (*applying, []*Row, e
 		}
 	}
 	slices.Sort(managers)
-	list, err = rowsByNumber(tx, id, slices.Compact(managers))
-	for _, r := range list {
-		a.bosses[r.N] = r.User
-	}
+	a.bosses, err = usersOfRows(tx, id, slices.Compact(managers))
 	return a, rows, err
 }
 
@@ -226,7 +223,7 @@ func (a *applying) all(rows []*Row) ([]jobs.Result, error) {
 			managers = append(managers, id)
 		}
 	}
-	w, err := look(a.tx, rows, nil)
+	w, err := look(a.tx, a.run.Settings.Key, rows, nil, false)
 	if err == nil {
 		err = w.add(a.tx, managers, nil, nil)
 	}

@@ -99,8 +99,9 @@ type world struct {
 	names    store.NameFormat // of people whose line says no user name
 }
 
-// look asks for everything that the lines need, in a few queries however many there are.
-func look(tx *store.Tx, rows []*Row, numbers map[string][]store.UserID) (*world, error) {
+// look asks for everything that the lines need, in a few queries however many there
+// are. With managers it finds those whom the lines name, too.
+func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.UserID, managers bool) (*world, error) {
 	w := &world{users: map[store.UserID]*store.User{}, byEmail: map[string][]store.UserID{}, byName: map[string]store.UserID{}, byNumber: numbers,
 		managers: map[store.DirectoryID]string{}}
 	var err error
@@ -114,38 +115,35 @@ func look(tx *store.Tx, rows []*Row, numbers map[string][]store.UserID) (*world,
 			*list = append(*list, value)
 		}
 	}
+	named := map[string]bool{"": true}
 	teams := false
 	for _, r := range rows {
-		if r.User != "" {
+		if r.User != "" && r.Action != Create { // else nobody has this id yet
 			ids = append(ids, r.User)
 		}
 		some(&emails, r.Cells[fieldEmail])
-		some(&emails, r.Cells[fieldManager])
-		some(&names, r.Cells[fieldEmail])
-		some(&names, r.Cells[fieldUserName])
-		some(&names, r.Cells[fieldManager])
-		for _, key := range []string{fieldNumber, fieldManager} {
-			ids = append(ids, numbers[r.Cells[key]]...)
+		some(&names, nameIn(key, r.Cells))
+		ids = append(ids, numbers[r.Cells[fieldNumber]]...)
+		if name := r.Cells[fieldManager]; managers && !named[name] {
+			named[name] = true
+			emails, names, ids = append(emails, name), append(names, name), append(ids, numbers[name]...)
 		}
 		teams = teams || r.Cells[fieldTeams] != ""
 	}
 	if err := w.add(tx, ids, emails, names); err != nil {
 		return nil, err
 	}
-	matched := make([]store.UserID, 0, len(w.users))
 	var bosses []store.UserID
-	for id, u := range w.users {
-		matched = append(matched, id)
+	for _, u := range w.users {
 		if u.ManagerID != "" && w.users[u.ManagerID] == nil {
 			bosses = append(bosses, u.ManagerID)
 		}
 	}
-	slices.Sort(matched)
 	slices.Sort(bosses)
 	if err := w.add(tx, slices.Compact(bosses), nil, nil); err != nil {
 		return nil, err
 	}
-	if len(matched) > 0 {
+	if matched := w.matched(key, rows); len(matched) > 0 {
 		if w.roles, err = tx.RolesOf(matched); err != nil {
 			return nil, err
 		}
@@ -157,6 +155,27 @@ func look(tx *store.Tx, rows []*Row, numbers map[string][]store.UserID) (*world,
 		w.teams, err = tx.TeamNames()
 	}
 	return w, err
+}
+
+// matched are the people whom lines are about.
+func (w *world) matched(key string, rows []*Row) (ids []store.UserID) {
+	for _, r := range rows {
+		if u, _ := w.match(key, r.Cells); u != nil {
+			ids = append(ids, u.ID)
+		} else if w.users[r.User] != nil {
+			ids = append(ids, r.User)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// nameIn is the user name by which a line finds its person.
+func nameIn(key string, cells map[string]string) string {
+	if name := cells[fieldUserName]; name != "" || key != fieldEmail {
+		return name
+	}
+	return cells[fieldEmail]
 }
 
 func (w *world) add(tx *store.Tx, ids []store.UserID, emails, names []string) error {
@@ -205,7 +224,7 @@ func refused(column, value, why, remedy string) *refusal {
 
 // match finds the person of a line.
 func (w *world) match(key string, cells map[string]string) (*store.User, *refusal) {
-	email, name := cells[fieldEmail], cells[fieldUserName]
+	email, name := cells[fieldEmail], nameIn(key, cells)
 	if key == fieldNumber {
 		switch of := w.byNumber[cells[fieldNumber]]; len(of) {
 		case 0:
@@ -214,9 +233,6 @@ func (w *world) match(key string, cells map[string]string) (*store.User, *refusa
 		default:
 			return nil, refused(fieldNumber, cells[fieldNumber], fmt.Sprintf("%d people have this employee number.", len(of)), "Choose another key, or correct the people first.")
 		}
-	}
-	if name == "" && key == fieldEmail {
-		name = email
 	}
 	byName := w.byName[store.Fold(name)]
 	if key == fieldUserName && byName != "" {

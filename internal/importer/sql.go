@@ -161,7 +161,7 @@ func endReading(tx *store.Tx, id ID, turn string) error {
 		all += r.N
 	}
 	if all > 2*piece {
-		if err := tx.Analyze("import_rows"); err != nil {
+		if err := tx.Analyze("import_rows", "org_id", "run_id", "n", "action"); err != nil {
 			return err
 		}
 	}
@@ -274,6 +274,24 @@ func rowsByNumber(tx *store.Tx, id ID, numbers []int) ([]Row, error) {
 		return nil, err
 	}
 	return decodeRows(stored)
+}
+
+// usersOfRows are the people whom rows make or change, by the rows' numbers.
+func usersOfRows(tx *store.Tx, id ID, numbers []int) (map[int]store.UserID, error) {
+	of := make(map[int]store.UserID, len(numbers))
+	if len(numbers) == 0 {
+		return of, nil
+	}
+	raw, err := json.Marshal(numbers)
+	if err != nil {
+		return nil, err
+	}
+	var list []goodRow
+	err = tx.Select(&list, "SELECT n, user_id, name FROM import_rows WHERE org_id = ? AND run_id = ? AND n {{in_ints}}", tx.Org(), id, string(raw))
+	for _, r := range list {
+		of[r.N] = r.User
+	}
+	return of, err
 }
 
 // RowQuery chooses rows of an import, in the file's order.

@@ -20,6 +20,7 @@ const (
 	AppCode      Kind = "authenticator app"
 	RecoveryCode Kind = "recovery code"
 	PasskeyKind  Kind = "passkey"
+	SecurityKey  Kind = "security key"
 )
 
 // FewCodes is from where on somebody is told to make new recovery codes.

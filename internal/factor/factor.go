@@ -3,6 +3,7 @@
 //
 //	Of                       what somebody has
 //	BeginPasskey, AddPasskey a key pair of the person's device, made for this server
+//	BeginKey                 the same of a security key without a PIN: beside a password only
 //	BeginSignIn, UsePasskey  the proof that somebody holds it
 //	BeginApp, AddApp         a shared secret, shown once as a picture and as text
 //	UseCode                  a code of the app, or a recovery code: each is good once
@@ -115,7 +116,7 @@ func (s *Store) NoPasskeys() string { return s.why }
 
 // Set is what somebody has.
 type Set struct {
-	Passkeys int  `db:"passkeys"` // that can be used
+	Passkeys int  `db:"passkeys"` // that can be used, security keys too
 	App      bool `db:"app"`      // an authenticator app
 	Codes    int  `db:"codes"`    // recovery codes left
 }

@@ -39,6 +39,17 @@ type Passkey struct {
 	CreatedAt store.Time   `db:"created_at"`
 	UsedAt    store.Time   `db:"used_at"`
 	CopiedAt  store.Time   `db:"copied_at"` // its counter went back: it is not used any more
+	// SecondOnly: a security key of which the button alone was asked, no PIN and no finger.
+	// Whoever finds it could press it, so it is good beside a password and nowhere else.
+	SecondOnly bool `db:"second_only"`
+}
+
+// Kind is what the log of sign-ins calls it.
+func (k Passkey) Kind() Kind {
+	if k.SecondOnly {
+		return SecurityKey
+	}
+	return PasskeyKind
 }
 
 // AMR is how the person proved it, in the words of RFC 8176: a key that never leaves its
@@ -59,7 +70,7 @@ type passkeyRow struct {
 	SignCount  int64  `db:"sign_count"`
 }
 
-const passkeyColumns = `SELECT id, user_id, name, backup_eligible, backed_up, created_at, used_at, copied_at, credential, public_key, aaguid, transports, sign_count FROM passkeys`
+const passkeyColumns = `SELECT id, user_id, name, backup_eligible, backed_up, created_at, used_at, copied_at, second_only, credential, public_key, aaguid, transports, sign_count FROM passkeys`
 
 func (r passkeyRow) credential() webauthn.Credential {
 	c := webauthn.Credential{ID: r.Credential, PublicKey: r.PublicKey, Flags: webauthn.CredentialFlags{UserPresent: true, UserVerified: true, BackupEligible: r.Synced, BackupState: r.BackedUp},
@@ -122,6 +133,19 @@ func (s *Store) rows(tx *store.Tx, user store.UserID) (rows []passkeyRow, err er
 // BeginPasskey asks a device for a new key pair, for somebody whom bind names. Faults:
 // Conflict (there can be none here, or there are too many).
 func (s *Store) BeginPasskey(tx *store.Tx, bind string, user store.UserID, orgName string) (c Ceremony, err error) {
+	return s.beginNew(tx, bind, ticket{User: user}, orgName)
+}
+
+// BeginKey is BeginPasskey for a security key that is to stand beside a password: its
+// button is asked for and no PIN, as the older ones have none.
+func (s *Store) BeginKey(tx *store.Tx, bind string, user store.UserID, orgName string) (c Ceremony, err error) {
+	return s.beginNew(tx, bind, ticket{User: user, SecondOnly: true}, orgName, webauthn.WithAuthenticatorSelection(protocol.AuthenticatorSelection{
+		AuthenticatorAttachment: protocol.CrossPlatform, RequireResidentKey: protocol.ResidentKeyNotRequired(),
+		ResidentKey: protocol.ResidentKeyRequirementDiscouraged, UserVerification: protocol.VerificationDiscouraged}))
+}
+
+func (s *Store) beginNew(tx *store.Tx, bind string, t ticket, orgName string, opts ...webauthn.RegistrationOption) (c Ceremony, err error) {
+	user := t.User
 	if s.passkeys == nil {
 		return c, fault.Conflict.Say("%s", s.why)
 	}
@@ -142,11 +166,12 @@ func (s *Store) BeginPasskey(tx *store.Tx, bind string, user store.UserID, orgNa
 		c := r.credential()
 		not = append(not, c.Descriptor())
 	}
-	creation, session, err := s.passkeys.BeginRegistration(h, webauthn.WithExclusions(not))
+	creation, session, err := s.passkeys.BeginRegistration(h, append(opts, webauthn.WithExclusions(not))...)
 	if err != nil {
 		return c, err
 	}
-	return s.ceremony(ToRegister, bind, ticket{Challenge: session.Challenge, User: user}, creation.Response)
+	t.Challenge = session.Challenge
+	return s.ceremony(ToRegister, bind, t, creation.Response)
 }
 
 func (s *Store) ceremony(p Purpose, bind string, t ticket, options any) (c Ceremony, err error) {
@@ -167,14 +192,18 @@ func tooMany() error {
 type NewPasskey struct {
 	user       store.UserID
 	credential *webauthn.Credential
+	secondOnly bool
 }
+
+// Kind is what it becomes.
+func (n NewPasskey) Kind() Kind { return Passkey{SecondOnly: n.secondOnly}.Kind() }
 
 // AMR is how a sign-in proves it that makes the passkey.
 func (n NewPasskey) AMR() string {
 	return Passkey{Synced: n.credential.Flags.BackupEligible}.AMR()
 }
 
-// CheckPasskey checks a device's answer to BeginPasskey. The challenge is used up,
+// CheckPasskey checks a device's answer to BeginPasskey or BeginKey. The challenge is used up,
 // whatever comes of it. Faults: Expired, Invalid.
 func (s *Store) CheckPasskey(ctx context.Context, bind string, org store.OrgID, user store.UserID, ticketText, answer string) (NewPasskey, error) {
 	var n NewPasskey
@@ -195,16 +224,19 @@ func (s *Store) CheckPasskey(ctx context.Context, bind string, org store.OrgID, 
 	if err := s.burn(ctx, t); err != nil {
 		return n, err
 	}
-	h := holder{handle: handleOf(org, user)}
+	h, uv := holder{handle: handleOf(org, user)}, protocol.VerificationRequired
+	if t.SecondOnly {
+		uv = protocol.VerificationDiscouraged
+	}
 	c, err := s.passkeys.CreateCredential(h, webauthn.SessionData{Challenge: t.Challenge, RelyingPartyID: s.passkeys.Config.RPID, UserID: h.handle,
-		UserVerification: protocol.VerificationRequired, CredParams: webauthn.CredentialParametersDefault()}, parsed)
+		UserVerification: uv, CredParams: webauthn.CredentialParametersDefault()}, parsed)
 	if err != nil {
 		return n, fault.Invalid.Wrap(told(err), "The passkey could not be checked. Nothing was added; try once more, or use another device.")
 	}
 	if len(c.PublicKey) > maxKey || len(c.ID) > 1023 { // Web Authentication §4, credential ID
 		return n, unreadable(nil)
 	}
-	return NewPasskey{user: user, credential: c}, nil
+	return NewPasskey{user: user, credential: c, secondOnly: t.SecondOnly}, nil
 }
 
 func unreadable(err error) error {
@@ -230,6 +262,8 @@ func (s *Store) AddPasskey(tx *store.Tx, n NewPasskey, name string) (codes []str
 		return nil, emergency()
 	case p.ID != n.user:
 		return nil, tookTooLong()
+	case n.secondOnly && rule.Off:
+		return nil, fault.Denied.Say("Your organization asks for no second factor, and a security key without a PIN is nothing else. Make a passkey instead.")
 	}
 	var count int
 	if err := tx.Get(&count, "SELECT count(*) FROM passkeys WHERE org_id = ? AND user_id = ?", tx.Org(), p.ID); err != nil {
@@ -240,6 +274,9 @@ func (s *Store) AddPasskey(tx *store.Tx, n NewPasskey, name string) (codes []str
 	}
 	if name = Clean(name, maxName); name == "" {
 		name = "Passkey of " + tx.Now().Time().Format("2 January 2006")
+		if n.secondOnly {
+			name = "Security key of " + tx.Now().Time().Format("2 January 2006")
+		}
 	}
 	c := n.credential
 	aaguid, _ := uuid.FromBytes(c.Authenticator.AAGUID)
@@ -249,10 +286,10 @@ func (s *Store) AddPasskey(tx *store.Tx, n NewPasskey, name string) (codes []str
 			transports = append(transports, text)
 		}
 	}
-	added, err := tx.Exec(`INSERT INTO passkeys (org_id, id, user_id, credential_hash, credential, public_key, aaguid, transports, name, sign_count, backup_eligible, backed_up, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, credential_hash) DO NOTHING`,
+	added, err := tx.Exec(`INSERT INTO passkeys (org_id, id, user_id, credential_hash, credential, public_key, aaguid, transports, name, sign_count, backup_eligible, backed_up, created_at, second_only)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, credential_hash) DO NOTHING`,
 		tx.Org(), store.NewID[Passkey](), p.ID, credentialHash(c.ID), c.ID, c.PublicKey, aaguid.String(), strings.Join(transports, " "), name,
-		int64(c.Authenticator.SignCount), c.Flags.BackupEligible, c.Flags.BackupState, tx.Now())
+		int64(c.Authenticator.SignCount), c.Flags.BackupEligible, c.Flags.BackupState, tx.Now(), n.secondOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +299,13 @@ func (s *Store) AddPasskey(tx *store.Tx, n NewPasskey, name string) (codes []str
 	if codes, err = s.firstCodes(tx, p); err != nil {
 		return nil, err
 	}
-	return codes, s.changed(tx, p, store.Activity{Action: "user.passkey.add", Detail: map[string]any{"passkey": name, "synced": c.Flags.BackupEligible}},
+	act := store.Activity{Action: "user.passkey.add", Detail: map[string]any{"passkey": name, "synced": c.Flags.BackupEligible}}
+	if n.secondOnly {
+		act.Detail["second_only"] = true
+		return codes, s.changed(tx, p, act, texts.Say("A security key was added to your account"),
+			texts.Say("From now on signing in with your password also asks for the security key “%s”.", name))
+	}
+	return codes, s.changed(tx, p, act,
 		texts.Say("A passkey was added to your account"), texts.Say("The passkey “%s” can now be used to sign in to your account.", name))
 }
 
@@ -286,22 +329,30 @@ func (s *Store) BeginProof(tx *store.Tx, p Purpose, bind string, user store.User
 		return Ceremony{}, err
 	}
 	var allowed []protocol.CredentialDescriptor
+	uv := verification(p)
+	if p.beside() {
+		uv = protocol.VerificationDiscouraged
+	}
 	for _, r := range rows {
-		if r.CopiedAt == 0 {
-			c := r.credential()
-			allowed = append(allowed, c.Descriptor())
+		if r.CopiedAt != 0 || r.SecondOnly && !p.beside() {
+			continue
 		}
+		if !r.SecondOnly {
+			uv = verification(p)
+		}
+		c := r.credential()
+		allowed = append(allowed, c.Descriptor())
 	}
 	if len(allowed) == 0 {
 		return Ceremony{}, nil
 	}
-	return s.beginProof(p, bind, verification(p), allowed)
+	return s.beginProof(p, bind, uv, allowed)
 }
 
 // verification: the device must have asked for a PIN or a finger where nothing else is
 // asked.
 func verification(p Purpose) protocol.UserVerificationRequirement {
-	if p == ToFinish {
+	if p.beside() {
 		return protocol.VerificationPreferred
 	}
 	return protocol.VerificationRequired
@@ -398,6 +449,9 @@ func (s *Store) UsePasskey(tx *store.Tx, user store.UserID, proof Proof) (k Pass
 	}
 	if row.CopiedAt != 0 {
 		return k, false, no(Refusal{Check: "signature counter", Why: "The passkey was stopped when its counter went back.", Expected: "a passkey that was not stopped", Got: "this one", Name: row.Name}, nil)
+	}
+	if row.SecondOnly && !proof.purpose.beside() {
+		return k, false, no(Refusal{Check: "passkey", Why: "The security key stands beside a password only: no PIN and no finger were asked for when it was added.", Expected: "a passkey", Got: "a security key for the second step", Name: row.Name}, nil)
 	}
 	h := holder{handle: handleOf(tx.Org(), user), credentials: []webauthn.Credential{row.credential()}}
 	checked, err := s.passkeys.ValidateLogin(h, webauthn.SessionData{Challenge: proof.challenge, RelyingPartyID: s.passkeys.Config.RPID, UserID: h.handle,

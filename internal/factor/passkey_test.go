@@ -336,3 +336,71 @@ func TestPasskeysAreLimited(t *testing.T) {
 		}
 	})
 }
+
+// A security key without a PIN is registered for standing beside a password, and for
+// nothing else: whoever finds it must not get in with it.
+func TestASecurityKeyStandsBesideThePassword(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		d := newDevice()
+		d.auth.Options.UserNotVerified = true
+		if _, err := s.register(s.ada, d, "Key"); !fault.Is(err, fault.Invalid) {
+			t.Fatalf("a passkey without a PIN: %v", err)
+		}
+		var c factor.Ceremony
+		begin := func(do func(tx *store.Tx) (factor.Ceremony, error)) {
+			t.Helper()
+			s.read(func(tx *store.Tx) (err error) { c, err = do(tx); return err })
+		}
+		proof := func(p factor.Purpose) {
+			t.Helper()
+			begin(func(tx *store.Tx) (factor.Ceremony, error) { return s.s.BeginProof(tx, p, browser, s.ada) })
+		}
+		begin(func(tx *store.Tx) (factor.Ceremony, error) { return s.s.BeginKey(tx, browser, s.ada, "acme") })
+		if !strings.Contains(c.Options, `"userVerification":"discouraged"`) || !strings.Contains(c.Options, `"cross-platform"`) || strings.Contains(c.Options, `"requireResidentKey":true`) {
+			t.Errorf("options %s", c.Options)
+		}
+		made, err := s.s.CheckPasskey(t.Context(), browser, s.org, s.ada, c.Ticket, d.make(t, c))
+		if err != nil || made.Kind() != factor.SecurityKey {
+			t.Fatal(err)
+		}
+		add := func() error {
+			return s.as(s.ada, func(tx *store.Tx) error { _, err := s.s.AddPasskey(tx, made, ""); return err })
+		}
+		s.rule.Off = true
+		if err := add(); !fault.Is(err, fault.Denied) {
+			t.Errorf("where no second factor is asked for: %v", err)
+		}
+		s.rule.Off = false
+		if err := add(); err != nil {
+			t.Fatal(err)
+		}
+		if has := s.has(s.ada); !has.Any() || has.Codes != 10 {
+			t.Errorf("has %+v", has)
+		}
+		for _, unverified := range []bool{true, false} { // also with a PIN: it was not asked for when the key was added
+			d.auth.Options.UserNotVerified = unverified
+			refusedFor(t, s.signIn(d), "passkey")
+		}
+		refusedFor(t, s.signIn(d), "beside a password only")
+		if proof(factor.ToStepUp); c.Options != "" {
+			t.Errorf("it is asked to stand for everything: %s", c.Options)
+		}
+		d.auth.Options.UserNotVerified = true
+		for _, p := range []factor.Purpose{factor.ToFinish, factor.ToStandBy} {
+			if proof(p); !strings.Contains(c.Options, `"userVerification":"discouraged"`) {
+				t.Errorf("%s: %s", p, c.Options)
+			}
+			if k, _, err := s.use(p, c.Ticket, d.prove(t, c)); err != nil || k.Kind() != factor.SecurityKey {
+				t.Errorf("%s: %v", p, err)
+			}
+		}
+		s.mustRegister(s.ada)
+		if proof(factor.ToFinish); !strings.Contains(c.Options, `"userVerification":"preferred"`) {
+			t.Errorf("beside a passkey: %s", c.Options)
+		}
+		proof(factor.ToStepUp)
+		d.auth.Options.UserNotVerified = false
+		_, _, err = s.use(factor.ToStepUp, c.Ticket, d.prove(t, c))
+		refusedFor(t, err, "beside a password only")
+	})
+}

@@ -21,8 +21,12 @@ const (
 	ToSignIn   Purpose = "sign in with a passkey"
 	ToFinish   Purpose = "second factor of a sign-in"
 	ToStepUp   Purpose = "prove it once more"
+	ToStandBy  Purpose = "prove it once more, beside the password"
 	toSetUpApp Purpose = "set up an authenticator app"
 )
+
+// beside tells whether the password is asked for, too: then holding the device is enough.
+func (p Purpose) beside() bool { return p == ToFinish || p == ToStandBy }
 
 // How long there is time.
 const (
@@ -38,6 +42,8 @@ type ticket struct {
 	Seed      string       `json:"s,omitempty"`
 	User      store.UserID `json:"u,omitempty"`
 	Expires   store.Time   `json:"x"`
+	// SecondOnly: what is registered is to stand beside a password, see Passkey.
+	SecondOnly bool `json:"k,omitempty"`
 }
 
 func ticketPlace(p Purpose, bind string) string {

@@ -26,7 +26,7 @@ func migrationOwner(number int) string {
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso", 47: "internal/policy", 48: "internal/factor",
 		43: "store", 64: "store", 65: "store",
 		44: "store", 54: "store", 55: "store", 45: "internal/invite", 75: "internal/invite",
-		49: "internal/password",
+		49: "internal/password", 79: "internal/factor",
 		50: "internal/account",
 		56: "internal/jobs",
 		57: "store", 67: "store", 72: "store",

@@ -100,7 +100,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		},
-		Nav: navigation, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh,
+		Nav: navigation, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh, Prove: s.policy.Prove,
 	})
 	s.health.mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)

@@ -21,6 +21,9 @@ func (c userFactorsCmd) Run(a *app) error {
 	var lines []string
 	for _, k := range shown.Passkeys {
 		line := "Passkey         " + k.Name + ", since " + k.CreatedAt
+		if k.Beside {
+			line = "Security key    " + k.Name + ", since " + k.CreatedAt
+		}
 		if k.Stopped {
 			line += ", stopped: its counter went back"
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// A person changes the own address: with the password, then by a link to the new address.
+// A person changes the own address: by proving once more who asks (web.Prove), then by a
+// link to the new address.
 // Until that is followed the old address signs in. The old address is told at once, and
 // again when it is done, each time with a link that stops the change or, for seven days,
 // undoes it: whoever has taken over a session cannot keep the account with it.
@@ -55,28 +56,48 @@ func openChange(tx *store.Tx, user store.UserID) (c addressChange, err error) {
 	return c, err
 }
 
-// mayMove tells whether a person's address is the person's to change: no directory or
-// sign-in fills it, and passwords are used.
-func (a *Account) mayMove(tx *store.Tx, u store.User) (bool, error) {
-	if u.DirectoryID != "" || u.Email == "" {
-		return false, nil
+// mine refuses with where the address is changed when it is not the person's to change: a
+// directory or a sign-in fills it, or the organization uses no passwords, so that its
+// provider knows the person by it. Faults: Conflict.
+func (a *Account) mine(tx *store.Tx, u store.User) error {
+	if u.DirectoryID != "" {
+		d, err := tx.Directory(u.DirectoryID)
+		if err == nil {
+			err = fault.Conflict.Say("Your address comes from the directory %s. It is changed there, by whoever looks after it, and arrives here by itself.", d.Name)
+		}
+		return err
 	}
 	others, err := a.filled(tx, u)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if _, is := others["emails"]; is {
-		return false, nil
-	}
+	by, is := others["emails"]
 	usable, _, err := a.may(tx, u.ID)
-	return usable, err
+	switch {
+	case err != nil:
+		return err
+	case is && by.Locked:
+		return fault.Conflict.Say("An administrator keeps your address as it is. Ask an administrator to change it.")
+	case is:
+		return fault.Conflict.Say("Each sign-in over %s fills your address. It is changed there, in the account that you have with your organization, and arrives here when you sign in next.", by.Connection)
+	case !usable:
+		return fault.Conflict.Say("You sign in with the account that you have with your organization, so your address is changed there. An administrator then changes it here.")
+	case u.Email == "":
+		return fault.Conflict.Say("Your account has no address. Ask an administrator to add one.")
+	}
+	return nil
+}
+
+// readable checks how an address is written. Faults: Invalid on "email".
+func readable(address string) error {
+	if parsed, err := netmail.ParseAddress(address); err != nil || parsed.Address != address || mail.CheckAddress(address) != nil {
+		return fault.Invalid.On("email", "%.100q is not an e-mail address. Write it like ada@example.com.", address)
+	}
+	return nil
 }
 
 // newAddress checks an address for whoever asks for it. Faults: Invalid and Conflict on "email".
 func newAddress(tx *store.Tx, u store.User, address string) error {
-	if parsed, err := netmail.ParseAddress(address); err != nil || parsed.Address != address || mail.CheckAddress(address) != nil {
-		return fault.Invalid.On("email", "%.100q is not an e-mail address. Write it like ada@example.com.", address)
-	}
 	if store.Fold(address) == store.Fold(u.Email) {
 		return fault.Invalid.On("email", "That is your address already.")
 	}
@@ -116,7 +137,15 @@ func (a *Account) askAddress(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	address := f.Get("email")
-	err = a.AskAddress(r, f.Get("current_password"), address)
+	if err = readable(address); err == nil { // what cannot be is told before somebody has to prove anything
+		asked, err := web.Prove(w, r)
+		if asked || err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		err = a.beginMove(r, address)
+	}
 	if err != nil && f.Take(err) {
 		return a.writeProfile(w, r, web.Status(err), f)
 	}
@@ -127,21 +156,14 @@ func (a *Account) askAddress(w http.ResponseWriter, r *http.Request) error {
 	return see(w, r, "/account/profile")
 }
 
-// AskAddress begins the change of the own address, in the place of one that waits.
-// Faults: Invalid on "current_password" and "email", Conflict, TooMany.
-func (a *Account) AskAddress(r *http.Request, current, address string) error {
+// beginMove begins the change of the own address, in the place of one that waits.
+// Faults: Invalid on "email", Conflict, TooMany.
+func (a *Account) beginMove(r *http.Request, address string) error {
 	actor, err := a.member(r)
 	if err != nil {
 		return err
 	}
-	_, now, err := a.opts.Sessions.Actor(r)
-	if err != nil {
-		return err
-	}
-	if err := a.mayHave(r.Context(), now.Org, address); err != nil {
-		return err
-	}
-	if err := a.proof(r, actor, now, current); err != nil {
+	if err := a.mayHave(r.Context(), store.OrgID(actor.Org), address); err != nil {
 		return err
 	}
 	if may, err := a.opts.Passwords.MayAsk(r.Context(), address, actor.IP); err != nil || !may {
@@ -150,7 +172,7 @@ func (a *Account) AskAddress(r *http.Request, current, address string) error {
 		}
 		return err
 	}
-	org, err := a.opts.DB.OrgByID(r.Context(), now.Org)
+	org, err := a.opts.DB.OrgByID(r.Context(), store.OrgID(actor.Org))
 	if err != nil {
 		return err
 	}
@@ -160,10 +182,7 @@ func (a *Account) AskAddress(r *http.Request, current, address string) error {
 		if err != nil {
 			return err
 		}
-		may, err := a.mayMove(tx, u)
-		if err == nil && !may {
-			err = fault.Conflict.Say("Your address is not yours to change: it comes from your organization. Ask an administrator.")
-		}
+		err = a.mine(tx, u)
 		if err == nil {
 			err = newAddress(tx, u, address)
 		}

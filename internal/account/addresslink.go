@@ -130,11 +130,11 @@ func (a *Account) move(tx *store.Tx, l linked, text string) error {
 	if err != nil {
 		return err
 	}
-	may, err := a.mayMove(tx, u)
+	err = a.mine(tx, u)
 	switch {
-	case err != nil:
+	case err != nil && !fault.Is(err, fault.Conflict):
 		return err
-	case !may || u.Status != store.Active || store.Fold(u.Email) != store.Fold(c.OldEmail):
+	case err != nil || u.Status != store.Active || store.Fold(u.Email) != store.Fold(c.OldEmail):
 		return badChange() // somebody else has changed it meanwhile
 	}
 	if err := newAddress(tx, u, c.NewEmail); err != nil {

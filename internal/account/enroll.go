@@ -17,7 +17,8 @@ type enrollPage struct {
 	Org     string
 	App     appView
 	Passkey factor.Ceremony
-	NoKeys  string // why there can be no passkeys
+	Key     factor.Ceremony // a security key without a PIN
+	NoKeys  string          // why there can be no passkeys
 }
 
 // appView is an app that is being set up, as a template may show it.
@@ -70,6 +71,9 @@ func (a *Account) enroll(w http.ResponseWriter, r *http.Request, status int, f w
 		if p.NoKeys == "" {
 			p.Passkey, err = a.opts.Factors.BeginPasskey(tx, s.token, s.User, s.org.Name)
 		}
+		if err == nil && p.NoKeys == "" {
+			p.Key, err = a.opts.Factors.BeginKey(tx, s.token, s.User, s.org.Name)
+		}
 		return err
 	})
 	if fault.Is(err, fault.Conflict) {
@@ -95,7 +99,7 @@ func (a *Account) enrollApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.enrollWith(w, r, f, web.T(r, "Your authenticator app is set up."), func(s step) (func(tx *store.Tx) (codes []string, p proved, err error), error) {
+	return a.enrollWith(w, r, f, func(s step) (func(tx *store.Tx) (codes []string, p proved, err error), error) {
 		app, err := a.opts.Factors.ResumeApp(s.token, f.Get("ticket"), s.User, s.org.Name, s.user.UserName)
 		if err != nil {
 			return nil, err
@@ -108,23 +112,23 @@ func (a *Account) enrollApp(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// enrollPasskey makes the passkey that the browser has just made the person's, and signs in.
+// enrollPasskey makes the passkey or security key that the browser has just made the person's, and signs in.
 func (a *Account) enrollPasskey(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
 		return err
 	}
-	return a.enrollWith(w, r, f, web.T(r, "Your passkey is set up."), func(s step) (func(tx *store.Tx) (codes []string, p proved, err error), error) {
+	return a.enrollWith(w, r, f, func(s step) (func(tx *store.Tx) (codes []string, p proved, err error), error) {
 		made, err := a.opts.Factors.CheckPasskey(r.Context(), s.token, s.Org, s.User, f.Get("ticket"), f.Get("answer"))
 		return func(tx *store.Tx) (codes []string, p proved, err error) {
 			codes, err = a.opts.Factors.AddPasskey(tx, made, f.Get("name"))
-			return codes, proved{kind: factor.PasskeyKind, amr: "pwd " + made.AMR() + " mfa"}, err
+			return codes, proved{kind: made.Kind(), amr: "pwd " + made.AMR() + " mfa"}, err
 		}, err
 	})
 }
 
 // enrollWith adds the first factor and starts the session, in one transaction.
-func (a *Account) enrollWith(w http.ResponseWriter, r *http.Request, f web.Form, done string,
+func (a *Account) enrollWith(w http.ResponseWriter, r *http.Request, f web.Form,
 	read func(s step) (func(tx *store.Tx) ([]string, proved, error), error)) error {
 	s, err := a.enrolling(r, nothingMore)
 	if fault.Is(err, fault.Conflict) {
@@ -134,6 +138,7 @@ func (a *Account) enrollWith(w http.ResponseWriter, r *http.Request, f web.Form,
 		return a.startAgain(w, r, err)
 	}
 	var codes []string
+	var made factor.Kind
 	opened := ""
 	add, err := read(s)
 	if err == nil {
@@ -145,6 +150,7 @@ func (a *Account) enrollWith(w http.ResponseWriter, r *http.Request, f web.Form,
 			if err == nil {
 				codes, p, err = add(tx)
 			}
+			made = p.kind
 			return p, err
 		})
 	}
@@ -163,5 +169,5 @@ func (a *Account) enrollWith(w http.ResponseWriter, r *http.Request, f web.Form,
 		return err
 	}
 	a.opts.Sessions.SetCookie(w, opened)
-	return a.showCodes(w, r, codes, s.Next, done)
+	return a.showCodes(w, r, codes, s.Next, setUp(r, made))
 }

@@ -22,6 +22,7 @@ type factorsPage struct {
 	View    factor.View
 	NoKeys  string // why there can be no passkeys on this server
 	Passkey factor.Ceremony
+	Key     bool // it is to be a security key, beside the password
 	App     appView
 }
 
@@ -108,10 +109,13 @@ func (a *Account) beginPasskey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := factorsPage{Form: f}
+	p := factorsPage{Form: f, Key: f.Get("kind") == "key"}
 	_, err = a.own(r, &p, func(tx *store.Tx, o keeper) (err error) {
 		if p.View.Rule.Emergency {
 			return nil
+		}
+		if p.Key {
+			return a.beginKey(tx, o, &p)
 		}
 		p.Passkey, err = a.opts.Factors.BeginPasskey(tx, string(o.session.ID), o.user.ID, o.org.Name)
 		return err
@@ -123,6 +127,18 @@ func (a *Account) beginPasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeScripted(w, r, http.StatusOK, "passkey_new", p)
+}
+
+// beginKey is for a security key without a PIN, which a password must stand beside.
+func (a *Account) beginKey(tx *store.Tx, o keeper, p *factorsPage) error {
+	has, err := a.opts.Passwords.Has(tx, o.user.ID)
+	if err == nil && !has {
+		err = fault.Conflict.Say("A security key without a PIN stands beside a password, and your account has none. Make a passkey instead.")
+	}
+	if err == nil {
+		p.Passkey, err = a.opts.Factors.BeginKey(tx, string(o.session.ID), o.user.ID, o.org.Name)
+	}
+	return err
 }
 
 // addPasskey takes what the browser has made.
@@ -149,11 +165,23 @@ func (a *Account) addPasskey(w http.ResponseWriter, r *http.Request) error {
 		}
 		return a.showFactors(w, r, "passkeys", web.Status(err), f)
 	}
+	done := setUp(r, made.Kind())
 	if len(codes) > 0 {
-		return a.showCodes(w, r, codes, "/account/passkeys", web.T(r, "Your passkey is set up."))
+		return a.showCodes(w, r, codes, "/account/passkeys", done)
 	}
-	web.Flash(w, web.T(r, "Your passkey is set up."))
+	web.Flash(w, done)
 	return see(w, r, "/account/passkeys")
+}
+
+// setUp says what was made.
+func setUp(r *http.Request, made factor.Kind) string {
+	switch made {
+	case factor.AppCode:
+		return web.T(r, "Your authenticator app is set up.")
+	case factor.SecurityKey:
+		return web.T(r, "Your security key is set up. It is asked for beside your password.")
+	}
+	return web.T(r, "Your passkey is set up.")
 }
 
 // added runs a change that may make recovery codes.
@@ -251,9 +279,9 @@ func (a *Account) addApp(w http.ResponseWriter, r *http.Request) error {
 		return a.showApp(w, r, web.Status(err), f)
 	}
 	if len(codes) > 0 {
-		return a.showCodes(w, r, codes, "/account/authenticator", web.T(r, "Your authenticator app is set up."))
+		return a.showCodes(w, r, codes, "/account/authenticator", setUp(r, factor.AppCode))
 	}
-	web.Flash(w, web.T(r, "Your authenticator app is set up."))
+	web.Flash(w, setUp(r, factor.AppCode))
 	return see(w, r, "/account/authenticator")
 }
 

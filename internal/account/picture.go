@@ -32,25 +32,24 @@ const (
 // drawing lets one picture be decoded at a time: that bounds the memory.
 var drawing = make(chan struct{}, 1)
 
-func badPicture(format string, args ...any) error {
-	return fault.Invalid.On("picture", format, args...)
-}
-
 // square makes a square of side pixels out of a PNG, JPEG or GIF: its middle, turned as
 // the camera says, on white. Faults: Invalid on "picture".
 func square(file []byte) ([]byte, error) {
 	c, format, err := image.DecodeConfig(bytes.NewReader(file))
+	if name := otherFormat(file); err != nil && name != "" {
+		return nil, fault.Invalid.On("picture", "That is a picture in the format %s, which cannot be read here. Save it as PNG or JPEG, or take a screenshot of it, and choose that file.", name)
+	}
 	if err != nil {
-		return nil, badPicture("That is not a picture that can be read here. Take a PNG, JPEG or GIF file.")
+		return nil, fault.Invalid.On("picture", "That is not a picture that can be read here. Take a PNG, JPEG or GIF file.")
 	}
 	if c.Width < 1 || c.Height < 1 || c.Width > maxSide || c.Height > maxSide || c.Width*c.Height > maxPixels {
-		return nil, badPicture("The picture has %d times %d pixels. At most %d million are possible: make it smaller.", c.Width, c.Height, maxPixels/1_000_000)
+		return nil, fault.Invalid.On("picture", "The picture has %d times %d pixels. At most %d million are possible: make it smaller.", c.Width, c.Height, maxPixels/1_000_000)
 	}
 	drawing <- struct{}{}
 	defer func() { <-drawing }()
 	img, _, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
-		return nil, badPicture("The picture is damaged. Take another file, or save it once more.")
+		return nil, fault.Invalid.On("picture", "The picture is damaged. Take another file, or save it once more.")
 	}
 	turned := 1
 	if format == "jpeg" {
@@ -59,6 +58,28 @@ func square(file []byte) ([]byte, error) {
 	var out bytes.Buffer
 	err = jpeg.Encode(&out, draw(img, turned), &jpeg.Options{Quality: 88})
 	return out.Bytes(), err
+}
+
+// otherFormat names a format of pictures that is common and cannot be read here; empty: it
+// is none of them.
+func otherFormat(file []byte) string {
+	switch head := file[:min(len(file), 512)]; {
+	case len(head) > 11 && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
+		return "WebP"
+	case len(head) > 11 && string(head[4:12]) == "ftypavif":
+		return "AVIF"
+	case len(head) > 11 && (string(head[4:10]) == "ftyphe" || string(head[4:11]) == "ftypmif"):
+		return "HEIC"
+	case bytes.HasPrefix(head, []byte("II*\x00")), bytes.HasPrefix(head, []byte("MM\x00*")):
+		return "TIFF"
+	case bytes.HasPrefix(head, []byte("BM")):
+		return "BMP"
+	case bytes.HasPrefix(head, []byte("%PDF")):
+		return "PDF"
+	case bytes.Contains(head, []byte("<svg")):
+		return "SVG"
+	}
+	return ""
 }
 
 // draw samples the middle of img, four by four points for each pixel at most.
@@ -157,7 +178,7 @@ func orientationIn(tiff []byte) int {
 func takePicture(r *http.Request) ([]byte, error) {
 	file, _, err := r.FormFile("picture")
 	if err != nil {
-		return nil, badPicture("Choose a file.")
+		return nil, fault.Invalid.On("picture", "Choose a file.")
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxPicture+1))
@@ -165,7 +186,7 @@ func takePicture(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > maxPicture {
-		return nil, badPicture("The file is larger than %d MB. Make the picture smaller.", maxPicture>>20)
+		return nil, fault.Invalid.On("picture", "The file is larger than %d MB. Make the picture smaller.", maxPicture>>20)
 	}
 	return square(data)
 }
@@ -174,7 +195,7 @@ func (a *Account) setPicture(w http.ResponseWriter, r *http.Request) error {
 	web.AllowBody(r, maxPicture+(64<<10))
 	f, err := web.ReadForm(r)
 	if fault.Is(err, fault.Invalid) {
-		err = badPicture("The file is larger than %d MB. Make the picture smaller.", maxPicture>>20)
+		err = fault.Invalid.On("picture", "The file is larger than %d MB. Make the picture smaller.", maxPicture>>20)
 	}
 	var drawn []byte
 	if err == nil {

@@ -33,7 +33,8 @@ type profilePage struct {
 	Fixed     []fixed
 	Fields    []web.Field
 	Email     string
-	MayMove   bool // the address may be changed here
+	NotMine   string // why the address is not changed here, and where; empty: it is
+	notMine   error
 	Change    addressChange
 }
 
@@ -77,6 +78,9 @@ func (a *Account) writeProfile(w http.ResponseWriter, r *http.Request, status in
 	err = a.opts.DB.Read(r.Context(), access.Muster(string(now.Org)), func(tx *store.Tx) error { return a.fillProfile(tx, now, &p) })
 	if err != nil {
 		return err
+	}
+	if p.notMine != nil {
+		p.NotMine = web.SentenceIn(web.ReaderIn(r), p.notMine)
 	}
 	return pages.Write(w, r, status, "profile", p)
 }
@@ -125,8 +129,10 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 	if p.Change, err = openChange(tx, u.ID); err != nil {
 		return err
 	}
-	p.MayMove, err = a.mayMove(tx, u)
-	return err
+	if p.notMine = a.mine(tx, u); !fault.Is(p.notMine, fault.Conflict) {
+		return p.notMine
+	}
+	return nil
 }
 
 // initials stand where there is no picture.

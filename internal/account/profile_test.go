@@ -55,6 +55,19 @@ func TestOwnProfile(t *testing.T) {
 			t.Error("markup in a name is shown as markup")
 		}
 		// What sign-ins fill, or an administrator keeps, is shown and not asked for.
+		for _, c := range []struct {
+			by   account.Filled
+			says string
+		}{{account.Filled{Attr: "emails", Connection: "Okta Main"}, "Each sign-in over Okta Main fills your address. It is changed there"},
+			{account.Filled{Attr: "emails", Locked: true}, "An administrator keeps your address as it is."}} {
+			s.filled = []account.Filled{c.by}
+			if page := b.get(at); !strings.Contains(page.body, c.says) || strings.Contains(page.body, `name="email"`) {
+				t.Errorf("%+v: %s", c.by, page.body)
+			}
+			if got := b.post("/account/address", "email", "iva@home.example", "proof", good); got.status != 409 || !strings.Contains(got.body, c.says) {
+				t.Errorf("%+v: moved with %d", c.by, got.status)
+			}
+		}
 		s.filled = []account.Filled{{Attr: "title", Connection: "Okta Main"}, {Attr: "displayName", Locked: true}}
 		page := b.get(at)
 		if strings.Contains(page.body, `name="title"`) || !strings.Contains(page.body, "Each sign-in over Okta Main fills it.") || strings.Contains(page.body, `name="display_name"`) {
@@ -91,8 +104,11 @@ func TestProfileOfAManagedPerson(t *testing.T) {
 		if got := b.post("/account/profile", "given_name", "Eve"); got.status != 403 || !strings.Contains(got.body, "managed by the directory Okta Main") {
 			t.Errorf("changed: %d %s", got.status, got.body)
 		}
-		if got := b.post("/account/address", "email", "eve@acme.example", "current_password", good); got.status != 409 {
+		if got := b.post("/account/address", "email", "eve@acme.example", "proof", good); got.status != 409 {
 			t.Errorf("moved: %d", got.status)
+		}
+		if !strings.Contains(page.body, "Your address comes from the directory Okta Main. It is changed there") {
+			t.Error("the profile does not say where the address is changed")
 		}
 		b.want(b.post("/account/preferences", "theme", "dark"), 303, "/account/preferences") // which are the person's own
 	})
@@ -184,7 +200,10 @@ func TestPictures(t *testing.T) {
 			file []byte
 			why  string
 		}{
-			"text": {[]byte("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"), "not a picture"}, "nothing": {nil, "not a picture"},
+			"text": {[]byte("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"), "the format SVG"}, "nothing": {nil, "not a picture"}, "words": {[]byte("hello"), "not a picture"},
+			"WebP": {[]byte("RIFF\x24\x00\x00\x00WEBPVP8 "), "the format WebP"}, "iPhone": {[]byte("\x00\x00\x00\x24ftypheic\x00\x00\x00\x00"), "the format HEIC"},
+			"AVIF": {[]byte("\x00\x00\x00\x20ftypavif\x00\x00\x00\x00"), "the format AVIF"}, "scan": {[]byte("II*\x00\x08\x00\x00\x00"), "the format TIFF"},
+			"paint": {[]byte("BM\x00\x00"), "the format BMP"}, "paper": {[]byte("%PDF-1.7"), "the format PDF"}, "cut off": {[]byte("RIFF"), "not a picture"},
 			"too many pixels": {vast(), "65535 times 65535"}, "half": {pngOf(t, drawn(40, 40))[:80], "damaged"}, "huge": {make([]byte, 6<<20), "larger than 5 MB"},
 		} {
 			if got := b.upload("/account/picture", c.file); got.status != 400 || !strings.Contains(got.body, c.why) {

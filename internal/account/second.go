@@ -291,5 +291,5 @@ func (a *Account) usePasskey(tx *store.Tx, user store.UserID, given factor.Proof
 	if copied {
 		return proved{noted: err}, nil
 	}
-	return proved{kind: factor.PasskeyKind, amr: before + k.AMR() + " mfa"}, err
+	return proved{kind: k.Kind(), amr: before + k.AMR() + " mfa"}, err
 }

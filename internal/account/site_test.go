@@ -80,6 +80,13 @@ func newSite(t *testing.T, db *store.DB) *site {
 	})
 	mux = web.NewMux(web.Options{
 		PublicURL: server.URL, Authenticate: s.sessions.Authenticate, Log: quiet,
+		Prove: func(w http.ResponseWriter, r *http.Request) (bool, error) {
+			f, err := web.ReadForm(r)
+			if f.Get("proof") != good {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			return f.Get("proof") != good, err
+		},
 		Org: func(ctx context.Context, slug string) (string, string, error) {
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err

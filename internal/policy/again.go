@@ -29,10 +29,18 @@ func (d *Door) factorsBack(tx *store.Tx, p *stepUpPage, s session.Session) error
 	if may, err := d.MethodsOf(tx, s.UserID); err != nil || !may.Password {
 		return err // as for a sign-in: single sign-on is required
 	}
-	if !rule.Off {
-		p.Code, p.Password = true, p.Password && (has.App || has.Codes > 0)
+	if p.Passkey, err = d.opt.Factors.BeginProof(tx, factor.ToStepUp, string(s.ID), s.UserID); err != nil || rule.Off {
+		return err
 	}
-	p.Passkey, err = d.opt.Factors.BeginProof(tx, factor.ToStepUp, string(s.ID), s.UserID)
+	codes := has.App || has.Codes > 0
+	if !p.Password {
+		p.CodeAlone = codes && s.Connection == ""
+		return nil
+	}
+	p.Code, p.Password = codes, codes
+	if p.Passkey.Options == "" {
+		p.Beside, err = d.opt.Factors.BeginProof(tx, factor.ToStandBy, string(s.ID), s.UserID)
+	}
 	return err
 }
 
@@ -47,10 +55,10 @@ func (d *Door) proveAgain(r *http.Request, actor access.Actor, s session.Session
 	switch {
 	case f.Get(againAnswer) != "":
 		field, method = "", "passkey"
-		err = d.withPasskey(r, actor, s, f)
-	case ways.Code:
+		err = d.withPasskey(r, actor, s, f, ways)
+	case ways.Code, ways.CodeAlone:
 		field = againCode
-		err = d.withCode(r, actor, s, f)
+		err = d.withCode(r, actor, s, f, ways)
 	default:
 		err = d.opt.Passwords.Confirm(r.Context(), s.Org, s.UserID, f.Get(againText), actor.IP)
 		if err == nil {
@@ -70,32 +78,50 @@ func (d *Door) proveAgain(r *http.Request, actor access.Actor, s session.Session
 }
 
 // withCode takes the password and a code together: one attempt, counted once, so that a
-// right password does not give more tries at the code.
-func (d *Door) withCode(r *http.Request, actor access.Actor, s session.Session, f web.Form) error {
-	if err := d.opt.Passwords.MayTry(r.Context(), s.Org, s.UserID, actor.IP); err != nil {
-		return err
+// right password does not give more tries at the code. Without a password, the code alone.
+func (d *Door) withCode(r *http.Request, actor access.Actor, s session.Session, f web.Form, ways stepUpPage) error {
+	how, amr := "password, ", "pwd otp mfa"
+	err := d.opt.Passwords.MayTry(r.Context(), s.Org, s.UserID, actor.IP)
+	if ways.CodeAlone {
+		how, amr = "", "otp"
+	} else if err == nil {
+		err = d.isPassword(r, s, f)
 	}
-	is, err := d.opt.Passwords.Is(r.Context(), s.Org, s.UserID, f.Get(againText))
 	if err != nil {
 		return err
-	}
-	if !is {
-		return fault.Invalid.On("password", "That is not your password.")
 	}
 	return d.proved(r, actor, s, func(tx *store.Tx) (string, string, error, error) {
 		kind, _, err := d.opt.Factors.UseCode(tx, s.UserID, f.Get(againCode))
 		if err == nil {
 			err = d.opt.Passwords.Passed(tx, s.UserID, actor.IP)
 		}
-		return "password, " + string(kind), "pwd otp mfa", nil, err
+		return how + string(kind), amr, nil, err
 	})
 }
 
-func (d *Door) withPasskey(r *http.Request, actor access.Actor, s session.Session, f web.Form) error {
-	if err := d.opt.Passwords.MayTryFrom(r.Context(), actor.IP); err != nil {
+// isPassword looks at the password of an attempt that was counted. Faults: Invalid on "password".
+func (d *Door) isPassword(r *http.Request, s session.Session, f web.Form) error {
+	is, err := d.opt.Passwords.Is(r.Context(), s.Org, s.UserID, f.Get(againText))
+	if err == nil && !is {
+		err = fault.Invalid.On("password", "That is not your password.")
+	}
+	return err
+}
+
+// withPasskey takes a passkey, or the password and a security key together.
+func (d *Door) withPasskey(r *http.Request, actor access.Actor, s session.Session, f web.Form, ways stepUpPage) error {
+	err := d.opt.Passwords.MayTry(r.Context(), s.Org, s.UserID, actor.IP)
+	purpose, how, amr := factor.ToStepUp, "", ""
+	if ways.Beside.Options != "" {
+		purpose, how, amr = factor.ToStandBy, "password, ", "pwd "
+		if err == nil {
+			err = d.isPassword(r, s, f)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	given, err := d.opt.Factors.ReadProof(r.Context(), factor.ToStepUp, string(s.ID), f.Get(againTicket), f.Get(againAnswer))
+	given, err := d.opt.Factors.ReadProof(r.Context(), purpose, string(s.ID), f.Get(againTicket), f.Get(againAnswer))
 	if err != nil {
 		return &fault.Error{Kind: fault.Of(err), Public: fault.Public(err), Err: err} // there is no field to go to
 	}
@@ -108,9 +134,9 @@ func (d *Door) withPasskey(r *http.Request, actor access.Actor, s session.Sessio
 			return "", "", err, nil
 		}
 		if err == nil {
-			err = d.opt.Passwords.PassedFrom(tx, actor.IP)
+			err = d.opt.Passwords.Passed(tx, s.UserID, actor.IP)
 		}
-		return "passkey", k.AMR() + " mfa", nil, err
+		return how + string(k.Kind()), amr + k.AMR() + " mfa", nil, err
 	})
 }
 

@@ -121,7 +121,8 @@ type FactorsView struct {
 type PasskeyView struct {
 	Name      string `json:"name"`
 	Synced    bool   `json:"synced"`
-	Stopped   bool   `json:"stopped"` // its counter went back: there may be a copy
+	Beside    bool   `json:"beside_password_only"` // a security key without a PIN
+	Stopped   bool   `json:"stopped"`              // its counter went back: there may be a copy
 	CreatedAt string `json:"created_at"`
 	UsedAt    string `json:"last_used_at,omitempty"`
 }
@@ -130,7 +131,7 @@ type PasskeyView struct {
 func Shown(user store.UserID, v factor.View) FactorsView {
 	out := FactorsView{UserID: user, Required: v.Rule.Required, Passkeys: []PasskeyView{}, Codes: v.Codes}
 	for _, k := range v.Passkeys {
-		p := PasskeyView{Name: k.Name, Synced: k.Synced, Stopped: k.CopiedAt != 0, CreatedAt: k.CreatedAt.RFC3339()}
+		p := PasskeyView{Name: k.Name, Synced: k.Synced, Beside: k.SecondOnly, Stopped: k.CopiedAt != 0, CreatedAt: k.CreatedAt.RFC3339()}
 		if k.UsedAt != 0 {
 			p.UsedAt = k.UsedAt.RFC3339()
 		}

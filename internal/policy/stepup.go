@@ -22,7 +22,8 @@ import (
 // page that asks has all that was typed as hidden fields. With the password, or a passkey,
 // it posts to where the form was going, and the guard lets it through. At the identity
 // provider the fields wait here, sealed, and the page after it posts them. Whoever has a
-// second factor is asked for a code beside the password here, too.
+// second factor is asked for a code or a security key beside the password here, too;
+// whoever has a passkey and no password, for the passkey or a code.
 
 // The fields in which the page that asks sends its own begin so.
 const (
@@ -44,12 +45,33 @@ type stepUpPage struct {
 	Provider  string     // the connection to sign in over, or empty
 	Password  bool       // it may be the password
 	Code      bool       // with a code of the app, or a recovery code
+	CodeAlone bool       // such a code by itself: there is no password
 	Passkey   factor.Ceremony
+	Beside    factor.Ceremony // a security key, with the password
 	Confirmed bool
+	Always    bool // it is asked for in any session
 }
+
+// own tells whether the person can prove it to this server.
+func (p stepUpPage) own() bool {
+	return p.Password || p.CodeAlone || p.Passkey.Options != "" || p.Beside.Options != ""
+}
+
+// backFor is how long somebody with nothing to prove it here may take from the identity
+// provider to where web.Prove stands.
+const backFor = 5 * time.Minute
 
 // Fresh is web.Options.Fresh. Programs with a key are not asked.
 func (d *Door) Fresh(w http.ResponseWriter, r *http.Request) (asked bool, err error) {
+	return d.guard(w, r, false)
+}
+
+// Prove is web.Options.Prove.
+func (d *Door) Prove(w http.ResponseWriter, r *http.Request) (asked bool, err error) {
+	return d.guard(w, r, true)
+}
+
+func (d *Door) guard(w http.ResponseWriter, r *http.Request, always bool) (asked bool, err error) {
 	if web.Actor(r).Kind != access.Person {
 		return false, nil
 	}
@@ -57,9 +79,20 @@ func (d *Door) Fresh(w http.ResponseWriter, r *http.Request) (asked bool, err er
 	if err != nil {
 		return false, err
 	}
-	fresh, err := d.isFresh(r.Context(), s)
-	if err != nil || fresh {
+	if !always {
+		if fresh, err := d.isFresh(r.Context(), s); err != nil || fresh {
+			return false, err
+		}
+	}
+	ways, err := d.waysBack(r.Context(), s)
+	if err != nil {
 		return false, err
+	}
+	switch {
+	case always && ways.own():
+		ways.Provider, ways.Always = "", true
+	case always && s.AuthAt > store.TimeOf(d.opt.DB.Now().Add(-backFor)):
+		return false, nil
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		return false, fault.Denied.Say("This asks for a sign-in that is not older. Do it in the console, which asks for it, or use a key.")
@@ -68,11 +101,7 @@ func (d *Door) Fresh(w http.ResponseWriter, r *http.Request) (asked bool, err er
 	if err != nil {
 		return false, err
 	}
-	ways, err := d.waysBack(r.Context(), s)
-	if err != nil {
-		return false, err
-	}
-	if f.Get(againText) != "" && ways.Password || f.Get(againAnswer) != "" {
+	if f.Get(againText) != "" && ways.Password || f.Get(againAnswer) != "" || f.Get(againCode) != "" && ways.CodeAlone {
 		err := d.proveAgain(r, actor, s, f, ways)
 		if err == nil {
 			for name := range r.Form {

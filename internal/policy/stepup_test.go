@@ -47,12 +47,19 @@ func (s *site) browse(in session.In) *browser {
 			_, err := fmt.Fprint(w, "at the provider")
 			return err
 		}})
-	m := web.NewMux(web.Options{PublicURL: base, Log: slog.New(slog.DiscardHandler), Authenticate: s.sessions.Authenticate, Fresh: s.door.Fresh,
+	m := web.NewMux(web.Options{PublicURL: base, Log: slog.New(slog.DiscardHandler), Authenticate: s.sessions.Authenticate, Fresh: s.door.Fresh, Prove: s.door.Prove,
 		Org: func(ctx context.Context, slug string) (string, string, error) {
 			o, err := s.db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		}})
 	s.door.Mount(m)
+	m.Member("POST /account/gives-away", func(w http.ResponseWriter, r *http.Request) error {
+		if asked, err := web.Prove(w, r); asked || err != nil {
+			return err
+		}
+		b.done = append(b.done, "given away")
+		return nil
+	})
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/matters", func(w http.ResponseWriter, r *http.Request) error {
 		f, err := web.ReadForm(r)
 		b.done = append(b.done, fmt.Sprint(f.Values))
@@ -192,6 +199,47 @@ func TestAFreshSignInAtTheProvider(t *testing.T) {
 		other := s.browse(session.In{User: ada, Method: "saml", Connection: connection})
 		if status, _ := other.do("GET", b.sent[0]); status != http.StatusGone {
 			t.Errorf("in another session: %d", status)
+		}
+	})
+}
+
+// What would give the account away asks in the newest session, for what the person has
+// here; whoever has nothing here proves it at the provider, a few minutes ago at most.
+func TestWhatGivesTheAccountAwayAlwaysAsks(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		s := newSite(t, db)
+		ada := s.user("ada@acme.example", access.Agent)
+		connection := string(store.NewID[struct{}]())
+		s.connections = []policy.Connection{{ID: connection, Name: "Okta", Active: true}}
+		b := s.browse(session.In{User: ada, Method: "saml", Connection: connection})
+		const at = "/account/gives-away"
+		if status, _ := b.do("POST", at); status != http.StatusOK || len(b.done) != 1 {
+			t.Errorf("fresh from the provider, with nothing else: %d", status)
+		}
+		clock.Pass(6 * time.Minute)
+		if status, page := b.do("POST", at); status != http.StatusForbidden || len(b.done) != 1 || !strings.Contains(page, "Continue with Okta") {
+			t.Errorf("six minutes later: %d\n%s", status, page)
+		}
+		hash, err := s.passwords.Hash(context.Background(), right)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.write(func(tx *store.Tx) error { return s.passwords.Set(tx, ada, hash) })
+		b = s.browse(session.In{User: ada, Method: "saml", Connection: connection})
+		if status, page := b.do("POST", at); status != http.StatusForbidden || strings.Contains(page, "Continue with Okta") || len(b.done) != 0 {
+			t.Errorf("with a password, however fresh from the provider: %d\n%s", status, page)
+		}
+		b.do("POST", at, "step_up_code", "123456")
+		b.do("POST", at, "step_up_answer", "{}", "step_up_ticket", "x")
+		if b.do("POST", at, "step_up_password", "wrong"); len(b.done) != 0 {
+			t.Error("it was done without the password")
+		}
+		if status, _ := b.do("POST", at, "step_up_password", right); status != http.StatusOK || len(b.done) != 1 {
+			t.Errorf("with the password: %d", status)
+		}
+		if status, _ := b.do("POST", at); status != http.StatusForbidden || len(b.done) != 1 {
+			t.Errorf("once more, right after it: %d", status)
 		}
 	})
 }

@@ -60,6 +60,7 @@ type Options struct {
 	Log            *slog.Logger                                                         // default slog.Default()
 	Metrics        func(route, method string, status int, took time.Duration)           // may be nil
 	Fresh          func(w http.ResponseWriter, r *http.Request) (asked bool, err error) // has who asks signed in lately? else answers with how to do it again; may be nil
+	Prove          func(w http.ResponseWriter, r *http.Request) (asked bool, err error) // Fresh that asks however lately it was; nil: nobody passes
 	Alarm          func(r *http.Request) (text, path string)                            // what an admin must look at, over every console page of those who may configure; may be nil
 	Banner         func() string                                                        // a line over every page ("mail stays on this machine"); may be nil
 }
@@ -168,6 +169,16 @@ func Fresh(w http.ResponseWriter, r *http.Request) (asked bool, err error) {
 		return false, nil
 	}
 	return s.mux.opts.Fresh(w, r)
+}
+
+// Prove is Fresh for what would give a whole account away: it asks in each session,
+// however new it is, so that somebody before an open browser gets no further.
+func Prove(w http.ResponseWriter, r *http.Request) (asked bool, err error) {
+	s := stateOf(r)
+	if s.mux == nil || s.mux.opts.Prove == nil {
+		return false, fault.Denied.Say("There is no way here to prove who you are.")
+	}
+	return s.mux.opts.Prove(w, r)
 }
 
 // API mounts an endpoint of the REST API about one organization: that of the key

@@ -75,10 +75,22 @@ func (tx *Tx) mayGive(roles []string) error {
 		} else if r, err = tx.OrgRole(name); err != nil {
 			return err
 		}
-		for _, p := range r.Permissions {
-			if !tx.actor.May(p) {
-				return fault.Denied.On("role", "The role %s allows more than you may do yourself (%s), so you cannot give it. Ask an admin.", r.Name, p)
-			}
+		if err := tx.Exceeds(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Exceeds refuses a role that the actor may not give, as it allows more than the actor
+// may. Faults: Denied on "role".
+func (tx *Tx) Exceeds(r OrgRole) error {
+	if !tx.limited() || r.ID == DefaultRole {
+		return nil
+	}
+	for _, p := range r.Permissions {
+		if !tx.actor.May(p) {
+			return fault.Denied.On("role", "The role %s allows more than you may do yourself (%s), so you cannot give it. Ask an admin.", r.Name, p)
 		}
 	}
 	return nil
@@ -100,11 +112,15 @@ func (tx *Tx) mayReach(u User) error {
 	if err != nil {
 		return err
 	}
-	names := RoleNames(grants[u.ID])
 	all, err := tx.OrgRoles()
 	if err != nil {
 		return err
 	}
+	return tx.outranked(u, RoleNames(grants[u.ID]), all)
+}
+
+// outranked refuses when one of the roles of a person allows what the actor may not.
+func (tx *Tx) outranked(u User, names []string, all []OrgRole) error {
 	for _, r := range all {
 		if !slices.Contains(names, r.ID) {
 			continue
@@ -116,6 +132,17 @@ func (tx *Tx) mayReach(u User) error {
 		}
 	}
 	return nil
+}
+
+// MayTouchAs is MayTouch for one of many, whose roles are known. Faults: Denied.
+func (tx *Tx) MayTouchAs(u User, grants []Grant, all []OrgRole) error {
+	switch {
+	case u.BreakGlass:
+		return tx.mayTouch(u)
+	case !tx.limited() || tx.actor.Kind == access.Person && tx.actor.ID == string(u.ID):
+		return nil
+	}
+	return tx.outranked(u, RoleNames(grants), all)
 }
 
 // givesUnmapped tells whether a directory's value that is the role's name gives it

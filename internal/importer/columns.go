@@ -107,6 +107,29 @@ func Fields(defs *store.Definitions) []Field {
 	return list
 }
 
+// secret tells that nobody is shown the values.
+func (f Field) secret() bool { return f.urn != "" && f.attr.Secret() }
+
+// shown is a value as previews have it.
+func (f Field) shown(value string) string {
+	if value != "" && f.secret() {
+		return "(not shown)"
+	}
+	return clip(value, maxText)
+}
+
+// required are the own attributes that everybody must have.
+func required(defs *store.Definitions) (list []Field) {
+	for _, s := range defs.Of(store.UserResource) {
+		for _, a := range s.Attributes {
+			if a.Required {
+				list = append(list, Field{Name: s.URN + ":" + a.Name, Label: a.Name, attr: a, urn: s.URN})
+			}
+		}
+	}
+	return list
+}
+
 // guessed maps each column to the field whose name it bears, "" where there is none. A
 // field is filled by the first of its columns.
 func guessed(header []string, fields []Field) []string {

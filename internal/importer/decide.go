@@ -97,6 +97,8 @@ type world struct {
 	teams    map[string]store.GroupRef // by folded name
 	managers map[store.DirectoryID]string
 	names    store.NameFormat // of people whose line says no user name
+	ranks    []store.OrgRole
+	required []Field // own attributes that everybody must have
 }
 
 // look asks for everything that the lines need, in a few queries however many there
@@ -108,6 +110,14 @@ func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.User
 	if w.names, _, err = tx.NameFormat(); err != nil {
 		return nil, err
 	}
+	if w.ranks, err = tx.OrgRoles(); err != nil {
+		return nil, err
+	}
+	defs, err := tx.Definitions()
+	if err != nil {
+		return nil, err
+	}
+	w.required = required(defs)
 	var ids []store.UserID
 	var emails, names []string
 	some := func(list *[]string, value string) {
@@ -322,8 +332,14 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 				return p, refused(f.Name, to, wrong.Why, wrong.Remedy), nil
 			}
 		}
+		if from != "" && f.attr.Mutability == "immutable" {
+			return p, refused(f.Name, f.shown(to), "This value cannot be changed once it is set, and this person has another.", "Leave the cell empty."), nil
+		}
 		at.set(*f, to)
-		p.changes = append(p.changes, Change{f.Name, clip(from, maxText), to})
+		if f.secret() {
+			to = f.shown(to)
+		}
+		p.changes = append(p.changes, Change{f.Name, f.shown(from), to})
 	}
 	if r := w.decideManager(cells[fieldManager], &at, &p, manager); r != nil {
 		return p, r, nil
@@ -337,7 +353,25 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 	if u == nil || len(p.changes) > 0 {
 		p.doc = at.document()
 	}
-	return p, w.decideRights(cells, &p), nil
+	if u == nil || len(p.inDocument()) > 0 {
+		for _, f := range w.required {
+			if at.get(f) == "" {
+				return p, refused(f.Name, "", fmt.Sprintf("%s is required of everybody in this organization, and the line gives no value.", f.attr.Name), lacking(f, fields)), nil
+			}
+		}
+	}
+	return p, w.decideRights(tx, cells, &p), nil
+}
+
+// lacking says what to do about a required attribute without a value.
+func lacking(f Field, fields []*Field) string {
+	switch {
+	case f.attr.Type == "complex" || f.attr.Type == "binary":
+		return "A file cannot give it: ask an admin to make it optional, or add the person through the directory."
+	case slices.ContainsFunc(fields, func(c *Field) bool { return c != nil && c.Name == f.Name }):
+		return "Fill this cell."
+	}
+	return "Add a column " + f.Name + ", and choose it as the field " + f.attr.Name + "."
 }
 
 func limitOf(f *Field) int {
@@ -377,7 +411,7 @@ func (w *world) decideManager(cell string, at *person, p *plan, manager *boss) *
 }
 
 // decideRights is about role and teams: those are given here, whoever manages the person.
-func (w *world) decideRights(cells map[string]string, p *plan) *refusal {
+func (w *world) decideRights(tx *store.Tx, cells map[string]string, p *plan) *refusal {
 	var roles []string
 	in := map[store.GroupID]bool{}
 	if p.user != nil {
@@ -391,6 +425,11 @@ func (w *world) decideRights(cells map[string]string, p *plan) *refusal {
 		}
 	}
 	if role := cells[fieldRole]; role != "" && (len(roles) != 1 || roles[0] != role) {
+		if i := slices.IndexFunc(w.ranks, func(r store.OrgRole) bool { return r.ID == role }); i >= 0 {
+			if err := tx.Exceeds(w.ranks[i]); err != nil {
+				return refused(fieldRole, role, fault.Public(err), "Leave the cell empty, or ask an admin to import the file.")
+			}
+		}
 		p.role = role
 		p.changes = append(p.changes, Change{fieldRole, strings.Join(roles, ", "), role})
 	}
@@ -410,6 +449,11 @@ func (w *world) decideRights(cells map[string]string, p *plan) *refusal {
 	}
 	if len(come) > 0 {
 		p.changes = append(p.changes, Change{fieldTeams, "", strings.Join(come, "|")})
+	}
+	if p.user != nil && len(p.changes) > 0 {
+		if err := tx.MayTouchAs(*p.user, w.roles[p.user.ID], w.ranks); err != nil {
+			return refused(p.changes[0].Column, cells[p.changes[0].Column], fault.Public(err), "Take the line out of the file, or ask an admin to import it.")
+		}
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ var shownFields = []Field{{Name: fieldStatus, Label: "Status"}, {Name: fieldSour
 
 // ExportFields are all columns that an export can have: what is never shown is not among them.
 func ExportFields(defs *store.Definitions) []Field {
-	list := slices.DeleteFunc(Fields(defs), func(f Field) bool { return f.urn != "" && f.attr.Secret() })
+	list := slices.DeleteFunc(Fields(defs), Field.secret)
 	return append(list, shownFields...)
 }
 

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"cmp"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -161,6 +162,18 @@ type readingPage struct {
 	Run Run
 }
 
+// fields are all that a column of the organization can fill.
+func (d *Door) fields(ctx context.Context, actor access.Actor) (list []Field, err error) {
+	err = d.opt.DB.Read(ctx, actor, func(tx *store.Tx) error {
+		defs, err := tx.Definitions()
+		if err == nil {
+			list = Fields(defs)
+		}
+		return err
+	})
+	return list, err
+}
+
 // columnsPage says which column is what.
 type columnsPage struct {
 	Org     web.Org
@@ -181,14 +194,7 @@ type columnView struct {
 
 func (d *Door) columnsPage(w http.ResponseWriter, r *http.Request, status int, run Run, f web.Form) error {
 	p := columnsPage{Org: web.OrgOf(r), Run: run}
-	var fields []Field
-	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		defs, err := tx.Definitions()
-		if err == nil {
-			fields = Fields(defs)
-		}
-		return err
-	})
+	fields, err := d.fields(r.Context(), web.Actor(r))
 	if err != nil {
 		return err
 	}
@@ -340,6 +346,10 @@ func (d *Door) previewPage(w http.ResponseWriter, r *http.Request, status int, r
 		}
 	}
 	p.Chips = slices.Insert(p.Chips, 0, chipView{web.T(r, "All"), "?", "", all, q.Action == ""})
+	fields, err := d.fields(r.Context(), web.Actor(r))
+	if err != nil {
+		return err
+	}
 	rows, err := d.Rows(r.Context(), web.Actor(r), run.ID, q)
 	if err != nil {
 		return err
@@ -359,9 +369,9 @@ func (d *Door) previewPage(w http.ResponseWriter, r *http.Request, status int, r
 			}
 		}
 		if row.Action == Create {
-			for _, name := range run.Settings.Columns {
-				if value := row.Cells[name]; value != "" {
-					v.Changes = append(v.Changes, Change{Column: name, To: value})
+			for _, f := range fields {
+				if value := row.Cells[f.Name]; value != "" {
+					v.Changes = append(v.Changes, Change{Column: f.Name, To: f.shown(value)})
 				}
 			}
 		}

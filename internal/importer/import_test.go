@@ -36,6 +36,8 @@ type stage struct {
 	mails chan mail.Message
 	full  bool // the mail queue refuses
 
+	acting access.Actor // for whom jobs work; an admin when empty
+
 	folder string // where feeds may read
 }
 
@@ -60,6 +62,9 @@ func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 	invites := invite.New(invite.Options{DB: db, PublicURL: "http://127.0.0.1:8080", Log: quiet, Queue: queue})
 	s.folder = t.TempDir()
 	s.jobs = jobs.New(jobs.Options{DB: db, Log: quiet, Actor: func(tx *store.Tx, who jobs.Starter) (access.Actor, error) {
+		if s.acting.ID != "" {
+			return s.acting, nil
+		}
 		return access.Actor{Kind: who.Kind, ID: who.ID, Name: who.Name, Roles: []string{access.Admin}}, nil
 	}})
 	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: invite.Address, Invite: invites.Imported, Withdraw: invites.Cancel,

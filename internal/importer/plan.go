@@ -459,8 +459,12 @@ func (r *reading) missing() error {
 	n, total, after := len(r.boss)-1, 0, store.UserID("")
 	for {
 		var people []store.Person
+		beyond := map[store.UserID]bool{} // who may do more than whoever imports
 		err := r.d.opt.DB.Read(r.ctx, r.actor, func(tx *store.Tx) (err error) {
 			people, err = tx.PeopleAfter(store.PeopleQuery{Status: []store.Status{store.Active, store.Invited}}, after, piece)
+			for _, p := range people {
+				beyond[p.ID] = tx.MayTouchAs(p.User, p.Grants, r.roles) != nil
+			}
 			return err
 		})
 		if err != nil {
@@ -480,7 +484,7 @@ func (r *reading) missing() error {
 			}
 			n++
 			row := &Row{N: n, Action: Missing, Email: p.Email, Name: p.DisplayName, User: p.ID}
-			if r.set.Missing == MissingDeactivate && p.Status == store.Active { // an invitation is cancelled by hand
+			if r.set.Missing == MissingDeactivate && p.Status == store.Active && !beyond[p.ID] { // an invitation is cancelled by hand
 				row.Action, row.Changes = Deactivate, []Change{{"status", string(p.Status), string(store.Deactivated)}}
 			}
 			rows = append(rows, row)

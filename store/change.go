@@ -32,6 +32,11 @@ const (
 	updateUserStatusGated = updateUserStatus + whileUnlimited
 )
 
+// Of the columns, only the search key follows the document: what a title does. The
+// others have indexes and the row of roster to look after.
+const updateUserDoc = `UPDATE users SET search_key = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
+	WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`
+
 const updateUserStatus = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, version = version + 1, updated_at = ?
 	WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`
 
@@ -72,6 +77,9 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if !docSame {
 		head = seatHead{updateUserGated, updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
 			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+		if statusSame && !adopted && plan.sameColumns(u, next) {
+			head = seatHead{updateUserDoc, updateUserDoc, []any{hot.searchKey, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+		}
 		if steps, err = tx.valueSteps(u, plan); err != nil {
 			return u, err
 		}
@@ -119,6 +127,12 @@ func (tx *Tx) KeepUser(u User) error {
 type userPlan struct {
 	old, doc Doc
 	hot      hotColumns // of doc
+}
+
+// sameColumns tells that the new document changes no column but the search key.
+func (p userPlan) sameColumns(u, next User) bool {
+	return next.UserName == u.UserName && next.ExternalID == u.ExternalID && next.Email == u.Email && next.DisplayName == u.DisplayName &&
+		next.ManagerID == u.ManagerID && p.hot.sortKey == sortKeyOf(profileOf(p.old))
 }
 
 // planUser is u after the change, not yet written.

@@ -27,8 +27,7 @@ CREATE FUNCTION roster_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER users_to_roster AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION roster_insert();
 CREATE TRIGGER users_in_roster AFTER UPDATE ON users FOR EACH ROW
-	WHEN (OLD.status <> NEW.status OR OLD.directory_id IS DISTINCT FROM NEW.directory_id OR OLD.break_glass <> NEW.break_glass
-		OR OLD.sort_key <> NEW.sort_key OR OLD.email_key <> NEW.email_key OR OLD.signed_in_at <> NEW.signed_in_at)
+	WHEN (` + rosterDiffersPostgres + `)
 	EXECUTE FUNCTION roster_update();`
 
 const keepRosterSQLite = `
@@ -36,6 +35,28 @@ CREATE TRIGGER users_to_roster AFTER INSERT ON users FOR EACH ROW BEGIN
 	INSERT INTO roster (` + rosterColumns + `) VALUES (` + rosterNew + `);
 END;
 CREATE TRIGGER users_in_roster AFTER UPDATE ON users FOR EACH ROW
-	WHEN OLD.status <> NEW.status OR OLD.directory_id IS NOT NEW.directory_id OR OLD.break_glass <> NEW.break_glass
-		OR OLD.sort_key <> NEW.sort_key OR OLD.email_key <> NEW.email_key OR OLD.signed_in_at <> NEW.signed_in_at
+	WHEN ` + rosterDiffersSQLite + `
 	BEGIN ` + rosterSet + `; END;`
+
+const rosterDiffersPostgres = `OLD.status <> NEW.status OR OLD.directory_id IS DISTINCT FROM NEW.directory_id OR OLD.break_glass <> NEW.break_glass
+		OR OLD.sort_key <> NEW.sort_key OR OLD.email_key <> NEW.email_key OR OLD.signed_in_at <> NEW.signed_in_at`
+
+const rosterDiffersSQLite = `OLD.status <> NEW.status OR OLD.directory_id IS NOT NEW.directory_id OR OLD.break_glass <> NEW.break_glass
+		OR OLD.sort_key <> NEW.sort_key OR OLD.email_key <> NEW.email_key OR OLD.signed_in_at <> NEW.signed_in_at`
+
+const rosterByColumn = "CREATE TRIGGER users_in_roster AFTER UPDATE OF status, directory_id, break_glass, sort_key, email_key, signed_in_at ON users FOR EACH ROW"
+
+const rosterByColumnPostgres = `
+DROP TRIGGER users_in_roster ON users;
+CREATE OR REPLACE FUNCTION roster_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF ` + rosterDiffersPostgres + ` THEN
+		` + rosterSet + `;
+	END IF;
+	RETURN NULL;
+END $$;
+` + rosterByColumn + ` EXECUTE FUNCTION roster_update();`
+
+const rosterByColumnSQLite = `
+DROP TRIGGER users_in_roster;
+` + rosterByColumn + `
+	WHEN ` + rosterDiffersSQLite + ` BEGIN ` + rosterSet + `; END;`

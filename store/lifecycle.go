@@ -56,9 +56,14 @@ func (tx *Tx) ActivateUser(id UserID, why string) (User, error) {
 	if u.Status != Invited {
 		return u, fault.Denied.Say("This account is not active. Ask an admin of your organization.")
 	}
+	return tx.start(u, why)
+}
+
+// start makes an invited person active.
+func (tx *Tx) start(u User, why string) (User, error) {
 	next := u
 	next.Status, next.Version, next.UpdatedAt = Active, u.Version+1, tx.Now()
-	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, next.Status, next.UpdatedAt, "", next.UpdatedAt, tx.Org(), id, u.Version}}, nil, "user.activate", Leaving{Why: why})
+	return tx.moved(u, next, step{updateUserStatus, []any{u.DirectoryID, next.Status, next.Status, next.UpdatedAt, "", next.UpdatedAt, tx.Org(), u.ID, u.Version}}, nil, "user.activate", Leaving{Why: why})
 }
 
 // DeleteUser takes a person out of sight: gone from every list and group, the

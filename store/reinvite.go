@@ -5,10 +5,6 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 )
 
-// MayReach refuses to hand out what lets somebody in as u to an actor who may do less
-// than u. Faults: Denied.
-func (tx *Tx) MayReach(u User) error { return tx.mayReach(u) }
-
 // ReinviteUser makes somebody an invited person again who never signed in: after the
 // invitation was cancelled (deleted, and restorable), or after being deactivated before
 // accepting it. Needs Write. Faults: NotFound, Denied (a directory manages the person,
@@ -25,8 +21,6 @@ func (tx *Tx) ReinviteUser(id UserID, why string) (User, error) {
 	switch {
 	case tx.mayTouch(u) != nil:
 		return u, tx.mayTouch(u)
-	case tx.mayReach(u) != nil:
-		return u, tx.mayReach(u)
 	case u.DirectoryID != "":
 		return u, tx.managed(u, "Assign the person there.")
 	case u.EndedBy == access.Directory:
@@ -50,4 +44,26 @@ func (tx *Tx) ReinviteUser(id UserID, why string) (User, error) {
 		err = errStale
 	}
 	return next, err
+}
+
+// StartUser makes an invited person active by hand, without the invitation. Who does so
+// gives a first way in, and may do all that the person may. Whom a directory manages is
+// active already. Needs Write. Faults: NotFound, Denied, Conflict (not invited).
+func (tx *Tx) StartUser(id UserID, why string) (User, error) {
+	for _, p := range []access.Permission{access.InviteUsers, access.CreateUsers} {
+		if err := tx.Require(p); err != nil {
+			return User{}, err
+		}
+	}
+	u, err := tx.User(id)
+	if err != nil {
+		return u, err
+	}
+	switch {
+	case tx.mayTouch(u) != nil:
+		return u, tx.mayTouch(u)
+	case u.Status != Invited:
+		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.DisplayName, u.Status)
+	}
+	return tx.start(u, why)
 }

@@ -41,7 +41,7 @@ func (s *system) invitationsOf(tx *store.Tx, users []store.UserID) (map[store.Us
 var happened = map[string]string{
 	"create": "Sent", "save": "Saved without sending", "resend": "Sent again", "correct": "Address corrected and sent", "reopen": "Opened again and sent", "renew": "Sent again, as it was asked for",
 	"link": "Link taken to hand over", "remind": "Reminder sent", "open": "Link opened, by the person or a mail scanner", "bounce": "Mail came back", "ask": "New link asked for",
-	"cancel": "Cancelled", "accept": "Accepted",
+	"cancel": "Cancelled", "accept": "Accepted", "start": "Activated without e-mail",
 }
 
 func (s *system) invitationHistory(tx *store.Tx, user store.UserID) ([]console.InvitationEvent, error) {

@@ -28,6 +28,9 @@ type userInviteCmd struct {
 	Address    string   `help:"Postal address."`
 	Note       string   `help:"A note that stands in the mail."`
 	Save       bool     `help:"Save without sending; muster invitation resend sends it."`
+
+	Activate     bool   `help:"Send nothing: the account works at once, with a first password that must be changed."`
+	PasswordFile string `help:"File with that password; without it one is made, and printed this once."`
 }
 
 func (c userInviteCmd) Run(a *app) error {
@@ -41,8 +44,13 @@ func (c userInviteCmd) Run(a *app) error {
 	if err := c.resolve(a, actor, org, &in); err != nil {
 		return err
 	}
-	if c.File != "" {
+	switch {
+	case c.File != "":
 		return c.many(a, actor, in)
+	case c.Activate:
+		return c.start(a, actor, in)
+	case c.PasswordFile != "":
+		return fault.Invalid.On("password-file", "Who is invited chooses the password. Add --activate to make an account without an invitation.")
 	}
 	made, err := a.opened.invites.Invite(a.ctx, actor, in)
 	if err != nil {
@@ -85,7 +93,7 @@ func (c userInviteCmd) resolve(a *app, actor access.Actor, org store.Org, in *in
 // many invites everybody in a file. It fails when somebody could not be invited who is
 // not here already, after the whole report.
 func (c userInviteCmd) many(a *app, actor access.Actor, in invite.In) error {
-	if c.GivenName+c.FamilyName+c.Title+c.Department+c.Phone+c.Manager+c.Employee+c.Address != "" {
+	if c.GivenName+c.FamilyName+c.Title+c.Department+c.Phone+c.Manager+c.Employee+c.Address != "" || c.Activate {
 		return fault.Invalid.On("file", "Of the people in a file only role, teams and note can be said here. For more, use muster user import with a CSV file.")
 	}
 	text, err := os.ReadFile(c.File)

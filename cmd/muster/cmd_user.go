@@ -9,7 +9,8 @@ import (
 )
 
 type userCmd struct {
-	Invite     userInviteCmd     `cmd:"" help:"Invite somebody by e-mail."`
+	Invite     userInviteCmd     `cmd:"" help:"Invite somebody by e-mail, or many."`
+	Activate   userActivateCmd   `cmd:"" help:"Activate somebody who is invited without e-mail, with a first password."`
 	Import     userImportCmd     `cmd:"" help:"Bring people in from a CSV file."`
 	Export     userExportCmd     `cmd:"" help:"Write people to a CSV file or as JSON lines."`
 	List       userListCmd       `cmd:"" help:"List people."`

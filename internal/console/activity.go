@@ -19,7 +19,7 @@ var did = map[string]string{
 	"invitation.create":  "invited", "invitation.resend": "sent the invitation again to", "invitation.cancel": "cancelled the invitation of", "invitation.accept": "accepted the invitation of",
 	"invitation.save": "saved an invitation, without sending, for", "invitation.correct": "corrected the address of the invitation of", "invitation.reopen": "opened the invitation again of",
 	"invitation.link": "took a link to hand over to", "invitation.remind": "reminded of the invitation", "invitation.open": "looked at the invitation of", "invitation.bounce": "got the mail back of the invitation of",
-	"invitation.ask": "heard that a new invitation is wanted by", "invitation.renew": "sent, as it was asked for, the invitation again to", "user.reinvite": "invited again",
+	"invitation.ask": "heard that a new invitation is wanted by", "invitation.renew": "sent, as it was asked for, the invitation again to", "user.reinvite": "invited again", "invitation.start": "activated without e-mail",
 	"group.create": "made the group", "group.update": "changed the group", "group.delete": "deleted the group",
 	"group.member.add": "added members to", "group.member.remove": "removed members from", "group.member.reason": "took a reason of members from", "group.member.replace": "replaced the members of",
 	"directory.create": "connected the directory", "directory.update": "changed the directory", "directory.token.rotate": "rotated the token of",

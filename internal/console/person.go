@@ -66,7 +66,7 @@ type personPage struct {
 	ShowIdentities bool // there is a page of them
 	Factors        *Factors
 
-	MayEdit, MayEnd, MayInvite, MayConfigure, MayLog bool
+	MayEdit, MayEnd, MayInvite, MayStart, MayConfigure, MayLog bool
 }
 
 func (c *Console) person(w http.ResponseWriter, r *http.Request) error {
@@ -80,7 +80,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 	}
 	actor := web.Actor(r)
 	p := personPage{Org: web.OrgOf(r), Form: f, MayEdit: actor.May(access.EditUsers), MayEnd: actor.May(access.EndUsers),
-		MayInvite: actor.May(access.InviteUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity)}
+		MayInvite: actor.May(access.InviteUsers), MayStart: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity)}
 	err = c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
 		u, err := tx.AnyUser(id)
 		if err != nil {

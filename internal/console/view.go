@@ -33,6 +33,12 @@ func statusBadge(u store.User, i Invitation) badge {
 	return badge{"deleted", "Deleted"}
 }
 
+// invitationStates are what the states of an invitation are called.
+var invitationStates = map[string]string{"pending": "Pending", "saved": "Saved", "bounced": "Bounced", "expired": "Expired", "accepted": "Accepted", "cancelled": "Cancelled"}
+
+// Label is the state in words.
+func (i Invitation) Label() string { return invitationStates[i.State] }
+
 var sourceNames = map[store.Source]string{store.FromSCIM: "SCIM", store.FromJIT: "JIT", store.FromInvite: "Invite", store.FromCSV: "CSV", store.FromAPI: "API"}
 
 var methodNames = map[string]string{"password": "password", "passkey": "passkey", "saml": "SAML", "oidc": "OIDC", "invite": "invitation", "setup": "set-up link"}

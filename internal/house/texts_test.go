@@ -45,7 +45,7 @@ var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.g
 
 // sentenceTables are variables whose strings are sentences, said where they are used.
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
-	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
+	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends",
 	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
 	"internal/password.inARow", "internal/password.tooWell"}

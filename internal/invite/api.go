@@ -163,6 +163,8 @@ type newInvitation struct {
 	Teams          []store.GroupID `json:"teams"`
 	Note           string          `json:"note"`
 	Send           *bool           `json:"send"`
+	Activate       bool            `json:"activate"` // without a mail
+	FirstPassword  string          `json:"first_password"`
 }
 
 func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
@@ -170,7 +172,7 @@ func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ReadJSON(r, &n); err != nil {
 		return err
 	}
-	if slices.Contains(n.Roles, access.Admin) {
+	if n.Activate || slices.Contains(n.Roles, access.Admin) {
 		if asked, err := web.Fresh(w, r); asked || err != nil {
 			return err
 		}
@@ -187,6 +189,16 @@ func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+	}
+	if n.FirstPassword != "" && !n.Activate {
+		return fault.Invalid.On("first_password", "A first_password needs activate: true; who is invited chooses the password.")
+	}
+	if n.Activate {
+		made, err := d.Activate(r.Context(), web.Actor(r), in, n.FirstPassword)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusCreated, made.started(n.FirstPassword))
 	}
 	made, err := d.Invite(r.Context(), web.Actor(r), in)
 	if err != nil {

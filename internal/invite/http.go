@@ -34,6 +34,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/settings/invitations", d.settingsPage)
 	m.Console(access.Configure, "POST /console/{org}/settings/invitations", d.saveSettings)
 	d.mountMany(m)
+	d.mountActivate(m)
 	d.mountAPI(m)
 }
 

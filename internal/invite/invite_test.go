@@ -36,6 +36,7 @@ type stage struct {
 	full      bool                                // the mail queue refuses
 	queue     func(*store.Tx, mail.Message) error // a real outbox instead of mails
 	onlySSO   map[string]bool
+	elsewhere bool // everybody signs in with single sign-on
 	told      chan invite.Notice
 	passwords *password.Store
 	jobs      *jobs.Service
@@ -55,9 +56,11 @@ func newStage(t *testing.T, db *store.DB) *stage {
 	}})
 	s.door = invite.New(invite.Options{
 		DB: db, Jobs: s.jobs, PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler),
-		Sessions:  session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
-		Passwords: s.passwords,
-		OnlySSO:   func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },
+		Sessions:       session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
+		Passwords:      s.passwords,
+		MayUsePassword: func(*store.Tx, store.UserID) (bool, error) { return !s.elsewhere, nil },
+		Connections:    func(context.Context, store.OrgID, string) ([]invite.Way, error) { return nil, nil },
+		OnlySSO:        func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },
 		Tell: func(tx *store.Tx, n invite.Notice) error {
 			tx.AfterCommit(func() { s.told <- n })
 			return nil

@@ -185,6 +185,11 @@ func waiting(tx *store.Tx, user store.UserID) (store.User, error) {
 	if err := lock(tx, user); err != nil {
 		return store.User{}, err
 	}
+	return invitedOne(tx, user)
+}
+
+// invitedOne is a person who is invited, and whom the actor may touch.
+func invitedOne(tx *store.Tx, user store.UserID) (store.User, error) {
 	u, err := tx.User(user)
 	if err != nil {
 		return u, err
@@ -192,7 +197,7 @@ func waiting(tx *store.Tx, user store.UserID) (store.User, error) {
 	if u.Status != store.Invited {
 		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.Profile().FullName(), u.Status)
 	}
-	return u, tx.MayReach(u)
+	return u, tx.MayTouch(u)
 }
 
 // Cancel withdraws the invitation of a person who never accepted, and deletes the

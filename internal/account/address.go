@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	netmail "net/mail"
@@ -167,10 +168,7 @@ func (a *Account) beginMove(r *http.Request, address string) error {
 		return err
 	}
 	if may, err := a.opts.Passwords.MayAsk(r.Context(), address, actor.IP); err != nil || !may {
-		if err == nil {
-			err = fault.TooMany.On("email", "Too many mails were asked for. Wait some minutes, then try again.")
-		}
-		return err
+		return cmp.Or(err, tooManyMails())
 	}
 	org, err := a.opts.DB.OrgByID(r.Context(), store.OrgID(actor.Org))
 	if err != nil {
@@ -189,6 +187,9 @@ func (a *Account) beginMove(r *http.Request, address string) error {
 		if err != nil {
 			return err
 		}
+		if may, err := a.opts.Passwords.MayMail(tx, u.ID); err != nil || !may {
+			return cmp.Or(err, tooManyMails())
+		}
 		if _, err := tx.Exec("UPDATE address_changes SET state = 'stopped' WHERE org_id = ? AND user_id = ? AND state = 'asked'", tx.Org(), u.ID); err != nil {
 			return err
 		}
@@ -205,6 +206,10 @@ func (a *Account) beginMove(r *http.Request, address string) error {
 		return tx.Record(store.Activity{Action: "user.address.ask", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
 			Detail: map[string]any{"before": map[string]any{"email": u.Email}, "after": map[string]any{"email": address}}})
 	})
+}
+
+func tooManyMails() error {
+	return fault.TooMany.On("email", "Too many mails were asked for. Wait some minutes, then try again.")
 }
 
 // token is for a link: it starts with the organization, like every look-up.

@@ -79,7 +79,11 @@ func (a *Account) givenPasskey(r *http.Request, f web.Form) (factor.Proof, error
 	if err := a.opts.Passwords.MayTryFrom(r.Context(), person(r, "", "", "").IP); err != nil {
 		return factor.Proof{}, err
 	}
-	return a.opts.Factors.ReadProof(r.Context(), factor.ToSignIn, a.opts.Factors.Browser(r), f.Get("ticket"), f.Get("answer"))
+	given, err := a.opts.Factors.ReadProof(r.Context(), factor.ToSignIn, a.opts.Factors.Browser(r), f.Get("ticket"), f.Get("answer"))
+	if err == nil {
+		err = a.opts.Passwords.MayTryPasskey(r.Context(), given.Org, given.User)
+	}
+	return given, err
 }
 
 func refusedPasskey(why factor.Refusal) error {
@@ -104,7 +108,7 @@ func (a *Account) enterWithPasskey(r *http.Request, given factor.Proof) (u store
 		if p, err = a.usePasskey(tx, given.User, given, ""); err != nil || p.noted != nil {
 			return err
 		}
-		if err := a.opts.Passwords.PassedFrom(tx, actor.IP); err != nil {
+		if err := a.opts.Passwords.PassedPasskey(tx, given.User, actor.IP); err != nil {
 			return err
 		}
 		opened, err = a.signInWith(tx, actor.Name, session.In{User: given.User, Method: "passkey", AMR: p.amr, SecondFactor: string(p.kind)})

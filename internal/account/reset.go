@@ -91,6 +91,9 @@ func (a *Account) sendReset(ctx context.Context, k password.Known) error {
 		return nil // nobody can be reached there
 	}
 	return a.opts.DB.Write(ctx, access.Muster(string(k.Org)), func(tx *store.Tx) error {
+		if may, err := a.opts.Passwords.MayMail(tx, k.User); err != nil || !may {
+			return err
+		}
 		usable, sso, err := a.may(tx, k.User)
 		if err != nil {
 			return err

@@ -267,7 +267,7 @@ func (a *Account) withSecondPasskey(w http.ResponseWriter, r *http.Request) erro
 		return a.startAgain(w, r, err)
 	}
 	opened := ""
-	if err = a.opts.Passwords.MayTryFrom(r.Context(), person(r, "", "", "").IP); err == nil {
+	if err = a.opts.Passwords.MayTry(r.Context(), s.Org, s.User, person(r, "", "", "").IP); err == nil {
 		opened, err = a.provePasskey(r, s, f)
 	}
 	if err != nil {

@@ -39,6 +39,17 @@ const (
 	freeMailsFromIP = 20 // from one network address
 )
 
+// MayMail counts a mail that somebody has asked for about one account, in the transaction
+// that writes it, whatever name or address the account was called by: false, when there were
+// too many.
+func (s *Store) MayMail(tx *store.Tx, user store.UserID) (bool, error) {
+	err := note(tx, "mail-account:"+string(tx.Org())+string(user), freeMails)
+	if fault.Is(err, fault.TooMany) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // MayAsk counts a request for a mail to an address. It tells false when there were
 // too many for the address: then do nothing, and say nothing. Faults: TooMany when
 // the network address asks for too many.

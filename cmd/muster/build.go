@@ -19,6 +19,7 @@ import (
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/records"
+	"github.com/muster-id/muster/internal/review"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -49,6 +50,7 @@ type system struct {
 	provisioning *scim.Log
 	api          *api.Door
 	jobs         *jobs.Service
+	reviews      *review.Service
 	loops        map[string]func(context.Context) error // run until their context ends
 }
 
@@ -71,6 +73,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.openLife(log)
 	s.openWork(cfg, log)
+	s.reviews = review.New(review.Options{DB: db, Log: log, ConnectionNames: sso.ConnectionNames, Mail: s.mailReviewer})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Mail: s.mail, PublicURL: url, Log: log,
@@ -107,6 +110,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.mail.Mount(s.mux)
 	s.api.Mount(s.mux)
 	s.mountWork()
+	s.reviews.Mount(s.mux)
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
@@ -134,6 +138,7 @@ func (s *system) loopsWith(log *slog.Logger) map[string]func(context.Context) er
 		"policy":   s.policy.Run,
 		"schemas":  s.db.RunSchemas,
 		"records":  func(ctx context.Context) error { return records.Run(ctx, s.db, log) },
+		"reviews":  s.reviews.Run,
 		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
@@ -161,6 +166,7 @@ var navigation = []web.NavItem{
 	{Label: "Requests", Path: "/console/{org}/requests", Need: access.Configure},
 	{Label: "Sign-ins", Path: "/console/{org}/signins", Need: access.ViewActivity},
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
+	{Label: "Reviews", Path: "/console/{org}/reviews", Need: access.ViewUsers},
 	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
 	{Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure, Also: []string{"/console/{org}/security", "/console/{org}/attributes", "/console/{org}/domains"}},
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/life"
+	"github.com/muster-id/muster/internal/review"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
@@ -13,7 +14,7 @@ import (
 
 // openLife makes what befalls people, and the API, which tells it.
 func (s *system) openLife(log *slog.Logger) {
-	s.life = life.New(life.Options{DB: s.db, Log: log, Tell: s.tellPassedOver, Forget: []func(*store.Tx, store.UserID) error{invite.Forget}})
+	s.life = life.New(life.Options{DB: s.db, Log: log, Tell: s.tellPassedOver, Forget: []func(*store.Tx, store.UserID) error{invite.Forget, review.Forget}})
 	s.api = api.New(api.Options{DB: s.db, Log: log, Life: s.life})
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/factor"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/review"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
@@ -61,4 +63,28 @@ func (s *system) tellEachAdmin(tx *store.Tx, n sso.Notice, all bool) error {
 		}
 	}
 	return nil
+}
+
+// mailReviewer tells somebody of a review, who is active and wants notices.
+func (s *system) mailReviewer(tx *store.Tx, user store.UserID, l review.Letter) error {
+	u, err := tx.AnyUser(user)
+	if fault.Is(err, fault.NotFound) || err == nil && (u.Status != store.Active || mail.CheckAddress(u.Email) != nil) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	wants, err := account.NotificationsOf(tx, user)
+	if err != nil || !wants.Notices {
+		return err
+	}
+	to, err := mail.ReaderOf(tx, user)
+	if err != nil {
+		return err
+	}
+	letter := mail.Letter{Reader: to, Subject: to.Say(l.Subject), Greeting: to.T("Hello %s,", u.DisplayName), Button: to.Say(l.Button), Link: s.url + l.Path}
+	for _, one := range l.Lines {
+		letter.Lines = append(letter.Lines, to.Say(one))
+	}
+	return s.mail.Queue(tx, letter.To(u.Email))
 }

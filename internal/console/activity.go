@@ -57,6 +57,7 @@ var did = map[string]string{
 	"user.recovery.make": "made new recovery codes for", "user.recovery.use": "used a recovery code of", "user.factors.reset": "removed the second factors of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"activity.export": "took along the activity log,", "org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
+	"review.start": "started the review", "review.change": "changed the review", "review.finish": "finished the review", "review.decide": "decided in a review about", "review.repeat.fail": "could not repeat the review",
 	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
 	"mail.fail": "could not send mail to",
 }
@@ -130,6 +131,8 @@ func lineOf(a store.Activity, console string) line {
 		l.Link = console + "/users/" + a.TargetID
 	case a.TargetKind == "job":
 		l.Link = console + "/jobs/" + a.TargetID
+	case a.TargetKind == "review":
+		l.Link = console + "/reviews/" + a.TargetID
 	case a.TargetKind == "group":
 		l.Link = console + "/teams/" + a.TargetID
 	}

@@ -37,6 +37,7 @@ var may = map[string][]string{
 	"internal/console":     {"store", "internal/jobs", "internal/life", "internal/records", "internal/session", "internal/web", "internal/access", "internal/fault"},
 	"internal/policy":      {"store", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/jobs":        {"store", "internal/web", "internal/access", "internal/fault"},
+	"internal/review":      {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/session":     {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/password":    {"store", "internal/access", "internal/fault", "internal/secret"},
 	"internal/factor":      {"store", "internal/web/texts", "internal/access", "internal/fault", "internal/secret"},

@@ -30,7 +30,7 @@ import (
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
 var toPeople = []string{"store", "internal/account", "internal/console", "internal/invite", "internal/jobs", "internal/mail",
-	"internal/password", "internal/policy", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/session", "internal/web"}
+	"internal/password", "internal/policy", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web"}
 
 // english are templates that stay so, each for a reason.
 var english = map[string]string{
@@ -47,6 +47,8 @@ var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.g
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends",
+	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
+	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources",
 	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
 	"internal/password.inARow", "internal/password.tooWell"}
 

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// An admin reviews who has what: starts, confirms, removes, is refused where a directory
+// gives it, ends it and takes it along; without a script.
+func TestAReviewInABrowser(t *testing.T) {
+	t.Parallel()
+	s := newProgram(t).serve("--demo")
+	demo, _ := s.hello["demo"].(map[string]any)
+	password, _ := demo["password"].(string)
+	p := newBrowser(t).visit("review", 1280, 800)
+	p.open(s.url + "/login?with=password&next=/console/acme/reviews")
+	p.fill("input[name=email]", demoAdmin)
+	p.fill("input[name=password]", password)
+	p.press("main form button[type=submit]")
+	p.sees("No review yet")
+	p.press("main .actions a.button")
+	p.lax()
+	p.do(withScripts(false))
+	if status := p.press("main form button[type=submit]"); status != 400 {
+		t.Errorf("without a name: %d", status)
+	}
+	p.sees("Please check", "Write something here")
+	p.fill("input[name=name]", "Spring review")
+	p.press("main form button[type=submit]")
+	review := p.where()
+	p.sees("Spring review", "Everybody", "Not signed in for 90 days")
+	p.do(withScripts(true))
+	p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+	p.usable("review")
+	p.do(withScripts(false))
+	if status := p.press("button[value=confirm]"); status != 400 {
+		t.Errorf("nothing ticked: %d", status)
+	}
+	p.sees("Tick what you mean first")
+
+	p.open(review + "?role=viewer&decision=open")
+	p.do(chromedp.Click(chromedp.CSS("main tbody tr:first-child input[name=row]")))
+	p.fill("#f-note", "still needed")
+	p.press("button[value=confirm]")
+	p.sees("One row was decided.")
+	p.open(review + "?decision=confirmed")
+	p.sees("Confirmed", "still needed")
+
+	// What a directory gives stays, and the page says where to take it away.
+	p.open(review)
+	p.do(chromedp.SendKeys(chromedp.CSS("#f-team"), "Engineering"))
+	p.press("form[role=search] button")
+	p.do(chromedp.Click(chromedp.CSS("main tbody tr:first-child input[name=row]")))
+	p.press("button[value=remove]")
+	p.open(review + "?decision=source")
+	p.sees("To be removed at the source", "Take the person out of the group")
+
+	// The last admin stays.
+	p.open(review + "?role=admin&decision=open")
+	for strings.Contains(p.text(), "Open") {
+		p.do(chromedp.Click(chromedp.CSS("main tbody tr:first-child input[name=row]")))
+		if p.press("button[value=remove]") != 200 {
+			break
+		}
+		p.open(review + "?role=admin&decision=open")
+	}
+	p.sees("Not everything could be done", "This is the last active admin")
+
+	p.open(review + "?decision=open")
+	p.press("main tbody tr:first-child th a[href*='person=']")
+	p.do(chromedp.SendKeys(chromedp.CSS("#f-whom"), "All open"))
+	p.press("button[value=confirm]")
+	p.sees("decided.")
+
+	p.open(review)
+	p.press(".actions a[href$='/finish']")
+	p.sees("They stay as not decided")
+	p.do(withScripts(true))
+	p.usable("review-finish")
+	p.press("main form button[type=submit]")
+	p.sees("The review is finished", "Not decided")
+	if strings.Contains(p.text(), "Confirm\n") {
+		t.Error("a finished review offers to decide")
+	}
+	p.usable("review-finished")
+	p.open(s.url + "/console/acme/reviews")
+	p.usable("reviews")
+	p.quiet()
+}

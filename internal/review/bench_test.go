@@ -69,7 +69,7 @@ func BenchmarkReview(b *testing.B) {
 					must(db.Read(ctx, muster, func(tx *store.Tx) error {
 						list, err := rowsOf(tx, r.ID, Filter{Decision: NoDecision}, after, 0, pageSize)
 						if err == nil {
-							_, err = goneOf(tx, r.ID, list)
+							_, err = goneOf(tx, list)
 						}
 						if err == nil {
 							_, err = countRows(tx, r.ID)

@@ -140,7 +140,7 @@ func (s *Service) decideIn(tx *store.Tx, r Review, who decider, in Decision) ([]
 	if len(rows) > MaxAtOnce {
 		return nil, fault.Invalid.On("rows", "These are %d rows; %d can be decided at once.", len(rows), MaxAtOnce)
 	}
-	gone, err := goneOf(tx, r.ID, rows)
+	gone, err := goneOf(tx, rows)
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,7 @@ func (p *reviewPage) fill(r *http.Request, tx *store.Tx, after, before int) erro
 	}
 	gone := map[int]bool{}
 	if p.Review.State == Open {
-		if gone, err = goneOf(tx, p.Review.ID, list); err != nil {
+		if gone, err = goneOf(tx, list); err != nil {
 			return err
 		}
 	}

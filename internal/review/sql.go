@@ -257,27 +257,42 @@ func openRows(tx *store.Tx, list []Review) (map[ID]int, error) {
 	return left, err
 }
 
-// goneOf are those of the rows whose role or membership is not there any more.
-func goneOf(tx *store.Tx, id ID, rows []Row) (map[int]bool, error) {
-	var ns []int
+// heldKey is what goneOf asks about.
+type heldKey struct {
+	N      int           `json:"n"`
+	Person store.UserID  `json:"p"`
+	Role   string        `json:"r"`
+	Kind   string        `json:"k"`
+	Ref    string        `json:"f"`
+	Group  store.GroupID `json:"g"`
+	Nobody string        `json:"i"` // not empty: nobody gave it, and it is there as long as nothing else is
+}
+
+// goneOf are those of the rows whose role or membership is not there any more. Scalar
+// subqueries look by key alone; for EXISTS PostgreSQL would read all people.
+func goneOf(tx *store.Tx, rows []Row) (map[int]bool, error) {
+	var keys []heldKey
 	for _, r := range rows {
 		if r.Decision == Undecided {
-			ns = append(ns, r.N)
+			k := heldKey{N: r.N, Person: r.Person, Role: r.Role, Kind: r.Kind, Ref: r.Ref, Group: r.Group}
+			if r.implicit() {
+				k.Nobody = "y"
+			}
+			keys = append(keys, k)
 		}
 	}
 	gone := map[int]bool{}
-	if len(ns) == 0 {
+	if len(keys) == 0 {
 		return gone, nil
 	}
 	var found []int
-	// Scalar subqueries look at the rows that are asked for; for EXISTS PostgreSQL reads all people.
-	err := tx.Select(&found, `SELECT w.n FROM review_rows w WHERE w.org_id = ? AND w.review_id = ? AND w.n {{in_ints}} AND NOT (
-		(SELECT 1 FROM users u WHERE u.org_id = ? AND u.id = w.person_id AND u.status IN ('invited', 'active')) IS NOT NULL
-		AND (w.role = '' OR (SELECT 1 FROM user_roles r WHERE r.org_id = ? AND r.user_id = w.person_id AND r.role = w.role
-				AND r.reason_kind = w.reason_kind AND r.reason_ref = w.reason_ref) IS NOT NULL
-			OR w.reason_kind = 'default' AND w.since = 0 AND (SELECT 1 FROM user_roles r WHERE r.org_id = ? AND r.user_id = w.person_id LIMIT 1) IS NULL)
-		AND (w.group_id IS NULL OR (SELECT 1 FROM members m WHERE m.org_id = ? AND m.group_id = w.group_id AND m.user_id = w.person_id) IS NOT NULL))`,
-		tx.Org(), id, jsonOf(ns), tx.Org(), tx.Org(), tx.Org(), tx.Org())
+	err := tx.Select(&found, `SELECT CAST(e.value ->> 'n' AS {{int}}) FROM {{each}} WHERE NOT (
+		(SELECT 1 FROM users u WHERE u.org_id = ? AND u.id = CAST(e.value ->> 'p' AS {{id}}) AND u.status IN ('invited', 'active')) IS NOT NULL
+		AND CASE WHEN e.value ->> 'g' <> '' THEN (SELECT 1 FROM members m WHERE m.org_id = ? AND m.group_id = CAST(e.value ->> 'g' AS {{id}}) AND m.user_id = CAST(e.value ->> 'p' AS {{id}})) IS NOT NULL
+			WHEN e.value ->> 'i' <> '' THEN (SELECT 1 FROM user_roles r WHERE r.org_id = ? AND r.user_id = CAST(e.value ->> 'p' AS {{id}}) LIMIT 1) IS NULL
+			ELSE (SELECT 1 FROM user_roles r WHERE r.org_id = ? AND r.user_id = CAST(e.value ->> 'p' AS {{id}}) AND r.role = e.value ->> 'r'
+				AND r.reason_kind = e.value ->> 'k' AND r.reason_ref = e.value ->> 'f') IS NOT NULL END)`,
+		jsonOf(keys), tx.Org(), tx.Org(), tx.Org(), tx.Org())
 	for _, n := range found {
 		gone[n] = true
 	}

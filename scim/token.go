@@ -43,6 +43,9 @@ func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *ht
 			h.limits.bad(entry)
 		}
 	}
+	if err == nil && d.directory.SuspendedAt != 0 {
+		err = store.OrgSuspended()
+	}
 	if err == nil {
 		err = h.limits.good(entry, d.directory.ID, d.quirks.RequestsPerSecond)
 	}

@@ -16,7 +16,7 @@ import (
 func (d *Door) mountSignIns(m *web.Mux) {
 	m.Console(access.ViewActivity, "GET /console/{org}/signins", d.showSignIns)
 	m.Console(access.ViewActivity, "GET /console/{org}/signins/{signin}", d.showSignIn)
-	m.Member("GET /console/signins", d.findSignIn)
+	m.Operator("GET /console/signins", d.findSignIn)
 	m.API(access.ViewActivity, "GET /api/v1/signins", d.apiSignIns)
 	m.API(access.ViewActivity, "GET /api/v1/signins/{signin}", d.apiSignIn)
 	m.Member("GET /api/v1/operator/signins/{reference}", d.apiFindSignIn)

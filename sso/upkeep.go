@@ -284,12 +284,16 @@ type Ending struct {
 // EndingCertificates are those that end within 60 days, and connections whose
 // metadata cannot be read or wait for an administrator.
 func EndingCertificates(ctx context.Context, db *store.DB) (list []Ending, waiting []string, err error) {
-	orgs, err := db.Orgs(ctx)
-	if err != nil {
+	var with []store.OrgID
+	if err := db.LookupAll(ctx, &with, "SELECT DISTINCT org_id FROM connections WHERE protocol = 'saml' ORDER BY org_id"); err != nil {
 		return nil, nil, err
 	}
-	for _, org := range orgs {
-		err := db.Read(ctx, access.Muster(string(org.ID)), func(tx *store.Tx) error {
+	for _, id := range with {
+		org, err := db.OrgByID(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		err = db.Read(ctx, access.Muster(string(org.ID)), func(tx *store.Tx) error {
 			all, err := connectionsIn(tx)
 			if err != nil {
 				return err

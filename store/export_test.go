@@ -162,3 +162,6 @@ func (tx *Tx) PlanPeople(q PeopleQuery) (string, error) {
 	query, args := l.page(51)
 	return listing{tx: tx}.explain(query, args)
 }
+
+// OrgPageQuery is the statement behind OrgPage.
+var OrgPageQuery = orgPage

@@ -17,6 +17,9 @@ type Org struct {
 	Slug      string `db:"slug"` // in URLs: lower-case letters, digits and hyphens
 	Name      string `db:"name"`
 	CreatedAt Time   `db:"created_at"`
+
+	SuspendedAt  Time   `db:"suspended_at"` // 0: it is not
+	SuspendedWhy string `db:"suspended_why"`
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
@@ -30,16 +33,13 @@ func (tx *Tx) CreateOrg(slug, name string) (Org, error) {
 	if !slugForm.MatchString(slug) {
 		return Org{}, fault.Invalid.On("slug", "%q cannot stand in an address. Use 1 to 40 lower-case letters, digits and hyphens, such as acme.", slug)
 	}
-	name = strings.TrimSpace(name)
-	if err := checkText("name", name, 200); err != nil {
+	name, err := orgName(name)
+	if err != nil {
 		return Org{}, err
 	}
-	if name == "" {
-		return Org{}, fault.Invalid.On("name", "The organization needs a name.")
-	}
 	o := Org{ID: NewID[Org](), Slug: slug, Name: name, CreatedAt: tx.Now()}
-	n, err := tx.Exec("INSERT INTO orgs (id, slug, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (slug) DO NOTHING",
-		o.ID, o.Slug, o.Name, o.CreatedAt, o.CreatedAt)
+	n, err := tx.Exec("INSERT INTO orgs (id, slug, name, name_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (slug) DO NOTHING",
+		o.ID, o.Slug, o.Name, Fold(o.Name), o.CreatedAt, o.CreatedAt)
 	if err != nil {
 		return Org{}, err
 	}
@@ -50,7 +50,7 @@ func (tx *Tx) CreateOrg(slug, name string) (Org, error) {
 	return o, tx.Record(Activity{Action: "org.create", TargetKind: "org", TargetID: string(o.ID), TargetName: name})
 }
 
-const orgColumns = "SELECT id, slug, name, created_at FROM orgs"
+const orgColumns = "SELECT id, slug, name, created_at, suspended_at, suspended_why FROM orgs"
 
 // OrgBySlug finds an organization by the short name in a URL. Faults: NotFound.
 func (db *DB) OrgBySlug(ctx context.Context, slug string) (Org, error) {
@@ -68,12 +68,6 @@ func (db *DB) OrgByID(ctx context.Context, id OrgID) (Org, error) {
 	return o, db.Lookup(ctx, &o, orgColumns+" WHERE id = ?", id)
 }
 
-// Orgs lists organizations by name, for operators.
-func (db *DB) Orgs(ctx context.Context) ([]Org, error) {
-	list := []Org{}
-	return list, db.LookupAll(ctx, &list, orgColumns+" ORDER BY name, id LIMIT 1000")
-}
-
 // Directory is one SCIM client of an organization. Its tokens are package scim's.
 type Directory struct {
 	ID         DirectoryID `db:"id"`
@@ -84,6 +78,8 @@ type Directory struct {
 	Quirks     JSON        `db:"quirks"`
 	CreatedAt  Time        `db:"created_at"`
 	LastSeenAt Time        `db:"last_seen_at"`
+
+	SuspendedAt Time `db:"suspended_at"` // its organization is; DirectoryByID alone tells
 }
 
 const directoryColumns = "SELECT id, org_id, name, vendor, mode, quirks, created_at, last_seen_at FROM directories"
@@ -172,7 +168,8 @@ func (tx *Tx) Directories() ([]Directory, error) {
 // known. Faults: NotFound.
 func (db *DB) DirectoryByID(ctx context.Context, id DirectoryID) (Directory, error) {
 	var d Directory
-	return d, db.Lookup(ctx, &d, directoryColumns+" WHERE id = ?", id)
+	return d, db.Lookup(ctx, &d, `SELECT id, org_id, name, vendor, mode, quirks, created_at, last_seen_at,
+		(SELECT o.suspended_at FROM orgs o WHERE o.id = directories.org_id) AS suspended_at FROM directories WHERE id = ?`, id)
 }
 
 // SeenDirectory notes that the directory sent a request. It is no activity.

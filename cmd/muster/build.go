@@ -16,6 +16,7 @@ import (
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/records"
@@ -46,6 +47,7 @@ type system struct {
 	account      *account.Account
 	policy       *policy.Door
 	life         *life.Service
+	operate      *operate.Door
 	sso          *sso.Door
 	provisioning *scim.Log
 	api          *api.Door
@@ -103,7 +105,8 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		},
-		Nav: navigation, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh, Prove: s.policy.Prove,
+		Nav: navigation, OperatorNav: operate.Nav, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh, Prove: s.policy.Prove,
+		Entered: func(ctx context.Context, actor access.Actor) error { return s.operate.Entered(ctx, actor) },
 	})
 	s.health.mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)
@@ -119,6 +122,8 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		Password: s.directoryPassword, Fetch: s.sso.Fetch})
 	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
 	console.New(s.consoleOptions(log)).Mount(s.mux)
+	s.operate = operate.New(s.operateOptions(log))
+	s.operate.Mount(s.mux)
 
 	s.loops = s.loopsWith(log)
 	return s, nil

@@ -68,7 +68,7 @@ func fillDemo(ctx context.Context, s *system) (password string, err error) {
 
 // begin makes the organization, or finds that it is there already.
 func (d *demo) begin() (done bool, err error) {
-	orgs, err := d.db.Orgs(d.ctx)
+	orgs, _, err := d.db.OrgPage(d.ctx, shell(""), store.OrgQuery{Limit: 499})
 	if err != nil {
 		return false, err
 	}

@@ -38,6 +38,7 @@ type Key struct {
 	CreatedAt  store.Time  `db:"created_at"`
 	LastUsedAt store.Time  `db:"last_used_at"` // to the minute
 	Own        string      `db:"own"`          // what the organization says of the role, see store.DB.Granted
+	Suspended  bool        `db:"suspended"`    // its organization is
 }
 
 // server stands for the organization of an operator's key.
@@ -156,9 +157,10 @@ func Sent(r *http.Request) bool {
 
 // keyWithRole is a key with what the organization says of its role.
 const keyWithRole = `SELECT k.id, k.org_id, k.name, k.role, k.operator, k.created_at, k.last_used_at,
+	EXISTS (SELECT 1 FROM orgs s WHERE s.id = k.org_id AND s.suspended_at > 0) AS suspended,
 	COALESCE((SELECT o.name || '=' || o.permissions FROM org_roles o WHERE o.org_id = k.org_id AND o.name = k.role), '') AS own FROM api_keys k`
 
-// Authenticate finds who asks by the key that was sent. Faults: SignIn.
+// Authenticate finds who asks by the key that was sent. Faults: SignIn, Denied (suspended).
 func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if text = strings.TrimSpace(text); !strings.EqualFold(scheme, "Bearer") || text == "" {
@@ -172,6 +174,9 @@ func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 	}
 	if err != nil {
 		return access.Actor{}, err
+	}
+	if k.Suspended {
+		return access.Actor{}, store.OrgSuspended()
 	}
 	actor, err := d.actor(k, nil)
 	if err != nil {

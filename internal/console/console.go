@@ -2,7 +2,7 @@
 Package console is what an organization's admin looks at: the list of people, one
 person, teams, activity, directories.
 
-	/console                          the first organization that the visitor may see; operators choose
+	/console                          the first organization that the visitor may see; for operators package operate
 	/console/{org}/users              users.go     list, search, filters; bulk.go, bulkhttp.go: many at once
 	/console/{org}/users/{user}       person.go    one person; ending and giving back access
 	/console/{org}/users/{user}/edit  edit.go      attributes, role, teams
@@ -159,7 +159,6 @@ func New(opt Options) *Console {
 // Mount adds the routes.
 func (c *Console) Mount(m *web.Mux) {
 	m.Member("GET /console", c.home)
-	m.Member("POST /console", c.createOrg)
 	m.Console(access.ViewUsers, "GET /console/{org}", c.orgHome)
 
 	m.Console(access.ViewUsers, "GET /console/{org}/users", c.users)
@@ -230,16 +229,12 @@ func (c *Console) Mount(m *web.Mux) {
 	}
 }
 
-// homePage is the operator's list of organizations.
-type homePage struct {
-	Form web.Form
-	Orgs []store.Org
-}
-
+// home leads to the first page of whoever asks.
 func (c *Console) home(w http.ResponseWriter, r *http.Request) error {
 	actor := web.Actor(r)
 	if actor.Operator {
-		return c.orgs(w, r, http.StatusOK, web.Form{})
+		http.Redirect(w, r, "/console/-/organizations", http.StatusSeeOther)
+		return nil
 	}
 	if !actor.May(access.ViewUsers) {
 		return fault.Denied.Say("Your role has no pages in the console. Ask an admin of your organization if you should see them.")
@@ -248,39 +243,6 @@ func (c *Console) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/console/"+org.Slug+"/users", http.StatusSeeOther)
-	return nil
-}
-
-func (c *Console) orgs(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-	orgs, err := c.opt.DB.Orgs(r.Context())
-	if err != nil {
-		return err
-	}
-	return pages.Write(w, r, status, "orgs", homePage{Form: f, Orgs: orgs})
-}
-
-func (c *Console) createOrg(w http.ResponseWriter, r *http.Request) error {
-	actor := web.Actor(r)
-	if !actor.Operator {
-		return fault.Denied.Say("Only an operator of this server can make an organization.")
-	}
-	f, err := web.ReadForm(r)
-	if err != nil {
-		return err
-	}
-	var org store.Org
-	err = c.opt.DB.Write(r.Context(), actor, func(tx *store.Tx) (err error) {
-		org, err = tx.CreateOrg(f.Get("slug"), f.Get("name"))
-		return err
-	})
-	if f.Take(err) {
-		return c.orgs(w, r, web.Status(err), f)
-	}
-	if err != nil {
-		return err
-	}
-	web.Flash(w, web.T(r, "%s is there. Bring its people in.", org.Name))
 	http.Redirect(w, r, "/console/"+org.Slug+"/users", http.StatusSeeOther)
 	return nil
 }

@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"internal/importer":    {"store", "internal/jobs", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":     {"store", "internal/records", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/console":     {"store", "internal/jobs", "internal/life", "internal/records", "internal/session", "internal/web", "internal/access", "internal/fault"},
+	"internal/operate":     {"store", "internal/session", "internal/mail", "internal/web", "internal/access", "internal/fault"},
 	"internal/policy":      {"store", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/jobs":        {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/review":      {"store", "internal/web", "internal/access", "internal/fault"},

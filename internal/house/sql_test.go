@@ -24,7 +24,7 @@ func migrationOwner(number int) string {
 		10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso", 47: "internal/policy", 48: "internal/factor",
-		43: "store", 64: "store", 65: "store",
+		43: "store", 64: "store", 65: "store", 70: "store", 71: "internal/operate",
 		44: "store", 54: "store", 55: "store", 45: "internal/invite", 75: "internal/invite",
 		49: "internal/password", 79: "internal/factor",
 		50: "internal/account",
@@ -38,6 +38,9 @@ func migrationOwner(number int) string {
 // reads are tables that another package's SELECT may name beside the owner's
 // own, each for a reason. Nobody else may ever write them.
 var reads = map[string]string{
+	"scim directories":               "how the directories of many organizations do is one query, for operators",
+	"internal/session orgs":          "nobody of a suspended organization has a session, asked in the same query",
+	"internal/api orgs":              "the same of its keys",
 	"sso sessions":                   "what a session was opened with lives as long as the session, whoever ended it: joined, so that no door has to tell",
 	"sso users":                      "the same: a session is live only while its user is active",
 	"internal/session users":         "a session is live only while its user is active: joined, so that no door has to tell",
@@ -68,6 +71,8 @@ var reads = map[string]string{
 // because none is known yet (a token, a session, a mail domain leads to it) or
 // because expiry is the same for all. Each goes through db.Lookup, LookupRow, LookupAll or Sweep.
 var unscoped = map[string]string{
+	"store.DB.OrgSizes":                  "what an operator sees of many organizations, by their ids",
+	"store.DB.DeedsAnywhere":             "what operators did, wherever it was",
 	"store.DB.DirectoryByID":             "the directory's id stands in the URL, its token then proves the right to it",
 	"store.DB.Overdue":                   "that the time for undoing is over is the same for all; each person is then removed in the own organization",
 	"internal/life.Service.RunDue":       "whatever is due; each change is then made in its organization",
@@ -84,6 +89,10 @@ var unscoped = map[string]string{
 	"sso.Door.Discover":                  "the mail domain says which organization it is",
 	"sso.Door.Remembered":                "the browser says which connection it was",
 	"sso.Door.RecheckDomains":            "whatever is due; each domain is then asked for in its organization",
+	"sso.OrgFacts":                       "what an operator sees of many organizations, by their ids",
+	"scim.Log.OrgStates":                 "the same",
+	"internal/policy.EnforcedIn":         "the same",
+	"sso.EndingCertificates":             "what the operator must know of all organizations; each is then looked at by itself",
 	"sso.LostDomains":                    "what the operator must know of all organizations",
 	"sso.Door.TellRequests":              "which organizations have requests that nobody was told of; each is then handled by itself",
 	"sso.Door.Sweep":                     "expiry is the same for all",

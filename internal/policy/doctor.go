@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/muster-id/muster/store"
@@ -47,4 +49,37 @@ func (d *Door) Findings(tx *store.Tx) (list []string, err error) {
 		list = append(list, name+" was made with the set-up link and cannot sign in while single sign-on is required. Run: muster breakglass add")
 	}
 	return list, err
+}
+
+// EnforcedIn are those of these organizations that require single sign-on, of everybody or of a
+// mail domain; of all organizations when orgs is nil.
+func EnforcedIn(ctx context.Context, db *store.DB, orgs []store.OrgID) (map[store.OrgID]bool, error) {
+	var rows []struct {
+		Org      store.OrgID `db:"org_id"`
+		Password bool        `db:"password"`
+		SSO      SSO         `db:"sso"`
+		Domains  []byte      `db:"domains"`
+	}
+	query, args := "SELECT org_id, password, sso, domains FROM policies", []any{}
+	if orgs != nil {
+		list, err := json.Marshal(orgs)
+		if err != nil {
+			return nil, err
+		}
+		query, args = query+" WHERE org_id {{in_ids}}", append(args, string(list))
+	}
+	if err := db.LookupAll(ctx, &rows, query, args...); err != nil {
+		return nil, err
+	}
+	enforced := map[store.OrgID]bool{}
+	for _, r := range rows {
+		p, err := policyRow{Password: r.Password, SSO: r.SSO, Domains: r.Domains}.policy()
+		if err != nil {
+			return nil, err
+		}
+		if p.Enforced() {
+			enforced[r.Org] = true
+		}
+	}
+	return enforced, nil
 }

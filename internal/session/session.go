@@ -12,7 +12,7 @@
 // look-up, so that a change acts on running sessions. No session starts past
 // Options.Admit, which holds the same policy against each sign-in, whatever door it
 // comes through. The package owns the tables sessions and operators, and reads users,
-// user_roles, org_roles and policies, whose truth it must not copy.
+// user_roles, org_roles, policies and whether the organization is suspended, whose truth it must not copy.
 package session
 
 import (
@@ -130,7 +130,8 @@ func WantsSecond(err error) bool {
 }
 
 // Start signs a person in. It always makes a new token, which is returned once.
-// Recording the sign-in is the caller's. Faults: Denied (not active; NotAllowed).
+// Recording the sign-in is the caller's. Faults: Denied (not active; NotAllowed; the
+// organization is suspended).
 func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
 	if s.opts.Admit != nil {
 		if err := s.opts.Admit(tx, in); err != nil {
@@ -152,19 +153,24 @@ func (s *Store) Start(tx *store.Tx, in In) (token string, id ID, err error) {
 	token = string(tx.Org()) + "." + secret.NewToken()
 	id = store.NewID[Session]()
 	err = tx.Post(insertSession, []any{secret.Hash(token), id, in.Method, store.ID[struct{}](in.Connection), now, now, end,
-		tx.Actor().IP, web.UserAgent(tx.Context()), proved, clip(in.AMR), clip(in.ACR), tx.Org(), in.User}, started)
+		tx.Actor().IP, web.UserAgent(tx.Context()), proved, clip(in.AMR), clip(in.ACR), tx.Org(), in.User}, started(tx))
 	if err == nil && s.opts.Started != nil {
 		err = s.opts.Started(tx, in)
 	}
 	return token, id, err
 }
 
-// started refuses a session that has no active person.
-func started(rows int64) error {
-	if rows == 0 {
+// started refuses a session that has no active person, or is of a suspended organization.
+func started(tx *store.Tx) func(rows int64) error {
+	return func(rows int64) error {
+		if rows > 0 {
+			return nil
+		}
+		if err := tx.NotSuspended(false); err != nil {
+			return err
+		}
 		return fault.Denied.Say("This account is not active. Ask an administrator of your organization.")
 	}
-	return nil
 }
 
 // clip makes what a provider said fit to be stored and shown.
@@ -370,11 +376,24 @@ func (s *Store) MakeOperator(tx *store.Tx, user store.UserID) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.NotSuspended(true); err != nil {
+		return err
+	}
 	n, err := tx.Exec("INSERT INTO operators (org_id, user_id, created_at) VALUES (?, ?, ?) ON CONFLICT (org_id, user_id) DO NOTHING", tx.Org(), user, tx.Now())
 	if err != nil || n == 0 {
 		return err
 	}
 	return tx.Record(store.Activity{Action: "operator.add", TargetKind: "user", TargetID: string(user), TargetName: u.DisplayName})
+}
+
+// OperatorsIn are the people of tx's organization who run the server.
+func (s *Store) OperatorsIn(tx *store.Tx) (ids []store.UserID, err error) {
+	return ids, tx.Select(&ids, "SELECT user_id FROM operators WHERE org_id = ? ORDER BY user_id", tx.Org())
+}
+
+// EndAll ends every session of tx's organization.
+func (s *Store) EndAll(tx *store.Tx) (int64, error) {
+	return tx.Exec("DELETE FROM sessions WHERE org_id = ?", tx.Org())
 }
 
 // IsOperator tells whether a person of tx's organization runs the server.

@@ -38,7 +38,7 @@ func (r sessionRow) session() Session {
 // caught by the look-up.
 const insertSession = `INSERT INTO sessions (org_id, token_hash, id, user_id, method, connection_id, created_at, seen_at, expires_at, ip, user_agent, auth_at, amr, acr)
 	SELECT org_id, {{as_text}}, {{as_id}}, id, {{as_text}}, {{as_id}}, {{as_int}}, {{as_int}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_int}}, {{as_text}}, {{as_text}}
-	FROM users WHERE org_id = ? AND id = ? AND status = 'active'`
+	FROM users WHERE org_id = ? AND id = ? AND status = 'active' AND NOT EXISTS (SELECT 1 FROM orgs g WHERE g.id = users.org_id AND g.suspended_at > 0)`
 
 // The spans are the policy's, else the server's.
 const sessionColumns = `s.id, s.org_id, s.user_id, s.method, s.connection_id, s.created_at, s.seen_at, s.expires_at, s.ip, s.user_agent, s.auth_at, s.amr, s.acr,
@@ -64,7 +64,7 @@ const selectSession = `SELECT ` + sessionColumns + `, u.display_name, u.user_nam
 		OR o.name IN (SELECT r.role FROM user_roles r WHERE r.org_id = s.org_id AND r.user_id = s.user_id))), '') AS own,
 	EXISTS (SELECT 1 FROM operators o WHERE o.org_id = s.org_id AND o.user_id = s.user_id) AS operator` + sessionTables + `
 	LEFT JOIN preferences f ON f.org_id = s.org_id AND f.user_id = s.user_id
-	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active'` + sessionLives
+	WHERE s.org_id = ? AND s.token_hash = ? AND u.status = 'active' AND NOT EXISTS (SELECT 1 FROM orgs g WHERE g.id = s.org_id AND g.suspended_at > 0)` + sessionLives
 
 const listSessions = `SELECT ` + sessionColumns + sessionTables + ` WHERE s.org_id = ? AND s.user_id = ?` + sessionLives + ` ORDER BY s.id DESC LIMIT 100`
 

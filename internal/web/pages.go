@@ -95,16 +95,17 @@ var base = sync.OnceValue(func() *template.Template {
 
 // view is what the layout sees.
 type view struct {
-	Page    any
-	Flash   string
-	Banner  []phrase
-	Alarm   string // with AlarmAt, where to look
-	AlarmAt string
-	Actor   access.Actor
-	Signed  bool
-	Console bool // may open the console
-	Org     Org
-	Nav     []navLink
+	Page      any
+	Flash     string
+	Banner    []phrase
+	Alarm     string // with AlarmAt, where to look
+	AlarmAt   string
+	Actor     access.Actor
+	Signed    bool
+	Console   bool // may open the console
+	Operating bool // is on a page for operators
+	Org       Org
+	Nav       []navLink
 
 	Lang, Theme string
 	Scheme      string         // for browsers, until the style sheet is there
@@ -150,7 +151,7 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name s
 		v.Actor = Actor(r)
 		v.Signed = v.Actor.Signed()
 		v.Console = v.Signed && v.Actor.May(access.ViewUsers)
-		v.Nav = s.nav(r)
+		v.Nav, v.Operating = s.nav(r), s.operating
 		if s.mux.opts.Alarm != nil && s.org.Slug != "" && v.Actor.May(access.Configure) {
 			v.Alarm, v.AlarmAt = s.mux.opts.Alarm(r)
 		}
@@ -177,12 +178,16 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name s
 
 // nav is the console's navigation for this actor in this organization.
 func (s *state) nav(r *http.Request) []navLink {
-	if s.org.Slug == "" || !s.actor.Signed() {
+	items := s.mux.opts.Nav
+	switch {
+	case s.operating:
+		items = s.mux.opts.OperatorNav
+	case s.org.Slug == "" || !s.actor.Signed():
 		return nil
 	}
 	var links []navLink
 	best, longest := -1, 0 // the longest path that we are under is the current one
-	for _, item := range s.mux.opts.Nav {
+	for _, item := range items {
 		if !s.actor.May(item.Need) {
 			continue
 		}

@@ -23,18 +23,19 @@ const formLimit = 128 << 10
 
 // state is what the kit knows about one request. It travels in the context.
 type state struct {
-	mux      *Mux
-	id       string
-	agent    string // User-Agent, cut
-	ip       netip.Addr
-	w        *response
-	body     io.ReadCloser // without the limit for forms
-	actor    access.Actor
-	resolved bool  // actor was asked for
-	authErr  error // why there is no signed-in actor
-	org      Org
-	prefs    Preferences
-	reader   *Reader // nil: not asked for yet
+	mux       *Mux
+	id        string
+	agent     string // User-Agent, cut
+	ip        netip.Addr
+	w         *response
+	body      io.ReadCloser // without the limit for forms
+	actor     access.Actor
+	resolved  bool  // actor was asked for
+	authErr   error // why there is no signed-in actor
+	org       Org
+	operating bool // on a page for operators
+	prefs     Preferences
+	reader    *Reader // nil: not asked for yet
 }
 
 type stateKey struct{}
@@ -137,6 +138,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // mount is the seam between ServeMux and our handlers.
 func (m *Mux) mount(pattern string, h Handler) {
+	m.patterns = append(m.patterns, pattern)
 	m.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		s := stateOf(r)
 		s.w.unrouted = false

@@ -9,6 +9,7 @@
 //	m.Member("GET /account", h)                                 signed in, else to /login
 //	m.Console(access.ViewUsers, "GET /console/{org}/users", h)  the right organization and permission
 //	m.ConsoleFresh(access.Configure, "POST /console/{org}/keys", h)  the same, and signed in lately: for what matters
+//	m.Operator("GET /console/-/mail", h)                        who runs the server; no organization
 //	m.API(access.Configure, "GET /api/v1/directories", h)       programs with a key, and browsers that are signed in
 //	m.Machine("POST /sso/saml/{connection}/acs", h)             outside cookies; guards itself
 //
@@ -26,6 +27,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -56,6 +58,8 @@ type Options struct {
 	Authenticate   func(*http.Request) (access.Actor, error)                            // fault.SignIn when nobody is signed in
 	Org            func(ctx context.Context, slug string) (id, name string, err error)  // fault.NotFound when there is none
 	Nav            []NavItem                                                            // the console's navigation, in order
+	OperatorNav    []NavItem                                                            // the same on pages of Operator
+	Entered        func(ctx context.Context, actor access.Actor) error                  // is told of an operator who enters an organization that is not the own one, on each request; may be nil
 	TrustedProxies []netip.Prefix                                                       // peers whose X-Forwarded-For is believed; none by default
 	Log            *slog.Logger                                                         // default slog.Default()
 	Metrics        func(route, method string, status int, took time.Duration)           // may be nil
@@ -72,7 +76,12 @@ type Mux struct {
 	log    *slog.Logger
 	routes *http.ServeMux
 	cross  *http.CrossOriginProtection
+
+	patterns []string
 }
+
+// Patterns are all routes, for tests that walk them.
+func (m *Mux) Patterns() []string { return slices.Clone(m.patterns) }
 
 // NewMux panics when PublicURL is not an absolute http or https URL: config has checked it.
 func NewMux(opts Options) *Mux {
@@ -181,6 +190,30 @@ func Prove(w http.ResponseWriter, r *http.Request) (asked bool, err error) {
 	return s.mux.opts.Prove(w, r)
 }
 
+// Operator mounts a page for whoever runs the server, about no organization.
+func (m *Mux) Operator(pattern string, h Handler) {
+	m.Member(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		s := stateOf(r)
+		if !s.actor.Operator {
+			return fault.Denied.Say("This page is for operators of this server.")
+		}
+		s.operating = true
+		return h(w, r)
+	})
+}
+
+// OperatorFresh is Operator for what matters, as ConsoleFresh is Console.
+func (m *Mux) OperatorFresh(pattern string, h Handler) { m.Operator(pattern, fresh(h)) }
+
+// OperatorAPI mounts an endpoint of the REST API for whoever runs the server. Refusals
+// are problem JSON.
+func (m *Mux) OperatorAPI(pattern string, h Handler) {
+	if !strings.Contains(pattern, " /api/") {
+		panic("web: API route outside /api: " + pattern)
+	}
+	m.Operator(pattern, h)
+}
+
 // API mounts an endpoint of the REST API about one organization: that of the key
 // or the session. An operator, who belongs to none, says which in ?org=SLUG. The
 // actor needs p there. Refusals are problem JSON.
@@ -225,12 +258,25 @@ func (s *state) enter(r *http.Request, p access.Permission) error {
 	if id != s.actor.Org && !s.actor.Operator {
 		return fault.NotFound.Say("There is no organization %q here, or you do not belong to it.", slug)
 	}
-	s.actor = s.actor.In(id)
+	if err := s.move(r, id); err != nil {
+		return err
+	}
 	s.org = Org{ID: id, Slug: slug, Name: name}
 	if !s.actor.May(p) {
 		return fault.Denied.Say("Your role does not allow this page. Ask an administrator of %s for the permission %q.", name, string(p))
 	}
 	return nil
+}
+
+// move has the actor work in an organization. That an operator comes in from elsewhere
+// must be on record before anything is shown.
+func (s *state) move(r *http.Request, org string) error {
+	from := s.actor.Org
+	s.actor = s.actor.In(org)
+	if from == org || !s.actor.Operator || s.mux.opts.Entered == nil {
+		return nil
+	}
+	return s.mux.opts.Entered(r.Context(), s.actor)
 }
 
 // enterAPI is enter for the organization that no path names.
@@ -245,7 +291,9 @@ func (s *state) enterAPI(r *http.Request, p access.Permission) error {
 		if err != nil {
 			return err
 		}
-		s.actor = s.actor.In(id)
+		if err := s.move(r, id); err != nil {
+			return err
+		}
 		s.org = Org{ID: id, Slug: slug, Name: name}
 	case s.actor.Org == "":
 		return fault.Invalid.On("org", "An operator says which organization is meant: add ?org=SLUG to the address.")

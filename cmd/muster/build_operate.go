@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/internal/operate"
+	"github.com/muster-id/muster/internal/policy"
+	"github.com/muster-id/muster/sso"
+	"github.com/muster-id/muster/store"
+)
+
+// operateOptions is what the operator's pages know of the doors, which they may not import.
+func (s *system) operateOptions(log *slog.Logger) operate.Options {
+	return operate.Options{DB: s.db, Sessions: s.sessions, Log: log, Facts: s.orgFacts,
+		Invite: func(tx *store.Tx, org store.Org, in operate.Admin) error {
+			_, err := s.invites.Create(tx, org, invite.In{Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Role: access.Admin})
+			return err
+		}}
+}
+
+// orgFacts puts together what doors know of these organizations.
+func (s *system) orgFacts(ctx context.Context, orgs []store.OrgID) (map[store.OrgID]operate.Facts, error) {
+	facts := make(map[store.OrgID]operate.Facts, len(orgs))
+	states, err := s.provisioning.OrgStates(ctx, orgs)
+	if err != nil {
+		return nil, err
+	}
+	connections, lost, waiting, err := sso.OrgFacts(ctx, s.db, orgs)
+	if err != nil {
+		return nil, err
+	}
+	enforced, err := policy.EnforcedIn(ctx, s.db, orgs)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range orgs {
+		facts[id] = operate.Facts{Required: enforced[id], Waiting: waiting[id]}
+	}
+	for _, d := range states {
+		f := facts[d.Org]
+		f.Directories = append(f.Directories, operate.Directory{ID: string(d.Directory), Name: d.Name, Vendor: d.Vendor, Last: d.Last, Failing: d.Failing})
+		facts[d.Org] = f
+	}
+	for _, c := range connections {
+		f := facts[c.Org]
+		f.Connections = append(f.Connections, operate.Connection{ID: string(c.ID), Name: c.Name, Protocol: c.Protocol, Active: c.Active(), Ends: c.Ends, Problem: c.Problem, Pending: c.Pending})
+		facts[c.Org] = f
+	}
+	for _, x := range lost {
+		f := facts[x.Org]
+		f.Lost = append(f.Lost, x.Domain)
+		facts[x.Org] = f
+	}
+	return facts, nil
+}

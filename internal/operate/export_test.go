@@ -1,0 +1,4 @@
+package operate
+
+// EntryEvery is how often an entry is recorded.
+const EntryEvery = entryEvery

@@ -1,0 +1,128 @@
+/*
+Package operate is the view of whoever runs the server, over all organizations.
+
+	/console/-/organizations          orgs.go, orgs_http.go  the list: state, size, what is wrong; one of them;
+	                                  creating, renaming, suspending, resuming; also /api/v1/organizations
+
+No organization can have the short name "-", so these pages take no address from any.
+Every route is web.Mux.Operator or OperatorAPI: admins of organizations see none of it.
+What an operator does is recorded where it happens: in the organization that it is about,
+else under store.NoOrg, which is the server itself. That somebody who runs the server
+comes into an organization that is not the own one is on record there (Entered), too.
+
+It owns the table operator_entries and relies on store, session and mail. What other
+doors know is handed in from cmd/muster.
+*/
+package operate
+
+import (
+	"context"
+	"embed"
+	"log/slog"
+	"time"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/store"
+)
+
+//go:embed all:templates
+var files embed.FS
+
+var pages = web.MustPages(files, "templates/*.html")
+
+// Options is what the door must be told.
+type Options struct {
+	DB       *store.DB
+	Sessions *session.Store
+	Log      *slog.Logger
+	// Facts is what other doors know of these organizations, in a few queries.
+	Facts func(ctx context.Context, orgs []store.OrgID) (map[store.OrgID]Facts, error)
+	// Invite invites the first admin of a new organization, in the transaction that makes it.
+	Invite func(tx *store.Tx, org store.Org, in Admin) error
+}
+
+// Admin is the first one of a new organization.
+type Admin struct{ Email, GivenName, FamilyName string }
+
+// Facts are what doors know of one organization.
+type Facts struct {
+	Directories []Directory
+	Connections []Connection
+	Required    bool     // single sign-on, of everybody or of a mail domain
+	Lost        []string // mail domains whose DNS record is missing
+	Waiting     int      // people who wait for an answer to their request for access
+}
+
+// Directory is how one does.
+type Directory struct {
+	ID, Name, Vendor string
+	Last             store.Time // newest request; 0: none is on record
+	Failing          store.Time // since when every request is refused; 0: they are not
+}
+
+// Connection is how one does.
+type Connection struct {
+	ID, Name, Protocol string
+	Active             bool
+	Ends               store.Time // of the identity provider's certificate; 0: it has none
+	Problem            string     // with reading its metadata
+	Pending            store.Time // since when a change of its metadata waits for an admin
+}
+
+// Door has the pages and their operations.
+type Door struct{ opt Options }
+
+// New makes the door.
+func New(opt Options) *Door {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	return &Door{opt}
+}
+
+// Nav are the tabs of these pages.
+var Nav = []web.NavItem{
+	{Label: "Organizations", Path: "/console/-/organizations", Need: access.Operate},
+	{Label: "Sign-ins", Path: "/console/signins", Need: access.Operate},
+}
+
+// Mount adds the routes.
+func (d *Door) Mount(m *web.Mux) {
+	m.Operator("GET /console/-/organizations", d.organizations)
+	m.Operator("GET /console/-/organizations/new", d.newOrg)
+	m.OperatorFresh("POST /console/-/organizations", d.createOrg)
+	m.Operator("GET /console/-/organizations/{slug}", d.organization)
+	m.Operator("POST /console/-/organizations/{slug}/rename", d.renameOrg)
+	m.OperatorFresh("POST /console/-/organizations/{slug}/suspend", d.suspendOrg)
+	m.OperatorFresh("POST /console/-/organizations/{slug}/resume", d.resumeOrg)
+	d.mountAPI(m)
+}
+
+// entryEvery is how often the same person's being there is recorded anew.
+const entryEvery = time.Hour
+
+// Entered records that somebody who runs the server looks at an organization that is not
+// the own one: once an hour. It is web.Options.Entered.
+func (d *Door) Entered(ctx context.Context, actor access.Actor) error {
+	var at store.Time
+	err := d.opt.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
+		at, err = lastEntry(tx, actor.ID)
+		return err
+	})
+	if err != nil || at > store.TimeOf(d.opt.DB.Now().Add(-entryEvery)) {
+		return err
+	}
+	return d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		first, err := noteEntry(tx, actor.ID, tx.Now().Add(-entryEvery))
+		if err != nil || !first {
+			return err
+		}
+		o, err := tx.ThisOrg()
+		if err != nil {
+			return err
+		}
+		return tx.Record(store.Activity{Action: "operator.enter", TargetKind: "org", TargetID: string(o.ID), TargetName: o.Name})
+	})
+}

@@ -31,7 +31,7 @@ func migrationOwner(number int) string {
 		56: "internal/jobs",
 		57: "store", 67: "store", 72: "store", 81: "store",
 		58: "internal/importer",
-		59: "internal/importer",
+		59: "internal/importer", 73: "internal/importer", 74: "internal/importer",
 		68: "internal/review"}[number]
 }
 
@@ -113,6 +113,8 @@ var unscoped = map[string]string{
 	"internal/invite.Door.Sweep":         "age is the same for all",
 	"internal/factor.Store.Sweep":        "expiry is the same for all",
 	"internal/importer.Door.dueFeeds":    "whatever is due; each feed is then looked at in its organization",
+	"internal/importer.Door.unread":      "files that wait to be read; each is then read in its organization, with its reader's rights",
+	"internal/importer.Door.old":         "age is the same for all; each import is then removed in its organization",
 	"internal/importer.Door.untold":      "the same, whose report is due",
 	"internal/mail.Outbox.Sweep":         "expiry is the same for all",
 	"internal/mail.Outbox.due":           "one outbox sends for everybody; each message is then handled in its organization",

@@ -32,6 +32,9 @@ type View struct {
 	Unused    []string       `json:"unused"`
 	Notices   []string       `json:"notices"`
 	Counts    map[Action]int `json:"counts"`
+	Lines     int            `json:"lines"`             // of the file
+	Read      int            `json:"lines_read"`        // so far
+	Problem   string         `json:"problem,omitempty"` // why it could not be read
 	Job       *jobs.View     `json:"job,omitempty"`
 	By        string         `json:"uploaded_by"`
 	CreatedAt string         `json:"created_at"`
@@ -39,7 +42,7 @@ type View struct {
 
 func view(r Run) View {
 	return View{ID: r.ID, Name: r.Name, State: r.State, Settings: r.Settings, Header: append([]string{}, r.Header...), Unused: append([]string{}, r.Unmapped...),
-		Notices: append([]string{}, r.Notices...), Counts: r.Counts, By: r.By, CreatedAt: r.CreatedAt.RFC3339()}
+		Notices: append([]string{}, r.Notices...), Counts: r.Counts, Lines: r.Total, Read: r.Read, Problem: r.Problem, By: r.By, CreatedAt: r.CreatedAt.RFC3339()}
 }
 
 // RowView is a line as programs see it.
@@ -104,7 +107,7 @@ func (d *Door) apiUpload(w http.ResponseWriter, r *http.Request) error {
 				return fault.Invalid.On("max_gone", "%.20q is no share. Write a number from 1 to 100.", text)
 			}
 		}
-		if run, err = d.Read(ctx, actor, run.ID, set); err != nil {
+		if run, err = d.Begin(ctx, actor, run.ID, set); err != nil {
 			return err
 		}
 	}
@@ -156,10 +159,14 @@ func (d *Door) apiRead(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ReadJSON(r, &set); err != nil {
 		return err
 	}
-	if run, err = d.Read(r.Context(), web.Actor(r), run.ID, set); err != nil {
+	if run, err = d.Begin(r.Context(), web.Actor(r), run.ID, set); err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, view(run))
+	status := http.StatusOK
+	if run.State == Reading {
+		status = http.StatusAccepted
+	}
+	return web.JSON(w, status, view(run))
 }
 
 func (d *Door) apiStart(w http.ResponseWriter, r *http.Request) error {

@@ -246,18 +246,25 @@ func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e
 			d.opt.Log.WarnContext(ctx, "rename a file of a feed", "feed", f.ID, "error", err)
 		}
 	}
-	return true, d.goOn(ctx, actor, f, run)
-}
-
-// goOn reads a fetched file, and imports it within the guards.
-func (d *Door) goOn(ctx context.Context, actor access.Actor, f Feed, run Run) error {
 	set, s := run.Settings, f.Settings
 	set.Key, set.New, set.Missing, set.MaxGone = s.Key, s.New, s.Missing, s.MaxGone
-	run, err := d.Read(ctx, actor, run.ID, set)
-	if err != nil {
-		return err
+	if run, err = d.Read(ctx, actor, run.ID, set); err != nil {
+		return true, err
 	}
+	return true, d.goOn(ctx, actor, run)
+}
+
+// goOn imports a file that a feed brought and that was read, within the guards.
+func (d *Door) goOn(ctx context.Context, actor access.Actor, run Run) error {
 	return d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		f, err := findFeed(tx, run.Feed)
+		if fault.Is(err, fault.NotFound) {
+			return nil // the feed has ended meanwhile; the file waits
+		}
+		if err != nil {
+			return err
+		}
+		s := f.Settings
 		page, err := tx.People(store.PeopleQuery{Limit: 1})
 		if err != nil {
 			return err
@@ -333,23 +340,7 @@ func (d *Door) report(tx *store.Tx, f Feed, subject string, lines []string, link
 	return nil
 }
 
-// Run looks at the feeds that are due, and mails what became of their imports.
-func (d *Door) Run(ctx context.Context) error {
-	tick := time.NewTicker(30 * time.Second)
-	defer tick.Stop()
-	for {
-		if err := d.Tend(ctx); err != nil && ctx.Err() == nil {
-			d.opt.Log.ErrorContext(ctx, "import feeds", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// Tend does once what Run does.
+// Tend looks at the feeds that are due, and mails what became of their imports.
 func (d *Door) Tend(ctx context.Context) error {
 	due, err := d.dueFeeds(ctx)
 	if err != nil {

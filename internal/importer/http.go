@@ -34,6 +34,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.CreateUsers, "POST "+at+"/{import}/columns", d.postColumns)
 	m.ConsoleFresh(access.CreateUsers, "POST "+at+"/{import}", d.postStart)
 	m.Console(access.CreateUsers, "POST "+at+"/{import}/forget", d.postForget)
+	m.Console(access.CreateUsers, "POST "+at+"/{import}/stop", d.postStop)
 	m.Console(access.CreateUsers, "GET "+at+"/{import}/errors.csv", d.downloadErrors)
 	m.Console(access.CreateUsers, "GET "+at+"/template.csv", d.template)
 	m.Console(access.ViewUsers, "GET /console/{org}/export", d.showExport)
@@ -147,7 +148,11 @@ func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
 	case run.State == Ready && r.URL.Query().Get("step") != "columns":
 		return d.previewPage(w, r, http.StatusOK, run, web.Form{})
 	}
-	return d.columnsPage(w, r, http.StatusOK, run, web.Form{})
+	var f web.Form
+	if run.Problem != "" {
+		f.Fail("", run.Problem)
+	}
+	return d.columnsPage(w, r, http.StatusOK, run, f)
 }
 
 // Choices that are none: a browser takes an empty one for not chosen.
@@ -284,7 +289,7 @@ func (d *Door) postColumns(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if err == nil {
-		_, err = d.Read(r.Context(), web.Actor(r), run.ID, set)
+		_, err = d.Begin(r.Context(), web.Actor(r), run.ID, set)
 	}
 	if f.Take(err) {
 		return d.columnsPage(w, r, web.Status(err), run, f)
@@ -404,6 +409,19 @@ func (d *Door) postStart(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	http.Redirect(w, r, at(r, run), http.StatusSeeOther)
+	return nil
+}
+
+// postStop ends the reading of a file.
+func (d *Door) postStop(w http.ResponseWriter, r *http.Request) error {
+	run, err := d.find(r)
+	if err == nil {
+		err = d.Stop(r.Context(), web.Actor(r), run.ID)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, at(r, run)+"?step=columns", http.StatusSeeOther)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
@@ -36,7 +37,10 @@ type stage struct {
 	mails chan mail.Message
 	full  bool // the mail queue refuses
 
-	acting access.Actor // for whom jobs work; an admin when empty
+	acting    access.Actor // for whom jobs work; an admin when empty
+	lost      bool         // nobody may do anything any more
+	atAddress func(n int)  // called with each address that is looked at
+	addresses atomic.Int32
 
 	folder string // where feeds may read
 }
@@ -62,18 +66,28 @@ func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 	invites := invite.New(invite.Options{DB: db, PublicURL: "http://127.0.0.1:8080", Log: quiet, Queue: queue})
 	s.folder = t.TempDir()
 	s.jobs = jobs.New(jobs.Options{DB: db, Log: quiet, Actor: func(tx *store.Tx, who jobs.Starter) (access.Actor, error) {
+		if s.lost {
+			return access.Actor{}, fault.Denied.Say("No.")
+		}
 		if s.acting.ID != "" {
 			return s.acting, nil
 		}
 		return access.Actor{Kind: who.Kind, ID: who.ID, Name: who.Name, Roles: []string{access.Admin}}, nil
 	}})
-	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: invite.Address, Invite: invites.Imported, Withdraw: invites.Cancel,
+	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: s.address, Invite: invites.Imported, Withdraw: invites.Cancel,
 		Folder: s.folder, Key: secret.NewKey(), Queue: queue, PublicURL: "http://127.0.0.1:8080",
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return sso.Dial(ctx, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, address)
 		}})
 	s.admin = s.person("boss@acme.example", access.Admin)
 	return s
+}
+
+func (s *stage) address(a string) (string, error) {
+	if s.atAddress != nil {
+		s.atAddress(int(s.addresses.Add(1)))
+	}
+	return invite.Address(a)
 }
 
 // person is an active one with a role, as an actor.

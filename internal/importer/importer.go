@@ -3,8 +3,9 @@ Package importer brings people in from a file, looks at every line of it first, 
 writes such files.
 
 	Upload    the file, piece by piece into the database; how it is written is recognized (reader.go)
-	Read      with chosen columns (columns.go) each line becomes a row: what it would do, by what
+	Begin     with chosen columns (columns.go) each line becomes a row: what it would do, by what
 	          the database says now (plan.go, decide.go): create, update, unchanged, error ...
+	          More than a thousand lines are read later, by any server (later.go)
 	Start     a job (package jobs) does the good rows, many in a transaction, each looked at
 	          again: what changed since the preview is told, not overwritten (apply.go)
 	Undo      the job's: created people go if nothing happened to them, changes are taken back
@@ -50,6 +51,7 @@ const (
 	Reading   State = "reading"
 	Ready     State = "ready" // every line can be looked at
 	Started   State = "started"
+	dropped   State = "dropped" // it is being removed
 )
 
 // What becomes of new people.
@@ -204,11 +206,16 @@ type Run struct {
 	Notices   []string
 	Sample    [][]string // the first lines
 	Counts    map[Action]int
-	Read      int // lines, while it is read
-	People    int // of the organization, whom a file may leave out
+	Read      int    // lines, while it is read
+	Total     int    // lines
+	Problem   string // why it could not be read
+	People    int    // of the organization, whom a file may leave out
 	Job       jobs.ID
 	By        string // who uploaded it
 	CreatedAt store.Time
+
+	reader jobs.Starter // who wants it read
+	turn   string
 }
 
 // Good is the number of rows that do something.
@@ -249,6 +256,8 @@ type Options struct {
 type Door struct {
 	opt     Options
 	reading chan struct{} // holds as many as may read a file at once
+
+	wake, wakeFeeds chan struct{}
 }
 
 // New fills in the defaults and makes the job known.
@@ -256,7 +265,7 @@ func New(opt Options) *Door {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	d := &Door{opt: opt, reading: make(chan struct{}, 2)}
+	d := &Door{opt: opt, reading: make(chan struct{}, 2), wake: make(chan struct{}, 1), wakeFeeds: make(chan struct{}, 1)}
 	opt.Jobs.Register(d.kind())
 	return d
 }

@@ -63,7 +63,7 @@ func (d *Door) Read(ctx context.Context, actor access.Actor, id ID, set Settings
 	var out Run
 	end := d.opt.DB.Write(context.WithoutCancel(ctx), actor, func(tx *store.Tx) error {
 		if err != nil {
-			return stopReading(tx, id, r.turn)
+			return r.ended(tx, err)
 		}
 		if err := endReading(tx, id, r.turn); err != nil {
 			return err
@@ -79,15 +79,8 @@ func (r *reading) begin(set Settings) (run Run, err error) {
 		if run, err = findRun(tx, r.id); err != nil {
 			return err
 		}
-		defs, err := tx.Definitions()
+		all, err := check(tx, run, &set)
 		if err != nil {
-			return err
-		}
-		all := Fields(defs)
-		if err := set.check(run.Header, all); err != nil {
-			return err
-		}
-		if err := mayImport(tx, set); err != nil {
 			return err
 		}
 		if r.roles, err = tx.OrgRoles(); err != nil {

@@ -33,17 +33,22 @@ type runRow struct {
 	Job       jobs.ID    `db:"job_id"`
 	By        string     `db:"made_by"`
 	CreatedAt store.Time `db:"created_at"`
+	Reader    store.JSON `db:"reader"`
+	Total     int        `db:"total"`
+	Problem   string     `db:"problem"`
+	Turn      string     `db:"turn"`
 }
 
-const runColumns = "SELECT id, name, feed_id, state, settings, found, counts, lines, people, job_id, made_by, created_at FROM import_runs"
+const runColumns = "SELECT id, name, feed_id, state, settings, found, counts, lines, people, job_id, made_by, created_at, reader, total, problem, turn FROM import_runs"
 
 func (row runRow) run() (Run, error) {
-	r := Run{ID: row.ID, Name: row.Name, Feed: row.Feed, State: row.State, Read: row.Lines, People: row.People, Job: row.Job, By: row.By, CreatedAt: row.CreatedAt}
+	r := Run{ID: row.ID, Name: row.Name, Feed: row.Feed, State: row.State, Read: row.Lines, People: row.People, Job: row.Job, By: row.By, CreatedAt: row.CreatedAt,
+		Total: row.Total, Problem: row.Problem, turn: row.Turn}
 	var f found
 	for _, part := range []struct {
 		raw  store.JSON
 		into any
-	}{{row.Settings, &r.Settings}, {row.Found, &f}, {row.Counts, &r.Counts}} {
+	}{{row.Settings, &r.Settings}, {row.Found, &f}, {row.Counts, &r.Counts}, {row.Reader, &r.reader}} {
 		if err := json.Unmarshal(part.raw, part.into); err != nil {
 			return r, fmt.Errorf("import %s: %w", row.ID, err)
 		}
@@ -71,7 +76,7 @@ func findRun(tx *store.Tx, id ID) (Run, error) {
 
 func listRuns(tx *store.Tx, limit int) ([]Run, error) {
 	var rows []runRow
-	if err := tx.Select(&rows, runColumns+" WHERE org_id = ? AND state <> 'uploading' ORDER BY id DESC LIMIT ?", tx.Org(), limit); err != nil {
+	if err := tx.Select(&rows, runColumns+" WHERE org_id = ? AND state NOT IN ('uploading', 'dropped') ORDER BY id DESC LIMIT ?", tx.Org(), limit); err != nil {
 		return nil, err
 	}
 	list := make([]Run, len(rows))
@@ -104,7 +109,7 @@ func recognized(tx *store.Tx, id ID, set Settings, f found) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec("UPDATE import_runs SET state = ?, settings = {{as_json}}, found = {{as_json}} WHERE org_id = ? AND id = ? AND state <> 'started' AND turn_until < ?",
+	_, err = tx.Exec("UPDATE import_runs SET state = ?, settings = {{as_json}}, found = {{as_json}} WHERE org_id = ? AND id = ? AND state NOT IN ('started', 'dropped') AND turn_until < ?",
 		Uploaded, string(settings), string(what), tx.Org(), id, tx.Now())
 	return err
 }
@@ -115,8 +120,12 @@ func claimReading(tx *store.Tx, id ID, set Settings, turn string, until store.Ti
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec(`UPDATE import_runs SET state = ?, settings = {{as_json}}, counts = '{}', lines = 0, people = 0, turn = ?, turn_until = ?
-		WHERE org_id = ? AND id = ? AND state IN ('uploaded', 'reading', 'ready') AND turn_until < ?`, Reading, string(settings), turn, until, tx.Org(), id, tx.Now())
+	reader, err := starterJSON(tx)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(`UPDATE import_runs SET state = ?, settings = {{as_json}}, reader = {{as_json}}, problem = '', counts = '{}', lines = 0, people = 0, turn = ?, turn_until = ?
+		WHERE org_id = ? AND id = ? AND state IN ('uploaded', 'reading', 'ready') AND turn_until < ?`, Reading, string(settings), reader, turn, until, tx.Org(), id, tx.Now())
 	if err != nil {
 		return err
 	}
@@ -142,9 +151,47 @@ func setPeople(tx *store.Tx, id ID, turn string, people int) error {
 	return lostTurn(tx.Exec("UPDATE import_runs SET people = ? WHERE org_id = ? AND id = ? AND turn = ?", people, tx.Org(), id, turn))
 }
 
-func stopReading(tx *store.Tx, id ID, turn string) error {
-	_, err := tx.Exec("UPDATE import_runs SET state = ?, turn = '', turn_until = 0 WHERE org_id = ? AND id = ? AND turn = ?", Uploaded, tx.Org(), id, turn)
+func stopReading(tx *store.Tx, id ID, turn, problem string) error {
+	_, err := tx.Exec("UPDATE import_runs SET state = ?, problem = ?, turn = '', turn_until = 0 WHERE org_id = ? AND id = ? AND turn = ? AND state = 'reading'", Uploaded, problem, tx.Org(), id, turn)
 	return err
+}
+
+// leaveReading lets another server go on.
+func leaveReading(tx *store.Tx, id ID, turn string) error {
+	_, err := tx.Exec("UPDATE import_runs SET turn = '', turn_until = 0 WHERE org_id = ? AND id = ? AND turn = ? AND state = 'reading'", tx.Org(), id, turn)
+	return err
+}
+
+func setTotal(tx *store.Tx, id ID, lines int) error {
+	_, err := tx.Exec("UPDATE import_runs SET total = ? WHERE org_id = ? AND id = ?", lines, tx.Org(), id)
+	return err
+}
+
+// unread are files that are to be read and that no server reads.
+func (d *Door) unread(ctx context.Context) (list []runOfOrg, err error) {
+	return list, d.opt.DB.LookupAll(ctx, &list, "SELECT org_id, id FROM import_runs WHERE state = 'reading' AND turn_until < ? ORDER BY turn_until LIMIT 20", store.TimeOf(d.opt.DB.Now()))
+}
+
+// old are imports that may go: unless somebody is at them, or their job is kept.
+func (d *Door) old(ctx context.Context) (list []runOfOrg, err error) {
+	now := d.opt.DB.Now()
+	return list, d.opt.DB.LookupAll(ctx, &list, `SELECT org_id, id FROM import_runs WHERE created_at < ? AND (created_at < ? OR state = 'dropped' OR state <> 'started' AND feed_id IS NULL)
+		ORDER BY created_at LIMIT 1000`, store.TimeOf(now.Add(-dropAfter)), store.TimeOf(now.Add(-keptFor)))
+}
+
+// markDropped takes an import out of everybody's sight, unless somebody is at it.
+func markDropped(tx *store.Tx, id ID) (bool, error) {
+	n, err := tx.Exec("UPDATE import_runs SET state = ? WHERE org_id = ? AND id = ? AND state <> 'started' AND turn_until < ?", dropped, tx.Org(), id, tx.Now())
+	return n == 1, err
+}
+
+// forgetSome removes some lines of an import, and the rest of it with the last of them.
+func forgetSome(tx *store.Tx, id ID) (gone bool, err error) {
+	n, err := tx.Exec("DELETE FROM import_rows WHERE org_id = ? AND run_id = ? AND n < (SELECT MIN(r.n) + ? FROM import_rows r WHERE r.org_id = ? AND r.run_id = ?)", tx.Org(), id, 5000, tx.Org(), id)
+	if err != nil || n > 0 {
+		return false, err
+	}
+	return true, forgetRun(tx, id)
 }
 
 func endReading(tx *store.Tx, id ID, turn string) error {

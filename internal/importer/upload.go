@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,12 +69,14 @@ func (d *Door) upload(ctx context.Context, actor access.Actor, run Run, r io.Rea
 // take stores a file in pieces, each in a transaction of its own.
 func (d *Door) take(ctx context.Context, actor access.Actor, id ID, r io.Reader) error {
 	buf := make([]byte, pieceSize)
+	lines := 0
 	for n, size := 0, 0; ; n++ {
 		got, err := io.ReadFull(r, buf)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !last {
 			return fmt.Errorf("take the file in: %w", err)
 		}
+		lines += max(bytes.Count(buf[:got], []byte{'\n'}), bytes.Count(buf[:got], []byte{'\r'}))
 		if size += got; size > MaxFile {
 			return bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
 		}
@@ -88,7 +91,7 @@ func (d *Door) take(ctx context.Context, actor access.Actor, id ID, r io.Reader)
 			}
 		}
 		if last {
-			return nil
+			return d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error { return setTotal(tx, id, lines) })
 		}
 	}
 }

@@ -246,7 +246,7 @@ func (s *Service) Start(tx *store.Tx, in In) (Job, error) {
 	if in.Once != "" {
 		in.Once = tx.Actor().ID + " " + in.Once
 	}
-	j := Job{ID: store.NewID[Job](), Kind: in.Kind, State: Queued, Input: input, Starter: starter(tx.Actor()), CreatedAt: tx.Now()}
+	j := Job{ID: store.NewID[Job](), Kind: in.Kind, State: Queued, Input: input, Starter: StarterOf(tx.Actor()), CreatedAt: tx.Now()}
 	if err := s.room(tx); err != nil {
 		return Job{}, err
 	}
@@ -277,7 +277,8 @@ func (s *Service) room(tx *store.Tx) error {
 	return err
 }
 
-func starter(a access.Actor) Starter {
+// StarterOf is an actor as it is kept, see ActorOf.
+func StarterOf(a access.Actor) Starter {
 	return Starter{Kind: a.Kind, ID: a.ID, Name: a.Name, Operator: a.Operator, IP: a.IP, Request: a.Request}
 }
 
@@ -335,7 +336,7 @@ func (s *Service) Undo(tx *store.Tx, id ID) (Job, error) {
 	if err := s.room(tx); err != nil {
 		return j, err
 	}
-	undo := Job{ID: store.NewID[Job](), Kind: j.Kind, State: Queued, Undoes: j.ID, Input: j.Input, Starter: starter(tx.Actor()), Total: j.Undoable, CreatedAt: tx.Now()}
+	undo := Job{ID: store.NewID[Job](), Kind: j.Kind, State: Queued, Undoes: j.ID, Input: j.Input, Starter: StarterOf(tx.Actor()), Total: j.Undoable, CreatedAt: tx.Now()}
 	first, err := claimUndo(tx, j.ID, undo.ID)
 	if err != nil {
 		return j, err

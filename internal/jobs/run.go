@@ -191,11 +191,30 @@ func (s *Service) batch(ctx context.Context, h *held) (over bool, err error) {
 			return false, err
 		}
 		asked = true
-		if operator, refused = s.opt.Operator(ctx, who); refused == nil {
-			operator = operator.In(string(h.org))
-			operator.IP, operator.Request = who.IP, who.Request
-		}
+		operator, refused = s.operator(ctx, h.org, who)
 	}
+}
+
+func (s *Service) operator(ctx context.Context, org store.OrgID, who Starter) (access.Actor, error) {
+	a, err := s.opt.Operator(ctx, who)
+	if err == nil {
+		a = a.In(string(org))
+		a.IP, a.Request = who.IP, who.Request
+	}
+	return a, err
+}
+
+// ActorOf is who somebody is by now, with the rights of this moment, for what a door does
+// later outside of jobs. Faults: Denied, NotFound, SignIn (not any more).
+func (s *Service) ActorOf(ctx context.Context, org store.OrgID, who Starter) (a access.Actor, err error) {
+	if who.Operator {
+		return s.operator(ctx, org, who)
+	}
+	err = s.opt.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) (err error) {
+		a, err = s.actor(tx, Job{Starter: who})
+		return err
+	})
+	return a, err
 }
 
 // gone tells that somebody is not there any more, or may not.

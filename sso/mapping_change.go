@@ -280,6 +280,9 @@ func Lock(tx *store.Tx, id store.UserID, attr string, locked bool) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.MayTouch(u); err != nil {
+		return err
+	}
 	n, err := tx.Exec("UPDATE sso_attributes SET locked = ?, since = ? WHERE org_id = ? AND user_id = ? AND attr = ? AND locked <> ?", locked, tx.Now(), tx.Org(), id, attr, locked)
 	if err != nil {
 		return err

@@ -226,9 +226,17 @@ func (tx *Tx) mayChange(u, next User, doc, self bool) error {
 	return nil
 }
 
-// MayTouch tells whether the actor may end or change this person at all, for whoever
-// writes down what Muster does later. Faults: Denied.
+// MayTouch tells whether the actor may end or change this person at all: every change that
+// somebody makes to somebody else asks it. Faults: Denied.
 func (tx *Tx) MayTouch(u User) error { return tx.mayTouch(u) }
+
+// MayTouchFor is MayTouch for somebody else than the actor, on whose word Muster acts now.
+func (tx *Tx) MayTouchFor(who access.Actor, u User) error {
+	by := tx.actor
+	defer func() { tx.actor = by }()
+	tx.actor = who
+	return tx.mayTouch(u)
+}
 
 // mayTouch keeps a break-glass account out of an admin's hands: whoever gave it
 // another address could set its password by mail, and it may run the server; and it

@@ -23,12 +23,15 @@ type dialect struct {
 
 	migrating string // begins a migration, which waits for tables as long as it takes
 	withUsers string // lists the tables with the columns org_id and user_id
+	withNames string // lists the columns that say by name who did something, such as given_by, of tables with org_id
 	words     *strings.Replacer
 }
 
 var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true, migrating: "SET LOCAL lock_timeout = 0;\n",
 	withUsers: "SELECT a.table_name FROM information_schema.columns a JOIN information_schema.columns b ON b.table_schema = a.table_schema AND b.table_name = a.table_name " +
 		"WHERE a.table_schema = current_schema() AND a.column_name = 'org_id' AND b.column_name = 'user_id' ORDER BY 1",
+	withNames: "SELECT a.table_name, b.column_name FROM information_schema.columns a JOIN information_schema.columns b ON b.table_schema = a.table_schema AND b.table_name = a.table_name " +
+		"WHERE a.table_schema = current_schema() AND a.column_name = 'org_id' AND (b.column_name LIKE '%\\_by' OR b.column_name = 'by_name') AND b.data_type = 'text' AND a.table_name <> 'users' ORDER BY 1, 2",
 	words: strings.NewReplacer(
 		"{{id}}", "uuid", "{{int}}", "bigint", "{{bool}}", "boolean", "{{bytes}}", "bytea", "{{json}}", "jsonb",
 		// A row's next version fits beside it, and then no index is written.
@@ -57,7 +60,11 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 const sqliteWithUsers = "SELECT m.name FROM sqlite_master m WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE name = 'org_id') " +
 	"AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE name = 'user_id') ORDER BY 1"
 
-var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, withUsers: sqliteWithUsers, words: strings.NewReplacer(
+// sqliteWithNames lists the columns that say by name who did something.
+const sqliteWithNames = "SELECT m.name AS table_name, c.name AS column_name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name <> 'users' " +
+	"AND (c.name LIKE '%\\_by' ESCAPE '\\' OR c.name = 'by_name') AND c.type = 'TEXT' AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE name = 'org_id') ORDER BY 1, 2"
+
+var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, withUsers: sqliteWithUsers, withNames: sqliteWithNames, words: strings.NewReplacer(
 	"{{id}}", "TEXT", "{{int}}", "INTEGER", "{{bool}}", "INTEGER", "{{bytes}}", "BLOB", "{{json}}", "TEXT",
 	"{{room_in_users}}", "", "{{by_blocks}}", "(at)",
 	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",

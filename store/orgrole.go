@@ -181,13 +181,10 @@ func grantedBy(all []OrgRole, roles []string) []access.Permission {
 // of Muster's that a role can hold.
 func (db *DB) Allowed(a access.Actor) []string {
 	list := []string{}
-	for _, o := range access.OwnPermissions() {
-		if a.May(o.Name) {
-			list = append(list, string(o.Name))
+	for _, p := range access.Managing() {
+		if a.May(p) {
+			list = append(list, string(p))
 		}
-	}
-	if a.May(access.Configure) {
-		list = append(list, string(access.Configure))
 	}
 	for _, p := range db.catalog {
 		if a.May(p.Name) {

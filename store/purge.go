@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -27,27 +28,84 @@ func (db *DB) Overdue(ctx context.Context, limit int) ([]Overdue, error) {
 // purgedName stands for who was removed.
 const purgedName = "Removed person"
 
-// Naming finds the rows of activity that a deleted person acted in or is named by, beside
-// those that are about the person. It reads the whole record (1 s for a million rows) and
-// is meant for Read. Faults: Denied, NotFound.
-func (tx *Tx) Naming(id UserID) ([]ActivityID, error) {
+// Traces are where a deleted person stands in what is about something else.
+type Traces struct {
+	words   []string     // names and addresses that nobody else here has
+	acts    []ActivityID // rows of activity
+	columns []column     // that say by name who did something
+}
+
+// column is one of a table.
+type column struct {
+	Table string `db:"table_name"`
+	Name  string `db:"column_name"`
+}
+
+// Traces looks for them: in rows of activity that the person acted in or is named by, and
+// in columns such as given_by. It reads the whole record (1 s for a million rows) and is
+// meant for Read. What a living person is called as well stays. Faults: Denied, NotFound.
+func (tx *Tx) Traces(id UserID) (t Traces, err error) {
 	if err := tx.Require(access.Operate); err != nil {
-		return nil, err
+		return t, err
 	}
 	u, err := tx.anyUser(id)
 	if err != nil {
-		return nil, err
+		return t, err
+	}
+	if t.words, err = tx.ownWords(u); err != nil {
+		return t, err
 	}
 	query := "SELECT id FROM activity WHERE org_id = ? AND target_id <> ? AND (actor_id = ?"
 	args := []any{tx.Org(), string(id), string(id)}
-	for _, word := range []string{string(id), u.Email, u.UserName} {
+	for _, word := range append([]string{string(id)}, t.words...) {
 		if len(word) > 3 {
-			query += ` OR CAST(detail AS text) LIKE ? ESCAPE '\'`
-			args = append(args, "%"+escapeLike(word)+"%")
+			like := "%" + escapeLike(word) + "%"
+			query += ` OR CAST(detail AS text) LIKE ? ESCAPE '\' OR actor_kind = 'system' AND actor_name LIKE ? ESCAPE '\' OR target_name = ?`
+			args = append(args, like, like, word)
 		}
 	}
-	list := []ActivityID{}
-	return list, tx.Select(&list, query+")", args...)
+	if err := tx.Select(&t.acts, query+")", args...); err != nil {
+		return t, err
+	}
+	var columns []column
+	if err := tx.Select(&columns, tx.db.d.withNames); err != nil {
+		return t, err
+	}
+	for _, c := range columns {
+		var there bool
+		if err := tx.Get(&there, "SELECT EXISTS (SELECT 1 FROM "+c.Table+" WHERE org_id = ? AND "+c.Name+" IN (SELECT value FROM {{each_text}}))", tx.Org(), jsonList(t.words)); err != nil {
+			return t, err
+		}
+		if there {
+			t.columns = append(t.columns, c)
+		}
+	}
+	return t, nil
+}
+
+// ownWords are the names and addresses of a deleted person that nobody living has: who
+// was made anew, or is only called the same, keeps them.
+func (tx *Tx) ownWords(u User) ([]string, error) {
+	p := u.Profile()
+	list := distinct([]string{u.UserName, u.Email, u.DisplayName, p.FullName(), strings.TrimSpace(p.GivenName + " " + p.FamilyName)})
+	keys := make([]string, len(list))
+	for i, word := range list {
+		keys[i] = Fold(word)
+	}
+	var others []struct {
+		UserName string `db:"user_name_key"`
+		Email    string `db:"email_key"`
+		Name     string `db:"display_name"`
+	}
+	if err := tx.Select(&others, `SELECT user_name_key, email_key, display_name FROM users WHERE org_id = ? AND deleted_at = 0
+		AND (user_name_key {{in_texts}} OR email_key {{in_texts}} OR display_name {{in_texts}})`, tx.Org(), jsonList(keys), jsonList(keys), jsonList(list)); err != nil {
+		return nil, err
+	}
+	taken := map[string]bool{"": true}
+	for _, o := range others {
+		taken[o.UserName], taken[o.Email], taken[Fold(o.Name)] = true, true, true
+	}
+	return slices.DeleteFunc(list, func(word string) bool { return taken[Fold(word)] }), nil
 }
 
 // purgeBatch is how many rows of activity are rewritten with one read.
@@ -55,9 +113,9 @@ const purgeBatch = 200
 
 // PurgeUser removes for good a person who was deleted longer ago than RestoreFor.
 // forget removes what other packages keep beside rows with a user_id. The activity stays: of rows about the person
-// what happened and when, of other rows all but the name and address. named is what
-// Naming gave. Needs Write. Faults: Denied, NotFound, Conflict (is to be kept).
-func (tx *Tx) PurgeUser(id UserID, named []ActivityID, forget ...func(*Tx, UserID) error) error {
+// what happened and when, of other rows all but the name and address. t is what
+// Traces gave. Needs Write. Faults: Denied, NotFound, Conflict (is to be kept).
+func (tx *Tx) PurgeUser(id UserID, t Traces, forget ...func(*Tx, UserID) error) error {
 	if err := tx.Require(access.Operate); err != nil {
 		return err
 	}
@@ -76,7 +134,7 @@ func (tx *Tx) PurgeUser(id UserID, named []ActivityID, forget ...func(*Tx, UserI
 	if err := tx.purgeRows(id); err != nil {
 		return err
 	}
-	for _, query := range []string{deleteExtrasOf, "DELETE FROM users WHERE org_id = ? AND id = ?"} {
+	for _, query := range []string{deleteExtrasOf, "UPDATE teams SET lead_id = NULL WHERE org_id = ? AND lead_id = ?", "DELETE FROM users WHERE org_id = ? AND id = ?"} {
 		if _, err := tx.Exec(query, tx.Org(), id); err != nil {
 			return err
 		}
@@ -90,7 +148,12 @@ func (tx *Tx) PurgeUser(id UserID, named []ActivityID, forget ...func(*Tx, UserI
 	if err := tx.purgeOwn(id); err != nil {
 		return err
 	}
-	if err := tx.purgeNamed(u, named); err != nil {
+	for _, c := range t.columns {
+		if _, err := tx.Exec("UPDATE "+c.Table+" SET "+c.Name+" = ? WHERE org_id = ? AND "+c.Name+" IN (SELECT value FROM {{each_text}})", purgedName, tx.Org(), jsonList(t.words)); err != nil {
+			return err
+		}
+	}
+	if err := tx.purgeNamed(id, t); err != nil {
 		return err
 	}
 	return tx.Record(Activity{Action: "user.purge", TargetKind: "user", TargetID: string(id), TargetName: purgedName})
@@ -112,11 +175,12 @@ func (tx *Tx) purgeRows(id UserID) error {
 }
 
 type purgedRow struct {
-	ID      ActivityID `db:"id"`
-	ActorID string     `db:"actor_id"`
-	Actor   string     `db:"actor_name"`
-	Target  string     `db:"target_name"`
-	Detail  []byte     `db:"detail"`
+	ID      ActivityID  `db:"id"`
+	Kind    access.Kind `db:"actor_kind"`
+	ActorID string      `db:"actor_id"`
+	Actor   string      `db:"actor_name"`
+	Target  string      `db:"target_name"`
+	Detail  []byte      `db:"detail"`
 }
 
 const updatePurged = "UPDATE activity SET actor_name = ?, target_name = ?, detail = {{as_json}} WHERE org_id = ? AND id = ?"
@@ -128,7 +192,7 @@ var keptDetail = []string{"reason", "successor", "role", "plan", "action", "meth
 func (tx *Tx) purgeOwn(id UserID) error {
 	for after := ActivityID(noID); ; {
 		var page []purgedRow
-		if err := tx.Select(&page, "SELECT id, actor_id, actor_name, target_name, detail FROM activity WHERE org_id = ? AND target_id = ? AND id > ? ORDER BY id LIMIT ?",
+		if err := tx.Select(&page, "SELECT id, actor_kind, actor_id, actor_name, target_name, detail FROM activity WHERE org_id = ? AND target_id = ? AND id > ? ORDER BY id LIMIT ?",
 			tx.Org(), string(id), after, purgeBatch); err != nil {
 			return err
 		}
@@ -176,17 +240,14 @@ func (tx *Tx) rewrite(id ActivityID, actor, target string, detail map[string]any
 }
 
 // purgeNamed takes the person's names and addresses out of other rows.
-func (tx *Tx) purgeNamed(u User, ids []ActivityID) error {
-	p := u.Profile()
+func (tx *Tx) purgeNamed(id UserID, t Traces) error {
 	words := map[string]bool{}
-	for _, w := range []string{u.UserName, u.Email, u.DisplayName, p.FullName(), strings.TrimSpace(p.GivenName + " " + p.FamilyName)} {
-		if w != "" {
-			words[Fold(w)] = true
-		}
+	for _, word := range t.words {
+		words[Fold(word)] = true
 	}
-	for _, id := range ids {
+	for _, row := range t.acts {
 		var r purgedRow
-		err := tx.Get(&r, "SELECT id, actor_id, actor_name, target_name, detail FROM activity WHERE org_id = ? AND id = ?", tx.Org(), id)
+		err := tx.Get(&r, "SELECT id, actor_kind, actor_id, actor_name, target_name, detail FROM activity WHERE org_id = ? AND id = ?", tx.Org(), row)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -197,9 +258,17 @@ func (tx *Tx) purgeNamed(u User, ids []ActivityID) error {
 		if err := json.Unmarshal(r.Detail, &detail); err != nil {
 			return errors.Join(fmt.Errorf("activity %s", r.ID), err)
 		}
-		if r.ActorID == string(u.ID) {
+		switch {
+		case r.ActorID == string(id):
 			r.Actor = purgedName
 			delete(detail, "ip")
+		case r.Kind == access.System: // as planned by somebody
+			for _, word := range t.words {
+				r.Actor = strings.ReplaceAll(r.Actor, word, purgedName)
+			}
+		}
+		if words[Fold(r.Target)] {
+			r.Target = purgedName
 		}
 		clean, _ := renamed(detail, words).(map[string]any)
 		if err := tx.rewrite(r.ID, r.Actor, r.Target, clean); err != nil {

@@ -54,6 +54,9 @@ func (tx *Tx) Grant(id UserID, role string, why Reason) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.mayTouch(u); err != nil {
+		return err
+	}
 	if why.Kind == Manual.Kind {
 		if err := tx.dropDefault(u, role); err != nil {
 			return err
@@ -98,7 +101,7 @@ func (tx *Tx) Revoke(id UserID, role string, why Reason) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.mayReach(u); err != nil {
+	if err := tx.mayTouch(u); err != nil {
 		return err
 	}
 	if role == access.Admin && u.Status == Active {

@@ -134,6 +134,15 @@ func OwnPermissions() []Own {
 	}
 }
 
+// Managing are those and what an admin alone has: what reaches other people.
+func Managing() []Permission {
+	list := []Permission{}
+	for _, o := range OwnPermissions() {
+		list = append(list, o.Name)
+	}
+	return append(list, Configure)
+}
+
 // Delegable tells whether a role of an organization may hold p.
 func Delegable(p Permission) bool {
 	return slices.ContainsFunc(OwnPermissions(), func(o Own) bool { return o.Name == p })

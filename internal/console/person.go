@@ -259,9 +259,10 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 	return err
 }
 
-// refusedHere shows on the page itself that a directory decides about this person.
+// refusedHere shows on the page itself that a directory decides about this person, or
+// that the person or the role may do more than whoever asks.
 func refusedHere(err error, f *web.Form) bool {
-	if fault.Is(err, fault.Denied) && fault.Field(err) == "directory" {
+	if fault.Is(err, fault.Denied) && (fault.Field(err) == "directory" || fault.Field(err) == "role") {
 		f.Fail("", web.Sentence(err))
 		return true
 	}
@@ -286,6 +287,11 @@ func (c *Console) endSessions(w http.ResponseWriter, r *http.Request) error {
 		u, err := tx.User(id)
 		if err != nil {
 			return err
+		}
+		if by := tx.Actor(); by.Kind != access.Person || by.ID != string(id) {
+			if err := tx.MayTouch(u); err != nil {
+				return err
+			}
 		}
 		live, err := c.opt.Sessions.List(tx, id)
 		if err != nil {

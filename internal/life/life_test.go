@@ -208,6 +208,48 @@ func TestWhatIsPassedOver(t *testing.T) {
 	})
 }
 
+// Who plans for people who may do no more than the planner, and the person may do more by
+// then, has planned nothing.
+func TestAPlanReachesNoFurtherThanItsPlanner(t *testing.T) {
+	each(t, func(p *place) {
+		p.write(p.admin, func(tx *store.Tx) error {
+			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &[]access.Permission{access.ViewUsers, access.EndUsers}})
+			return err
+		})
+		lead := access.Actor{Kind: access.Person, Org: p.admin.Org, ID: string(p.userOf(p.admin, "lead", store.Active, "lead").ID), Name: "Lea Lead",
+			Roles: []string{"lead"}, Granted: []access.Permission{access.ViewUsers, access.EndUsers}}
+		risen, same := p.user("risen"), p.user("same")
+		for _, u := range []store.User{risen, same} {
+			p.write(lead, func(tx *store.Tx) error {
+				_, err := p.life.Plan(tx, life.In{User: u.ID, Action: life.Deactivate, At: p.in(time.Hour)})
+				return err
+			})
+		}
+		p.write(p.admin, func(tx *store.Tx) error { return tx.SetRole(risen.ID, access.Admin) })
+		open := p.list(life.Planned)
+		err := p.db.Write(context.Background(), lead, func(tx *store.Tx) error { // nor does anybody cancel what is about an admin
+			for _, o := range open {
+				if o.UserID == risen.ID {
+					_, err := p.life.Cancel(tx, o.ID)
+					return err
+				}
+			}
+			return nil
+		})
+		if !fault.Is(err, fault.Denied) {
+			p.t.Errorf("cancelled for an admin: %v", err)
+		}
+		p.clock.Pass(2 * time.Hour)
+		p.run()
+		if p.status(risen.ID) != store.Active || p.status(same.ID) != store.Deactivated {
+			p.t.Errorf("risen is %s, same is %s", p.status(risen.ID), p.status(same.ID))
+		}
+		if over := p.list(life.Skipped); len(over) != 1 || !strings.Contains(over[0].Outcome, "may do more by now than Lea Lead") || len(p.told) != 1 {
+			p.t.Errorf("passed over %+v, told %v", over, p.told)
+		}
+	})
+}
+
 func TestAPlannedReactivationNeedsASeat(t *testing.T) {
 	each(t, func(p *place) {
 		u := p.user("ann")

@@ -25,14 +25,14 @@ func (s *Service) Purge(ctx context.Context) error {
 	for _, p := range people {
 		actor := access.Muster(string(p.Org))
 		// What names the person is searched before anything is locked.
-		var named []store.ActivityID
+		var traces store.Traces
 		err := s.opt.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
-			named, err = tx.Naming(p.User)
+			traces, err = tx.Traces(p.User)
 			return err
 		})
 		if err == nil {
 			err = s.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
-				return tx.PurgeUser(p.User, named, append(s.opt.Forget, forgetPlans)...)
+				return tx.PurgeUser(p.User, traces, append(s.opt.Forget, forgetPlans)...)
 			})
 		}
 		if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict) {

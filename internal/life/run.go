@@ -26,7 +26,7 @@ func (s *Service) RunDue(ctx context.Context) error {
 	last := due{Plan: Plan{ID: "00000000000000000000000000000000"}}
 	for {
 		var list []due
-		err := s.opt.DB.LookupAll(ctx, &list, `SELECT org_id, id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, planned_by, created_at, state, outcome, ended_at
+		err := s.opt.DB.LookupAll(ctx, &list, `SELECT org_id, id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, by_may, planned_by, created_at, state, outcome, ended_at
 			FROM planned_changes WHERE state = 'planned' AND due_at <= ? AND (due_at, id) > ({{as_int}}, {{as_id}}) ORDER BY due_at, id LIMIT ?`,
 			store.TimeOf(s.opt.DB.Now()), last.DueAt, last.ID, dueAtOnce)
 		if err != nil {
@@ -98,6 +98,11 @@ func change(tx *store.Tx, p Plan) error {
 		return fault.NotFound.Say("The person was deleted meanwhile.")
 	}
 	if err != nil {
+		return err
+	}
+	if err := tx.MayTouchFor(p.planner(tx.Org()), u); fault.Field(err) == "role" {
+		return fault.Denied.On("role", "%s may do more by now than %s might, who planned it.", u.DisplayName, p.By)
+	} else if err != nil {
 		return err
 	}
 	if err := possible(tx, p, u); err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-const planColumns = "SELECT id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, planned_by, created_at, state, outcome, ended_at FROM planned_changes"
+const planColumns = "SELECT id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, by_may, planned_by, created_at, state, outcome, ended_at FROM planned_changes"
 
 func insertPlan(tx *store.Tx, p Plan) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO planned_changes (org_id, id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, planned_by, created_at, state, outcome, ended_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0) ON CONFLICT (org_id, user_id, action) WHERE state = 'planned' DO NOTHING`,
-		tx.Org(), p.ID, p.UserID, p.Action, p.DueAt, p.Zone, p.Reason, p.Why, p.Successor, p.Operator, p.By, p.CreatedAt, p.State)
+	n, err := tx.Exec(`INSERT INTO planned_changes (org_id, id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, by_may, planned_by, created_at, state, outcome, ended_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0) ON CONFLICT (org_id, user_id, action) WHERE state = 'planned' DO NOTHING`,
+		tx.Org(), p.ID, p.UserID, p.Action, p.DueAt, p.Zone, p.Reason, p.Why, p.Successor, p.Operator, p.May, p.By, p.CreatedAt, p.State)
 	return n > 0, err
 }
 

@@ -62,11 +62,10 @@ func touch(tx *store.Tx, user store.UserID) (store.User, error) {
 	if err != nil {
 		return u, err
 	}
-	if u.Status == store.Invited && tx.Require(access.InviteUsers) == nil {
-		return u, nil
-	}
-	if err := tx.Require(access.EditUsers); err != nil {
-		return u, err
+	if u.Status != store.Invited || tx.Require(access.InviteUsers) != nil {
+		if err := tx.Require(access.EditUsers); err != nil {
+			return u, err
+		}
 	}
 	return u, tx.MayTouch(u)
 }

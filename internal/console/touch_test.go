@@ -1,0 +1,67 @@
+package console_test
+
+import (
+	"net/url"
+	"strconv"
+	"testing"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/records"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// Somebody who may do all that an admin can delegate does nothing to an admin, and an admin
+// nothing to a break-glass account, by whichever form.
+func TestNobodyTouchesWhoMayDoMore(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			list := access.Managing()[:len(access.Managing())-1]
+			if _, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list}); err != nil {
+				return err
+			}
+			for _, id := range []string{"1", "2"} {
+				if _, _, err := records.Put(tx, records.In{Ref: records.Ref{Kind: "contact", ID: id}, Name: "Contact"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
+		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: access.Managing()[:len(access.Managing())-1]}
+		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
+		s.add(s.muster, "glass", store.FromAPI, store.Active, access.Admin)
+		s.add(s.muster, "asked", store.FromInvite, store.Invited, access.Admin)
+		s.write(s.muster, func(tx *store.Tx) error { _, err := tx.SetBreakGlass(s.people["glass"], true, "breakglass.add"); return err })
+		version := func(who string) string { return strconv.FormatInt(s.user(who).Version, 10) }
+		for _, c := range []struct{ who, target string }{{"lead", "second"}, {"lead", "glass"}, {"boss", "glass"}} {
+			at := s.path("/users/{" + c.target + "}")
+			for path, form := range map[string]url.Values{
+				"/deactivate":    {},
+				"/delete":        {},
+				"/sessions/end":  {},
+				"/records/link":  {"record": {"contact/1"}},
+				"/edit":          {"role": {"viewer"}, "version": {version(c.target)}},
+				"/edit?as=title": {"title": {"x"}, "role": {access.Admin}, "version": {version(c.target)}},
+			} {
+				s.post(c.who, at+path, 403, form)
+			}
+			if u := s.user(c.target); u.Status != store.Active {
+				t.Fatalf("%s made %s %s", c.who, c.target, u.Status)
+			}
+		}
+		s.post("lead", s.path("/users/{asked}/records/link"), 403, url.Values{"record": {"contact/2"}})
+		s.post("boss", s.path("/users/{asked}/records/link"), 303, url.Values{"record": {"contact/2"}})
+		s.post("lead", s.path("/users/{agent}/records/link"), 303, url.Values{"record": {"contact/1"}})
+		s.post("lead", s.path("/users/{agent}/sessions/end"), 303, url.Values{})
+		s.post("lead", s.path("/users/{agent}/edit"), 303, url.Values{"role": {"agent"}, "version": {version("agent")}})
+		has(t, s.post("lead", s.path("/users/{agent}/edit"), 403, url.Values{"role": {"viewer"}, "title": {"Typed title"}, "version": {version("agent")}}), "allows more than you may do yourself", "Typed title")
+		s.post("lead", s.path("/users/{viewer}/edit"), 403, url.Values{"role": {access.Admin}, "sure_admin": {"yes"}, "version": {version("viewer")}})
+		s.post("lead", s.path("/users/{agent}/deactivate"), 303, url.Values{})
+		s.write(s.muster, func(tx *store.Tx) error { _, err := tx.DeleteUser(s.people["second"], ""); return err })
+		s.post("lead", s.path("/users/{second}/restore"), 403, url.Values{})
+		s.post("boss", s.path("/users/{second}/restore"), 303, url.Values{})
+		s.post("lead", s.path("/users/{second}/reactivate"), 403, url.Values{})
+	})
+}

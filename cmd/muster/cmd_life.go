@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -257,6 +259,8 @@ func (c userCancelCmd) Run(a *app) error {
 type orgSeatsCmd struct {
 	Org   string `required:"" help:"Organization (short name)."`
 	Limit string `help:"How many people it may have: a number, or none." placeholder:"N"`
+
+	Licenses string `help:"License types in place of those that there are: a JSON file with a list, as --json prints it." placeholder:"FILE"`
 }
 
 func (c orgSeatsCmd) Run(a *app) error {
@@ -270,10 +274,25 @@ func (c orgSeatsCmd) Run(a *app) error {
 			return usage{fmt.Errorf("--limit is %q; it can be a number of seats, or none", c.Limit)}
 		}
 	}
+	var licenses []api.LicenseJSON
+	if c.Licenses != "" {
+		text, err := os.ReadFile(c.Licenses)
+		if err == nil {
+			err = json.Unmarshal(text, &licenses)
+		}
+		if err != nil {
+			return usage{fmt.Errorf("--licenses %s is no list of license types: %w", c.Licenses, err)}
+		}
+	}
 	var s api.Seats
 	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) error {
 		if c.Limit != "" {
 			if err := tx.SetSeats(limit); err != nil {
+				return err
+			}
+		}
+		if c.Licenses != "" {
+			if err := api.SetLicenses(tx, licenses); err != nil {
 				return err
 			}
 		}

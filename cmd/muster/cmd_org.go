@@ -15,6 +15,8 @@ type orgCmd struct {
 	Suspend orgSuspendCmd `cmd:"" help:"Let nobody of an organization in until it is resumed. Nothing is lost."`
 	Resume  orgResumeCmd  `cmd:"" help:"Take a suspension back."`
 	Seats   orgSeatsCmd   `cmd:"" help:"Show how many people an organization may have, or say it."`
+
+	Defaults orgDefaultsCmd `cmd:"" help:"Role and teams of new people for whom nobody says any."`
 }
 
 type orgRow struct {

@@ -15,6 +15,8 @@ type roleCmd struct {
 	Create      roleCreateCmd      `cmd:"" help:"Make a role."`
 	Update      roleUpdateCmd      `cmd:"" help:"Change what a role is called or allows."`
 	Delete      roleDeleteCmd      `cmd:"" help:"Delete a role; its people get another one, or none."`
+	Give        roleGiveCmd        `cmd:"" help:"Give somebody a role, beside those that the person has."`
+	Take        roleTakeCmd        `cmd:"" help:"Take a role that was given by hand."`
 	Permissions rolePermissionsCmd `cmd:"" help:"List the permissions that a role can have."`
 }
 

@@ -242,8 +242,8 @@ func (d *Door) cancelPlan(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// licenseJSON and seatsJSON: a limit that is null is none.
-type licenseJSON struct {
+// LicenseJSON is a kind of seat, as programs see it; a limit that is null is none.
+type LicenseJSON struct {
 	ID      string   `json:"id"`
 	Name    string   `json:"name"`
 	Roles   []string `json:"roles"`
@@ -256,12 +256,12 @@ type licenseJSON struct {
 type Seats struct {
 	Limit    *int64        `json:"limit"`
 	Used     int64         `json:"used"`
-	Licenses []licenseJSON `json:"licenses"`
+	Licenses []LicenseJSON `json:"licenses"`
 }
 
 // SeatsOf tells the seats of tx's organization. Faults: Denied.
 func SeatsOf(tx *store.Tx) (Seats, error) {
-	out := Seats{Licenses: []licenseJSON{}}
+	out := Seats{Licenses: []LicenseJSON{}}
 	s, err := tx.Seats()
 	if err != nil {
 		return out, err
@@ -274,9 +274,22 @@ func SeatsOf(tx *store.Tx) (Seats, error) {
 	}
 	out.Limit, out.Used = limit(s.Limit), s.Used
 	for _, l := range s.Licenses {
-		out.Licenses = append(out.Licenses, licenseJSON{l.ID, l.Name, l.Roles, l.Fallback, limit(l.Limit), l.Used})
+		out.Licenses = append(out.Licenses, LicenseJSON{l.ID, l.Name, l.Roles, l.Fallback, limit(l.Limit), l.Used})
 	}
 	return out, nil
+}
+
+// SetLicenses puts a list of licenses in place of the one before. Needs Write. Faults:
+// those of store.SetLicenses.
+func SetLicenses(tx *store.Tx, in []LicenseJSON) error {
+	list := make([]store.License, len(in))
+	for i, l := range in {
+		list[i] = store.License{ID: l.ID, Name: l.Name, Roles: l.Roles, Fallback: l.Default, Limit: store.NoLimit}
+		if l.Limit != nil {
+			list[i].Limit = *l.Limit
+		}
+	}
+	return tx.SetLicenses(list)
 }
 
 func (d *Door) seats(w http.ResponseWriter, r *http.Request) error {
@@ -296,7 +309,7 @@ func (d *Door) seats(w http.ResponseWriter, r *http.Request) error {
 func (d *Door) setSeats(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Limit    json.RawMessage `json:"limit"`
-		Licenses *[]licenseJSON  `json:"licenses"`
+		Licenses *[]LicenseJSON  `json:"licenses"`
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
@@ -315,14 +328,7 @@ func (d *Door) setSeats(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 		if in.Licenses != nil {
-			list := make([]store.License, len(*in.Licenses))
-			for i, l := range *in.Licenses {
-				list[i] = store.License{ID: l.ID, Name: l.Name, Roles: l.Roles, Fallback: l.Default, Limit: store.NoLimit}
-				if l.Limit != nil {
-					list[i].Limit = *l.Limit
-				}
-			}
-			if err := tx.SetLicenses(list); err != nil {
+			if err := SetLicenses(tx, *in.Licenses); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,9 @@ func (d *Door) mountRoles(m *web.Mux) {
 	m.API(access.ViewUsers, "GET /api/v1/roles/{role}", d.role)
 	m.APIFresh(access.Configure, "PATCH /api/v1/roles/{role}", d.updateRole)
 	m.APIFresh(access.Configure, "DELETE /api/v1/roles/{role}", d.deleteRole)
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/roles", d.onesRoles(d.reading, nil))
+	m.APIFresh(access.EditUsers, "PUT /api/v1/users/{user}/roles/{role}", d.onesRoles(d.writing, GiveRole))
+	m.APIFresh(access.EditUsers, "DELETE /api/v1/users/{user}/roles/{role}", d.onesRoles(d.writing, TakeRole))
 }
 
 // PermissionJSON is a permission as programs see it.
@@ -194,4 +197,67 @@ func (d *Door) deleteRole(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, EndOf(e, !preview))
+}
+
+// UserRoles are the roles of one person, with the reasons.
+type UserRoles struct {
+	User  store.UserID `json:"user_id"`
+	Roles []GrantJSON  `json:"roles"`
+}
+
+// GrantJSON is a role that somebody has, for one reason.
+type GrantJSON struct {
+	Role string `json:"role"`
+	ReasonJSON
+}
+
+// RolesOf are somebody's roles as programs see them. Faults: Denied, NotFound.
+func RolesOf(tx *store.Tx, id store.UserID) (UserRoles, error) {
+	out := UserRoles{id, []GrantJSON{}}
+	if _, err := tx.User(id); err != nil {
+		return out, err
+	}
+	roles, err := tx.RolesOf([]store.UserID{id})
+	for _, g := range roles[id] {
+		one := GrantJSON{g.Role, ReasonJSON{Kind: g.Kind, Ref: g.Ref, By: g.By, Detail: g.Detail}}
+		if g.Since != 0 {
+			one.Since = g.Since.RFC3339()
+		}
+		out.Roles = append(out.Roles, one)
+	}
+	return out, err
+}
+
+// GiveRole gives a role by hand, beside those that are there.
+func GiveRole(tx *store.Tx, id store.UserID, role string) error {
+	return tx.Grant(id, role, store.Manual)
+}
+
+// TakeRole takes a role that was given by hand.
+func TakeRole(tx *store.Tx, id store.UserID, role string) error {
+	return tx.Revoke(id, role, store.Manual)
+}
+
+// onesRoles answers with the roles of a person, after a change of one of them.
+func (d *Door) onesRoles(run func(*http.Request) func(func(*store.Tx) error) error, change func(*store.Tx, store.UserID, string) error) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := userIn(r)
+		if err != nil {
+			return err
+		}
+		var out UserRoles
+		err = run(r)(func(tx *store.Tx) error {
+			if change != nil {
+				if err := change(tx, id, r.PathValue("role")); err != nil {
+					return err
+				}
+			}
+			out, err = RolesOf(tx, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, out)
+	}
 }

@@ -54,7 +54,7 @@ func (d *Door) teams(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := struct {
 		Teams []TeamJSON `json:"teams"`
-		Next  string     `json:"next_cursor"`
+		Next  string     `json:"next"`
 	}{Teams: []TeamJSON{}}
 	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		list, more, err := tx.Teams(q)
@@ -242,7 +242,7 @@ func (d *Door) members(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := struct {
 		Members []MemberJSON `json:"members"`
-		Next    string       `json:"next_cursor"`
+		Next    string       `json:"next"`
 	}{Members: []MemberJSON{}}
 	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		if _, err := tx.Team(id); err != nil {

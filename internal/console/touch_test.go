@@ -33,7 +33,10 @@ func TestNobodyTouchesWhoMayDoMore(t *testing.T) {
 		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
 		s.add(s.muster, "glass", store.FromAPI, store.Active, access.Admin)
 		s.add(s.muster, "asked", store.FromInvite, store.Invited, access.Admin)
-		s.write(s.muster, func(tx *store.Tx) error { _, err := tx.SetBreakGlass(s.people["glass"], true, "breakglass.add"); return err })
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.SetBreakGlass(s.people["glass"], true, "breakglass.add")
+			return err
+		})
 		version := func(who string) string { return strconv.FormatInt(s.user(who).Version, 10) }
 		for _, c := range []struct{ who, target string }{{"lead", "second"}, {"lead", "glass"}, {"boss", "glass"}} {
 			at := s.path("/users/{" + c.target + "}")

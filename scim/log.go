@@ -344,9 +344,6 @@ func (e *logged) row(of logOf) logRow {
 	}
 	row.Target = cutText(row.Target, 200)
 	row.TargetKey = store.Fold(row.Target)
-	if row.Activities == nil {
-		row.Activities = []store.ActivityID{}
-	}
 	return row
 }
 

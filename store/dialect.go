@@ -38,6 +38,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{room_in_users}}", "ALTER TABLE users SET (fillfactor = 90);",
 		// For a column that grows with the table: an entry for many rows.
 		"{{by_blocks}}", "USING brin (at) WITH (autosummarize = on)",
+		"{{org_if_needed}}", "", "{{id_if_needed}}", "",
 		"{{key}}", `text COLLATE "C"`, "{{strict}}", "", "{{strict_narrow}}", "",
 		"{{ids}}", "SELECT CAST(e.value AS uuid) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
 		// An array made once, so that the index is used whatever the planner guesses about the list.
@@ -66,7 +67,7 @@ const sqliteWithNames = "SELECT m.name AS table_name, c.name AS column_name FROM
 
 var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, withUsers: sqliteWithUsers, withNames: sqliteWithNames, words: strings.NewReplacer(
 	"{{id}}", "TEXT", "{{int}}", "INTEGER", "{{bool}}", "INTEGER", "{{bytes}}", "BLOB", "{{json}}", "TEXT",
-	"{{room_in_users}}", "", "{{by_blocks}}", "(at)",
+	"{{room_in_users}}", "", "{{by_blocks}}", "(at)", "{{org_if_needed}}", "org_id, ", "{{id_if_needed}}", ", id",
 	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",
 	"{{ids}}", "SELECT e.value FROM json_each(?) AS e",
 	"{{in_ids}}", "IN (SELECT e.value FROM json_each(?) AS e)",

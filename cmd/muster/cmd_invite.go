@@ -29,6 +29,8 @@ type userInviteCmd struct {
 	Note       string   `help:"A note that stands in the mail."`
 	Save       bool     `help:"Save without sending; muster invitation resend sends it."`
 
+	Attribute map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"One of the organization's own attributes; may be given several times."`
+
 	Activate     bool   `help:"Send nothing: the account works at once, with a first password that must be changed."`
 	PasswordFile string `help:"File with that password; without it one is made, and printed this once."`
 }
@@ -40,7 +42,7 @@ func (c userInviteCmd) Run(a *app) error {
 	}
 	in := invite.In{Email: c.Email, GivenName: c.GivenName, FamilyName: c.FamilyName, Role: c.Role,
 		Title: c.Title, Department: c.Department, Phone: c.Phone,
-		EmployeeNumber: c.Employee, Address: c.Address, Note: c.Note, Save: c.Save}
+		EmployeeNumber: c.Employee, Address: c.Address, Own: c.Attribute, Note: c.Note, Save: c.Save}
 	if err := c.resolve(a, actor, org, &in); err != nil {
 		return err
 	}
@@ -94,13 +96,13 @@ func (c userInviteCmd) resolve(a *app, actor access.Actor, org store.Org, in *in
 // not here already, after the whole report.
 func (c userInviteCmd) many(a *app, actor access.Actor, in invite.In) error {
 	if c.GivenName+c.FamilyName+c.Title+c.Department+c.Phone+c.Manager+c.Employee+c.Address != "" || c.Activate {
-		return fault.Invalid.On("file", "Of the people in a file only role, teams and note can be said here. For more, use muster user import with a CSV file.")
+		return fault.Invalid.On("file", "Of the people in a file only role, teams, own attributes and note can be said here. For more, use muster user import with a CSV file.")
 	}
 	text, err := os.ReadFile(c.File)
 	if err != nil {
 		return fault.Invalid.Wrap(err, "The file %s cannot be read.", c.File)
 	}
-	list := invite.ManyIn{Addresses: string(text), Teams: in.Teams, Note: c.Note, Save: c.Save}
+	list := invite.ManyIn{Addresses: string(text), Teams: in.Teams, Own: c.Attribute, Note: c.Note, Save: c.Save}
 	if c.Role != "" {
 		list.Roles = []string{c.Role}
 	}

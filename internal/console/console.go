@@ -13,7 +13,7 @@ person, teams, activity, directories.
 	/console/{org}/settings/seats     seats.go
 	/console/{org}/teams              teams.go
 	/console/{org}/roles              orgroles.go
-	/console/{org}/attributes         attributes.go; extras.go shows and takes their values
+	/console/{org}/attributes         attributes.go; facts.go shows their values, package extra takes them
 	/console/{org}/settings           orgsettings.go  leads to what an organization can choose
 	/console/{org}/settings/language  language.go     also /api/v1/settings/language
 	/console/{org}/directories        directories.go, directory.go, settings.go, clients.go, roles.go

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -23,7 +24,7 @@ type editPage struct {
 	Directory string // who manages the attributes; empty: nobody
 	Rows      [][]web.Field
 	Extras    [][]web.Field // the organization's own attributes
-	own       []extra
+	own       []extra.Field
 	Other     []string
 	Filled    []string // attributes that sign-ins fill
 	Roles     []web.Option
@@ -68,7 +69,7 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 			p.Form.Set("teams", posted.All("teams")...)
 		}
 	}
-	p.Rows, p.Extras = attributeRows(p.Form), extraRows(p.Form, p.own)
+	p.Rows, p.Extras = attributeRows(p.Form), extra.Rows(p.Form, p.own, false)
 	return pages.Write(w, r, status, "edit", p)
 }
 
@@ -112,7 +113,7 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 	if err != nil {
 		return err
 	}
-	p.own = extras(d)
+	p.own = extra.Of(d)
 	if c.opt.AttributeSources != nil {
 		list, err := c.opt.AttributeSources(tx, u)
 		if err != nil {
@@ -124,7 +125,7 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 			}
 		}
 	}
-	fillExtras(&p.Form, p.own, doc)
+	extra.Fill(&p.Form, p.own, doc)
 	p.Form.Set("version", strconv.FormatInt(u.Version, 10))
 	if u.ManagerID != "" {
 		m, err := tx.User(u.ManagerID)
@@ -289,7 +290,7 @@ func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
 	if err != nil {
 		return u, err
 	}
-	own, err := takeExtras(f, extras(d), doc)
+	own, err := extra.Take(f, extra.Of(d), doc)
 	if err != nil || !sent && !own {
 		return u, err
 	}

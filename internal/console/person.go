@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/session"
@@ -37,7 +38,8 @@ type personPage struct {
 	Name        string
 	Status      badge
 	Source      string
-	Directory   string // who manages the person; empty: nobody
+	Directory   string   // who manages the person; empty: nobody
+	Missing     []string // attributes that the organization requires
 	Manager     string
 	ManagerLink store.UserID
 	SignInWith  string
@@ -169,6 +171,9 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 		return err
 	}
 	p.Own = facts(own, doc)
+	for _, x := range extra.Missing(extra.Of(own), doc) {
+		p.Missing = append(p.Missing, x.Name)
+	}
 	text, err := json.MarshalIndent(own.Masked(doc), "", "  ")
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func migrationOwner(number int) string {
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso", 47: "internal/policy", 48: "internal/factor",
 		43: "store", 64: "store", 65: "store", 70: "store", 71: "internal/operate",
-		44: "store", 54: "store", 55: "store", 45: "internal/invite", 75: "internal/invite",
+		44: "store", 54: "store", 55: "store", 45: "internal/invite", 75: "internal/invite", 76: "internal/invite",
 		49: "internal/password", 79: "internal/factor",
 		50: "internal/account",
 		56: "internal/jobs",

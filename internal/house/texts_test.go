@@ -29,7 +29,7 @@ import (
 
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
-var toPeople = []string{"store", "internal/account", "internal/console", "internal/invite", "internal/jobs", "internal/mail",
+var toPeople = []string{"store", "internal/account", "internal/console", "internal/extra", "internal/invite", "internal/jobs", "internal/mail",
 	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web"}
 
 // english are templates that stay so, each for a reason.

@@ -1,11 +1,13 @@
 package invite
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -165,6 +167,8 @@ type newInvitation struct {
 	Send           *bool           `json:"send"`
 	Activate       bool            `json:"activate"` // without a mail
 	FirstPassword  string          `json:"first_password"`
+
+	Attributes map[string]json.RawMessage `json:"attributes"` // the organization's own
 }
 
 func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
@@ -179,6 +183,10 @@ func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := In{Email: n.Email, GivenName: n.GivenName, FamilyName: n.FamilyName, Roles: n.Roles, Title: n.Title, Department: n.Department, Phone: n.Phone,
 		EmployeeNumber: n.EmployeeNumber, Address: n.Address, Note: n.Note, Teams: n.Teams, Save: n.Send != nil && !*n.Send}
+	var err error
+	if in.Own, err = extra.Texts(n.Attributes); err != nil {
+		return err
+	}
 	if n.Manager != "" {
 		err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 			if in.ManagerID, err = store.ParseID[store.User](n.Manager); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/web"
@@ -20,10 +21,11 @@ type invitePage struct {
 	Org      web.Org
 	Roles    []web.Option
 	Teams    []web.Option
-	Known    []web.Option // managers to choose from while typing
-	Fitting  []web.Option // managers of whom one has to be chosen
-	Valid    web.Said     // for how long
-	ID       ID           // of the invitation that the form makes, once
+	Own      [][]web.Field // the organization's own attributes
+	Known    []web.Option  // managers to choose from while typing
+	Fitting  []web.Option  // managers of whom one has to be chosen
+	Valid    web.Said      // for how long
+	ID       ID            // of the invitation that the form makes, once
 	Preview  *mail.Message
 	Frame    string // where the HTML of the preview is
 	MayStart bool   // may make an account without an invitation
@@ -55,6 +57,11 @@ func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
 		if p.Teams, err = teamOptions(tx); err != nil {
 			return err
 		}
+		defs, err := tx.Definitions()
+		if err != nil {
+			return err
+		}
+		p.Own = extra.Rows(f, extra.Of(defs), true)
 		q := store.PeopleQuery{Search: f.Get("manager"), Status: []store.Status{store.Active}, Limit: fitting}
 		if q.Search == "" {
 			q.Role = access.Admin
@@ -170,7 +177,7 @@ func (d *Door) formAgain(w http.ResponseWriter, r *http.Request, f web.Form, in 
 // chosen first.
 func (d *Door) read(r *http.Request, f web.Form) (in In, fits []web.Option, err error) {
 	in = In{Email: f.Get("email"), GivenName: f.Get("given_name"), FamilyName: f.Get("family_name"), Roles: f.All("role"), Title: f.Get("title"), Department: f.Get("department"),
-		Phone: f.Get("phone"), EmployeeNumber: f.Get("employee_number"), Address: f.Get("address"), Note: f.Get("note"), Record: f.Get("record"), Save: f.Get("do") == "save"}
+		Phone: f.Get("phone"), EmployeeNumber: f.Get("employee_number"), Address: f.Get("address"), Own: ownIn(f), Note: f.Get("note"), Record: f.Get("record"), Save: f.Get("do") == "save"}
 	if text := f.Get("id"); text != "" {
 		if in.ID, err = store.ParseID[Invitation](text); err != nil {
 			return in, nil, fault.Invalid.On("", "The form is not complete. Load the page again.")
@@ -203,6 +210,17 @@ func (d *Door) read(r *http.Request, f web.Form) (in In, fits []web.Option, err 
 		return in, nil, err
 	}
 	return in, nil, in.check()
+}
+
+// ownIn are the values of own attributes in a form.
+func ownIn(f web.Form) map[string]string {
+	own := map[string]string{}
+	for name := range f.Values {
+		if strings.HasPrefix(name, "urn:") {
+			own[name] = f.Get(name)
+		}
+	}
+	return own
 }
 
 // fitting is how many managers are offered.

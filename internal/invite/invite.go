@@ -33,6 +33,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
@@ -151,11 +152,12 @@ type In struct {
 	Title, Department, Phone     string
 	EmployeeNumber, Address      string // Address: where letters go, may have several lines
 	ManagerID                    store.UserID
-	Teams                        []store.GroupID // local groups
-	Note                         string          // shown in the mail
-	Record                       string          // of an application, kind/id, to which the person is linked; may be empty
-	Save                         bool            // without sending
-	ID                           ID              // of the invitation; a form that is sent twice makes one
+	Teams                        []store.GroupID   // local groups
+	Own                          map[string]string // the organization's own attributes, as extra.Set takes them
+	Note                         string            // shown in the mail
+	Record                       string            // of an application, kind/id, to which the person is linked; may be empty
+	Save                         bool              // without sending
+	ID                           ID                // of the invitation; a form that is sent twice makes one
 }
 
 // Made is a new invitation, or a new link of one. Link is not stored: it can be shown this once.
@@ -170,8 +172,8 @@ type Made struct {
 
 // Create invites a person. It all happens in the caller's transaction (needs
 // Write): nothing is left when any part fails. org is tx's organization, for the
-// mail. Faults: Denied; Invalid on "email", "role", "manager", "teams" and the
-// names; Conflict on "email" (has an account here) and on "seats".
+// mail. Faults: Denied; Invalid on "email", "role", "manager", "teams", the names and
+// own attributes, of which each required one must be there; Conflict on "email" (has an account here) and on "seats".
 func (d *Door) Create(tx *store.Tx, org store.Org, in In) (Made, error) {
 	if err := tx.Require(access.InviteUsers); err != nil {
 		return Made{}, err
@@ -205,7 +207,15 @@ func (in In) person(tx *store.Tx, status store.Status) (store.User, error) {
 			return store.User{}, on(err, fault.NotFound, fault.Invalid.On("manager", "The manager is not a person of this organization. Choose another one, or leave it empty."))
 		}
 	}
-	u, err := tx.CreateUser(store.NewUser{Doc: profile.Doc(), Source: store.FromInvite, Status: status, Roles: in.roles(), Reason: store.Manual})
+	defs, err := tx.Definitions()
+	if err != nil {
+		return store.User{}, err
+	}
+	doc := profile.Doc()
+	if err := extra.Set(defs, doc, in.Own); err != nil {
+		return store.User{}, err
+	}
+	u, err := tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromInvite, Status: status, Roles: in.roles(), Reason: store.Manual})
 	if err != nil {
 		return u, takenName(err)
 	}

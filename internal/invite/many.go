@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/store"
@@ -16,11 +17,12 @@ type ListID = store.ID[ManyList]
 
 // ListHead is what everybody in a list gets.
 type ListHead struct {
-	ID    ListID          `json:"id"`
-	Roles []string        `json:"roles"`
-	Teams []store.GroupID `json:"teams"`
-	Note  string          `json:"note"`
-	Save  bool            `json:"save"`
+	ID    ListID            `json:"id"`
+	Roles []string          `json:"roles"`
+	Teams []store.GroupID   `json:"teams"`
+	Own   map[string]string `json:"own"` // attributes, as extra.Set takes them
+	Note  string            `json:"note"`
+	Save  bool              `json:"save"`
 }
 
 // ManyList is what was pasted, what was found about each address, and what became of
@@ -98,6 +100,7 @@ type ManyIn struct {
 	Addresses string
 	Roles     []string
 	Teams     []store.GroupID
+	Own       map[string]string
 	Note      string
 	Save      bool
 }
@@ -105,7 +108,7 @@ type ManyIn struct {
 // CheckMany looks at each address and keeps what it found; nobody is invited yet. Needs
 // Write. Faults: Denied; Invalid on "addresses", "role", "teams" and "note".
 func (d *Door) CheckMany(tx *store.Tx, in ManyIn) (ManyList, error) {
-	l := ManyList{ListHead: ListHead{ID: store.NewID[ManyList](), Roles: In{Roles: in.Roles}.roles(), Teams: in.Teams, Note: strings.TrimSpace(in.Note), Save: in.Save},
+	l := ManyList{ListHead: ListHead{ID: store.NewID[ManyList](), Roles: In{Roles: in.Roles}.roles(), Teams: in.Teams, Own: in.Own, Note: strings.TrimSpace(in.Note), Save: in.Save},
 		By: tx.Actor().Name, CreatedAt: tx.Now()}
 	if err := tx.Require(access.InviteUsers); err != nil {
 		return l, err
@@ -122,6 +125,9 @@ func (d *Door) CheckMany(tx *store.Tx, in ManyIn) (ManyList, error) {
 			return l, fault.Invalid.On("role", "There is no role %.40q. Choose one in the list.", role)
 		}
 	}
+	if err := ownOfAll(tx, in.Own); err != nil {
+		return l, err
+	}
 	typed, err := readAddresses(in.Addresses)
 	if err != nil {
 		return l, err
@@ -134,6 +140,22 @@ func (d *Door) CheckMany(tx *store.Tx, in ManyIn) (ManyList, error) {
 	}
 	l.count()
 	return l, insertMany(tx, l)
+}
+
+// ownOfAll refuses own attributes that cannot be the same for all, and when a required one is missing.
+func ownOfAll(tx *store.Tx, own map[string]string) error {
+	defs, err := tx.Definitions()
+	if err != nil {
+		return err
+	}
+	doc := store.Doc{}
+	set := extra.Set(defs, doc, own)
+	for _, x := range extra.Of(defs) {
+		if x.Uniqueness == "server" && (x.Required || x.In(doc) != nil) {
+			return fault.Invalid.On("addresses", "Everybody has a %s of their own, so a list of addresses is not enough. Invite people one by one, or with a CSV file.", x.Name)
+		}
+	}
+	return set
 }
 
 // count counts rows that are all there.

@@ -92,7 +92,7 @@ func (d *Door) inviteRow(tx *store.Tx, l ListHead, r ManyRow) (jobs.Result, erro
 		if err != nil {
 			return err
 		}
-		made, err := d.Create(tx, org, In{Email: r.Email, GivenName: r.GivenName, FamilyName: r.FamilyName, Roles: slices.Clone(l.Roles), Teams: slices.Clone(l.Teams), Note: l.Note, Save: l.Save})
+		made, err := d.Create(tx, org, In{Email: r.Email, GivenName: r.GivenName, FamilyName: r.FamilyName, Roles: slices.Clone(l.Roles), Teams: slices.Clone(l.Teams), Own: l.Own, Note: l.Note, Save: l.Save})
 		if err != nil {
 			return err
 		}

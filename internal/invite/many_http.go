@@ -1,6 +1,7 @@
 package invite
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/web"
@@ -31,6 +33,7 @@ type manyPage struct {
 	Form         web.Form
 	Org          web.Org
 	Roles, Teams []web.Option
+	Own          [][]web.Field // the organization's own attributes that all can have
 }
 
 func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
@@ -39,8 +42,16 @@ func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f we
 		if p.Roles, err = roleOptions(tx); err != nil {
 			return err
 		}
-		p.Teams, err = teamOptions(tx)
-		return err
+		if p.Teams, err = teamOptions(tx); err != nil {
+			return err
+		}
+		defs, err := tx.Definitions()
+		if err != nil {
+			return err
+		}
+		same := slices.DeleteFunc(extra.Of(defs), func(x extra.Field) bool { return x.Uniqueness == "server" })
+		p.Own = extra.Rows(f, same, true)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -76,6 +87,9 @@ func (d *Door) manyForm(w http.ResponseWriter, r *http.Request) error {
 		f.Set("addresses", strings.Join(lines, "\n"))
 		f.Set("role", l.Roles...)
 		f.Set("note", l.Note)
+		for name, text := range l.Own {
+			f.Set(name, text)
+		}
 		var teams []string
 		for _, t := range l.Teams {
 			teams = append(teams, string(t))
@@ -91,7 +105,7 @@ func (d *Door) manyCheck(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := ManyIn{Addresses: f.Get("addresses"), Roles: f.All("role"), Note: f.Get("note"), Save: f.Get("save") != ""}
+	in := ManyIn{Addresses: f.Get("addresses"), Roles: f.All("role"), Own: ownIn(f), Note: f.Get("note"), Save: f.Get("save") != ""}
 	for _, text := range f.All("teams") {
 		id, err := store.ParseID[store.Group](text)
 		if err != nil {
@@ -267,13 +281,19 @@ func (d *Door) apiManyCheck(w http.ResponseWriter, r *http.Request) error {
 		Teams     []store.GroupID `json:"teams"`
 		Note      string          `json:"note"`
 		Send      *bool           `json:"send"`
+
+		Attributes map[string]json.RawMessage `json:"attributes"`
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
+	own, err := extra.Texts(in.Attributes)
+	if err != nil {
+		return err
+	}
 	var l ManyList
-	err := d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		l, err = d.CheckMany(tx, ManyIn{Addresses: in.Addresses, Roles: in.Roles, Teams: in.Teams, Note: in.Note, Save: in.Send != nil && !*in.Send})
+	err = d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		l, err = d.CheckMany(tx, ManyIn{Addresses: in.Addresses, Roles: in.Roles, Teams: in.Teams, Own: own, Note: in.Note, Save: in.Send != nil && !*in.Send})
 		return err
 	})
 	if err != nil {

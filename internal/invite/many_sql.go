@@ -57,8 +57,8 @@ func noList(err error) error {
 }
 
 func insertMany(tx *store.Tx, l ManyList) error {
-	_, err := tx.Exec("INSERT INTO invitation_batches (org_id, id, roles, teams, note, save, made_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		tx.Org(), l.ID, mustJSON(l.Roles), mustJSON(l.Teams), l.Note, l.Save, l.By, l.CreatedAt)
+	_, err := tx.Exec("INSERT INTO invitation_batches (org_id, id, roles, teams, attributes, note, save, made_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		tx.Org(), l.ID, mustJSON(l.Roles), mustJSON(l.Teams), mustJSON(l.Own), l.Note, l.Save, l.By, l.CreatedAt)
 	if err != nil {
 		return err
 	}
@@ -90,17 +90,21 @@ func headOf(tx *store.Tx, id ListID, suffix string) (l ManyList, err error) {
 	var row struct {
 		Roles     string     `db:"roles"`
 		Teams     string     `db:"teams"`
+		Own       string     `db:"attributes"`
 		Note      string     `db:"note"`
 		Save      bool       `db:"save"`
 		By        string     `db:"made_by"`
 		CreatedAt store.Time `db:"created_at"`
 		Job       jobs.ID    `db:"job_id"`
 	}
-	if err := tx.Get(&row, "SELECT roles, teams, note, save, made_by, created_at, job_id FROM invitation_batches WHERE org_id = ? AND id = ?"+suffix, tx.Org(), id); err != nil {
+	if err := tx.Get(&row, "SELECT roles, teams, attributes, note, save, made_by, created_at, job_id FROM invitation_batches WHERE org_id = ? AND id = ?"+suffix, tx.Org(), id); err != nil {
 		return l, err
 	}
 	l = ManyList{ListHead: ListHead{ID: id, Note: row.Note, Save: row.Save}, By: row.By, CreatedAt: row.CreatedAt, Job: row.Job}
 	if err := json.Unmarshal([]byte(row.Roles), &l.Roles); err != nil {
+		return l, err
+	}
+	if err := json.Unmarshal([]byte(row.Own), &l.Own); err != nil {
 		return l, err
 	}
 	return l, json.Unmarshal([]byte(row.Teams), &l.Teams)

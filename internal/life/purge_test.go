@@ -92,7 +92,11 @@ var notPeople = map[string]string{
 	"signin_attempts subject": "a hash, and of no organization",
 	"external_records name":   "the application's to delete", "external_records address": "the same",
 	"invitation_links email": "goes with the invitation, by the package that has both",
-	"role_mappings display":  "",
+	"review_rows person":     "the package takes the names out by the person's id", "review_rows email": "the same", "review_rows person_id": "an id: what was reviewed is kept",
+	"review_rows manager_id": "the same", "review_rows decided_by_id": "the same", "reviews started_by_id": "the same", "reviews finished_by_id": "the same",
+	"reviews name": "", "reviews scope_name": "",
+	"operator_entries actor_id": "an id, of somebody who runs the server, and a time",
+	"role_mappings display":     "",
 }
 
 var personal = regexp.MustCompile(`^(name|email|address|recipient|subject|text|html|starter|person)$|_by$|_name$|^(lead|manager|successor|actor|target|member|owner)_`)

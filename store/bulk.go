@@ -351,16 +351,13 @@ func (tx *Tx) EmployeeNumbers(numbers []string) (map[string][]UserID, error) {
 // match without holding them: the order and the page of q do not count. Roles and
 // groups come with them.
 func (tx *Tx) PeopleAfter(q PeopleQuery, after UserID, limit int) ([]Person, error) {
-	if after == "" {
-		after = noID
-	}
-	q.Sort, q.After, q.Before, q.Offset = "", Standing{}, Standing{}, 0
+	q.Sort, q.After, q.Before = "created", Standing{ID: after}, Standing{}
 	l, err := tx.peopleList(q)
 	if err != nil {
 		return nil, err
 	}
-	var ids []UserID
-	if err := tx.Select(&ids, "SELECT r.user_id "+l.from+" AND r.user_id > ? ORDER BY r.user_id LIMIT ?", append(slices.Clip(l.args), after, min(limit, 1000))...); err != nil {
+	ids, err := l.ids(l.whole(min(limit, 1000)))
+	if err != nil {
 		return nil, err
 	}
 	return tx.peopleOf(ids)

@@ -53,7 +53,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{hidden_id}}", "(SELECT CAST(? AS uuid))", "{{hidden_int}}", "(SELECT CAST(? AS bigint))", "{{hidden_text}}", "(SELECT CAST(? AS text))",
 		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))",
 		"{{gate}}", "EXISTS (SELECT 1 FROM head)",
-		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres,
+		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres, "{{id_text}}", "string_agg(CAST(f.id AS text), ' ')",
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
@@ -80,7 +80,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{hidden_id}}", "?", "{{hidden_int}}", "?", "{{hidden_text}}", "?",
 	"{{group_list}}", "json_group_array(json_array(g.id, g.name))",
 	"{{gate}}", "1 = 1",
-	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite,
+	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{id_text}}", "group_concat(f.id, ' ')",
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}
 

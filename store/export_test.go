@@ -149,7 +149,7 @@ func ProfileOf(doc Doc) Profile { return profileOf(doc) }
 
 // PlanFound is how the database finds whom a word of a search means.
 func (tx *Tx) PlanFound(word string) (string, error) {
-	query, args := askedWords(word)[0].found(tx, "= 0")
+	query, args := askedWords(word)[0].found(tx, false)
 	return listing{tx: tx}.explain(query, args)
 }
 
@@ -159,9 +159,14 @@ func (tx *Tx) PlanPeople(q PeopleQuery) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	query, args := l.page(51)
-	return listing{tx: tx}.explain(query, args)
+	if l.all {
+		return listing{tx: tx}.explain(l.whole(51))
+	}
+	return listing{tx: tx}.explain(l.nearby(51))
 }
 
 // OrgPageQuery is the statement behind OrgPage.
 var OrgPageQuery = orgPage
+
+// CountPeopleUpTo makes few people many.
+func (db *DB) CountPeopleUpTo(n int) { db.counted = counted(n) }

@@ -86,6 +86,7 @@ type DB struct {
 	slots   slots
 	lanes   lanes    // PostgreSQL only
 	refused sync.Map // organizations with refused sign-ins since the last sweep
+	counted counted
 
 	catalog  access.Catalog
 	roleUses []func(tx *Tx, role string) ([]string, error)
@@ -93,7 +94,7 @@ type DB struct {
 
 // Open connects. Faults: Invalid (the URL), Unavailable (no answer).
 func Open(ctx context.Context, opt Options) (*DB, error) {
-	db := &DB{now: opt.Now, log: opt.Log, seen: opt.Seen, catalog: opt.Catalog, roleUses: opt.RoleUses}
+	db := &DB{now: opt.Now, log: opt.Log, seen: opt.Seen, catalog: opt.Catalog, roleUses: opt.RoleUses, counted: fewFound}
 	if db.catalog == nil {
 		db.catalog = access.DefaultCatalog()
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -117,21 +118,27 @@ func askedWords(search string) (list []asked) {
 	return list
 }
 
-// found is the select of the ids of those whom the word finds, from indexes alone.
-func (w asked) found(tx *Tx, there string) (string, []any) {
+// found is the select of the ids of those whom the word finds, from indexes alone, some of
+// them several times; of each index one more than are counted.
+func (w asked) found(tx *Tx, deleted bool) (string, []any) {
+	at, there := "u.deleted_at = 0", "NOT r.status = 'deleted'"
+	if deleted {
+		at, there = "u.deleted_at > 0", "r.status = 'deleted'"
+	}
 	var parts []string
 	var args []any
-	for _, key := range []string{"user_name_key", "email_key", "sort_key"} {
-		parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u."+key+" >= ? AND u."+key+" < ? AND u.deleted_at "+there)
-		args = append(args, tx.Org(), w.folded, w.folded+afterAll)
+	add := func(query string, values ...any) {
+		parts = append(parts, fmt.Sprintf("SELECT p%d.id FROM (%s LIMIT %d) AS p%d", len(parts), query, tx.db.counted+1, len(parts)))
+		args = append(args, values...)
 	}
-	parts = append(parts, "SELECT u.id FROM users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND u.deleted_at "+there)
-	args = append(args, tx.Org(), w.raw, w.raw+afterAll)
+	add("SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name_key >= ? AND u.user_name_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
+	add("SELECT u.id FROM users u WHERE u.org_id = ? AND u.email_key >= ? AND u.email_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
+	add("SELECT r.user_id AS id FROM roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ? AND "+there, tx.Org(), w.folded, w.folded+afterAll)
+	add("SELECT u.id FROM users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
 	for _, word := range w.kept() {
-		parts = append(parts, "SELECT v.user_id AS id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?")
-		args = append(args, tx.Org(), wordAttr, word, word+afterAll)
+		add("SELECT v.user_id AS id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)
 	}
-	return strings.Join(parts, " UNION "), args
+	return strings.Join(parts, " UNION ALL "), args
 }
 
 // kept are the beginnings of rows under wordAttr that the word finds.
@@ -144,7 +151,7 @@ func (w asked) kept() []string {
 
 // matches is the condition on the user u that the word finds, for those who are read anyway.
 func (w asked) matches() (string, []any) {
-	condition := " AND (u.user_name_key >= ? AND u.user_name_key < ? OR u.email_key >= ? AND u.email_key < ? OR u.sort_key >= ? AND u.sort_key < ? OR u.external_id >= ? AND u.external_id < ?"
+	condition := "(u.user_name_key >= ? AND u.user_name_key < ? OR u.email_key >= ? AND u.email_key < ? OR u.sort_key >= ? AND u.sort_key < ? OR u.external_id >= ? AND u.external_id < ?"
 	args := []any{w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.raw, w.raw + afterAll}
 	for _, word := range w.kept() {
 		condition += " OR EXISTS (SELECT 1 FROM user_values v WHERE v.org_id = u.org_id AND v.user_id = u.id AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?)"

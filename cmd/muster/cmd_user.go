@@ -30,7 +30,7 @@ type userCmd struct {
 type userListCmd struct {
 	Org    string `required:"" help:"Organization (short name)."`
 	Status string `enum:",invited,active,deactivated,deleted" default:"" help:"Only people in this state."`
-	Search string `help:"Only people with these words in name, address, title or department."`
+	Search string `help:"Only people with these words in name, address, user name or employee number."`
 }
 
 type userRow struct {
@@ -67,9 +67,11 @@ func (c userListCmd) Run(a *app) error {
 			rows = append(rows, row)
 			lines = append(lines, fmt.Sprintf("%-30s %-24s %-12s %-7s %s", row.UserName, row.Name, row.Status, row.Source, strings.Join(row.Roles, ",")))
 		}
-		query.Offset += len(page.People)
-		if len(page.People) == 0 || query.Offset >= page.Total {
+		if !page.Next {
 			return a.answer(rows, lines...)
+		}
+		if query.After, err = store.StandingOf(page.People[len(page.People)-1].User, query.Sort); err != nil {
+			return err
 		}
 	}
 }

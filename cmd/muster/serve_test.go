@@ -136,15 +136,15 @@ func (p *program) truth() (people map[string]bool, creations map[string]int) {
 	people, creations = map[string]bool{}, map[string]int{}
 	err = db.Read(ctx, access.Muster(string(org.ID)), func(tx *store.Tx) error {
 		names := map[string]string{}
-		for offset := 0; ; offset += 500 {
-			page, err := tx.People(store.PeopleQuery{Limit: 500, Offset: offset})
+		for after := store.UserID(""); ; {
+			page, err := tx.PeopleAfter(store.PeopleQuery{}, after, 500)
 			if err != nil {
 				return err
 			}
-			for _, u := range page.People {
-				people[u.UserName], names[string(u.ID)] = true, u.UserName
+			for _, u := range page {
+				people[u.UserName], names[string(u.ID)], after = true, u.UserName, u.ID
 			}
-			if len(page.People) < 500 {
+			if len(page) < 500 {
 				break
 			}
 		}

@@ -45,7 +45,7 @@ type namedJSON struct {
 type usersJSON struct {
 	Users    []personJSON `json:"users"`
 	Total    int          `json:"total"`
-	AtLeast  bool         `json:"total_at_least,omitempty"` // a search finds more than that
+	AtLeast  bool         `json:"total_at_least,omitempty"` // there are more than that
 	Next     string       `json:"next,omitempty"`           // ?after=
 	Previous string       `json:"previous,omitempty"`       // ?before=
 }

@@ -1,0 +1,381 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/muster-id/muster/internal/access"
+)
+
+// How a page of people is found, and how many there are, in a time that does not grow
+// much with the organization, whatever is asked for.
+//
+//   - What names people itself, a word or a team, is asked first, each alone. When there
+//     are few of them, their ids are met with those of the others and read from roster.
+//   - Then roster is read as far as few match: they are counted and sorted in the same
+//     statement. Whoever is behind that is not counted: the list says "more than".
+//   - When very many match, the page is looked for along the order, in the next people
+//     that there are; only when too few of these match, everybody is looked at.
+
+// counted is up to how many people are counted and sorted exactly.
+type counted int
+
+const fewFound counted = 10_000
+
+// near is in how many people along the order a page is looked for first.
+func (c counted) near() int { return int(c) * 3 / 10 }
+
+// condition is one on the row r of roster.
+type condition struct {
+	text string
+	args []any
+}
+
+// peopleList is a query for people on its way.
+type peopleList struct {
+	tx   *Tx
+	most int // who are counted
+	q    PeopleQuery
+	sort peopleSort
+	down bool
+
+	all    bool        // nobody is left out but the deleted
+	bare   bool        // not by columns of roster, at least
+	here   []condition // on columns of roster
+	few    []string    // ids of whom it can be; nil: everybody
+	many   []condition // by what another table says, of very many
+	common []asked     // words that find very many
+
+	total   int
+	atLeast bool // there are more than total
+}
+
+func (tx *Tx) peopleList(q PeopleQuery) (*peopleList, error) {
+	l := &peopleList{tx: tx, most: int(tx.db.counted), q: q}
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.sort, l.down, err = orderOf(q.Sort); err != nil {
+		return nil, err
+	}
+	l.columns()
+	l.bare = len(l.here) == 0 && tx.actor.Kind != access.Directory
+	if len(q.Status) == 0 {
+		l.and("NOT r.status = 'deleted'")
+	}
+	if tx.actor.Kind == access.Directory { // as visible has it
+		l.and("(r.directory_id = ? OR r.directory_id IS NULL) AND NOT r.break_glass", tx.actor.ID)
+	}
+	if q.Role == DefaultRole { // also whoever has no role at all: everybody but those who have others only
+		l.many = append(l.many, condition{`(EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role = ?)
+			OR NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id))`, []any{tx.Org(), q.Role, tx.Org()}})
+	} else if q.Role != "" {
+		err = l.among("SELECT DISTINCT g.user_id AS id FROM user_roles g WHERE g.org_id = ? AND g.role = ?",
+			"EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.role = ? AND g.user_id = r.user_id)", tx.Org(), q.Role)
+	}
+	if err == nil && q.Team != "" {
+		err = l.among("SELECT m.user_id AS id FROM members m WHERE m.org_id = ? AND m.group_id = ?",
+			"EXISTS (SELECT 1 FROM members m WHERE m.org_id = ? AND m.group_id = ? AND m.user_id = r.user_id)", tx.Org(), q.Team)
+	}
+	if err == nil {
+		err = l.search()
+	}
+	l.all = l.bare && l.few == nil && !l.costly()
+	return l, err
+}
+
+func (l *peopleList) and(text string, args ...any) { l.here = append(l.here, condition{text, args}) }
+
+// columns are the filters that roster itself answers.
+func (l *peopleList) columns() {
+	q := l.q
+	// One argument each, as they are few: a list made of JSON is looked up row by row.
+	if n := len(q.Status); n > 0 {
+		l.and("r.status IN (?"+strings.Repeat(", ?", n-1)+")", anyOf(q.Status)...)
+	}
+	if n := len(q.Source); n > 0 {
+		l.and("r.source IN (?"+strings.Repeat(", ?", n-1)+")", anyOf(q.Source)...)
+	}
+	if len(q.Directory) > 0 {
+		some := slices.DeleteFunc(slices.Clone(q.Directory), func(d DirectoryID) bool { return d == "" })
+		text := "r.directory_id IN ({{ids}})"
+		if len(some) < len(q.Directory) {
+			text = "(r.directory_id IS NULL OR " + text + ")"
+		}
+		l.and(text, jsonList(some))
+	}
+	if q.Never {
+		l.and("r.signed_in_at = 0")
+	}
+	for _, span := range []struct {
+		column string
+		Span
+	}{{"r.signed_in_at", q.SignedIn}, {"r.created_at", q.Created}} {
+		if span.From != 0 {
+			l.and(span.column+" >= ?", span.From)
+		}
+		if span.Until != 0 {
+			l.and(span.column+" < ?", span.Until)
+		}
+	}
+	if q.IDs != nil {
+		l.and("r.user_id {{in_ids}}", jsonList(q.IDs))
+	}
+}
+
+func anyOf[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
+// among leaves those whose ids a select gives; has says the same of a row of roster.
+func (l *peopleList) among(ids, has string, args ...any) error {
+	found, err := l.fewOf(fmt.Sprintf("%s LIMIT %d", ids, l.most+1), args)
+	if err == nil && found == nil {
+		l.many = append(l.many, condition{has, args})
+	} else if err == nil {
+		l.meet(found)
+	}
+	return err
+}
+
+// search leaves those whom each word finds.
+func (l *peopleList) search() error {
+	for _, w := range askedWords(l.q.Search) {
+		query, args := w.found(l.tx, slices.Contains(l.q.Status, Deleted))
+		found, err := l.fewOf(query, args)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			l.common = append(l.common, w)
+		} else {
+			l.meet(found)
+		}
+	}
+	return nil
+}
+
+// fewOf are the ids that a select gives, or nil when they are more than few. They come as
+// one text: as rows they take five times as long.
+func (l *peopleList) fewOf(query string, args []any) ([]string, error) {
+	var list string
+	if err := l.tx.Get(&list, "SELECT COALESCE({{id_text}}, '') FROM ("+query+") AS f", args...); err != nil {
+		return nil, err
+	}
+	ids := strings.Fields(list)
+	slices.Sort(ids) // several indexes find the same person
+	if ids = slices.Compact(ids); len(ids) <= l.most {
+		return ids, nil
+	}
+	return nil, nil
+}
+
+// meet leaves those who are in the list, too.
+func (l *peopleList) meet(ids []string) {
+	if l.few == nil {
+		l.few = ids
+		return
+	}
+	in := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		in[id] = true
+	}
+	l.few = slices.DeleteFunc(l.few, func(id string) bool { return !in[id] })
+}
+
+// costly tells that it takes looking into other tables whether somebody matches.
+func (l *peopleList) costly() bool { return len(l.many)+len(l.common) > 0 }
+
+// easily is FROM ... WHERE ... with what roster alone answers.
+func (l *peopleList) easily() (string, []any) {
+	text, args := "FROM roster r WHERE r.org_id = ?", []any{l.tx.Org()}
+	for _, c := range l.here {
+		text, args = text+" AND "+c.text, append(args, c.args...)
+	}
+	if l.few != nil {
+		text, args = text+" AND r.user_id {{in_ids}}", append(args, jsonList(l.few))
+	}
+	return text, args
+}
+
+// strictly is the rest, for rows r that stand in from, which ends with its conditions.
+func (l *peopleList) strictly(from string, args []any) (string, []any) {
+	if len(l.common) > 0 {
+		text := " EXISTS (SELECT 1 FROM users u WHERE u.org_id = ? AND u.id = r.user_id"
+		args = append(args, l.tx.Org())
+		for _, w := range l.common {
+			match, values := w.matches()
+			text, args = text+" AND "+match, append(args, values...)
+		}
+		from += " AND" + text + ")"
+	}
+	for _, c := range l.many {
+		from, args = from+" AND "+c.text, append(args, c.args...)
+	}
+	return from, args
+}
+
+// find gives the ids of one page, and counts.
+func (l *peopleList) find(limit int) (ids []UserID, err error) {
+	switch {
+	case l.all:
+		if l.total, err = l.tx.CountPeople(); err != nil {
+			return nil, err
+		}
+		return l.ids(l.whole(limit))
+	case !l.costly():
+		ids, err = l.countAndFind(limit)
+		if err != nil || !l.atLeast {
+			return ids, err
+		}
+	default:
+		if err = l.count(); err != nil || l.total == 0 {
+			return nil, err
+		}
+	}
+	if ids, err = l.ids(l.nearby(limit)); err != nil || len(ids) == limit {
+		return ids, err
+	}
+	return l.ids(l.whole(limit))
+}
+
+func (l *peopleList) ids(query string, args []any) (ids []UserID, err error) {
+	return ids, l.tx.Select(&ids, query, args...)
+}
+
+// order is the column and the direction in which a page is read, and the condition on
+// what comes behind its place, for rows that are called so.
+func (l *peopleList) order(row string) (by, behind string, args []any) {
+	column, id := row+"."+l.sort.column, row+".user_id"
+	place, down := l.q.After, l.down
+	if l.q.Before.ID != "" {
+		place, down = l.q.Before, !down
+	}
+	way := ""
+	if down {
+		way = " DESC"
+	}
+	if by = " ORDER BY " + column + way + ", " + id + way; column == id {
+		by = " ORDER BY " + id + way
+	}
+	if place.ID != "" {
+		behind, args = place.beyond(column, id, down, l.sort.number)
+	}
+	return by, behind, args
+}
+
+// countAndFind counts those who are few, and sorts them in the same go.
+func (l *peopleList) countAndFind(limit int) (ids []UserID, err error) {
+	from, args := l.easily()
+	by, behind, more := l.order("f")
+	var rows []struct {
+		N  int     `db:"n"`
+		ID *UserID `db:"user_id"`
+	}
+	column := ", r." + l.sort.column
+	if l.sort.column == "user_id" {
+		column = ""
+	}
+	err = l.tx.Select(&rows, fmt.Sprintf(`WITH f AS MATERIALIZED (SELECT r.user_id%s %s LIMIT %d), t AS (SELECT COUNT(*) AS n FROM f)
+		SELECT t.n, f.user_id FROM t LEFT JOIN f ON t.n <= %d%s%s LIMIT %d`, column, from, l.most+1, l.most, behind, by, limit), append(args, more...)...)
+	for _, row := range rows {
+		l.total, l.atLeast = min(row.N, l.most), row.N > l.most
+		if row.ID != nil {
+			ids = append(ids, *row.ID)
+		}
+	}
+	return ids, err
+}
+
+// count looks at some people, and at all only where none of these match.
+func (l *peopleList) count() error {
+	if l.bare && l.few == nil && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
+		l.total, l.atLeast = l.most, true // what is asked for was found to be more
+		return nil
+	}
+	looked := l.most
+	if len(l.common) > 0 {
+		looked = l.tx.db.counted.near()
+	}
+	from, args := l.easily()
+	match, more := l.strictly("FROM f AS r WHERE 1 = 1", nil)
+	var row struct {
+		All int `db:"looked"`
+		N   int `db:"n"`
+	}
+	err := l.tx.Get(&row, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, looked, match), append(args, more...)...)
+	switch {
+	case err != nil:
+	case row.All < looked:
+		l.total = row.N
+	case row.N > 1:
+		l.total, l.atLeast = rounded(row.N-1), true
+	default:
+		from, args = l.strictly(from, args)
+		err = l.tx.Get(&l.total, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 %s LIMIT %d) AS found", from, l.most+1), args...)
+		l.total, l.atLeast = min(l.total, l.most), l.total > l.most
+	}
+	return err
+}
+
+// rounded is a number that is said to be less than the true one, with two digits that
+// mean something.
+func rounded(n int) int {
+	unit := 1
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return n / unit * unit
+}
+
+// nearby selects the page out of the next people along the order.
+func (l *peopleList) nearby(limit int) (string, []any) {
+	by, behind, more := l.order("r")
+	from, args := "FROM roster r WHERE r.org_id = ?", []any{l.tx.Org()}
+	rest := l.here
+	if !l.sort.walked || l.few != nil { // everybody is looked at in any case
+		from, args = l.easily()
+		rest = nil
+	}
+	from, args = fmt.Sprintf("FROM (SELECT r.* %s%s%s LIMIT %d) AS r WHERE 1 = 1", from, behind, by, l.tx.db.counted.near()), append(args, more...)
+	for _, c := range rest {
+		from, args = from+" AND "+c.text, append(args, c.args...)
+	}
+	from, args = l.strictly(from, args)
+	return fmt.Sprintf("SELECT r.user_id %s%s LIMIT %d", from, by, limit), args
+}
+
+// whole selects the page out of everybody.
+func (l *peopleList) whole(limit int) (string, []any) {
+	from, args := l.easily()
+	from, args = l.strictly(from, args)
+	by, behind, more := l.order("r")
+	if l.all && l.sort.column == "email_key" { // users has an index in this order
+		by, behind, more = l.order("u")
+		from, args = "FROM (SELECT u.org_id, u.id AS user_id, u.email_key FROM users u WHERE u.deleted_at = 0) AS u WHERE u.org_id = ?", []any{l.tx.Org()}
+		return fmt.Sprintf("SELECT u.user_id %s%s%s LIMIT %d", from, behind, by, limit), append(args, more...)
+	}
+	return fmt.Sprintf("SELECT r.user_id %s%s%s LIMIT %d", from, behind, by, limit), append(args, more...)
+}
+
+// beyond is the condition on what comes behind a place.
+func (p Standing) beyond(by, id string, down, number bool) (string, []any) {
+	sign := " > "
+	if down {
+		sign = " < "
+	}
+	if by == id {
+		return " AND " + id + sign + "?", []any{p.ID}
+	}
+	var value any = p.Text
+	if number {
+		value = p.Number
+	}
+	return " AND (" + by + ", " + id + ")" + sign + "(?, ?)", []any{value, p.ID}
+}

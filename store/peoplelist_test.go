@@ -1,0 +1,181 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+const throng = 250
+
+// throngOf is an organization in which everything finds more people than are counted: all
+// from one source, in one team and without a role but the last, who are deactivated and
+// viewers.
+func throngOf(t *testing.T, db *store.DB, n int) (org access.Actor, team store.GroupID) {
+	t.Helper()
+	_, org = storetest.Org(t, db, "acme")
+	team = store.NewID[store.Group]()
+	dir := newDirectory(t, db, org, "Okta")
+	fill(t, db, org, dir, n)
+	err := db.Write(ctx, org, func(tx *store.Tx) error {
+		const last = "user00024%"
+		for _, s := range []struct {
+			sql  string
+			args []any
+		}{
+			{`INSERT INTO groups (org_id, id, name, name_key, unique_name, doc, version, created_at, updated_at) VALUES (?, ?, 'All', 'all', TRUE, {{as_json}}, 1, 1, 1)`, []any{tx.Org(), team, "{}"}},
+			{"INSERT INTO members (org_id, group_id, user_id, since) SELECT org_id, {{as_id}}, id, 1 FROM users WHERE org_id = ?", []any{team, tx.Org()}},
+			{"UPDATE users SET status = 'deactivated', signed_in_at = 5 WHERE org_id = ? AND user_name LIKE ?", []any{tx.Org(), last}},
+			{"INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since) SELECT org_id, id, 'viewer', 'manual', '', 1 FROM users WHERE org_id = ? AND user_name LIKE ?", []any{tx.Org(), last}},
+			{"ANALYZE", nil},
+		} {
+			if _, err := tx.Exec(s.sql, s.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return org, team
+}
+
+// names of the people from, up to but not including until, by their numbers.
+func numbered(from, until int) (list []string) {
+	for i := from; i < until; i++ {
+		list = append(list, fmt.Sprintf("user%06d@example.com", i))
+	}
+	return list
+}
+
+// Where very many match, each of them is met once, in order, forward and back, although
+// only the first are counted; and a few behind very many others are found.
+func TestPagesOfVeryMany(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		db.CountPeopleUpTo(200)
+		org, team := throngOf(t, db, throng)
+		few, most, all := numbered(throng-10, throng), numbered(0, throng-10), numbered(0, throng)
+		deactivated, active := []store.Status{store.Deactivated}, []store.Status{store.Active}
+		for name, c := range map[string]struct {
+			q     store.PeopleQuery
+			total int
+			least bool
+			want  []string
+		}{
+			"source":                  {store.PeopleQuery{Source: []store.Source{store.FromSCIM}}, 200, true, all},
+			"state, by sign-in":       {store.PeopleQuery{Status: active, Sort: "signin"}, 200, true, most},
+			"the others, by address":  {store.PeopleQuery{Status: deactivated, Sort: "email"}, 10, false, few},
+			"team":                    {store.PeopleQuery{Team: team}, 200, true, all},
+			"team, by state":          {store.PeopleQuery{Team: team, Sort: "status"}, 200, true, all},
+			"team and the last":       {store.PeopleQuery{Team: team, Status: deactivated}, 10, false, few},
+			"default role":            {store.PeopleQuery{Role: store.DefaultRole}, 190, true, most},
+			"default role, the last":  {store.PeopleQuery{Role: store.DefaultRole, Status: deactivated}, 0, false, nil},
+			"word":                    {store.PeopleQuery{Search: "user"}, 200, true, all},
+			"word and team":           {store.PeopleQuery{Search: "user", Team: team, Status: active}, 59, true, most},
+			"word and the last":       {store.PeopleQuery{Search: "user", Status: deactivated}, 10, false, few},
+			"word, last role":         {store.PeopleQuery{Search: "user", Role: access.Viewer}, 10, false, few},
+			"word, team, default":     {store.PeopleQuery{Search: "user", Team: team, Role: store.DefaultRole, Never: true}, 59, true, most},
+			"two words that all have": {store.PeopleQuery{Search: "user use"}, 59, true, all},
+		} {
+			t.Run(name, func(t *testing.T) {
+				q := c.q
+				q.Limit = 40
+				read := func() (page store.PeoplePage) {
+					if err := db.Read(ctx, org, func(tx *store.Tx) (err error) { page, err = tx.People(q); return err }); err != nil {
+						t.Fatal(err)
+					}
+					return page
+				}
+				place := func(p store.Person) store.Standing {
+					at, err := store.StandingOf(p.User, q.Sort)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return at
+				}
+				var forward, back []string
+				var page store.PeoplePage
+				for first := true; first || page.Next; first = false {
+					page = read()
+					if page.Total != c.total || page.AtLeast != c.least {
+						t.Fatalf("%d, at least %v; want %d, %v", page.Total, page.AtLeast, c.total, c.least)
+					}
+					for _, p := range page.People {
+						forward, q.After = append(forward, p.UserName), place(p)
+					}
+				}
+				for last := true; last || page.Previous; last = false {
+					if !last {
+						q.After, q.Before = store.Standing{}, place(page.People[0])
+						page = read()
+					}
+					for _, p := range slices.Backward(page.People) {
+						back = append(back, p.UserName)
+					}
+				}
+				slices.Reverse(back)
+				if c.q.Sort == "status" { // two runs
+					slices.Sort(forward)
+					slices.Sort(back)
+				}
+				if !slices.Equal(forward, c.want) || !slices.Equal(back, c.want) {
+					t.Errorf("%d forward and %d back, want %d", len(forward), len(back), len(c.want))
+				}
+				var each int
+				err := db.Read(ctx, org, func(tx *store.Tx) error {
+					return tx.EachOfPeople(c.q, func(ids []store.UserID) error { each += len(ids); return nil })
+				})
+				if err != nil || each != len(c.want) {
+					t.Errorf("each of them: %d, %v; want %d", each, err, len(c.want))
+				}
+			})
+		}
+	})
+}
+
+// A page of very many walks along an index, whatever else is asked for, and no page counts
+// its way to its place.
+func TestHowAPageOfVeryManyIsFound(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, team := throngOf(t, db, 10_500)
+		for name, c := range map[string]struct {
+			q     store.PeopleQuery
+			index string // PostgreSQL's name, and SQLite's
+		}{
+			"state":         {store.PeopleQuery{Status: []store.Status{store.Active}}, "roster_sort|roster_sort"},
+			"state, down":   {store.PeopleQuery{Status: []store.Status{store.Active}, Sort: "-name"}, "roster_sort|roster_sort"},
+			"created":       {store.PeopleQuery{Source: []store.Source{store.FromSCIM}, Sort: "-created"}, "roster_pkey|PRIMARY KEY"},
+			"team":          {store.PeopleQuery{Team: team}, "roster_sort|roster_sort"},
+			"members":       {store.PeopleQuery{Team: team}, "members_|SEARCH m"},
+			"default role":  {store.PeopleQuery{Role: store.DefaultRole}, "roster_sort|roster_sort"},
+			"two words":     {store.PeopleQuery{Search: "user use"}, "roster_sort|roster_sort"},
+			"deep":          {store.PeopleQuery{Team: team, After: store.Standing{Text: "user000100", ID: store.UserID(team)}}, "roster_sort|roster_sort"},
+			"all, by email": {store.PeopleQuery{Sort: "email"}, "users_email|users_email"},
+		} {
+			err := db.Read(ctx, org, func(tx *store.Tx) error {
+				plan, err := tx.PlanPeople(c.q)
+				onPostgres, onSQLite, _ := strings.Cut(c.index, "|")
+				if err == nil && !strings.Contains(plan, onPostgres) && !strings.Contains(plan, onSQLite) {
+					t.Errorf("%s: the plan does not use %s:\n%s", name, c.index, plan)
+				}
+				for _, all := range []string{"Seq Scan on roster", "Seq Scan on users", "SCAN u", "Seq Scan on members"} {
+					if strings.Contains(plan, all) {
+						t.Errorf("%s: %s:\n%s", name, all, plan)
+					}
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -13,6 +13,10 @@ import (
 func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "GET /api/v1/policy", d.apiGet)
 	m.APIFresh(access.Configure, "PATCH /api/v1/policy", d.apiSet)
+	m.API(access.Configure, "GET /api/v1/break-glass", d.apiAccounts)
+	m.APIFresh(access.Configure, "POST /api/v1/break-glass", d.apiAddAccount)
+	m.APIFresh(access.Configure, "POST /api/v1/break-glass/{user}/codes", d.apiRenewCodes)
+	m.APIFresh(access.Configure, "DELETE /api/v1/break-glass/{user}", d.apiRemoveAccount)
 	m.API(access.ViewUsers, "GET /api/v1/users/{user}/factors", d.apiFactors)
 	m.APIFresh(access.Configure, "POST /api/v1/users/{user}/factors/reset", d.apiResetFactors)
 }
@@ -52,17 +56,22 @@ func (d *Door) View(tx *store.Tx) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Rules: p.rules(), Missing: []string{}, BreakGlass: []AccountView{}}
-	accounts, err := d.Accounts(tx)
-	if err != nil {
+	v := View{Rules: p.rules(), Missing: []string{}}
+	if v.BreakGlass, err = d.accountViews(tx); err != nil {
 		return v, err
-	}
-	for _, a := range accounts {
-		v.BreakGlass = append(v.BreakGlass, AccountView{a.ID, a.Name, a.Codes, a.Wrong})
 	}
 	missing, err := d.missing(tx)
 	v.Missing = append(v.Missing, missing...)
 	return v, err
+}
+
+func (d *Door) accountViews(tx *store.Tx) ([]AccountView, error) {
+	accounts, err := d.Accounts(tx)
+	list := make([]AccountView, 0, len(accounts))
+	for _, a := range accounts {
+		list = append(list, AccountView{a.ID, a.Name, a.Codes, a.Wrong})
+	}
+	return list, err
 }
 
 func (p Policy) rules() Rules {
@@ -164,4 +173,64 @@ func (d *Door) apiSet(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, e.Outcome(!in.Preview))
+}
+
+func (d *Door) apiAccounts(w http.ResponseWriter, r *http.Request) error {
+	var list []AccountView
+	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		list, err = d.accountViews(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]any{"accounts": list})
+}
+
+func (d *Door) apiAddAccount(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		User string `json:"user_id"`
+	}
+	if err := web.ReadJSON(r, &in); err != nil {
+		return err
+	}
+	id, err := store.ParseID[store.User](in.User)
+	if err != nil {
+		return fault.Invalid.On("user_id", "%.64q is no id of a person.", in.User)
+	}
+	codes, err := d.AddAccount(r.Context(), web.Actor(r), id)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusCreated, shownOnce{id, codes})
+}
+
+// shownOnce are the recovery codes of an account, of which only hashes are kept.
+type shownOnce struct {
+	User  store.UserID `json:"user_id"`
+	Codes []string     `json:"codes"`
+}
+
+func (d *Door) apiRenewCodes(w http.ResponseWriter, r *http.Request) error {
+	id, err := store.ParseID[store.User](r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	codes, err := d.RenewCodes(r.Context(), web.Actor(r), id)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, shownOnce{id, codes})
+}
+
+func (d *Door) apiRemoveAccount(w http.ResponseWriter, r *http.Request) error {
+	id, err := store.ParseID[store.User](r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	if err := d.RemoveAccount(r.Context(), web.Actor(r), id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }

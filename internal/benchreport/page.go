@@ -104,6 +104,16 @@ var others = []struct {
 	{"Callback/ours/groups=0", "cpu-µs/op", "OpenID Connect callback without network, µs of CPU", "≤ 150", atMost(150)},
 	{"Callback/limit/groups=0", "cpu-µs/op", "... RSA, SHA-256 and one reading of the JSON alone", "", nil},
 	{"Callback/go-oidc/groups=0", "cpu-µs/op", "... go-oidc alone, which checks less", "", nil},
+	{"SignIns/sqlite/more", "of-hash", "sign-ins with a password, of the rate of argon2id alone on all cores, SQLite", "≥ 0.90", atLeast(0.9)},
+	{"SignIns/sqlite/more", "cpu-of-hash", "... the same of processor time", "", nil},
+	{"SignIns/sqlite/more", "get-p99-ms", "... GET of a SCIM user meanwhile, ms at the 99th percentile", "≤ 20", atMost(20)},
+	{"SignIns/sqlite/plain", "get-p99-ms", "... without the processors that the server adds for the Go scheduler", "", nil},
+	{"SignIns/sqlite/more", "get-alone-p99-ms", "... when nobody signs in", "", nil},
+	{"SignIns/postgres/more", "of-hash", "sign-ins with a password, of the rate of argon2id alone on all cores, PostgreSQL", "≥ 0.90", atLeast(0.9)},
+	{"SignIns/postgres/more", "cpu-of-hash", "... the same of processor time, PostgreSQL's included", "", nil},
+	{"SignIns/postgres/more", "get-p99-ms", "... GET of a SCIM user meanwhile, ms at the 99th percentile", "≤ 20", atMost(20)},
+	{"SignIns/postgres/plain", "get-p99-ms", "... without the processors that the server adds for the Go scheduler", "", nil},
+	{"SignIns/postgres/more", "get-alone-p99-ms", "... when nobody signs in", "", nil},
 }
 
 func atLeast(goal float64) func(float64) bool { return func(v float64) bool { return v >= goal } }

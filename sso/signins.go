@@ -9,6 +9,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -59,6 +60,7 @@ type SignInEntry struct {
 	Hint           string `json:"hint,omitempty"`    // what of it can be changed
 	Remedy         string `json:"what_to_do,omitempty"`
 	IP             string `json:"ip,omitempty"`
+	Device         string `json:"device,omitempty"` // browser and system: Firefox on Windows
 	RequestID      string `json:"request_id,omitempty"`
 	Repeats        int    `json:"repeats,omitempty"` // refusals like it that have no entry
 	SessionID      string `json:"session_id,omitempty"`
@@ -210,7 +212,7 @@ func explained(tx *store.Tx, list []store.SignIn, whole bool) ([]SignInEntry, er
 func entryOf(s store.SignIn, a store.Activity, c Connection, whole bool) SignInEntry {
 	text := func(key string) string { v, _ := a.Detail[key].(string); return v }
 	e := SignInEntry{ID: idOf(s), Time: s.At.RFC3339(), Result: s.Result, Reference: s.Reference, Method: s.Method, ConnectionID: s.Connection, Connection: c.Name,
-		UserID: string(s.User), Email: text("email"), Subject: s.Subject, Check: s.Check, Reason: text("why"), Hint: text("hint"), IP: text("ip"), RequestID: text("request"),
+		UserID: string(s.User), Email: text("email"), Subject: s.Subject, Check: s.Check, Reason: text("why"), Hint: text("hint"), IP: text("ip"), Device: session.Device(text("agent")), RequestID: text("request"),
 		Repeats: s.Repeats, SessionID: text("session"), Certificate: text("certificate"), KeyID: text("key"), ProviderStated: text("authenticated_at")}
 	e.SignOut = a.Action == "user.signout.refused"
 	if a.TargetKind == "user" {

@@ -108,7 +108,7 @@ func (c signInShowCmd) Run(a *app) error {
 // signInText is a sign-in for people.
 func signInText(e sso.SignInEntry) []string {
 	lines := []string{fmt.Sprintf("%s  %s  %s", e.Time, e.Result, signInWho(e))}
-	for _, line := range []struct{ label, text string }{{"Reference", e.Reference}, {"Over", e.Connection}, {"Method", e.Method}, {"E-mail", e.Email}, {"Subject", e.Subject}, {"From", e.IP},
+	for _, line := range []struct{ label, text string }{{"Reference", e.Reference}, {"Over", e.Connection}, {"Method", e.Method}, {"E-mail", e.Email}, {"Subject", e.Subject}, {"From", e.IP}, {"Device", e.Device},
 		{"Why", e.Reason}, {"Check", e.Check}, {"In this case", e.Hint}, {"What to do", e.Remedy}, {"Certificate", e.Certificate}, {"Key", e.KeyID}, {"Session", e.SessionID}} {
 		if line.text != "" {
 			lines = append(lines, fmt.Sprintf("  %-12s %s", line.label, line.text))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +114,40 @@ func TestEveryDoorCountsGuesses(t *testing.T) {
 			if got != c.want {
 				t.Errorf("%s is counted for %q, want %q", c.door, got, c.want)
 			}
+		}
+	})
+}
+
+// Each sign-in and each refusal says from what device, address and when, to the person and
+// to an admin, who finds those of one person.
+func TestALoginHistoryNamesTheDevice(t *testing.T) {
+	eachNamed(t, func(t *testing.T, n *named) {
+		const agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0"
+		from := func(v *visitor, password string) {
+			r, err := http.NewRequest("POST", n.url+"/login", strings.NewReader(url.Values{"email": {"ada@none.example"}, "password": {password}}.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			r.Header.Set("User-Agent", agent)
+			v.took(v.client.Do(r))
+		}
+		ada, boss := newVisitor(t), n.person("boss@none.example", access.Admin)
+		from(ada, "wrong")
+		from(ada, goodPassword)
+		for _, words := range []string{"Firefox on Windows", "127.0.0.1", "Wrong password", "Signed in", "Password"} {
+			ada.open(n.url+"/account/signins").is("/account/signins", 200, words)
+		}
+		ada.open(n.url+"/account/sessions").is("/account/sessions", 200, "Firefox on Windows", "Last used")
+		admin := n.signIn(boss.UserName)
+		admin.open(n.url+"/console/acme/users/"+string(n.ada.ID)).is("/console/acme/users/"+string(n.ada.ID), 200, "Firefox on Windows", "All sign-ins of")
+		admin.open(n.url+"/console/acme/signins?person="+string(n.ada.ID)).is("/console/acme/signins", 200, "Firefox on Windows", "127.0.0.1", "wrong password")
+		if strings.Contains(admin.page, "boss@none.example") {
+			t.Error("sign-ins of others are among them")
+		}
+		if admin.open(n.url + "/api/v1/signins?person=" + string(n.ada.ID)); strings.Count(admin.page, `"device":"Firefox on Windows"`) != 2 {
+			t.Errorf("REST API: %s", admin.page)
 		}
 	})
 }

@@ -249,3 +249,14 @@ func (db *DB) DeedsAnywhere(ctx context.Context, actor access.Actor, who []strin
 	}
 	return list, err
 }
+
+// OrgsByID are these, for lists over many organizations.
+func (db *DB) OrgsByID(ctx context.Context, ids []OrgID) (map[OrgID]Org, error) {
+	var list []Org
+	err := db.LookupAll(ctx, &list, orgColumns+" WHERE id {{in_ids}}", jsonList(ids))
+	of := make(map[OrgID]Org, len(list))
+	for _, o := range list {
+		of[o.ID] = o
+	}
+	return of, err
+}

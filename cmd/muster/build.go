@@ -122,7 +122,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		Password: s.directoryPassword, Fetch: s.sso.Fetch})
 	s.metrics.count("muster_scim_log_dropped_total", "Requests of directories that the provisioning log left out, because too many came at once.", s.provisioning.Dropped)
 	console.New(s.consoleOptions(log)).Mount(s.mux)
-	s.operate = operate.New(s.operateOptions(log))
+	s.operate = operate.New(s.operateOptions(cfg, log))
 	s.operate.Mount(s.mux)
 
 	s.loops = s.loopsWith(log)

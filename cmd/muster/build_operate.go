@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/policy"
@@ -13,8 +15,13 @@ import (
 )
 
 // operateOptions is what the operator's pages know of the doors, which they may not import.
-func (s *system) operateOptions(log *slog.Logger) operate.Options {
-	return operate.Options{DB: s.db, Sessions: s.sessions, Log: log, Facts: s.orgFacts,
+func (s *system) operateOptions(cfg *config.Config, log *slog.Logger) operate.Options {
+	return operate.Options{DB: s.db, Sessions: s.sessions, Log: log, Facts: s.orgFacts, Mail: s.mail, Keys: s.keyOps(), Did: console.Did,
+		ServerKeys: func(ctx context.Context) ([]operate.ServerKey, error) { return s.serverKeys(ctx, cfg.SecretKey != "") },
+		HasSecond: func(tx *store.Tx, user store.UserID) (bool, error) {
+			f, err := s.factors.Of(tx, user)
+			return f.Any(), err
+		},
 		Invite: func(tx *store.Tx, org store.Org, in operate.Admin) error {
 			_, err := s.invites.Create(tx, org, invite.In{Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Role: access.Admin})
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/api"
@@ -35,8 +36,9 @@ func (o owner) actor(a *app) (access.Actor, *system, error) {
 
 type keyCreateCmd struct {
 	owner
-	Role string `help:"admin, agent or viewer; what the key may do."`
-	Name string `help:"What the key is for, shown in lists and in the activity log."`
+	Role string        `help:"admin, agent or viewer; what the key may do."`
+	Name string        `help:"What the key is for, shown in lists and in the activity log."`
+	For  time.Duration `help:"How long it works, for example 2160h; without it until it is revoked."`
 }
 
 func (c keyCreateCmd) Run(a *app) error {
@@ -44,7 +46,11 @@ func (c keyCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	k, text, err := h.api.Create(a.ctx, actor, api.NewKey{Name: c.Name, Role: c.Role, Operator: c.Operator})
+	in := api.NewKey{Name: c.Name, Role: c.Role, Operator: c.Operator}
+	if c.For != 0 {
+		in.Expires = h.db.Now().Add(c.For)
+	}
+	k, text, err := h.api.Create(a.ctx, actor, in)
 	if err != nil {
 		return err
 	}
@@ -68,13 +74,18 @@ func (c keyListCmd) Run(a *app) error {
 		Role      string    `json:"role,omitempty"`
 		Operator  bool      `json:"operator"`
 		CreatedAt string    `json:"created_at"`
+		CreatedBy string    `json:"created_by"`
 		LastUsed  string    `json:"last_used_at,omitempty"`
+		Ends      string    `json:"expires_at,omitempty"`
 	}
 	rows, lines := []row{}, []string{}
 	for _, k := range keys {
-		r := row{ID: k.ID, Name: k.Name, Role: k.Role, Operator: k.Operator, CreatedAt: k.CreatedAt.RFC3339()}
+		r := row{ID: k.ID, Name: k.Name, Role: k.Role, Operator: k.Operator, CreatedAt: k.CreatedAt.RFC3339(), CreatedBy: k.CreatedBy}
 		if k.LastUsedAt != 0 {
 			r.LastUsed = k.LastUsedAt.RFC3339()
+		}
+		if k.ExpiresAt != 0 {
+			r.Ends = k.ExpiresAt.RFC3339()
 		}
 		rows = append(rows, r)
 		lines = append(lines, fmt.Sprintf("%s %-10s %s", k.ID, k.Role, k.Name))

@@ -37,6 +37,8 @@ type Key struct {
 	Operator   bool        `db:"operator"`
 	CreatedAt  store.Time  `db:"created_at"`
 	LastUsedAt store.Time  `db:"last_used_at"` // to the minute
+	CreatedBy  string      `db:"created_by"`   // in words
+	ExpiresAt  store.Time  `db:"expires_at"`   // 0: it ends when it is revoked
 	Own        string      `db:"own"`          // what the organization says of the role, see store.DB.Granted
 	Suspended  bool        `db:"suspended"`    // its organization is
 }
@@ -67,12 +69,13 @@ type NewKey struct {
 	Name     string
 	Role     string
 	Operator bool
+	Expires  time.Time // zero: when it is revoked
 }
 
 // Create makes a key and gives its text, which is shown this once. Faults: Denied,
-// Invalid on "role".
+// Invalid on "role", "name", "expires".
 func (d *Door) Create(ctx context.Context, actor access.Actor, in NewKey) (Key, string, error) {
-	k := Key{ID: store.NewID[Key](), Name: strings.TrimSpace(in.Name), Role: in.Role, Operator: in.Operator}
+	k := Key{ID: store.NewID[Key](), Name: strings.TrimSpace(in.Name), Role: in.Role, Operator: in.Operator, CreatedBy: actor.Name, ExpiresAt: store.TimeOf(in.Expires)}
 	text := secret.NewToken()
 	if in.Operator {
 		actor = actor.In(server)
@@ -88,14 +91,20 @@ func (d *Door) Create(ctx context.Context, actor access.Actor, in NewKey) (Key, 
 		if err := tx.Require(access.Configure); err != nil {
 			return err
 		}
+		if len(k.Name) > 200 {
+			return fault.Invalid.On("name", "The name is %d bytes long; at most %d are possible.", len(k.Name), 200)
+		}
+		if k.ExpiresAt != 0 && k.ExpiresAt <= tx.Now() {
+			return fault.Invalid.On("expires", "The key would have ended already. Choose a day to come.")
+		}
 		if !in.Operator {
 			if err := tx.HoldRole(in.Role); err != nil {
 				return err
 			}
 		}
 		k.OrgID, k.CreatedAt = tx.Org(), tx.Now()
-		if _, err := tx.Exec("INSERT INTO api_keys (org_id, id, key_hash, name, role, operator, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			tx.Org(), k.ID, secret.Hash(text), k.Name, k.Role, k.Operator, k.CreatedAt); err != nil {
+		if _, err := tx.Exec("INSERT INTO api_keys (org_id, id, key_hash, name, role, operator, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			tx.Org(), k.ID, secret.Hash(text), k.Name, k.Role, k.Operator, k.CreatedAt, k.CreatedBy, k.ExpiresAt); err != nil {
 			return err
 		}
 		return tx.Record(store.Activity{Action: "key.create", TargetKind: "key", TargetID: string(k.ID), TargetName: k.Name,
@@ -112,8 +121,24 @@ func (d *Door) Keys(ctx context.Context, actor access.Actor) ([]Key, error) {
 		if err := tx.Require(access.Configure); err != nil {
 			return err
 		}
-		return tx.Select(&list, "SELECT id, org_id, name, role, operator, created_at, last_used_at FROM api_keys WHERE org_id = ? ORDER BY id LIMIT 500", tx.Org())
+		return tx.Select(&list, selectKeys+" WHERE org_id = ? ORDER BY id LIMIT 500", tx.Org())
 	})
+}
+
+const selectKeys = "SELECT id, org_id, name, role, operator, created_at, last_used_at, created_by, expires_at FROM api_keys"
+
+// AllKeys are those of every organization and of operators, whose organization is
+// store.NoOrg, by organization, behind that one; for operators. Faults: Denied.
+func (d *Door) AllKeys(ctx context.Context, actor access.Actor, after Key, limit int) (list []Key, more bool, err error) {
+	if !actor.May(access.Operate) {
+		return nil, false, fault.Denied.Say("Only an operator of this server can look at all keys.")
+	}
+	if after.OrgID == "" {
+		after = Key{OrgID: server, ID: server}
+	}
+	err = d.opt.DB.LookupAll(ctx, &list, selectKeys+" WHERE (org_id, id) > (?, ?) ORDER BY org_id, id LIMIT ?", after.OrgID, after.ID, limit+1)
+	more = len(list) > limit
+	return list[:min(len(list), limit)], more, err
 }
 
 // Revoke ends a key at once. Faults: Denied, NotFound.
@@ -156,7 +181,7 @@ func Sent(r *http.Request) bool {
 }
 
 // keyWithRole is a key with what the organization says of its role.
-const keyWithRole = `SELECT k.id, k.org_id, k.name, k.role, k.operator, k.created_at, k.last_used_at,
+const keyWithRole = `SELECT k.id, k.org_id, k.name, k.role, k.operator, k.created_at, k.last_used_at, k.expires_at,
 	EXISTS (SELECT 1 FROM orgs s WHERE s.id = k.org_id AND s.suspended_at > 0) AS suspended,
 	COALESCE((SELECT o.name || '=' || o.permissions FROM org_roles o WHERE o.org_id = k.org_id AND o.name = k.role), '') AS own FROM api_keys k`
 
@@ -174,6 +199,9 @@ func (d *Door) Authenticate(r *http.Request) (access.Actor, error) {
 	}
 	if err != nil {
 		return access.Actor{}, err
+	}
+	if k.ExpiresAt != 0 && k.ExpiresAt <= store.TimeOf(d.opt.DB.Now()) {
+		return access.Actor{}, fault.SignIn.Say("The key ended on %s. Make a new one with: muster key create.", k.ExpiresAt.RFC3339())
 	}
 	if k.Suspended {
 		return access.Actor{}, store.OrgSuspended()

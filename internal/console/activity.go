@@ -56,11 +56,20 @@ var did = map[string]string{
 	"user.authenticator.add": "added an authenticator app to", "user.authenticator.remove": "removed the authenticator app of",
 	"user.recovery.make": "made new recovery codes for", "user.recovery.use": "used a recovery code of", "user.factors.reset": "removed the second factors of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
-	"org.rename": "renamed the organization", "org.suspend": "suspended", "org.resume": "resumed", "operator.enter": "looked into the console of",
+	"operator.remove": "took the right to run the server from", "operator.search": "looked in all organizations for", "mail.retry": "had sent again the mail to", "mail.drop": "dropped the mail to", "mail.test": "sent a test mail to",
+	"doctor.run": "examined the server", "org.rename": "renamed the organization", "org.suspend": "suspended", "org.resume": "resumed", "operator.enter": "looked into the console of",
 	"activity.export": "took along the activity log,", "org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"review.start": "started the review", "review.change": "changed the review", "review.finish": "finished the review", "review.decide": "decided in a review about", "review.repeat.fail": "could not repeat the review",
 	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
 	"mail.fail": "could not send mail to",
+}
+
+// Did says an action in words, after the name of who acted.
+func Did(action string) string {
+	if words := did[action]; words != "" {
+		return words
+	}
+	return action
 }
 
 // refusedHow says who refused whom: a connection refuses, somebody unknown is refused.

@@ -4,7 +4,8 @@
 // Queue writes a message into the caller's transaction, so it exists exactly when
 // the change does that it tells about. Run takes due messages, claims each with a
 // lease, hands it to the SMTP server, and empties its text: links in it are
-// secrets. Temporary failures are tried again for a day.
+// secrets. Temporary failures are tried again for a day. What is given up keeps its text
+// for three days, in which an operator can have it sent again (queue.go).
 //
 // A message is sent at least once. When the process dies between the server's
 // "250 OK" and our mark, it is sent again after the lease; SMTP knows no way to
@@ -237,6 +238,7 @@ func (r mailRow) after(now store.Time, err error) (at store.Time, final bool) {
 
 // Sweep removes old messages.
 func (o *Outbox) Sweep(ctx context.Context) error {
-	_, err := o.opts.DB.Sweep(ctx, "DELETE FROM mails WHERE created_at < ?", store.TimeOf(o.opts.DB.Now().Add(-keepFor)))
-	return err
+	_, err1 := o.opts.DB.Sweep(ctx, "DELETE FROM mails WHERE created_at < ?", store.TimeOf(o.opts.DB.Now().Add(-keepFor)))
+	_, err2 := o.opts.DB.Sweep(ctx, "UPDATE mails SET text = '', html = '' WHERE state = 'failed' AND text <> '' AND next_at < ?", store.TimeOf(o.opts.DB.Now().Add(-keepFailed)))
+	return errors.Join(err1, err2)
 }

@@ -52,7 +52,7 @@ func markTried(tx *store.Tx, id ID, next store.Time, why string) error {
 }
 
 func markFailed(tx *store.Tx, id ID, why string) error {
-	_, err := tx.Exec("UPDATE mails SET state = 'failed', text = '', html = '', tries = tries + 1, error = ? WHERE org_id = ? AND id = ?", why, tx.Org(), id)
+	_, err := tx.Exec("UPDATE mails SET state = 'failed', tries = tries + 1, error = ? WHERE org_id = ? AND id = ?", why, tx.Org(), id)
 	return err
 }
 

@@ -3,6 +3,10 @@ Package operate is the view of whoever runs the server, over all organizations.
 
 	/console/-/organizations          orgs.go, orgs_http.go  the list: state, size, what is wrong; one of them;
 	                                  creating, renaming, suspending, resuming; also /api/v1/organizations
+	/console/-/mail                   mail_http.go    the queue: sending again, dropping, a test
+	/console/-/keys                   keys_http.go    API keys of everybody, the server's own; also /api/v1/operator-keys
+	/console/-/operators, people,     people_http.go  who runs the server; an address in all organizations;
+	    activity                                      what operators did
 
 No organization can have the short name "-", so these pages take no address from any.
 Every route is web.Mux.Operator or OperatorAPI: admins of organizations see none of it.
@@ -22,6 +26,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -39,6 +44,14 @@ type Options struct {
 	Log      *slog.Logger
 	// Facts is what other doors know of these organizations, in a few queries.
 	Facts func(ctx context.Context, orgs []store.OrgID) (map[store.OrgID]Facts, error)
+	Mail  *mail.Outbox
+	Keys  KeyOps
+	// ServerKeys are the server's own.
+	ServerKeys func(ctx context.Context) ([]ServerKey, error)
+	// HasSecond tells whether somebody has a second factor.
+	HasSecond func(tx *store.Tx, user store.UserID) (bool, error)
+	// Did says an action in words, after the name of who acted.
+	Did func(action string) string
 	// Invite invites the first admin of a new organization, in the transaction that makes it.
 	Invite func(tx *store.Tx, org store.Org, in Admin) error
 }
@@ -85,6 +98,11 @@ func New(opt Options) *Door {
 // Nav are the tabs of these pages.
 var Nav = []web.NavItem{
 	{Label: "Organizations", Path: "/console/-/organizations", Need: access.Operate},
+	{Label: "Mail", Path: mailPath, Need: access.Operate},
+	{Label: "Keys", Path: keysPath, Need: access.Operate},
+	{Label: "Operators", Path: operatorsPath, Need: access.Operate},
+	{Label: "Activity", Path: "/console/-/activity", Need: access.Operate},
+	{Label: "Find a person", Path: "/console/-/people", Need: access.Operate},
 	{Label: "Sign-ins", Path: "/console/signins", Need: access.Operate},
 }
 
@@ -97,6 +115,17 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Operator("POST /console/-/organizations/{slug}/rename", d.renameOrg)
 	m.OperatorFresh("POST /console/-/organizations/{slug}/suspend", d.suspendOrg)
 	m.OperatorFresh("POST /console/-/organizations/{slug}/resume", d.resumeOrg)
+	m.Operator("GET /console/-/mail", d.showMail)
+	m.Operator("POST /console/-/mail/act", d.mailAct)
+	m.Operator("POST /console/-/mail/test", d.testMail)
+	m.Operator("GET /console/-/keys", d.showKeys)
+	m.OperatorFresh("POST /console/-/keys", d.createKey)
+	m.OperatorFresh("POST /console/-/keys/revoke", d.revokeKey)
+	m.Operator("GET /console/-/operators", d.showOperators)
+	m.OperatorFresh("POST /console/-/operators", d.addOperator)
+	m.OperatorFresh("POST /console/-/operators/remove", d.removeOperator)
+	m.Operator("GET /console/-/people", d.people)
+	m.Operator("GET /console/-/activity", d.activity)
 	d.mountAPI(m)
 }
 

@@ -9,9 +9,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -31,13 +35,25 @@ type desk struct {
 	facts    map[store.OrgID]operate.Facts
 	asked    int // for a fresh sign-in
 	invited  []string
+	mail     *mail.Outbox
+	api      *api.Door
 }
 
 func newDesk(t testing.TB, db *store.DB) *desk {
 	t.Helper()
 	d := &desk{t: t, db: db, actors: map[string]access.Actor{}, facts: map[store.OrgID]operate.Facts{}}
 	d.sessions = session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"})
-	d.door = operate.New(operate.Options{DB: db, Sessions: d.sessions, Log: slog.New(slog.DiscardHandler),
+	var err error
+	d.mail, err = mail.New(mail.Options{DB: db, URL: "smtp://muster:pa55word@127.0.0.1:1", From: "muster@example.com", PublicURL: "https://id.example.com", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.api = api.New(api.Options{DB: db})
+	d.door = operate.New(operate.Options{DB: db, Mail: d.mail, Keys: d.keyOps(), Did: console.Did,
+		ServerKeys: func(context.Context) ([]operate.ServerKey, error) {
+			return []operate.ServerKey{{What: web.Say("Keys of SAML connections"), State: web.Say("There is none yet.")}}, nil
+		},
+		HasSecond: func(*store.Tx, store.UserID) (bool, error) { return false, nil }, Sessions: d.sessions, Log: slog.New(slog.DiscardHandler),
 		Facts: func(context.Context, []store.OrgID) (map[store.OrgID]operate.Facts, error) { return d.facts, nil },
 		Invite: func(_ *store.Tx, _ store.Org, in operate.Admin) error {
 			if !strings.Contains(in.Email, "@") {
@@ -66,6 +82,33 @@ func newDesk(t testing.TB, db *store.DB) *desk {
 	d.actors["olga"] = d.person(home, "olga", true)
 	d.actors["admin"] = d.person(home, "admin", false)
 	return d
+}
+
+// keyOps is package api as cmd/muster hands it in.
+func (d *desk) keyOps() operate.KeyOps {
+	shown := func(k api.Key) operate.Key {
+		return operate.Key{Org: k.OrgID, ID: string(k.ID), Name: k.Name, Role: k.Role, CreatedBy: k.CreatedBy, Operator: k.Operator, CreatedAt: k.CreatedAt, UsedAt: k.LastUsedAt, Ends: k.ExpiresAt}
+	}
+	return operate.KeyOps{
+		All: func(ctx context.Context, actor access.Actor, org store.OrgID, after string, limit int) (out []operate.Key, more bool, err error) {
+			list, more, err := d.api.AllKeys(ctx, actor, api.Key{OrgID: org, ID: api.KeyID(after)}, limit)
+			for _, k := range list {
+				out = append(out, shown(k))
+			}
+			return out, more, err
+		},
+		Create: func(ctx context.Context, actor access.Actor, name string, expires time.Time) (operate.Key, string, error) {
+			k, text, err := d.api.Create(ctx, actor, api.NewKey{Name: name, Operator: true, Expires: expires})
+			return shown(k), text, err
+		},
+		Revoke: func(ctx context.Context, actor access.Actor, id string) error {
+			known, err := store.ParseID[api.Key](id)
+			if err != nil {
+				return err
+			}
+			return d.api.Revoke(ctx, actor, known)
+		},
+	}
 }
 
 // person is an active one of an organization.

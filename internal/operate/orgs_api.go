@@ -16,6 +16,9 @@ func (d *Door) mountAPI(m *web.Mux) {
 	m.OperatorAPI("PATCH /api/v1/organizations/{slug}", d.apiRenameOrg)
 	m.OperatorAPI("POST /api/v1/organizations/{slug}/suspend", d.apiSuspendOrg)
 	m.OperatorAPI("POST /api/v1/organizations/{slug}/resume", d.apiResumeOrg)
+	m.OperatorAPI("GET /api/v1/operator-keys", d.apiKeys)
+	m.OperatorAPI("POST /api/v1/operator-keys", d.apiCreateKey)
+	m.OperatorAPI("DELETE /api/v1/operator-keys/{key}", d.apiRevokeKey)
 }
 
 // OrgJSON is an organization as the REST API and the command line show it.

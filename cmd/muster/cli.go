@@ -40,6 +40,7 @@ type cli struct {
 	Mail       mailCmd       `cmd:"" help:"Mail that came back."`
 	Invitation invitationCmd `cmd:"" help:"Invitations of an organization."`
 	Role       roleCmd       `cmd:"" help:"Roles of an organization: what their people may do."`
+	Feed       feedCmd       `cmd:"" help:"Employee files that are fetched on a schedule."`
 	Team       teamCmd       `cmd:"" help:"Teams of an organization."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
 	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`

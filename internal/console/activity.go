@@ -11,7 +11,7 @@ var did = map[string]string{
 	"user.create": "added", "user.update": "changed", "user.deactivate": "deactivated", "user.reactivate": "reactivated", "user.activate": "activated",
 	"user.delete": "deleted", "user.restore": "restored", "user.detach": "detached from its directory", "user.role.grant": "gave a role to", "user.role.revoke": "took a role from",
 	"user.signin": "signed in", "user.signin.refused": "was refused a sign-in", "user.signout": "signed out", "user.signout.refused": "sent a sign-out that was refused to", "user.stepup": "signed in once more", "session.end": "signed out", "user.access.request": "asked for access through",
-	"user.preferences": "changed the preferences of", "people.export": "took out as a file", "feed.create": "added the feed", "feed.pin": "confirmed the host key of the feed", "feed.delete": "deleted the feed",
+	"user.preferences": "changed the preferences of", "people.export": "took out as a file", "feed.create": "added the feed", "feed.pin": "confirmed the host key of the feed", "feed.delete": "deleted the feed", "feed.update": "changed the feed", "feed.pause": "paused the feed", "feed.resume": "resumed the feed",
 	"password.set": "set a password for", "password.temporary": "set a temporary password for",
 	"user.picture": "changed the picture of", "user.picture.remove": "removed the picture of", "user.export": "exported the data of",
 	"user.address.ask": "asked for a new address of", "user.address.confirm": "confirmed the new address of", "user.address.stop": "stopped the change of address of", "user.address.undo": "undid the change of address of",

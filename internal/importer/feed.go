@@ -38,7 +38,8 @@ type Feed struct {
 	Settings FeedSettings
 	HostKey  string // that is pinned, as authorized_keys has it
 	SeenKey  string // that the host has shown
-	Active   bool
+	Active   bool   // its host's key is pinned, if it has one
+	Paused   bool
 	LastAt   store.Time
 	Last     string // how it went
 	Bad      bool
@@ -46,6 +47,12 @@ type Feed struct {
 
 	sealed []byte
 	looked map[string]stamp
+	lease  store.Time // somebody looks at it until then
+}
+
+// busy tells whether somebody looks at the feed, or will within moments.
+func (f Feed) busy(now store.Time) bool {
+	return f.lease > now || f.Active && !f.Paused && f.NextAt <= now
 }
 
 // FeedSettings say where the files are and what is done with them.
@@ -86,10 +93,11 @@ type drop interface {
 }
 
 const (
-	feedLease  = 15 * time.Minute
-	feedTime   = 10 * time.Minute // that one look may take
-	filesTaken = 5                // of a feed in one look
-	settled    = 2 * time.Minute  // since the last change of a file that nobody is writing any more
+	feedLease         = 15 * time.Minute
+	feedTime          = 10 * time.Minute // that one look may take
+	defaultMaxChanged = 20               // percent
+	filesTaken        = 5                // of a feed in one look
+	settled           = 2 * time.Minute  // since the last change of a file that nobody is writing any more
 )
 
 // check fills in what was left out. Faults: Invalid on the setting.
@@ -121,7 +129,7 @@ func (f *Feed) check() error {
 		field      string
 		value      *int
 		or, lo, hi int
-	}{{"every", &s.Every, 60, 5, 7 * 24 * 60}, {"max_gone", &s.MaxGone, defaultMaxGone, 1, 100}, {"max_changed", &s.MaxChanged, 20, 1, 100}} {
+	}{{"every", &s.Every, 60, 5, 7 * 24 * 60}, {"max_gone", &s.MaxGone, defaultMaxGone, 1, 100}, {"max_changed", &s.MaxChanged, defaultMaxChanged, 1, 100}} {
 		if *n.value == 0 {
 			*n.value = n.or
 		}
@@ -351,6 +359,11 @@ func (d *Door) Tend(ctx context.Context) error {
 			return err
 		}
 	}
+	return d.Tell(ctx)
+}
+
+// Tell mails what became of the imports of feeds that have ended.
+func (d *Door) Tell(ctx context.Context) error {
 	ended, err := d.untold(ctx)
 	if err != nil {
 		return err

@@ -23,13 +23,15 @@ type feedRow struct {
 	LastAt   store.Time `db:"last_at"`
 	Last     string     `db:"last_words"`
 	Bad      bool       `db:"last_bad"`
+	Paused   bool       `db:"paused"`
+	Lease    store.Time `db:"lease_until"`
 }
 
-const feedColumns = "SELECT id, kind, name, settings, secret, host_key, seen_key, active, looked, next_at, last_at, last_words, last_bad FROM import_feeds"
+const feedColumns = "SELECT id, kind, name, settings, secret, host_key, seen_key, active, looked, next_at, last_at, last_words, last_bad, paused, lease_until FROM import_feeds"
 
 func (row feedRow) feed() (Feed, error) {
 	f := Feed{ID: row.ID, Kind: row.Kind, Name: row.Name, HostKey: row.HostKey, SeenKey: row.SeenKey, Active: row.Active, LastAt: row.LastAt, Last: row.Last,
-		Bad: row.Bad, NextAt: row.NextAt, sealed: row.Secret}
+		Bad: row.Bad, NextAt: row.NextAt, Paused: row.Paused, lease: row.Lease, sealed: row.Secret}
 	if err := json.Unmarshal(row.Settings, &f.Settings); err != nil {
 		return f, fmt.Errorf("feed %s: %w", row.ID, err)
 	}
@@ -73,6 +75,37 @@ func insertFeed(tx *store.Tx, f Feed) error {
 	}
 	_, err = tx.Exec(`INSERT INTO import_feeds (org_id, id, kind, name, settings, secret, host_key, seen_key, active, next_at, last_bad, created_at)
 		VALUES (?, ?, ?, ?, {{as_json}}, ?, ?, ?, ?, ?, ?, ?)`, tx.Org(), f.ID, f.Kind, f.Name, string(raw), f.sealed, f.HostKey, f.SeenKey, f.Active, tx.Now(), false, tx.Now())
+	return err
+}
+
+// replaceFeed writes what can be set of a feed; it is looked at soon.
+func replaceFeed(tx *store.Tx, f Feed) error {
+	raw, err := json.Marshal(f.Settings)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("UPDATE import_feeds SET name = ?, settings = {{as_json}}, secret = ?, host_key = ?, seen_key = ?, active = ?, next_at = ? WHERE org_id = ? AND id = ?",
+		f.Name, string(raw), f.sealed, f.HostKey, f.SeenKey, f.Active, tx.Now(), tx.Org(), f.ID)
+	return err
+}
+
+// sawKey keeps the key that a host shows, unless the feed goes to another host by now.
+func sawKey(tx *store.Tx, id FeedID, host, key string) error {
+	f, err := findFeed(tx, id)
+	if err != nil || f.Settings.Host != host {
+		return err
+	}
+	_, err = tx.Exec("UPDATE import_feeds SET seen_key = ? WHERE org_id = ? AND id = ?", key, tx.Org(), id)
+	return err
+}
+
+func pauseFeed(tx *store.Tx, id FeedID, paused bool) error {
+	_, err := tx.Exec("UPDATE import_feeds SET paused = ? WHERE org_id = ? AND id = ?", paused, tx.Org(), id)
+	return err
+}
+
+func hurryFeed(tx *store.Tx, id FeedID) error {
+	_, err := tx.Exec("UPDATE import_feeds SET next_at = ? WHERE org_id = ? AND id = ?", tx.Now(), tx.Org(), id)
 	return err
 }
 
@@ -136,7 +169,7 @@ type ofOrg[noun any] struct {
 
 func (d *Door) dueFeeds(ctx context.Context) (list []ofOrg[Feed], err error) {
 	now := store.TimeOf(d.opt.DB.Now())
-	return list, d.opt.DB.LookupAll(ctx, &list, "SELECT org_id, id FROM import_feeds WHERE active = ? AND next_at <= ? AND lease_until < ? ORDER BY next_at LIMIT 50", true, now, now)
+	return list, d.opt.DB.LookupAll(ctx, &list, "SELECT org_id, id FROM import_feeds WHERE active = ? AND paused = ? AND next_at <= ? AND lease_until < ? ORDER BY next_at LIMIT 50", true, false, now, now)
 }
 
 // runOfOrg is an import in an organization.

@@ -240,12 +240,19 @@ func (d *Door) columnsPage(w http.ResponseWriter, r *http.Request, status int, r
 	for _, k := range keys {
 		p.Keys = append(p.Keys, web.Option{Value: k, Label: web.T(r, label(k, fields))})
 	}
-	p.New = []web.Option{{Value: NewInvite, Label: web.T(r, "Invited, with a mail")}, {Value: NewSave, Label: web.T(r, "Saved as invited; the mails are sent by hand later")},
-		{Value: NewActive, Label: web.T(r, "Active at once, without a password: they sign in by your identity provider")}}
-	p.Missing = []web.Option{{Value: MissingKeep, Label: web.T(r, "They stay as they are")}, {Value: MissingList, Label: web.T(r, "List them in the preview, and do nothing")},
-		{Value: MissingDeactivate, Label: web.T(r, "Deactivate them: the file has everybody")}}
+	p.New, p.Missing = newOptions(r), missingOptions(r)
 	p.Form = f
 	return pages.Write(w, r, status, "columns", p)
+}
+
+func newOptions(r *http.Request) []web.Option {
+	return []web.Option{{Value: NewInvite, Label: web.T(r, "Invited, with a mail")}, {Value: NewSave, Label: web.T(r, "Saved as invited; the mails are sent by hand later")},
+		{Value: NewActive, Label: web.T(r, "Active at once, without a password: they sign in by your identity provider")}}
+}
+
+func missingOptions(r *http.Request) []web.Option {
+	return []web.Option{{Value: MissingKeep, Label: web.T(r, "They stay as they are")}, {Value: MissingList, Label: web.T(r, "List them in the preview, and do nothing")},
+		{Value: MissingDeactivate, Label: web.T(r, "Deactivate them: the file has everybody")}}
 }
 
 // postForm reads the file again in another encoding or with another delimiter.

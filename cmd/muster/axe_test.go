@@ -322,12 +322,12 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.sees("You have a session here.")
 	p.usable("signed-out")
 	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import", "export": "/export", "import-feeds": "/import-feeds",
-		"teams": "/teams", "roles": "/roles", "role": "/roles/agent", "role-new": "/roles/new?copy=viewer", "defaults": "/settings/defaults", "settings": "/settings", "overview": "/overview", "seats": "/settings/seats", "deleted": "/deleted", "planned": "/planned", "records": "/records", "activity": "/activity", "reviews-none": "/reviews", "review-new": "/reviews/new", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains", "signins": "/signins", "signins-none": "/signins?person=nobody"} {
+		"teams": "/teams", "roles": "/roles", "role": "/roles/agent", "role-new": "/roles/new?copy=viewer", "defaults": "/settings/defaults", "settings": "/settings", "overview": "/overview", "seats": "/settings/seats", "deleted": "/deleted", "planned": "/planned", "records": "/records", "activity": "/activity", "reviews-none": "/reviews", "review-new": "/reviews/new", "checklists-none": "/checklists", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains", "signins": "/signins", "signins-none": "/signins?person=nobody"} {
 		p.open(console + path)
 		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 		p.usable(name)
 	}
-	for name, path := range map[string]string{"organizations": "/console", "organizations-none": "/console/-/organizations?q=nothing", "organization": "/console/-/organizations/acme", "organization-new": "/console/-/organizations/new", "mail-queue": "/console/-/mail", "mail-given-up": "/console/-/mail?show=failed", "keys": "/console/-/keys", "operators": "/console/-/operators", "find-a-person": "/console/-/people?q=ada@acme.example", "what-operators-did": "/console/-/activity", "my-account": "/account", "my-reviews": "/account/reviews"} {
+	for name, path := range map[string]string{"organizations": "/console", "organizations-none": "/console/-/organizations?q=nothing", "organization": "/console/-/organizations/acme", "organization-new": "/console/-/organizations/new", "mail-queue": "/console/-/mail", "mail-given-up": "/console/-/mail?show=failed", "keys": "/console/-/keys", "operators": "/console/-/operators", "find-a-person": "/console/-/people?q=ada@acme.example", "what-operators-did": "/console/-/activity", "my-account": "/account", "my-reviews": "/account/reviews", "my-tasks": "/account/checklists"} {
 		p.open(s.url + path)
 		p.usable(name)
 	}

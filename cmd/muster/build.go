@@ -9,6 +9,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/importer"
@@ -53,6 +54,7 @@ type system struct {
 	api          *api.Door
 	jobs         *jobs.Service
 	reviews      *review.Service
+	checklists   *checklist.Service
 	loops        map[string]func(context.Context) error // run until their context ends
 }
 
@@ -75,6 +77,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.openLife(log)
 	s.openWork(cfg, log)
+	s.checklists = checklist.New(checklist.Options{DB: db, Log: log, Mail: s.mailTask, SecondFactor: s.hasFactor})
 	s.reviews = review.New(review.Options{DB: db, Log: log, ConnectionNames: sso.ConnectionNames, Mail: s.mailReviewer})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
 
@@ -114,6 +117,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.api.Mount(s.mux)
 	s.mountWork()
 	s.reviews.Mount(s.mux)
+	s.checklists.Mount(s.mux)
 	s.account.Mount(s.mux)
 	s.invites.Mount(s.mux)
 	s.sso.Mount(s.mux)
@@ -144,6 +148,7 @@ func (s *system) loopsWith(log *slog.Logger) map[string]func(context.Context) er
 		"schemas":  s.db.RunSchemas,
 		"records":  func(ctx context.Context) error { return records.Run(ctx, s.db, log) },
 		"reviews":  s.reviews.Run,
+		"tasks":    s.checklists.Run,
 		"scim":     s.provisioning.Run,
 		"sessions": s.sessions.Run,
 		"sso":      s.sso.Run,
@@ -171,6 +176,7 @@ var navigation = []web.NavItem{
 	{Label: "Requests", Path: "/console/{org}/requests", Need: access.Configure},
 	{Label: "Sign-ins", Path: "/console/{org}/signins", Need: access.ViewActivity},
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
+	{Label: "Checklists", Path: "/console/{org}/checklists", Need: access.ViewUsers},
 	{Label: "Reviews", Path: "/console/{org}/reviews", Need: access.ViewUsers},
 	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
 	{Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure, Also: []string{"/console/{org}/security", "/console/{org}/attributes", "/console/{org}/domains"}},
@@ -200,7 +206,7 @@ func (s *system) banner() string {
 // consoleOptions is what its pages know of the doors, which it may not import.
 func (s *system) consoleOptions(log *slog.Logger) console.Options {
 	return console.Options{
-		DB: s.db, Sessions: s.sessions, Life: s.life, Jobs: s.jobs, Bulk: s.bulkOps(), Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
+		DB: s.db, Sessions: s.sessions, Checklists: s.checklists, Life: s.life, Jobs: s.jobs, Bulk: s.bulkOps(), Log: log, Vendors: directoryVendors(), SettingsPages: settingsPages,
 		DirectoryURL: func(id store.DirectoryID) string { return scim.BaseURL(s.url, id) },
 		CreateDirectory: func(tx *store.Tx, name, vendor, mode string) (store.Directory, string, error) {
 			return scim.Create(tx, scim.NewDirectory{Name: name, Vendor: vendor, Mode: mode})

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/muster-id/muster/internal/api"
+	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/review"
@@ -14,7 +15,7 @@ import (
 
 // openLife makes what befalls people, and the API, which tells it.
 func (s *system) openLife(log *slog.Logger) {
-	s.life = life.New(life.Options{DB: s.db, Log: log, Tell: s.tellPassedOver, Forget: []func(*store.Tx, store.UserID) error{invite.Forget, review.Forget}})
+	s.life = life.New(life.Options{DB: s.db, Log: log, Tell: s.tellPassedOver, Forget: []func(*store.Tx, store.UserID) error{invite.Forget, review.Forget, checklist.Forget}})
 	s.api = api.New(api.Options{DB: s.db, Log: log, Life: s.life})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
@@ -65,8 +66,24 @@ func (s *system) tellEachAdmin(tx *store.Tx, n sso.Notice, all bool) error {
 	return nil
 }
 
-// mailReviewer tells somebody of a review, who is active and wants notices.
+// mailReviewer tells somebody of a review.
 func (s *system) mailReviewer(tx *store.Tx, user store.UserID, l review.Letter) error {
+	return s.mailNotice(tx, user, l)
+}
+
+// mailTask tells somebody of tasks for people who join or leave.
+func (s *system) mailTask(tx *store.Tx, user store.UserID, l checklist.Letter) error {
+	return s.mailNotice(tx, user, review.Letter(l))
+}
+
+// hasFactor tells whether somebody has a second factor.
+func (s *system) hasFactor(tx *store.Tx, user store.UserID) (bool, error) {
+	f, err := s.factors.Of(tx, user)
+	return f.Passkeys > 0 || f.App, err
+}
+
+// mailNotice is for whoever is active and wants notices.
+func (s *system) mailNotice(tx *store.Tx, user store.UserID, l review.Letter) error {
 	u, err := tx.AnyUser(user)
 	if fault.Is(err, fault.NotFound) || err == nil && (u.Status != store.Active || mail.CheckAddress(u.Email) != nil) {
 		return nil

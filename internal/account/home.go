@@ -26,6 +26,7 @@ var areas = []area{
 	{Path: "/account/recovery-codes", Label: "Recovery codes", About: "For when the others are not at hand."},
 	{Path: "/account/sessions", Label: "Sessions and devices", About: "Where you are signed in, and how to sign out there."},
 	{Path: "/account/signins", Label: "Sign-ins", About: "Every sign-in to your account, and every attempt that was refused."},
+	{Path: "/account/checklists", Label: "Tasks", About: "What you are to do for people who join or leave."},
 	{Path: "/account/reviews", Label: "Reviews", About: "What the people whose manager you are have, when a review asks you."},
 	{Path: "/account/activity", Label: "Activity", About: "What was changed about your account, by whom and why."},
 }

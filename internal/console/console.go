@@ -31,6 +31,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/life"
@@ -49,6 +50,8 @@ type Options struct {
 	DB       *store.DB
 	Sessions *session.Store
 	Log      *slog.Logger
+	// Checklists have the tasks of people who join and leave. May be nil.
+	Checklists *checklist.Service
 	// Life plans changes of state. Nil: they are made at once only.
 	Life *life.Service
 	// Invitations tells the newest invitation of each of these people, in one query.

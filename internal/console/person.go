@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/records"
@@ -59,6 +60,7 @@ type personPage struct {
 	RestoreTill store.Time
 	Picture     string // its version; empty: there is none
 
+	Tasks        []checklist.View
 	Records      []records.Linked
 	Deeds        []records.Deed // the newest, of the applications
 	Sums         []records.Sum  // of thirty days
@@ -108,6 +110,11 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		}
 		if p.Sums, err = records.SumsOf(tx, id, 30); err != nil {
 			return err
+		}
+		if c.opt.Checklists != nil {
+			if p.Tasks, err = c.opt.Checklists.Card(tx, id); err != nil {
+				return err
+			}
 		}
 		if c.opt.Life == nil {
 			return nil

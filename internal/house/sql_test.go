@@ -32,7 +32,7 @@ func migrationOwner(number int) string {
 		57: "store", 67: "store", 72: "store", 81: "store", 82: "scim",
 		58: "internal/importer",
 		59: "internal/importer", 73: "internal/importer", 74: "internal/importer",
-		68: "internal/review"}[number]
+		68: "internal/review", 69: "internal/checklist"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -57,6 +57,8 @@ var reads = map[string]string{
 	"internal/password orgs":         "whom the person may choose among, in the same query",
 	"internal/session org_roles":     "what these roles allow, in the same query; a change acts on running sessions",
 	"internal/api org_roles":         "what a key's role allows, in the query that finds the key",
+	"internal/checklist activity":    "who came and who went is read from there, behind the change, so that no change waits",
+	"internal/checklist users":       "who a task is about, and what ticks itself off, are asked with the tasks",
 	"internal/review users":          "what people have is written down in one statement, and whether it is still there asked in one",
 	"internal/review user_roles":     "the same",
 	"internal/review members":        "the same",
@@ -114,6 +116,8 @@ var unscoped = map[string]string{
 	"internal/session.Store.OperatorOf":  "an operator works in organizations that are not the own one",
 	"internal/policy.Door.Sweep":         "expiry is the same for all",
 	"internal/account.Account.Sweep":     "expiry is the same for all",
+	"internal/checklist.Service.Tend":    "the loop asks which organizations have a list; each is then handled by itself",
+	"internal/checklist.Service.Remind":  "the same, which have tasks that are late",
 	"internal/review.Service.Remind":     "one loop reminds for everybody; each review is then handled in its organization",
 	"internal/review.Service.Repeat":     "the same, which are to be repeated",
 	"internal/invite.Door.Remind":        "one loop reminds for everybody; each invitation is then handled in its organization",

@@ -29,7 +29,7 @@ import (
 
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
-var toPeople = []string{"store", "internal/account", "internal/console", "internal/extra", "internal/invite", "internal/jobs", "internal/mail",
+var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/invite", "internal/jobs", "internal/mail",
 	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web"}
 
 // english are templates that stay so, each for a reason.
@@ -46,9 +46,7 @@ var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.g
 // sentenceTables are variables whose strings are sentences, said where they are used.
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
-	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends",
-	"internal/console.did", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
-	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources",
+	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
 	"internal/password.inARow", "internal/password.tooWell"}
 

@@ -371,13 +371,20 @@ func TestEndingAndGivingBackAccess(t *testing.T) {
 	})
 }
 
+// team is the team of this name.
+func (s *site) team(name string) (id store.GroupID) {
+	s.t.Helper()
+	s.write(s.muster, func(tx *store.Tx) error { g, err := tx.GroupByName(name); id = g.ID; return err })
+	return id
+}
+
 func TestEditing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
 		at := s.path("/users/{agent}/edit")
 		s.page("boss", at)
 		form := url.Values{"version": {"1"}, "given_name": {"Ágnes"}, "family_name": {"Kiss"}, "user_name": {"agent@acme.example"}, "email": {"agnes@acme.example"},
-			"title": {"Lead"}, "department": {"Ops"}, "manager": {"boss@acme.example"}, "role": {access.Viewer}, "teams": {}}
+			"title": {"Lead"}, "department": {"Ops"}, "manager": {"boss@acme.example"}, "role": {access.Viewer}, "teams": {}, "teams_shown": {string(s.team("Support"))}}
 		s.post("boss", at, 303, form)
 		u := s.user("agent")
 		if p := u.Profile(); p.FullName() != "Ágnes Kiss" || p.Title != "Lead" || u.ManagerID != s.people["boss"] || u.Email != "agnes@acme.example" {
@@ -427,7 +434,7 @@ func TestManagedPeopleAreEditedInTheirDirectory(t *testing.T) {
 		body := s.do("boss", "GET", at, nil).Body.String()
 		has(t, body, "Okta Prod", "<fieldset class=\"field\" disabled>")
 		has(t, s.post("boss", at, 403, url.Values{"version": {"1"}, "given_name": {"Mallory"}, "family_name": {"Person"}, "user_name": {"scott@acme.example"}, "email": {"scott@acme.example"}}), "managed by the directory Okta Prod")
-		s.post("boss", at, 303, url.Values{"version": {"1"}, "role": {access.Viewer}, "teams": {}})
+		s.post("boss", at, 303, url.Values{"version": {"1"}, "role": {access.Viewer}, "teams": {}, "teams_shown": {string(s.team("Support"))}})
 		if u := s.user("scott"); u.Profile().GivenName != "Scott" || u.Version != 1 {
 			t.Errorf("scott: %+v", u.Profile())
 		}

@@ -28,7 +28,7 @@ type editPage struct {
 	Other     []string
 	Filled    []string // attributes that sign-ins fill
 	Roles     []web.Option
-	Teams     []web.Option
+	Teams     teamPick
 }
 
 // profileFields are the attributes of the form, by field name.
@@ -56,6 +56,9 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 		return err
 	}
 	p := editPage{Org: web.OrgOf(r), ID: id}
+	if posted != nil && posted.Values != nil {
+		p.Teams = teamPick{Search: typed(posted.Get("find_team")), typed: true, chosen: posted.All("teams"), shown: posted.All("teams_shown")}
+	}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error { return c.fillEdit(tx, &p) })
 	if err != nil {
 		return err
@@ -64,9 +67,6 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 		p.Form.Errors = posted.Errors
 		for name, values := range posted.Values {
 			p.Form.Set(name, values...)
-		}
-		if posted.Values != nil {
-			p.Form.Set("teams", posted.All("teams")...)
 		}
 	}
 	p.Rows, p.Extras = attributeRows(p.Form), extra.Rows(p.Form, p.own, false)
@@ -150,29 +150,7 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 			p.Other = append(p.Other, roleLabels(all).of(g.Role))
 		}
 	}
-	p.Teams, err = localTeams(tx)
-	if err != nil {
-		return err
-	}
-	groups, err := tx.GroupsOf([]store.UserID{p.ID})
-	var in []string
-	for _, g := range store.Direct(groups[p.ID]) {
-		in = append(in, string(g.ID))
-	}
-	p.Form.Set("teams", in...)
-	return err
-}
-
-// localTeams are the groups in which people are put here.
-func localTeams(tx *store.Tx) ([]web.Option, error) {
-	groups, err := tx.Groups()
-	var list []web.Option
-	for _, g := range groups {
-		if g.DirectoryID == "" {
-			list = append(list, web.Option{Value: string(g.ID), Label: g.Name})
-		}
-	}
-	return list, err
+	return p.pickTeams(tx)
 }
 
 // beforeAdmin asks for a fresh sign-in, and whether it is meant, when somebody is to
@@ -207,6 +185,9 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if f.Get("do") == "find" && f.Get("find_team") != "" {
+		return c.showEdit(w, r, http.StatusOK, &f)
+	}
 	if asked, err := c.beforeAdmin(w, r, id, f.Get("role")); asked || err != nil {
 		return err
 	}
@@ -229,7 +210,7 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 		if err := editRole(tx, id, f.Get("role")); err != nil {
 			return err
 		}
-		return editTeams(tx, id, f.All("teams"))
+		return editTeams(tx, id, f.All("teams"), f.All("teams_shown"))
 	})
 	if f.Take(err) || refusedHere(err, &f) {
 		for i := range f.Errors {
@@ -359,42 +340,6 @@ func editRole(tx *store.Tx, id store.UserID, role string) error {
 	}
 	for _, r := range have {
 		if err := tx.Revoke(id, r, store.Manual); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// editTeams makes chosen the local groups of a person; directories' groups stay.
-func editTeams(tx *store.Tx, id store.UserID, chosen []string) error {
-	local, err := localTeams(tx)
-	if err != nil {
-		return err
-	}
-	for _, text := range chosen {
-		if !slices.ContainsFunc(local, func(o web.Option) bool { return o.Value == text }) {
-			return fault.Invalid.On("teams", "%.40q is not a team of this organization. Load the page again and choose once more.", text)
-		}
-	}
-	groups, err := tx.GroupsOf([]store.UserID{id})
-	if err != nil {
-		return err
-	}
-	for _, o := range local {
-		is := slices.ContainsFunc(store.Direct(groups[id]), func(g store.GroupRef) bool { return string(g.ID) == o.Value })
-		should := slices.Contains(chosen, o.Value)
-		if is == should {
-			continue
-		}
-		g, err := tx.Group(store.GroupID(o.Value))
-		if err != nil {
-			return err
-		}
-		change := store.GroupChange{Add: []store.UserID{id}}
-		if is {
-			change = store.GroupChange{Remove: []store.UserID{id}}
-		}
-		if _, err := tx.UpdateGroup(g, change); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,86 @@
+package console_test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// Among very many teams a person's are found by their names; what the form has not shown
+// stays, and so does what somebody else did meanwhile.
+func TestTeamsArePickedAmongMany(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			for i := range 600 {
+				if _, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": fmt.Sprintf("Team %03d <b>", i)}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		at := s.path("/users/{agent}/edit")
+		teams := func() (names []string) {
+			s.write(s.muster, func(tx *store.Tx) error {
+				groups, err := tx.GroupsOf([]store.UserID{s.people["agent"]})
+				for _, g := range groups[s.people["agent"]] {
+					names = append(names, g.Name)
+				}
+				return err
+			})
+			return names
+		}
+		text := s.page("boss", at)
+		has(t, text, "Find other teams", "Support")
+		hasNot(t, text, "Team 0", "Team 5")
+		form := url.Values{"version": {"1"}, "title": {"Typed"}, "teams": {string(s.team("Support"))}, "teams_shown": {string(s.team("Support"))}, "find_team": {"599"}, "do": {"find"}}
+		text = s.post("boss", at, 200, form)
+		webtest.Page(t, text)
+		has(t, text, "Team 599 &lt;b&gt;", `value="Typed"`, "checked")
+		form.Set("find_team", "no such")
+		has(t, s.post("boss", at, 200, form), "No team is called so")
+		form.Set("find_team", "Team")
+		has(t, s.post("boss", at, 200, form), "There are more")
+		// Two were found one after the other, and one of them is chosen.
+		form.Set("teams", string(s.team("Team 599 <b>")))
+		form["teams_shown"] = append(form["teams_shown"], string(s.team("Team 599 <b>")), string(s.team("Team 007 <b>")))
+		form.Set("find_team", "008")
+		text = s.post("boss", at, 200, form)
+		has(t, text, "Team 599", "Team 008", "Support")
+		// Meanwhile somebody puts the person into another one.
+		hundred := s.team("Team 100 <b>")
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.AddMembers(hundred, []store.UserID{s.people["agent"]})
+			return err
+		})
+		form.Del("do")
+		form.Set("version", strconv.FormatInt(s.user("agent").Version, 10))
+		s.post("boss", at, 303, form)
+		if got := teams(); !slices.Equal(got, []string{"Team 100 <b>", "Team 599 <b>"}) {
+			t.Errorf("the teams are %q", got)
+		}
+		// Enter in another field presses the first button: nothing was looked for, so it saves.
+		s.post("boss", at, 303, url.Values{"version": {strconv.FormatInt(s.user("agent").Version, 10)}, "do": {"find"}, "find_team": {""}, "role": {"agent"}})
+		if got := teams(); len(got) != 2 {
+			t.Errorf("the teams are %q", got)
+		}
+		var everyone string
+		s.write(s.muster, func(tx *store.Tx) error {
+			all, err := tx.Groups()
+			for _, g := range all {
+				if g.Name == "Everyone" {
+					everyone = string(g.ID)
+				}
+			}
+			return err
+		})
+		version := func() []string { return []string{strconv.FormatInt(s.user("agent").Version, 10)} }
+		has(t, s.post("boss", at, 400, url.Values{"version": version(), "teams": {everyone}}), "is not a team of this organization")
+	})
+}

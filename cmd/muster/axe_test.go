@@ -321,7 +321,7 @@ func TestConsoleIsUsable(t *testing.T) {
 	}))
 	p.sees("You have a session here.")
 	p.usable("signed-out")
-	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import", "export": "/export", "import-feeds": "/import-feeds",
+	for name, path := range map[string]string{"users": "/users", "users-nobody": "/users?q=nobody-at-all", "users-no-such": "/users?status=odd", "invite": "/invite", "import": "/import", "export": "/export", "import-feeds": "/import-feeds", "import-feed-new": "/import-feeds/new",
 		"teams": "/teams", "roles": "/roles", "role": "/roles/agent", "role-new": "/roles/new?copy=viewer", "defaults": "/settings/defaults", "settings": "/settings", "overview": "/overview", "seats": "/settings/seats", "deleted": "/deleted", "planned": "/planned", "records": "/records", "activity": "/activity", "reviews-none": "/reviews", "review-new": "/reviews/new", "checklists-none": "/checklists", "activity-nobody": "/activity?person=nobody", "directories": "/directories", "connections": "/connections", "domains": "/domains", "signins": "/signins", "signins-none": "/signins?person=nobody"} {
 		p.open(console + path)
 		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)

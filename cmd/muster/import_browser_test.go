@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+)
+
+// downloads has the browser put files into a folder instead of asking.
+func downloads(into string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: "allow", DownloadPath: into,
+			BrowserContextID: chromedp.FromContext(ctx).BrowserContextID})
+		return err
+	})
+}
+
+// An admin imports a file as spreadsheets write it in Germany, with errors: columns, every
+// line, the good ones, the others as a file, undo; then files on a schedule. All without a
+// script.
+func TestAFileOfPeopleInABrowser(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	s := newProgram(t, "MUSTER_IMPORT_FOLDER="+folder).serve("--demo")
+	demo, _ := s.hello["demo"].(map[string]any)
+	password, _ := demo["password"].(string)
+	p := newBrowser(t).visit("import", 1280, 800)
+	p.open(s.url + "/login?with=password&next=/console/acme/users")
+	p.fill("input[name=email]", demoAdmin)
+	p.fill("input[name=password]", password)
+	p.press("main form button[type=submit]")
+	p.do(withScripts(false))
+	console := s.url + "/console/acme"
+
+	wrong := filepath.Join(t.TempDir(), "people.csv")
+	write(t, wrong, "PK\x03\x04 a spreadsheet")
+	p.open(console + "/import")
+	p.do(chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{wrong}))
+	if status := p.press("main form button[type=submit]"); status != 400 {
+		t.Errorf("a spreadsheet: %d", status)
+	}
+	p.sees("spreadsheet")
+
+	// ü and ß as Windows-1252 has them
+	write(t, wrong, "E-Mail;Vorname;Nachname;Rolle;Abteilung;Wohnlage\r\njuergen@acme.example;J\xfcrgen;Wei\xdf;agent;Einkauf;x\r\n"+
+		"kaiser@acme.example;Karl;Kaiser;k\xf6nig;;\r\nkein-at;Kurt;Klein;;;\r\n"+demoAdmin+";;;;Rechnen;\r\n")
+	p.do(chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{wrong}))
+	p.press("main form button[type=submit]")
+	p.sees("Windows-1252", "Jürgen", "Weiß", "These columns are not used: Wohnlage")
+	if got, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.querySelector("#f-delimiter").value`)); got != "semicolon" {
+		t.Errorf("between the values: %s", got)
+	}
+	p.do(chromedp.SendKeys(chromedp.CSS("#f-column-5"), "Job title"))
+	p.do(chromedp.SendKeys(chromedp.CSS("#f-new"), "Active at once"))
+	p.press("main form[action$='/columns'] button[type=submit]")
+	preview := p.where()
+	p.sees("Line 3", "role", "könig", "There is no such role", "Line 4", "kein-at", "Correct the address", "Jürgen", "Einkauf", "Rechnen", "Import the good lines: 2")
+	p.press("a.chip[href$='action=error']")
+	p.sees("könig")
+	if strings.Contains(p.text(), "Einkauf") {
+		t.Error("the filter shows other lines")
+	}
+
+	saved := t.TempDir()
+	p.do(downloads(saved), chromedp.Click(chromedp.CSS("a[href$='errors.csv']")))
+	errors := arrives(t, filepath.Join(saved, "errors.csv"))
+	if !strings.Contains(errors, "kaiser@acme.example;Karl;Kaiser;könig") || !strings.Contains(errors, "line 3, role: There is no such role.") || strings.Contains(errors, "juergen") {
+		t.Errorf("the file of errors: %q", errors)
+	}
+	p.open(preview)
+	p.press("main form.card button[type=submit]")
+	for begun := time.Now(); !strings.Contains(p.text(), "Imported people.csv"); p.open(preview) {
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("the import does not end:\n%s", p.text())
+		}
+	}
+	p.sees("created: 1", "updated: 1", "Undo this import")
+	p.open(console + "/users?q=J%C3%BCrgen")
+	p.sees("Jürgen Weiß")
+	p.open(preview)
+	p.press("form[action$='/undo'] button")
+	p.ended()
+	p.sees("removed: 1", "reverted: 1")
+	p.open(console + "/users?q=J%C3%BCrgen")
+	if strings.Contains(p.text(), "Jürgen Weiß") {
+		t.Error("the import is not undone")
+	}
+
+	feeds(p, console, folder)
+	p.do(withScripts(true))
+	p.open(console + "/import-feeds")
+	p.usable("feeds")
+	p.press("main h2 a")
+	p.usable("feed")
+	p.quiet()
+}
+
+// feeds plays a feed: made wrong, made, looked at, changed, paused.
+func feeds(p *person, console, folder string) {
+	p.t.Helper()
+	write(p.t, filepath.Join(folder, "acme", "hr", "staff.csv"), "email,first,last\nstella@acme.example,Stella,Star\n")
+	p.open(console + "/import-feeds/new")
+	p.fill("#f-name", "Personnel")
+	p.do(chromedp.SendKeys(chromedp.CSS("#f-kind"), "A folder"), chromedp.SendKeys(chromedp.CSS("#f-key"), "E-mail"))
+	p.fill("#f-path", "hr")
+	p.fill("#f-every", "1")
+	if status := p.press("main form.card button[type=submit]"); status != 400 {
+		p.t.Errorf("every minute: %d", status)
+	}
+	p.sees("1 is not possible here")
+	if got, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.querySelector("#f-name").value + " " + document.querySelector("#f-path").value`)); got != "Personnel hr" {
+		p.t.Errorf("what was typed: %q", got)
+	}
+	p.fill("#f-every", "60")
+	p.press("main form.card button[type=submit]")
+	p.sees("Personnel", "The feed is kept")
+	p.press("form[action$='/look'] button")
+	for begun := time.Now(); !strings.Contains(p.text(), "files there"); p.open(console + "/import-feeds") {
+		if time.Since(begun) > time.Minute {
+			p.t.Fatalf("the feed is not looked at:\n%s", p.text())
+		}
+	}
+	p.press("main h2 a")
+	p.fill("#f-name", "Staff")
+	p.fill("#f-max_changed", "90")
+	p.press("main form.card button[type=submit]")
+	p.sees("Staff", "The feed is changed")
+	p.press("form[action$='/pause'] button")
+	p.sees("Paused", "Resume Staff")
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// arrives waits for a file that the browser saves.
+func arrives(t *testing.T, name string) string {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); ; <-tick.C {
+		if raw, err := os.ReadFile(name); err == nil && len(raw) > 0 {
+			return string(raw)
+		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("%s does not come", name)
+		}
+	}
+}

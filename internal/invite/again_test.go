@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -459,6 +460,18 @@ func TestSettingsOfInvitations(t *testing.T) {
 		}
 		if m := <-s.mails; !strings.Contains(m.Text, "We are glad.\n\nReally.") || !strings.Contains(m.Text, "in 2 days") {
 			t.Errorf("the mail: %s", m.Text)
+		}
+	})
+}
+
+// Until an organization chooses, a link works as long as the server says, to the minute.
+func TestTheServersTimeIsKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		door := invite.New(invite.Options{DB: db, TTL: 30 * time.Minute, Queue: func(*store.Tx, mail.Message) error { return nil }})
+		made, err := door.Invite(ctx, s.admin, invite.In{Email: "ada@example.com"})
+		if left := made.ExpiresAt.Time().Sub(db.Now()); err != nil || left > 30*time.Minute || left < 29*time.Minute {
+			t.Errorf("the link works for %s, %v", left, err)
 		}
 	})
 }

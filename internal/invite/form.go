@@ -1,9 +1,7 @@
 package invite
 
 import (
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -50,7 +48,7 @@ func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
 		if err != nil {
 			return err
 		}
-		p.Valid = span(rules.ExpiryHours)
+		p.Valid = rules.lasts()
 		if p.Roles, err = roleOptions(tx); err != nil {
 			return err
 		}
@@ -298,58 +296,6 @@ func (d *Door) twice(r *http.Request, in In, refused error) bool {
 		return err
 	})
 	return err == nil
-}
-
-// showMail fills in the mail as it would arrive.
-func (d *Door) showMail(r *http.Request, p *invitePage, in In) error {
-	m, err := d.draft(r, in)
-	if err != nil {
-		return err
-	}
-	q := url.Values{"email": {in.Email}, "given_name": {in.GivenName}, "note": {in.Note}}
-	p.Preview, p.Frame = &m, "/console/"+p.Org.Slug+"/invite/preview?"+q.Encode()
-	return nil
-}
-
-// draft is the mail that an invitation would send; its link leads nowhere.
-func (d *Door) draft(r *http.Request, in In) (m mail.Message, err error) {
-	org, err := d.opt.DB.OrgByID(r.Context(), store.OrgID(web.OrgOf(r).ID))
-	if err != nil {
-		return m, err
-	}
-	err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		rules, err := d.Rules(tx)
-		if err != nil {
-			return err
-		}
-		theirs, err := tx.OrgLocale()
-		if err != nil {
-			return err
-		}
-		now := tx.Now()
-		m = letter(web.ReaderOf(theirs.Language, theirs.TimeZone), org, store.Profile{Email: in.Email, GivenName: in.GivenName}, Invitation{InvitedBy: inviter(tx.Actor()), Note: in.Note, ExpiresAt: now.Add(rules.expiry())}, rules,
-			strings.TrimSuffix(d.opt.PublicURL, "/")+"/invite/...", now)
-		return nil
-	})
-	return m, err
-}
-
-// previewFrame is the HTML of the mail in a world of its own, without scripts.
-func (d *Door) previewFrame(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	in := In{Email: q.Get("email"), GivenName: q.Get("given_name"), Note: q.Get("note")}
-	if err := in.check(); err != nil {
-		return err
-	}
-	m, err := d.draft(r, in)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox")
-	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, err = io.WriteString(w, m.HTML)
-	return err
 }
 
 // shownPage shows a link or a password, this once.

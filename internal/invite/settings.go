@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -17,6 +18,8 @@ type Settings struct {
 	RemindHours int    `json:"remind_hours"` // how long before
 	Welcome     string `json:"welcome"`      // a paragraph in each mail
 	Renew       Renew  `json:"renew"`        // what happens when somebody asks for a new link
+
+	server time.Duration // what the server says, which may be no number of hours; 0: the organization has chosen
 }
 
 // Renew is what happens when the holder of an expired link asks for a new one.
@@ -46,7 +49,9 @@ func (d *Door) Rules(tx *store.Tx) (s Settings, err error) {
 
 func (d *Door) rules(tx *store.Tx) (s Settings, version int64, err error) {
 	s = Settings{ExpiryHours: max(1, int(d.opt.TTL/time.Hour)), Remind: true, RemindHours: 24, Renew: ByAdmins}
-	version, err = tx.OrgSetting(settingsName, &s)
+	if version, err = tx.OrgSetting(settingsName, &s); version == 0 {
+		s.server = d.opt.TTL
+	}
 	return s, version, err
 }
 
@@ -118,7 +123,20 @@ func replace[T any](what *T, with *T) {
 	}
 }
 
-func (s Settings) expiry() time.Duration { return time.Duration(s.ExpiryHours) * time.Hour }
+func (s Settings) expiry() time.Duration {
+	if s.server > 0 {
+		return s.server
+	}
+	return time.Duration(s.ExpiryHours) * time.Hour
+}
+
+// lasts is how long a link works, in words.
+func (s Settings) lasts() web.Said {
+	if left := s.expiry(); left%time.Hour != 0 {
+		return web.SayN(int(left.Minutes()), "1 minute", "%d minutes")
+	}
+	return span(int(s.expiry() / time.Hour))
+}
 
 // remindAt is when the reminder of a link is due; 0: there is none.
 func (s Settings) remindAt(now, expires store.Time) store.Time {

@@ -15,6 +15,7 @@ type invitationCmd struct {
 	Correct  invitationCorrectCmd  `cmd:"" help:"Send the invitation to the right address; the old link stops working."`
 	Cancel   invitationCancelCmd   `cmd:"" help:"Withdraw an invitation; the address can be invited again."`
 	Reopen   invitationReopenCmd   `cmd:"" help:"Invite again whose invitation was cancelled."`
+	Preview  invitationPreviewCmd  `cmd:"" help:"Print the mail that an invitation would send, and send nothing."`
 	Settings invitationSettingsCmd `cmd:"" help:"Show or change what the organization chose."`
 }
 
@@ -184,4 +185,28 @@ func (c invitationSettingsCmd) change() invite.RulesChange {
 		}
 	}
 	return ch
+}
+
+type invitationPreviewCmd struct {
+	Org       string `required:"" help:"Organization (short name)."`
+	Email     string `required:"" help:"Address that it would go to."`
+	GivenName string `help:"First name."`
+	Note      string `help:"A note that stands in the mail."`
+	HTML      bool   `name:"html" help:"As HTML instead of text."`
+}
+
+func (c invitationPreviewCmd) Run(a *app) error {
+	actor, _, err := a.in(c.Org)
+	if err != nil {
+		return err
+	}
+	m, err := a.opened.invites.Draft(a.ctx, actor, invite.In{Email: c.Email, GivenName: c.GivenName, Note: c.Note})
+	if err != nil {
+		return err
+	}
+	view := invite.MailView{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML}
+	if c.HTML {
+		return a.answer(view, m.HTML)
+	}
+	return a.answer(view, "To: "+m.To, "Subject: "+m.Subject, "", m.Text)
 }

@@ -16,6 +16,7 @@ import (
 func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.ViewUsers, "GET /api/v1/invitations", d.apiList)
 	m.API(access.InviteUsers, "POST /api/v1/invitations", d.apiCreate)
+	m.API(access.InviteUsers, "POST /api/v1/invitations/preview", d.apiPreview)
 	m.API(access.ViewUsers, "GET /api/v1/invitations/{invitation}", d.apiShow)
 	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/resend", d.apiAct(again))
 	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/link", d.apiAct(copied))
@@ -237,6 +238,7 @@ func (d *Door) apiAct(a action) web.Handler {
 		}
 		var in struct {
 			Email string `json:"email"`
+			Sent  *int   `json:"sent"` // how often it was sent when the caller looked
 		}
 		if err := web.ReadJSON(r, &in); err != nil {
 			return err
@@ -253,6 +255,9 @@ func (d *Door) apiAct(a action) web.Handler {
 		}
 		var f web.Form
 		f.Set("email", in.Email)
+		if in.Sent != nil {
+			f.Set("sent", strconv.Itoa(*in.Sent))
+		}
 		made, err := d.run(r, a, i.UserID, f)
 		if err != nil {
 			return err

@@ -92,3 +92,21 @@ func TestInvitationsOverTheAPI(t *testing.T) {
 		s.want(s.do("admin", "GET", "/console/acme/invitations?state=odd", nil), http.StatusBadRequest)
 	})
 }
+
+// A program sees the mail before it is sent, and does not send twice what somebody has just sent.
+func TestTheAPIPreviewsAndLooksFirst(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		got := s.api("admin", "POST", "/invitations/preview", `{"email":"ada@example.com","given_name":"Ada","note":"See <b>you</b>"}`, 200)
+		if !strings.Contains(got["text"].(string), "Bea Boss writes: See <b>you</b>") || !strings.Contains(got["html"].(string), "See &lt;b&gt;you&lt;/b&gt;") || got["to"] != "ada@example.com" || len(s.mails) != 0 {
+			t.Errorf("the preview: %v", got)
+		}
+		s.api("admin", "POST", "/invitations/preview", `{"email":"ada@"}`, 400)
+		s.api("viewer", "POST", "/invitations/preview", `{"email":"ada@example.com"}`, 403)
+		made := s.invite("ada@example.com")
+		at := "/invitations/" + string(made.InvitationID) + "/resend"
+		s.api("admin", "POST", at, `{"sent":1}`, 200)
+		s.api("admin", "POST", at, `{"sent":1}`, 409)
+		s.api("admin", "POST", at, `{}`, 200)
+	})
+}

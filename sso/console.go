@@ -154,10 +154,22 @@ func (d *Door) activateTested(tx *store.Tx, c Connection, untested bool) error {
 }
 
 func (d *Door) disableHere(w http.ResponseWriter, r *http.Request, k desk) error {
-	if _, err := d.Disable(r.Context(), k.actor, k.c.ID); err != nil {
+	f, err := web.ReadForm(r)
+	if err != nil {
 		return err
 	}
-	web.Flash(w, k.c.Name+" is closed: nobody can sign in over it. Sessions that are open go on.")
+	do := d.Disable
+	if f.Get("anyway") == "yes" {
+		do = d.DisableAnyway
+	}
+	_, err = do(r.Context(), k.actor, k.c.ID)
+	if f.Take(err) {
+		return d.connectionPage(w, r, k, web.Status(err), f)
+	}
+	if err != nil {
+		return err
+	}
+	web.Flash(w, web.T(r, "%s is closed: nobody can sign in over it, and the sessions that came of it have ended.", k.c.Name))
 	http.Redirect(w, r, k.base, http.StatusSeeOther)
 	return nil
 }

@@ -55,6 +55,7 @@ func (d *Door) Mount(m *web.Mux) {
 	d.mountDesk(m)
 	d.mountLinks(m)
 	d.mountUpkeep(m)
+	d.mountClientKeys(m)
 	m.Console(access.Configure, "GET /console/{org}/connections/{connection}/settings", d.showSettings)
 	m.Console(access.Configure, "POST /console/{org}/connections/{connection}/settings", d.changeSettings)
 	d.mountAPI(m)

@@ -2,6 +2,8 @@ package sso
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,7 +62,7 @@ func (d *Door) mountAPI(m *web.Mux) {
 	m.API(access.Configure, "PATCH "+at, d.apiUpdate)
 	m.APIFresh(access.Configure, "DELETE "+at, d.apiDelete)
 	m.API(access.Configure, "POST "+at+"/activate", d.apiOn(d.Activate))
-	m.API(access.Configure, "POST "+at+"/disable", d.apiOn(d.Disable))
+	m.API(access.Configure, "POST "+at+"/disable", d.apiDisable)
 	m.API(access.Configure, "GET "+at+"/keys", d.apiKeys)
 	m.API(access.Configure, "POST "+at+"/keys", d.apiRotateKeys)
 	m.API(access.Configure, "GET "+at+"/metadata", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) {
@@ -128,6 +130,19 @@ func (d *Door) apiOn(do func(context.Context, access.Actor, ConnectionID) (Conne
 		}
 		return web.JSON(w, http.StatusOK, d.Info(c))
 	}
+}
+
+func (d *Door) apiDisable(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Anyway bool `json:"anyway"`
+	}
+	if err := web.ReadJSON(r, &in); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if in.Anyway {
+		return d.apiOn(d.DisableAnyway)(w, r)
+	}
+	return d.apiOn(d.Disable)(w, r)
 }
 
 // apiUpdate changes what the body names; a setting that is null is the default again.

@@ -42,6 +42,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,10 @@ type Options struct {
 
 	// Tell mails a notice to the admins of the transaction's organization; nil: nobody is told.
 	Tell func(tx *store.Tx, n Notice) error
+
+	// Required tells whether the organization lets people in over connections alone, and
+	// holds that until the commit; nil: it never does.
+	Required func(tx *store.Tx) (bool, error)
 
 	SignInAge  time.Duration // how long sign-ins are found; 90 days when 0
 	SignInRows int           // how many of an organization at most; 100,000 when 0
@@ -298,17 +303,49 @@ func checkConnection(in NewConnection) (Connection, error) {
 // Activate opens a connection for sign-ins. Faults: Denied, NotFound, Conflict (a
 // draft without the provider's data).
 func (d *Door) Activate(ctx context.Context, actor access.Actor, id ConnectionID) (Connection, error) {
-	return d.setStatus(ctx, actor, id, statusActive)
+	return d.setStatus(ctx, actor, id, statusActive, nil)
 }
 
 // Disable ends sign-ins over a connection, and the sessions that came of them.
-// Faults: Denied, NotFound.
+// Faults: Denied, NotFound, Conflict on "anyway" (the last open one while single
+// sign-on is required).
 func (d *Door) Disable(ctx context.Context, actor access.Actor, id ConnectionID) (Connection, error) {
-	return d.setStatus(ctx, actor, id, statusDisabled)
+	return d.setStatus(ctx, actor, id, statusDisabled, d.keepsOne)
 }
 
-func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionID, to string) (c Connection, err error) {
+// DisableAnyway is Disable although only break-glass accounts get in afterwards: for a
+// provider that cannot be trusted any more. Faults: Denied, NotFound.
+func (d *Door) DisableAnyway(ctx context.Context, actor access.Actor, id ConnectionID) (Connection, error) {
+	return d.setStatus(ctx, actor, id, statusDisabled, nil)
+}
+
+// keepsOne refuses to close the last open connection while single sign-on is required.
+// The policy is held first, so of two that are closed at once one stays.
+func (d *Door) keepsOne(tx *store.Tx, id ConnectionID) error {
+	if d.opts.Required == nil {
+		return nil
+	}
+	if required, err := d.opts.Required(tx); err != nil || !required {
+		return err
+	}
+	list, err := connectionsIn(tx)
+	if err != nil {
+		return err
+	}
+	closing := slices.IndexFunc(list, func(c Connection) bool { return c.ID == id && c.Status == statusActive })
+	if closing < 0 || slices.ContainsFunc(list, func(c Connection) bool { return c.ID != id && c.Status == statusActive }) {
+		return nil
+	}
+	return fault.Conflict.On("anyway", "%s is the last open connection, and single sign-on is required: only break-glass accounts could sign in. Activate another one first, or stop requiring single sign-on under Security.", list[closing].Name)
+}
+
+func (d *Door) setStatus(ctx context.Context, actor access.Actor, id ConnectionID, to string, may func(*store.Tx, ConnectionID) error) (c Connection, err error) {
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
+		if may != nil {
+			if err := may(tx, id); err != nil {
+				return err
+			}
+		}
 		if c, err = statusIn(tx, id, to); err != nil || to != statusDisabled {
 			return err
 		}

@@ -331,6 +331,12 @@ func TestConsoleIsUsable(t *testing.T) {
 		p.open(s.url + path)
 		p.usable(name)
 	}
+	p.open(console + "/connections/new")
+	p.press(`main button[value="google oidc"]`)
+	p.press("main p.small a")
+	p.press(`main a[href$="/client-keys"]`)
+	p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+	p.usable("connection-client-keys")
 	sheet := t.TempDir() + "/people.csv"
 	text := "email,given_name,family_name,role\nnew@acme.example,Nova,New,agent\nada@acme.example,Ada,Changed,agent\nwrong,Wim,Wrong,king\n"
 	if err := os.WriteFile(sheet, []byte(text), 0o600); err != nil {

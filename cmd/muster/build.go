@@ -79,7 +79,8 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.openWork(cfg, log)
 	s.checklists = checklist.New(checklist.Options{DB: db, Log: log, Mail: s.mailTask, SecondFactor: s.hasFactor})
 	s.reviews = review.New(review.Options{DB: db, Log: log, ConnectionNames: sso.ConnectionNames, Mail: s.mailReviewer})
-	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn})
+	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn,
+		Required: func(tx *store.Tx) (bool, error) { return s.policy.HoldRequired(tx) }})
 
 	s.account = account.New(account.Options{ConnectionNames: sso.ConnectionNames, DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Mail: s.mail, PublicURL: url, Log: log,
 		Discover: s.discover, Connections: s.connectionsOf, Remembered: s.remembered, Forget: func(w http.ResponseWriter) { s.sso.ForgetChoice(w) },

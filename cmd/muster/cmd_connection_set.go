@@ -128,10 +128,16 @@ func (c connectionActivateCmd) Run(a *app) error {
 	})
 }
 
-type connectionDisableCmd connectionShowCmd
+type connectionDisableCmd struct {
+	Connection string `required:"" placeholder:"ID" help:"The connection's id."`
+	Anyway     bool   `help:"Also when it is the last one and single sign-on is required: then only break-glass accounts get in."`
+}
 
 func (c connectionDisableCmd) Run(a *app) error {
 	return a.onConnection(c.Connection, func(ctx context.Context, actor access.Actor, id sso.ConnectionID) (sso.Connection, error) {
+		if c.Anyway {
+			return a.opened.sso.DisableAnyway(ctx, actor, id)
+		}
 		return a.opened.sso.Disable(ctx, actor, id)
 	})
 }

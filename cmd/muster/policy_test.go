@@ -117,9 +117,15 @@ func TestSingleSignOnIsRequired(t *testing.T) {
 		a.doorsWhenRequired(waiting["link"].(string))
 		a.glassDoor("one@example.net", codes, ada)
 
-		for _, c := range []string{a.saml, a.oidc} {
-			a.must("connection", "disable", "--connection", strings.Split(c, "/")[5])
+		a.must("connection", "disable", "--connection", strings.Split(a.saml, "/")[5])
+		last := strings.Split(a.oidc, "/")[5]
+		if r := a.run("connection", "disable", "--connection", last); r.code != 1 || !strings.Contains(r.stderr, "is the last open connection") {
+			t.Errorf("closing the last connection: %d %s", r.code, r.stderr)
 		}
+		if status, got := a.do("POST", "/api/v1/connections/"+last+"/disable", key, `{}`); status != http.StatusConflict || !strings.Contains(got, `"anyway"`) {
+			t.Errorf("the same in the REST API: %d %s", status, got)
+		}
+		a.must("connection", "disable", "--anyway", "--connection", last)
 		a.must("breakglass", "remove", "--org", "acme", "two@example.net")
 		if r := a.run("doctor", "--json"); !strings.Contains(r.stdout, "no connection is active") || !strings.Contains(r.stdout, "1 of 2 break-glass") {
 			t.Errorf("doctor: %s", r.stdout)

@@ -61,6 +61,13 @@ func hold(tx *store.Tx, lock string) (Policy, error) {
 	return r.policy()
 }
 
+// HoldRequired tells whether people get in over connections alone, all of them or those of
+// a mail domain, and keeps the policy as it is until the commit. Needs Write.
+func (d *Door) HoldRequired(tx *store.Tx) (bool, error) {
+	p, err := hold(tx, tx.ForUpdate())
+	return p.Enforced(), err
+}
+
 // share is the lock of a sign-in.
 const share = "{{share}}"
 

@@ -15,7 +15,7 @@ import (
 )
 
 // localhost starts a server behind a name, for which browsers make passkeys.
-func localhost(t *testing.T) (*program, *server) {
+func localhost(t *testing.T, env ...string) (*program, *server) {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,7 +23,7 @@ func localhost(t *testing.T) (*program, *server) {
 	}
 	_, port, _ := net.SplitHostPort(free.Addr().String())
 	free.Close()
-	p := newProgram(t, "MUSTER_HTTP_ADDR=127.0.0.1:"+port, "MUSTER_PUBLIC_URL=http://localhost:"+port)
+	p := newProgram(t, append(env, "MUSTER_HTTP_ADDR=127.0.0.1:"+port, "MUSTER_PUBLIC_URL=http://localhost:"+port)...)
 	s := p.serve()
 	s.url = "http://localhost:" + port
 	return p, s
@@ -32,13 +32,23 @@ func localhost(t *testing.T) (*program, *server) {
 // device gives the person a device with passkeys; it says yes to everything.
 func (p *person) device() webauthn.AuthenticatorID {
 	p.t.Helper()
+	return p.plugIn(webauthn.VirtualAuthenticatorOptions{Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
+		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true})
+}
+
+// securityKey gives the person an old key, which has a button and no PIN.
+func (p *person) securityKey() webauthn.AuthenticatorID {
+	p.t.Helper()
+	return p.plugIn(webauthn.VirtualAuthenticatorOptions{Protocol: webauthn.AuthenticatorProtocolU2f, Transport: webauthn.AuthenticatorTransportUsb, AutomaticPresenceSimulation: true})
+}
+
+func (p *person) plugIn(options webauthn.VirtualAuthenticatorOptions) webauthn.AuthenticatorID {
+	p.t.Helper()
 	id, err := chromedp.Run(p.ctx, chromedp.Action[webauthn.AuthenticatorID](func(ctx context.Context, t *chromedp.Target) (webauthn.AuthenticatorID, error) {
 		if _, err := cdp.Call(ctx, t, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 			return "", err
 		}
-		made, err := cdp.Call(ctx, t, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true,
-			IsUserVerified: true, AutomaticPresenceSimulation: true}})
+		made, err := cdp.Call(ctx, t, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &options})
 		if err != nil {
 			return "", err
 		}
@@ -48,6 +58,15 @@ func (p *person) device() webauthn.AuthenticatorID {
 		p.t.Fatal(err)
 	}
 	return id
+}
+
+// unplug takes a device away.
+func (p *person) unplug(id webauthn.AuthenticatorID) {
+	p.t.Helper()
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: id})
+		return err
+	}))
 }
 
 // verified says whether the device recognizes the person.

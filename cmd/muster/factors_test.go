@@ -16,6 +16,7 @@ import (
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/secret"
@@ -404,6 +405,15 @@ func TestAnAdminResetsFactors(t *testing.T) {
 		_, other := storetest.Org(t, n.db, "beta")
 		if err := n.system.policy.ResetFactors(t.Context(), other, n.ada.ID, "x"); err == nil {
 			t.Error("another organization")
+		}
+		glass, one := n.person("glass@none.example", access.Admin), n.person("one@none.example", access.Admin)
+		n.addPasskey(n.signIn("glass@none.example"), n.device())
+		if _, err := n.system.policy.AddAccount(t.Context(), n.admin, glass.ID); err != nil {
+			t.Fatal(err)
+		}
+		by := access.Actor{Kind: access.Person, Org: n.admin.Org, ID: string(one.ID), Name: "One", Roles: []string{access.Admin}}
+		if err := n.system.policy.ResetFactors(t.Context(), by, glass.ID, "x"); !fault.Is(err, fault.Denied) {
+			t.Errorf("a break-glass account is in an admin's hands: %v", err)
 		}
 	})
 }

@@ -150,6 +150,9 @@ func (a *Account) changePreferences(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	if _, err := a.opts.Sessions.Authenticate(r); err != nil { // what follows is said in the language that was chosen
+		return err
+	}
 	web.Flash(w, web.T(r, "Your preferences are saved."))
 	return see(w, r, "/account/preferences")
 }

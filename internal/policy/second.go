@@ -92,6 +92,13 @@ func (d *Door) ResetFactors(ctx context.Context, actor access.Actor, user store.
 		if err != nil {
 			return err
 		}
+		u, err := tx.User(user)
+		if err != nil {
+			return err
+		}
+		if err := tx.MayTouch(u); err != nil {
+			return err
+		}
 		if err := d.opt.Factors.Reset(tx, who.ID, why); err != nil {
 			return err
 		}

@@ -68,6 +68,7 @@ func (d *Door) factorsPage(w http.ResponseWriter, r *http.Request, status int, f
 	p := factorsPage{Org: web.OrgOf(r), Form: f, ID: id, MayReset: actor.May(access.Configure) && actor.ID != string(id)}
 	err = d.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
 		u, err := tx.User(id)
+		p.MayReset = p.MayReset && err == nil && tx.MayTouch(u) == nil
 		p.Name = u.DisplayName
 		if p.Name == "" {
 			p.Name = u.UserName

@@ -56,11 +56,12 @@ type RowView struct {
 	Changes []string     `json:"changes,omitempty"` // columns
 	Diff    []Change     `json:"diff,omitempty"`
 	Problem *Problem     `json:"problem,omitempty"`
+	Named   string       `json:"user_name_made,omitempty"`
 }
 
 // ViewOf is a row as programs see it.
 func ViewOf(row Row) RowView {
-	return RowView{row.N, row.Line, row.Action, row.Email, row.Name, row.User, row.columns(), row.Changes, row.Problem}
+	return RowView{row.N, row.Line, row.Action, row.Email, row.Name, row.User, row.columns(), row.Changes, row.Problem, row.Named}
 }
 
 func (d *Door) apiList(w http.ResponseWriter, r *http.Request) error {

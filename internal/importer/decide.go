@@ -210,6 +210,7 @@ type plan struct {
 	role    string      // to give; empty: keep
 	teams   []store.GroupRef
 	changes []Change
+	named   string // the user name that a new person gets, unless somebody has it
 }
 
 // columns names what changes in the document.
@@ -352,6 +353,9 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 	}
 	if u == nil || len(p.changes) > 0 {
 		p.doc = at.document()
+	}
+	if u == nil && at.profile.UserName == "" {
+		p.named = w.names.UserName(at.profile)
 	}
 	if u == nil || len(p.inDocument()) > 0 {
 		for _, f := range w.required {

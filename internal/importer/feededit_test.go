@@ -169,4 +169,3 @@ func TestAFeedThatMoves(t *testing.T) {
 		}
 	})
 }
-

@@ -37,6 +37,7 @@ type stage struct {
 	mails chan mail.Message
 	full  bool // the mail queue refuses
 
+	atBatch   func()       // called with each batch of a job
 	acting    access.Actor // for whom jobs work; an admin when empty
 	lost      bool         // nobody may do anything any more
 	atAddress func(n int)  // called with each address that is looked at
@@ -66,6 +67,9 @@ func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 	invites := invite.New(invite.Options{DB: db, PublicURL: "http://127.0.0.1:8080", Log: quiet, Queue: queue})
 	s.folder = t.TempDir()
 	s.jobs = jobs.New(jobs.Options{DB: db, Log: quiet, Actor: func(tx *store.Tx, who jobs.Starter) (access.Actor, error) {
+		if s.atBatch != nil {
+			s.atBatch()
+		}
 		if s.lost {
 			return access.Actor{}, fault.Denied.Say("No.")
 		}

@@ -183,6 +183,7 @@ type Row struct {
 	Problem *Problem          `json:"problem,omitempty"`
 	Boss    int               `json:"boss,omitempty"`    // the row of the manager
 	Manager store.UserID      `json:"manager,omitempty"` // who is there already
+	Named   string            `json:"named,omitempty"`   // the user name that a new person gets, with a number if somebody has it
 }
 
 // columns names what changes.

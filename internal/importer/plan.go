@@ -368,8 +368,8 @@ func (r *reading) judgeOne(tx *store.Tx, w *world, row *Row) error {
 		row.Action, row.Changes = Seats, nil
 		row.Problem = &Problem{Value: row.Email, Why: fmt.Sprintf("All %d seats of the organization are taken, with the lines above.", r.limit), Remedy: "Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again."}
 	case u == nil:
-		row.Action, row.User, row.Changes = Create, store.NewID[store.User](), nil // its cells say the same
-		r.seats--                                                                  // below 0 without a limit, and stays there
+		row.Action, row.User, row.Changes, row.Named = Create, store.NewID[store.User](), nil, p.named // its cells say the same
+		r.seats--                                                                                      // below 0 without a limit, and stays there
 	case len(p.changes) == 0:
 		row.Action = Unchanged
 	default:

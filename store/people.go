@@ -19,12 +19,33 @@ type PeopleQuery struct {
 	SignedIn  Span
 	Never     bool // never signed in
 	Created   Span
-	IDs       []UserID // of these alone, when not nil
+	License   string      // an id of License; only of those who take a seat
+	Sets      []PeopleSet // in each of them
+	IDs       []UserID    // of these alone, when not nil
 
 	Sort   string   // a key of peopleSorts, "-" before it for the other way round; "name" when empty
 	After  Standing // behind this place of the order
 	Before Standing // or before it: those next to it
 	Limit  int      // 50 when 0, 500 at most
+}
+
+// PeopleSet are people whom another package tells: its select of their ids, each once and
+// named id.
+type PeopleSet struct {
+	IDs  string
+	Args []any
+	Not  bool // or whoever is not among them
+}
+
+// WhoIs are those of some people who are in a set.
+func (tx *Tx) WhoIs(set PeopleSet, ids []UserID) (map[UserID]bool, error) {
+	var found []UserID
+	err := tx.Select(&found, "SELECT s.id FROM ("+set.IDs+") AS s WHERE s.id {{in_ids}}", append(slices.Clone(set.Args), jsonList(ids))...)
+	is := make(map[UserID]bool, len(ids))
+	for _, id := range ids {
+		is[id] = slices.Contains(found, id) != set.Not
+	}
+	return is, err
 }
 
 // Span is from, inclusive, to before Until; 0 is open.

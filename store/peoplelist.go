@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 )
 
 // How a page of people is found, and how many there are, in a time that does not grow
@@ -46,6 +47,7 @@ type peopleList struct {
 	few    []string    // ids of whom it can be; nil: everybody
 	many   []condition // by what another table says, of very many
 	common []asked     // words that find very many
+	over   int         // of both, which were seen to be of more than are counted
 
 	total   int
 	atLeast bool // there are more than total
@@ -68,16 +70,21 @@ func (tx *Tx) peopleList(q PeopleQuery) (*peopleList, error) {
 	if tx.actor.Kind == access.Directory { // as visible has it
 		l.and("(r.directory_id = ? OR r.directory_id IS NULL) AND NOT r.break_glass", tx.actor.ID)
 	}
-	if q.Role == DefaultRole { // also whoever has no role at all: everybody but those who have others only
-		l.many = append(l.many, condition{`(EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role = ?)
-			OR NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id))`, []any{tx.Org(), q.Role, tx.Org()}})
+	if q.Role == DefaultRole {
+		l.many = append(l.many, l.withRole(q.Role))
 	} else if q.Role != "" {
-		err = l.among("SELECT DISTINCT g.user_id AS id FROM user_roles g WHERE g.org_id = ? AND g.role = ?",
-			"EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.role = ? AND g.user_id = r.user_id)", tx.Org(), q.Role)
+		err = l.among(PeopleSet{IDs: "SELECT DISTINCT g.user_id AS id FROM user_roles g WHERE g.org_id = ? AND g.role = ?", Args: []any{tx.Org(), q.Role}})
 	}
 	if err == nil && q.Team != "" {
-		err = l.among("SELECT m.user_id AS id FROM members m WHERE m.org_id = ? AND m.group_id = ?",
-			"EXISTS (SELECT 1 FROM members m WHERE m.org_id = ? AND m.group_id = ? AND m.user_id = r.user_id)", tx.Org(), q.Team)
+		err = l.among(PeopleSet{IDs: "SELECT m.user_id AS id FROM members m WHERE m.org_id = ? AND m.group_id = ?", Args: []any{tx.Org(), q.Team}})
+	}
+	if err == nil && q.License != "" {
+		err = l.licensed(q.License)
+	}
+	for _, set := range q.Sets {
+		if err == nil {
+			err = l.among(set)
+		}
 	}
 	if err == nil {
 		err = l.search()
@@ -133,15 +140,71 @@ func anyOf[T any](list []T) []any {
 	return out
 }
 
-// among leaves those whose ids a select gives; has says the same of a row of roster.
-func (l *peopleList) among(ids, has string, args ...any) error {
-	found, err := l.fewOf(fmt.Sprintf("%s LIMIT %d", ids, l.most+1), args)
+// among leaves those who are in a set.
+func (l *peopleList) among(set PeopleSet) error {
+	has := condition{"EXISTS (SELECT 1 FROM (" + set.IDs + ") AS s WHERE s.id = r.user_id)", set.Args}
+	if set.Not {
+		has.text = "NOT " + has.text
+		l.many = append(l.many, has)
+		return nil
+	}
+	found, err := l.fewOf(fmt.Sprintf("%s LIMIT %d", set.IDs, l.most+1), set.Args)
 	if err == nil && found == nil {
-		l.many = append(l.many, condition{has, args})
+		l.many, l.over = append(l.many, has), l.over+1
 	} else if err == nil {
 		l.meet(found)
 	}
 	return err
+}
+
+// withRole are those who have one of these roles; whoever has none has DefaultRole.
+func (l *peopleList) withRole(roles ...string) condition {
+	c := condition{args: []any{l.tx.Org()}}
+	c.text = "EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role IN ('' " + strings.Repeat(", ?", len(roles)) + "))"
+	c.args = append(c.args, anyOf(roles)...)
+	if slices.Contains(roles, DefaultRole) {
+		c.text += " OR NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id)"
+		c.args = append(c.args, l.tx.Org())
+	}
+	c.text = "(" + c.text + ")"
+	return c
+}
+
+// licensed leaves those who have a license, as licenseFor has it. Faults: Invalid.
+func (l *peopleList) licensed(license string) error {
+	rows, err := l.tx.seatRows()
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(rows, func(r seatRow) bool { return r.License == license })
+	if at < 0 {
+		return fault.Invalid.On("license", "There is no license %.40q. Choose one in the list.", license)
+	}
+	l.and("r.status IN ('active', 'invited')")
+	var others []string // roles that decide for another one
+	for i, r := range rows {
+		if i < at || i > at && rows[at].Fallback {
+			others = append(others, strings.Fields(r.Roles)...)
+		}
+	}
+	own := l.withRole(strings.Fields(rows[at].Roles)...)
+	not := l.withRole(others...)
+	not.text = "NOT " + not.text
+	switch {
+	case !rows[at].Fallback:
+		l.many = append(l.many, own, not)
+	default: // the own roles go before those of later ones
+		before := l.withRole(others[:countRoles(rows[:at])]...)
+		l.many = append(l.many, condition{"(" + not.text + " OR " + own.text + " AND NOT " + before.text + ")", slices.Concat(not.args, own.args, before.args)})
+	}
+	return nil
+}
+
+func countRoles(rows []seatRow) (n int) {
+	for _, r := range rows {
+		n += len(strings.Fields(r.Roles))
+	}
+	return n
 }
 
 // search leaves those whom each word finds.
@@ -153,7 +216,7 @@ func (l *peopleList) search() error {
 			return err
 		}
 		if found == nil {
-			l.common = append(l.common, w)
+			l.common, l.over = append(l.common, w), l.over+1
 		} else {
 			l.meet(found)
 		}
@@ -295,7 +358,7 @@ func (l *peopleList) countAndFind(limit int) (ids []UserID, err error) {
 
 // count looks at some people, and at all only where none of these match.
 func (l *peopleList) count() error {
-	if l.bare && l.few == nil && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
+	if l.bare && l.few == nil && l.over == 1 && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
 		l.total, l.atLeast = l.most, true // what is asked for was found to be more
 		return nil
 	}

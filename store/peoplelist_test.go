@@ -46,6 +46,14 @@ func throngOf(t *testing.T, db *store.DB, n int) (org access.Actor, team store.G
 	return org, team
 }
 
+func members(of store.GroupID) store.PeopleSet {
+	return store.PeopleSet{IDs: "SELECT m.user_id AS id FROM members m WHERE m.group_id = ?", Args: []any{of}}
+}
+
+func viewers(not bool) store.PeopleSet {
+	return store.PeopleSet{IDs: "SELECT g.user_id AS id FROM user_roles g WHERE g.role = 'viewer'", Not: not}
+}
+
 // names of the people from, up to but not including until, by their numbers.
 func numbered(from, until int) (list []string) {
 	for i := from; i < until; i++ {
@@ -61,6 +69,13 @@ func TestPagesOfVeryMany(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		db.CountPeopleUpTo(200)
 		org, team := throngOf(t, db, throng)
+		err := db.Write(ctx, org, func(tx *store.Tx) error {
+			return tx.SetLicenses([]store.License{{ID: "light", Name: "Light", Roles: []string{access.Viewer}, Limit: store.NoLimit},
+				{ID: "full", Name: "Full", Roles: []string{access.Admin}, Fallback: true, Limit: store.NoLimit}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		few, most, all := numbered(throng-10, throng), numbered(0, throng-10), numbered(0, throng)
 		deactivated, active := []store.Status{store.Deactivated}, []store.Status{store.Active}
 		for name, c := range map[string]struct {
@@ -82,6 +97,11 @@ func TestPagesOfVeryMany(t *testing.T) {
 			"word and the last":       {store.PeopleQuery{Search: "user", Status: deactivated}, 10, false, few},
 			"word, last role":         {store.PeopleQuery{Search: "user", Role: access.Viewer}, 10, false, few},
 			"word, team, default":     {store.PeopleQuery{Search: "user", Team: team, Role: store.DefaultRole, Never: true}, 59, true, most},
+			"set":                     {store.PeopleQuery{Sets: []store.PeopleSet{members(team)}}, 200, true, all},
+			"not in a set":            {store.PeopleQuery{Sets: []store.PeopleSet{viewers(true)}}, 190, true, most},
+			"in one, not in another":  {store.PeopleQuery{Sets: []store.PeopleSet{viewers(false), members(team)}}, 10, false, few},
+			"license":                 {store.PeopleQuery{License: "full"}, 190, true, most},
+			"license of the last":     {store.PeopleQuery{License: "light"}, 0, false, nil}, // deactivated: no seat
 			"two words that all have": {store.PeopleQuery{Search: "user use"}, 59, true, all},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -172,6 +192,76 @@ func TestHowAPageOfVeryManyIsFound(t *testing.T) {
 					}
 				}
 				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// The filter by license finds exactly those whom LicenseOf gives it.
+func TestPeopleOfALicense(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, org := storetest.Org(t, db, "acme")
+		err := db.Write(ctx, org, func(tx *store.Tx) error {
+			for i, roles := range [][]string{nil, {access.Viewer}, {access.Admin}, {access.Viewer, access.Admin}, {access.Agent}, {access.Agent, access.Viewer}, {access.Agent, access.Admin}} {
+				for _, status := range []store.Status{store.Active, store.Invited} {
+					if _, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: fmt.Sprint(status, i)}.Doc(), Roles: roles, Status: status, Source: store.FromAPI, Reason: store.Manual}); err != nil {
+						return err
+					}
+				}
+			}
+			u, err := tx.UserByName("active1")
+			if err == nil {
+				_, err = tx.Deactivate(u.ID, "")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, licenses := range [][]store.License{
+			{{ID: "a", Roles: []string{access.Viewer}}, {ID: "b", Roles: []string{access.Admin}, Fallback: true}, {ID: "c", Roles: []string{access.Agent}}},
+			{{ID: "a", Fallback: true}, {ID: "b", Roles: []string{access.Viewer, access.Admin}}},
+			{{ID: "a", Roles: []string{access.Agent, access.Admin}}, {ID: "b", Roles: []string{access.Viewer}}},
+		} {
+			for i := range licenses {
+				licenses[i].Name, licenses[i].Limit = licenses[i].ID, store.NoLimit
+			}
+			if err := db.Write(ctx, org, func(tx *store.Tx) error { return tx.SetLicenses(licenses) }); err != nil {
+				t.Fatal(err)
+			}
+			err := db.Read(ctx, org, func(tx *store.Tx) error {
+				have, err := tx.Licenses()
+				if err != nil {
+					return err
+				}
+				everybody, err := tx.People(store.PeopleQuery{})
+				if err != nil {
+					return err
+				}
+				for _, l := range have {
+					var want []string
+					for _, p := range everybody.People {
+						if of, ok := store.LicenseOf(have, p.Status, store.RoleNames(p.Grants)); ok && of.ID == l.ID {
+							want = append(want, p.UserName)
+						}
+					}
+					page, err := tx.People(store.PeopleQuery{License: l.ID})
+					if err != nil {
+						return err
+					}
+					var got []string
+					for _, p := range page.People {
+						got = append(got, p.UserName)
+					}
+					if !slices.Equal(got, want) || page.Total != len(want) {
+						t.Errorf("%v: license %s finds %q and counts %d, want %q", licenses, l.ID, got, page.Total, want)
+					}
+				}
+				return nil
 			})
 			if err != nil {
 				t.Fatal(err)

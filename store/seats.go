@@ -117,6 +117,23 @@ func licenseFor(rows []seatRow, roles []string) string {
 	return fallback
 }
 
+// LicenseOf is the license that somebody with these roles has; none when there is none.
+func LicenseOf(licenses []License, status Status, roles []string) (l License, ok bool) {
+	if !seated(status) {
+		return l, false
+	}
+	rows := make([]seatRow, len(licenses))
+	for i, l := range licenses {
+		rows[i] = seatRow{License: l.ID, Roles: strings.Join(l.Roles, " "), Fallback: l.Fallback}
+	}
+	id := licenseFor(rows, roles)
+	at := slices.IndexFunc(licenses, func(l License) bool { return l.ID == id })
+	if at < 0 {
+		return l, false
+	}
+	return licenses[at], true
+}
+
 // takeSeats takes one seat of each of these licenses; "" is of everybody. The caller
 // holds the rows and has not made the change yet.
 func (tx *Tx) takeSeats(rows []seatRow, licenses ...string) error {
@@ -282,6 +299,22 @@ func (tx *Tx) Seats() (Seats, error) {
 		s.Licenses = append(s.Licenses, r.license())
 	}
 	return s, nil
+}
+
+// Licenses are those that there are, in their order, without counting who has them.
+// Faults: Denied.
+func (tx *Tx) Licenses() (list []License, err error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	rows, err := tx.seatRows()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows[1:] {
+		list = append(list, r.license())
+	}
+	return list, nil
 }
 
 // seatRows reads the limits without holding them; everybody's row comes first, also when it is not there.

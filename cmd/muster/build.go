@@ -221,7 +221,7 @@ func (s *system) consoleOptions(log *slog.Logger) console.Options {
 			}
 			return out, err
 		},
-		Invitations: s.invitationsOf, InvitationHistory: s.invitationHistory,
+		Traits: peopleTraits(), Invitations: s.invitationsOf, InvitationHistory: s.invitationHistory,
 		InvitationCounts: func(r *http.Request, tx *store.Tx) ([]console.StateCount, error) {
 			of, err := s.invites.Counts(tx)
 			var list []console.StateCount

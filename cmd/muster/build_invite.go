@@ -6,7 +6,11 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/console"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/internal/life"
+	"github.com/muster-id/muster/internal/password"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
@@ -26,6 +30,25 @@ func (s *system) inviteOptions(url string, ttl time.Duration, log *slog.Logger) 
 }
 
 // What the console shows of invitations.
+
+// peopleTraits are what other packages know of people that a list is filtered by.
+func peopleTraits() map[string]func(tx *store.Tx) []store.PeopleSet {
+	one := func(set func(tx *store.Tx) store.PeopleSet) func(tx *store.Tx) []store.PeopleSet {
+		return func(tx *store.Tx) []store.PeopleSet { return []store.PeopleSet{set(tx)} }
+	}
+	traits := map[string]func(tx *store.Tx) []store.PeopleSet{
+		"locked": one(password.Locked), "planned": one(life.PlannedFor), "linked": one(records.LinkedPeople), "nofactor": factor.Lacking,
+		"unlinked": func(tx *store.Tx) []store.PeopleSet {
+			set := records.LinkedPeople(tx)
+			set.Not = true
+			return []store.PeopleSet{set}
+		},
+	}
+	for _, state := range []invite.State{invite.Pending, invite.Saved, invite.Bounced, invite.Expired} {
+		traits["invitation-"+string(state)] = one(func(tx *store.Tx) store.PeopleSet { return invite.PeopleIn(tx, state) })
+	}
+	return traits
+}
 
 func (s *system) invitationsOf(tx *store.Tx, users []store.UserID) (map[store.UserID]console.Invitation, error) {
 	of, err := s.invites.Of(tx, users)

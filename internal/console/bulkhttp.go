@@ -94,14 +94,19 @@ func readSelection(f web.Form) (s selection, err error) {
 	return s, nil
 }
 
-// each hands the ids of everybody who is meant at this moment to do, some at a time.
-func (s selection) each(tx *store.Tx, do func([]store.UserID) error) error {
-	q, err := s.view.query(tx.Now())
+// chosen are everybody who is meant at this moment.
+func (c *Console) chosen(tx *store.Tx, s selection) (store.PeopleQuery, error) {
+	if !s.all {
+		return store.PeopleQuery{IDs: s.ids}, nil
+	}
+	return c.query(tx, s.view)
+}
+
+// each hands the ids of everybody who is meant to do, some at a time.
+func (c *Console) each(tx *store.Tx, s selection, do func([]store.UserID) error) error {
+	q, err := c.chosen(tx, s)
 	if err != nil {
 		return err
-	}
-	if !s.all {
-		q = store.PeopleQuery{IDs: s.ids}
 	}
 	return tx.EachOfPeople(q, do)
 }
@@ -135,7 +140,7 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do 
 		return 0, nil, err
 	}
 	chosen := 0
-	err = s.each(tx, func(ids []store.UserID) error {
+	err = c.each(tx, s, func(ids []store.UserID) error {
 		facts, err := tx.FactsOf(ids, o.Role, o.Team)
 		for _, f := range facts {
 			if r := o.skip(f, tx.Actor()); r.Format != "" {
@@ -183,7 +188,7 @@ func (c *Console) bulk(w http.ResponseWriter, r *http.Request) error {
 	}
 	s, err := readSelection(f)
 	if err == nil && f.Get("action") == "export" {
-		return c.exportThese(w, r, s)
+		return c.writePeople(w, r, s)
 	}
 	p := bulkPage{Org: web.OrgOf(r), Form: f, Back: base(r) + "/users?" + s.view.values().Encode()}
 	if err == nil {
@@ -286,7 +291,7 @@ func (c *Console) startBulk(w http.ResponseWriter, r *http.Request) error {
 // start writes the job with everybody who is meant.
 func (c *Console) start(tx *store.Tx, o order, s selection, once string) (jobs.Job, error) {
 	var ids []store.UserID
-	if err := s.each(tx, func(some []store.UserID) error { ids = append(ids, some...); return nil }); err != nil {
+	if err := c.each(tx, s, func(some []store.UserID) error { ids = append(ids, some...); return nil }); err != nil {
 		return jobs.Job{}, err
 	}
 	return c.opt.Jobs.Start(tx, jobs.In{Kind: needs[o.Do].kind, Input: o, Once: once, Items: people(ids)})
@@ -302,33 +307,25 @@ func people(ids []store.UserID) iter.Seq[jobs.Item] {
 	}
 }
 
-// exportThese writes the people of a form.
-func (c *Console) exportThese(w http.ResponseWriter, r *http.Request, s selection) error {
-	q, err := s.view.query(store.TimeOf(c.opt.DB.Now()))
-	if err != nil {
-		return err
-	}
-	if !s.all {
-		q = store.PeopleQuery{IDs: s.ids}
-	}
-	return c.writePeople(w, r, s.view, q)
-}
-
 // exportUsers writes everybody who matches the view in the URL.
 func (c *Console) exportUsers(w http.ResponseWriter, r *http.Request) error {
 	v, err := readView(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	return c.exportThese(w, r, selection{all: true, view: v})
+	return c.writePeople(w, r, selection{all: true, view: v})
 }
 
 // writePeople writes people as CSV, some hundred at a time, with the columns of the view.
-func (c *Console) writePeople(w http.ResponseWriter, r *http.Request, v peopleView, q store.PeopleQuery) error {
-	actor := web.Actor(r)
-	q.After, q.Before, q.Limit = store.Standing{}, store.Standing{}, 500
+func (c *Console) writePeople(w http.ResponseWriter, r *http.Request, s selection) error {
+	actor, v := web.Actor(r), s.view
 	var columns []string
+	var q store.PeopleQuery
 	err := c.opt.DB.Write(r.Context(), actor, func(tx *store.Tx) (err error) {
+		if q, err = c.chosen(tx, s); err != nil {
+			return err
+		}
+		q.After, q.Before, q.Limit = store.Standing{}, store.Standing{}, 500
 		if columns, err = columnsOf(tx, v); err != nil {
 			return err
 		}
@@ -350,7 +347,7 @@ func (c *Console) writePeople(w http.ResponseWriter, r *http.Request, v peopleVi
 				return err
 			}
 			if page, err = tx.People(q); err == nil {
-				rows, err = c.rows(tx, page.People, roles)
+				rows, err = c.rows(tx, page.People, roles, columns)
 			}
 			return err
 		})
@@ -390,7 +387,8 @@ func cellsOf(row userRow, p store.Person, columns []string) []string {
 	cells := []string{string(row.ID), row.Name}
 	for _, key := range columns {
 		cells = append(cells, map[string]string{"email": row.Email, "username": row.UserName, "status": string(p.Status), "role": strings.Join(store.RoleNames(p.Grants), "; "), "teams": strings.Join(teams, "; "),
-			"source": string(p.Source), "directory": row.Directory, "signin": moment(row.SignInAt), "created": moment(row.CreatedAt), "department": row.Department, "title": row.Title}[key])
+			"source": string(p.Source), "directory": row.Directory, "signin": moment(row.SignInAt), "created": moment(row.CreatedAt), "department": row.Department, "title": row.Title,
+			"number": row.Number, "phone": row.Phone, "record": strings.Join(row.Records, "; "), "license": row.License, "factor": map[bool]string{true: "no", false: "yes"}[row.NoFactor]}[key])
 	}
 	return cells
 }

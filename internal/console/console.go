@@ -56,6 +56,9 @@ type Options struct {
 	Life *life.Service
 	// Invitations tells the newest invitation of each of these people, in one query.
 	Invitations func(tx *store.Tx, users []store.UserID) (map[store.UserID]Invitation, error)
+	// Traits are what else people are filtered by, by its word in the address (traitOptions,
+	// invitationOptions). What is missing is not offered.
+	Traits map[string]func(tx *store.Tx) []store.PeopleSet
 	// InvitationHistory is what happened to a person's invitations, newest first.
 	InvitationHistory func(tx *store.Tx, user store.UserID) ([]InvitationEvent, error)
 	// InvitationCounts tells how many invitations are in each state, in words.

@@ -67,6 +67,15 @@ func newSite(t testing.TB, db *store.DB) *site {
 		Cancel:      func(tx *store.Tx, id store.UserID) error { _, err := tx.DeleteUser(id, "cancelled"); return err },
 		Reopen:      func(tx *store.Tx, id store.UserID) error { _, err := tx.RestoreUser(id, "opened again"); return err },
 	},
+		Traits: map[string]func(tx *store.Tx) []store.PeopleSet{
+			"locked": func(tx *store.Tx) []store.PeopleSet {
+				return []store.PeopleSet{{IDs: "SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name = ?", Args: []any{tx.Org(), "ivy@acme.example"}}}
+			},
+			"nofactor": func(tx *store.Tx) []store.PeopleSet {
+				not := store.PeopleSet{IDs: "SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name = ?", Args: []any{tx.Org(), "ivy@acme.example"}, Not: true}
+				return []store.PeopleSet{not, not}
+			},
+		},
 		Invitations: func(tx *store.Tx, ids []store.UserID) (map[store.UserID]console.Invitation, error) {
 			of := map[store.UserID]console.Invitation{}
 			for _, id := range ids {

@@ -1,173 +1,19 @@
 package console
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
 const pageSize = 50
-
-// peopleView is a view of the list. It stands in the URL, so it can be shared, and the
-// same view chooses people for a job.
-type peopleView struct {
-	Search, Role, Team, SignedIn, Created, Sort string
-	Status, Source, Directory                   []string
-	Columns                                     []string // nil: as the reader has chosen
-	After, Before                               string
-}
-
-// nobodys stands for the directory of those whom none manages.
-const nobodys = "none"
-
-var (
-	statusOptions = []web.Option{{Value: "invited", Label: "Invited"}, {Value: "active", Label: "Active"}, {Value: "deactivated", Label: "Deactivated"}, {Value: "deleted", Label: "Deleted"}}
-	sourceOptions = []web.Option{{Value: "scim", Label: "SCIM"}, {Value: "jit", Label: "JIT (first sign-in)"}, {Value: "invite", Label: "Invite"}, {Value: "csv", Label: "CSV"}, {Value: "api", Label: "API"}}
-	signInOptions = []web.Option{{Value: "1d", Label: "In the last day"}, {Value: "7d", Label: "In the last 7 days"}, {Value: "30d", Label: "In the last 30 days"}, {Value: "90d", Label: "In the last 90 days"},
-		{Value: "not30d", Label: "Not for 30 days"}, {Value: "not90d", Label: "Not for 90 days"}, {Value: "never", Label: "Never"}}
-	createdOptions = []web.Option{{Value: "1d", Label: "In the last day"}, {Value: "7d", Label: "In the last 7 days"}, {Value: "30d", Label: "In the last 30 days"}, {Value: "90d", Label: "In the last 90 days"}, {Value: "not365d", Label: "More than a year ago"}}
-	columnOptions  = []web.Option{{Value: "email", Label: "E-mail"}, {Value: "status", Label: "Status"}, {Value: "role", Label: "Role"}, {Value: "teams", Label: "Teams"}, {Value: "source", Label: "Source"},
-		{Value: "directory", Label: "Directory"}, {Value: "signin", Label: "Last sign-in"}, {Value: "created", Label: "Created"}, {Value: "username", Label: "User name"}, {Value: "department", Label: "Department"}, {Value: "title", Label: "Title"}}
-	firstColumns = []string{"email", "status", "role", "teams", "source", "signin", "created"}
-)
-
-var spans = map[string]time.Duration{"1d": 24 * time.Hour, "7d": 7 * 24 * time.Hour, "30d": 30 * 24 * time.Hour, "90d": 90 * 24 * time.Hour, "365d": 365 * 24 * time.Hour}
-
-// readView reads a view; what a list does not know is refused: it must not silently show
-// something else than it says. Faults: Invalid.
-func readView(q url.Values) (peopleView, error) {
-	v := peopleView{Search: typed(q.Get("q")), Role: typed(q.Get("role")), Team: q.Get("team"), SignedIn: q.Get("signin"), Created: q.Get("created"), Sort: typed(q.Get("sort")),
-		Status: some(q["status"]), Source: some(q["source"]), Directory: some(q["directory"]), After: q.Get("after"), Before: q.Get("before")}
-	if q.Has("columns") {
-		v.Columns = some(strings.Split(q.Get("columns"), ","))
-		if v.Columns == nil {
-			v.Columns = []string{}
-		}
-	}
-	for _, f := range []struct {
-		name   string
-		values []string
-		known  []web.Option
-	}{{"status", v.Status, statusOptions}, {"source", v.Source, sourceOptions}, {"signin", some([]string{v.SignedIn}), signInOptions}, {"created", some([]string{v.Created}), createdOptions}, {"columns", v.Columns, columnOptions}} {
-		for _, value := range f.values {
-			if !slices.ContainsFunc(f.known, func(o web.Option) bool { return o.Value == value }) {
-				return v, fault.Invalid.On(f.name, "There is no %s %.40q. Choose one in the list.", f.name, value)
-			}
-		}
-	}
-	for _, id := range append(some([]string{v.Team}), v.Directory...) {
-		if _, err := store.ParseID[store.Group](id); err != nil && id != nobodys {
-			return v, err
-		}
-	}
-	err := store.CheckPeopleSort(v.Sort)
-	if err == nil {
-		_, err = v.query(0)
-	}
-	return v, err
-}
-
-// some drops what is empty, and the second of two that are equal.
-func some(values []string) (list []string) {
-	for _, v := range values {
-		if v = typed(v); v != "" && !slices.Contains(list, v) {
-			list = append(list, v)
-		}
-	}
-	return list
-}
-
-// filtered tells whether the view leaves anybody out.
-func (v peopleView) filtered() bool {
-	return v.Search+v.Role+v.Team+v.SignedIn+v.Created != "" || len(v.Status)+len(v.Source)+len(v.Directory) > 0
-}
-
-// query is the view as store wants it. Faults: Invalid (a place that is none).
-func (v peopleView) query(now store.Time) (store.PeopleQuery, error) {
-	q := store.PeopleQuery{Search: v.Search, Role: v.Role, Team: store.GroupID(v.Team), Sort: v.Sort, Limit: pageSize, Never: v.SignedIn == "never"}
-	for _, s := range v.Status {
-		q.Status = append(q.Status, store.Status(s))
-	}
-	for _, s := range v.Source {
-		q.Source = append(q.Source, store.Source(s))
-	}
-	for _, d := range v.Directory {
-		q.Directory = append(q.Directory, store.DirectoryID(strings.TrimPrefix(d, nobodys)))
-	}
-	q.SignedIn, q.Created = spanOf(v.SignedIn, now), spanOf(v.Created, now)
-	if q.SignedIn.Until != 0 {
-		q.SignedIn.From = 1 // whoever never signed in is asked for by a word of its own
-	}
-	for text, into := range map[string]*store.Standing{v.After: &q.After, v.Before: &q.Before} {
-		if text == "" {
-			continue
-		}
-		raw, err := base64.RawURLEncoding.DecodeString(text)
-		if err == nil {
-			err = json.Unmarshal(raw, into)
-		}
-		if err == nil {
-			_, err = store.ParseID[store.User](string(into.ID))
-		}
-		if err != nil || strings.ContainsRune(into.Text, 0) {
-			return q, fault.Invalid.On("after", "The address names no place in the list. Open the first page and go on from there.")
-		}
-	}
-	return q, nil
-}
-
-func spanOf(word string, now store.Time) (s store.Span) {
-	if long, not := strings.CutPrefix(word, "not"); not && spans[long] > 0 {
-		s.Until = now.Add(-spans[long])
-	} else if spans[word] > 0 {
-		s.From = now.Add(-spans[word])
-	}
-	return s
-}
-
-// values is the view in a URL, without the place.
-func (v peopleView) values() url.Values {
-	q := url.Values{}
-	for name, list := range map[string][]string{"q": {v.Search}, "status": v.Status, "source": v.Source, "directory": v.Directory, "role": {v.Role}, "team": {v.Team},
-		"signin": {v.SignedIn}, "created": {v.Created}, "sort": {v.Sort}} {
-		if list = some(list); len(list) > 0 {
-			q[name] = list
-		}
-	}
-	if v.Columns != nil {
-		q.Set("columns", strings.Join(v.Columns, ","))
-	}
-	return q
-}
-
-// link is the view with one thing set, or taken out.
-func (v peopleView) link(name string, values ...string) string {
-	q := v.values()
-	q.Del(name)
-	for _, value := range some(values) {
-		q.Add(name, value)
-	}
-	return "?" + q.Encode()
-}
-
-// place is where a person stands, for a URL.
-func (v peopleView) place(u store.User) (string, error) {
-	at, err := store.StandingOf(u, v.Sort)
-	if err != nil {
-		return "", err
-	}
-	raw, err := json.Marshal(at)
-	return base64.RawURLEncoding.EncodeToString(raw), err
-}
 
 // column is a heading that sorts.
 type column struct{ Key, Label, Link, Sorted string }
@@ -207,6 +53,11 @@ type userRow struct {
 	MoreTeams             int
 	Source, Directory     string
 	Department, Title     string
+	Number, Phone         string
+	Records               []string
+	License               string
+	NoFactor              bool
+	Locked, Planned       bool
 	SignInAt, CreatedAt   store.Time
 	SignInWith            string
 	Picture               string // its version; empty: there is none
@@ -221,6 +72,7 @@ type usersPage struct {
 	View                                        string   // the same as one
 	Statuses, Sources, Roles, Teams             []web.Option
 	Directories, SignIns, Createds              []web.Option
+	Licenses, Invitations, Traits               []web.Option
 	Name                                        column
 	Columns                                     []column
 	Choice                                      []web.Option // of columns
@@ -231,6 +83,14 @@ type usersPage struct {
 	Previous, Next, First, Export               string
 	Actions                                     []actionGroup
 	MayInvite, MayImport, MayConfigure, MayBulk bool
+}
+
+// keys are the columns that are shown.
+func (p *usersPage) keys() (list []string) {
+	for _, c := range p.Columns {
+		list = append(list, c.Key)
+	}
+	return list
 }
 
 type hidden struct{ Name, Value string }
@@ -259,7 +119,7 @@ func (c *Console) showUsers(w http.ResponseWriter, r *http.Request, status int, 
 	p := usersPage{Org: web.OrgOf(r), Form: f, Filtered: v.filtered(), Hidden: hiddenOf(v.values()), View: v.values().Encode(), Export: "/console/" + web.OrgOf(r).Slug + "/users/export.csv?" + v.values().Encode(),
 		Statuses: said(r, statusOptions), Sources: said(r, sourceOptions), SignIns: choices(web.T(r, "Any"), said(r, signInOptions)...), Createds: choices(web.T(r, "Any"), said(r, createdOptions)...),
 		MayInvite: actor.May(access.InviteUsers), MayImport: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure)}
-	for name, values := range map[string][]string{"q": {v.Search}, "status": v.Status, "source": v.Source, "directory": v.Directory, "role": {v.Role}, "team": {v.Team}, "signin": {v.SignedIn}, "created": {v.Created}} {
+	for name, values := range map[string][]string{"q": {v.Search}, "status": v.Status, "source": v.Source, "directory": v.Directory, "role": {v.Role}, "team": {v.Team}, "signin": {v.SignedIn}, "created": {v.Created}, "license": {v.License}, "invitation": {v.Invitation}, "trait": v.Traits} {
 		p.Form.Set(name, values...)
 	}
 	err := c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
@@ -299,7 +159,7 @@ func said(r *http.Request, options []web.Option) []web.Option {
 
 // fillUsers runs the same few queries however many people there are.
 func (c *Console) fillUsers(tx *store.Tx, r *http.Request, p *usersPage, v peopleView) error {
-	q, err := v.query(tx.Now())
+	q, err := c.query(tx, v)
 	if err != nil {
 		return err
 	}
@@ -344,7 +204,7 @@ func (c *Console) fillUsers(tx *store.Tx, r *http.Request, p *usersPage, v peopl
 	if err := c.fillChoices(tx, r, p, v, roles); err != nil {
 		return err
 	}
-	p.Rows, err = c.rows(tx, page.People, roles)
+	p.Rows, err = c.rows(tx, page.People, roles, p.keys())
 	for i := range p.Rows {
 		p.Rows[i].Chosen = slices.Contains(p.Form.All("user"), string(p.Rows[i].ID))
 	}
@@ -388,6 +248,23 @@ func (c *Console) fillChoices(tx *store.Tx, r *http.Request, p *usersPage, v peo
 			p.Chips = append(p.Chips, chip{label, text, v.link(name, rest...)})
 		}
 	}
+	licenses, err := tx.Licenses()
+	if err != nil {
+		return err
+	}
+	for _, l := range licenses {
+		p.Licenses = append(p.Licenses, web.Option{Value: l.ID, Label: l.Name})
+	}
+	for _, o := range said(r, invitationOptions) {
+		if c.opt.Traits["invitation-"+o.Value] != nil {
+			p.Invitations = append(p.Invitations, o)
+		}
+	}
+	for _, o := range said(r, traitOptions) {
+		if c.opt.Traits[o.Value] != nil {
+			p.Traits = append(p.Traits, o)
+		}
+	}
 	on(web.T(r, "Search"), "q", []string{v.Search}, nil)
 	on(web.T(r, "Status"), "status", v.Status, p.Statuses)
 	on(web.T(r, "Role"), "role", []string{v.Role}, p.Roles)
@@ -396,11 +273,18 @@ func (c *Console) fillChoices(tx *store.Tx, r *http.Request, p *usersPage, v peo
 	on(web.T(r, "Directory"), "directory", v.Directory, p.Directories)
 	on(web.T(r, "Last sign-in"), "signin", []string{v.SignedIn}, p.SignIns)
 	on(web.T(r, "Created"), "created", []string{v.Created}, p.Createds)
-	p.Roles, p.Teams = choices(web.T(r, "Any"), p.Roles...), choices(web.T(r, "Any"), p.Teams...)
+	on(web.T(r, "License"), "license", []string{v.License}, p.Licenses)
+	on(web.T(r, "Invitation"), "invitation", []string{v.Invitation}, p.Invitations)
+	on(web.T(r, "Only"), "trait", v.Traits, p.Traits)
+	for _, list := range []*[]web.Option{&p.Roles, &p.Teams, &p.Licenses, &p.Invitations} {
+		if len(*list) > 0 {
+			*list = choices(web.T(r, "Any"), *list...)
+		}
+	}
 	return nil
 }
 
-func (c *Console) rows(tx *store.Tx, people []store.Person, roles roleLabels) ([]userRow, error) {
+func (c *Console) rows(tx *store.Tx, people []store.Person, roles roleLabels, columns []string) ([]userRow, error) {
 	var invited []store.UserID
 	for _, u := range people {
 		if u.Status == store.Invited {
@@ -430,14 +314,78 @@ func (c *Console) rows(tx *store.Tx, people []store.Person, roles roleLabels) ([
 	for i, u := range people {
 		profile := u.Profile()
 		rows[i] = userRow{ID: u.ID, Picture: pictures[u.ID], Name: fullName(u.User), Initials: initials(fullName(u.User)), Email: u.Email, UserName: u.UserName, Status: statusBadge(u.User, invitations[u.ID]),
-			Roles: roles.ofGrants(u.Grants), Source: sourceNames[u.Source], Directory: directories[u.DirectoryID], Department: profile.Department, Title: profile.Title,
+			Roles: roles.ofGrants(u.Grants), Source: sourceNames[u.Source], Directory: directories[u.DirectoryID], Department: profile.Department, Title: profile.Title, Number: profile.EmployeeNumber, Phone: profile.Phone,
 			SignInAt: u.LastSignInAt, SignInWith: methodName(u.LastSignInMethod), CreatedAt: u.CreatedAt}
 		for _, g := range u.Groups[:min(len(u.Groups), 3)] {
 			rows[i].Teams = append(rows[i].Teams, g.Name)
 		}
 		rows[i].MoreTeams = len(u.Groups) - len(rows[i].Teams)
 	}
-	return rows, nil
+	return rows, c.more(tx, people, ids, rows, columns)
+}
+
+// more fills what other packages know of people, one question for each that is shown.
+func (c *Console) more(tx *store.Tx, people []store.Person, ids []store.UserID, rows []userRow, columns []string) error {
+	for trait, mark := range map[string]func(*userRow, bool){"locked": func(r *userRow, is bool) { r.Locked = is }, "planned": func(r *userRow, is bool) { r.Planned = is }} {
+		is, err := c.having(tx, trait, ids)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			mark(&rows[i], is[id])
+		}
+	}
+	if slices.Contains(columns, "factor") {
+		lack, err := c.having(tx, "nofactor", ids)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			rows[i].NoFactor = lack[id]
+		}
+	}
+	if slices.Contains(columns, "record") {
+		linked, err := records.Of(tx, ids)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			for _, l := range linked[id] {
+				rows[i].Records = append(rows[i].Records, l.Name)
+			}
+		}
+	}
+	if slices.Contains(columns, "license") {
+		licenses, err := tx.Licenses()
+		if err != nil {
+			return err
+		}
+		for i, u := range people {
+			if l, ok := store.LicenseOf(licenses, u.Status, store.RoleNames(u.Grants)); ok {
+				rows[i].License = l.Name
+			}
+		}
+	}
+	return nil
+}
+
+// having are those of some people who have a trait.
+func (c *Console) having(tx *store.Tx, trait string, ids []store.UserID) (map[store.UserID]bool, error) {
+	if c.opt.Traits[trait] == nil || len(ids) == 0 {
+		return nil, nil
+	}
+	var all map[store.UserID]bool
+	for _, set := range c.opt.Traits[trait](tx) {
+		is, err := tx.WhoIs(set, ids)
+		if err != nil {
+			return nil, err
+		}
+		for id := range is {
+			is[id] = is[id] && (all == nil || all[id])
+		}
+		all = is
+	}
+	return all, nil
 }
 
 // pictures are the versions of these people's pictures.

@@ -57,7 +57,7 @@ func (c *Console) apiUsers(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := usersJSON{Users: []personJSON{}}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		q, err := v.query(tx.Now())
+		q, err := c.query(tx, v)
 		if err != nil {
 			return err
 		}

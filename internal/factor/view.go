@@ -85,3 +85,11 @@ const (
 		AND NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.org_id = u.org_id AND a.user_id = u.id)`
 	withoutAdmins = without + ` AND EXISTS (SELECT 1 FROM user_roles r WHERE r.org_id = ? AND r.user_id = u.id AND r.role = 'admin')`
 )
+
+// Lacking are the people who have no second factor, whatever their state.
+func Lacking(tx *store.Tx) []store.PeopleSet {
+	return []store.PeopleSet{
+		{IDs: "SELECT DISTINCT k.user_id AS id FROM passkeys k WHERE k.org_id = ? AND k.copied_at = 0", Args: []any{tx.Org()}, Not: true},
+		{IDs: "SELECT a.user_id AS id FROM authenticators a WHERE a.org_id = ?", Args: []any{tx.Org()}, Not: true},
+	}
+}

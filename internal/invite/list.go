@@ -93,6 +93,16 @@ func inState(s State) (where string, now int) {
 	return " AND i.state = ?", 0
 }
 
+// PeopleIn are those who have an invitation in a state; of an open one there is one each.
+func PeopleIn(tx *store.Tx, s State) store.PeopleSet {
+	where, times := inState(s)
+	set := store.PeopleSet{IDs: "SELECT i.user_id AS id FROM invitations i WHERE i.org_id = ?" + where, Args: []any{tx.Org(), stored(s)}}
+	for range times {
+		set.Args = append(set.Args, tx.Now())
+	}
+	return set
+}
+
 // Find is one invitation by id. Faults: NotFound, Denied.
 func (d *Door) Find(tx *store.Tx, id ID) (i Invitation, err error) {
 	if err := tx.Require(access.ViewUsers); err != nil {

@@ -32,6 +32,11 @@ func settle(tx *store.Tx, id PlanID, state, outcome string) (bool, error) {
 	return n > 0, err
 }
 
+// PlannedFor are the people of whom a change is planned.
+func PlannedFor(tx *store.Tx) store.PeopleSet {
+	return store.PeopleSet{IDs: "SELECT DISTINCT p.user_id AS id FROM planned_changes p WHERE p.org_id = ? AND p.state = 'planned'", Args: []any{tx.Org()}}
+}
+
 func openPlans(tx *store.Tx, user store.UserID) ([]Plan, error) {
 	list := []Plan{}
 	return list, tx.Select(&list, planColumns+" WHERE org_id = ? AND user_id = ? AND state = 'planned' ORDER BY due_at, id LIMIT 10", tx.Org(), user)

@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -154,6 +155,14 @@ func nobodysKey(address string) string { return "nobody:" + addressKey(address) 
 
 func accountKey(org store.OrgID, user store.UserID) string {
 	return "account:" + string(org) + string(user)
+}
+
+// Locked are the people at whose account too many passwords were tried, as long as no more
+// are taken.
+func Locked(tx *store.Tx) store.PeopleSet {
+	begin := accountKey(tx.Org(), "")
+	return store.PeopleSet{IDs: fmt.Sprintf("SELECT CAST(substr(a.subject, %d) AS {{id}}) AS id FROM signin_attempts a WHERE a.subject >= ? AND a.subject < ? AND a.locked_until > ?", len(begin)+1),
+		Args: []any{begin, begin + "g", tx.Now()}}
 }
 
 // ipKey is one customer of a network: an IPv6 one has 2^64 addresses to guess from.

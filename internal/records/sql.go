@@ -119,6 +119,11 @@ func takeLink(tx *store.Tx, user store.UserID, kind string) (l Linked, err error
 	return l, tx.Get(&l, "DELETE FROM record_links WHERE org_id = ? AND user_id = ? AND kind = ? RETURNING user_id, kind, record_id AS id, name", tx.Org(), user, kind)
 }
 
+// LinkedPeople are those who are linked to a record of any kind.
+func LinkedPeople(tx *store.Tx) store.PeopleSet {
+	return store.PeopleSet{IDs: "SELECT DISTINCT l.user_id AS id FROM record_links l WHERE l.org_id = ?", Args: []any{tx.Org()}}
+}
+
 func linksOf(tx *store.Tx, users []store.UserID) (rows []Linked, err error) {
 	ids, err := json.Marshal(append([]store.UserID{}, users...)) // never null
 	if err != nil {

@@ -401,3 +401,30 @@ func TestWhoIsLateIsTold(t *testing.T) {
 		d.is("overdue", strings.Count(d.tasks("?overdue=true"), "open"), 6)
 	})
 }
+
+// More people than one transaction takes get their tasks, each once.
+func TestManyJoinAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		d := newDesk(t, db, clock)
+		clock.Pass(time.Second)
+		d.json(200, "root", "PUT", "/api/v1/checklists/templates/joiner", `{"tasks": [{"title": "A", "who": "manager", "days": 1}]}`)
+		clock.Pass(time.Second)
+		d.write(func(tx *store.Tx) error {
+			for i := range 450 {
+				if _, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: fmt.Sprint("p", i)}.Doc(), Status: store.Active, Source: store.FromCSV}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		second := d.another()
+		d.tend(d.s, second)
+		d.tend()
+		var n int
+		d.write(func(tx *store.Tx) error {
+			return tx.Get(&n, "SELECT COUNT(*) FROM checklist_items WHERE org_id = ?", tx.Org())
+		})
+		d.is("tasks", n, 450)
+	})
+}

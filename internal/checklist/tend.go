@@ -86,7 +86,7 @@ func idAround(t store.Time) store.ActivityID {
 func (s *Service) give(ctx context.Context, muster access.Actor) error {
 	var last store.ActivityID
 	for {
-		n := 0
+		n, next := 0, last // fn may run again, and begins where the last commit ended
 		err := s.opt.DB.Write(ctx, muster, func(tx *store.Tx) error {
 			n = 0
 			looked, templates, err := held(tx)
@@ -110,7 +110,7 @@ func (s *Service) give(ctx context.Context, muster access.Actor) error {
 				}
 			}
 			if n = len(list); n == batch {
-				last = list[n-1].ID
+				next = list[n-1].ID
 				return nil
 			}
 			_, err = tx.Exec("UPDATE checklist_templates SET looked_at = ? WHERE org_id = ?", tx.Now(), tx.Org())
@@ -119,6 +119,7 @@ func (s *Service) give(ctx context.Context, muster access.Actor) error {
 		if err != nil || n < batch {
 			return err
 		}
+		last = next
 	}
 }
 

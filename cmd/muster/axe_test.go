@@ -327,7 +327,7 @@ func TestConsoleIsUsable(t *testing.T) {
 		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 		p.usable(name)
 	}
-	for name, path := range map[string]string{"organizations": "/console", "organizations-none": "/console/-/organizations?q=nothing", "organization": "/console/-/organizations/acme", "organization-new": "/console/-/organizations/new", "mail-queue": "/console/-/mail", "mail-given-up": "/console/-/mail?show=failed", "keys": "/console/-/keys", "operators": "/console/-/operators", "find-a-person": "/console/-/people?q=ada@acme.example", "what-operators-did": "/console/-/activity", "my-account": "/account", "my-reviews": "/account/reviews", "my-tasks": "/account/checklists"} {
+	for name, path := range map[string]string{"organizations": "/console", "organizations-none": "/console/-/organizations?q=nothing", "organization": "/console/-/organizations/acme", "organization-new": "/console/-/organizations/new", "doctor": "/console/-/doctor", "server": "/console/-/server", "mail-queue": "/console/-/mail", "mail-given-up": "/console/-/mail?show=failed", "keys": "/console/-/keys", "operators": "/console/-/operators", "find-a-person": "/console/-/people?q=ada@acme.example", "what-operators-did": "/console/-/activity", "my-account": "/account", "my-reviews": "/account/reviews", "my-tasks": "/account/checklists"} {
 		p.open(s.url + path)
 		p.usable(name)
 	}

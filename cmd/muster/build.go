@@ -56,6 +56,7 @@ type system struct {
 	reviews      *review.Service
 	checklists   *checklist.Service
 	loops        map[string]func(context.Context) error // run until their context ends
+	beats        beats                                  // how they do
 }
 
 // build makes the packages in the order of their dependence and mounts their routes.
@@ -144,6 +145,7 @@ func (s *system) loopsWith(log *slog.Logger) map[string]func(context.Context) er
 		"factors":  s.factors.Run,
 		"life":     s.life.Run,
 		"mail":     s.mail.Run,
+		"operate":  s.operate.Run,
 		"password": s.passwords.Run,
 		"policy":   s.policy.Run,
 		"schemas":  s.db.RunSchemas,

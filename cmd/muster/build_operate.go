@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/access"
@@ -16,7 +17,19 @@ import (
 
 // operateOptions is what the operator's pages know of the doors, which they may not import.
 func (s *system) operateOptions(cfg *config.Config, log *slog.Logger) operate.Options {
-	return operate.Options{DB: s.db, Sessions: s.sessions, Log: log, Facts: s.orgFacts, Mail: s.mail, Keys: s.keyOps(), Did: console.Did,
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
+	}
+	return operate.Options{DB: s.db, Sessions: s.sessions, Log: log, Facts: s.orgFacts, Mail: s.mail, Version: thisVersion().Version, Host: host, Loops: s.beats.loops,
+		Examine: func(ctx context.Context, data bool) ([]operate.Check, error) {
+			database, err := answers(ctx, s.db)
+			if err != nil {
+				return nil, err
+			}
+			return doctor{ctx: ctx, cfg: cfg, db: s.db, policy: s.policy, database: database}.checks(data)
+		},
+		Keys: s.keyOps(), Did: console.Did,
 		ServerKeys: func(ctx context.Context) ([]operate.ServerKey, error) { return s.serverKeys(ctx, cfg.SecretKey != "") },
 		HasSecond: func(tx *store.Tx, user store.UserID) (bool, error) {
 			f, err := s.factors.Of(tx, user)

@@ -50,7 +50,7 @@ func TestTheConsoleSpeaksGerman(t *testing.T) {
 		p.open(console + path)
 		p.german(path)
 	}
-	for _, path := range []string{"/account", "/account/profile", "/account/password", "/account/passkeys", "/account/sessions", "/account/signins", "/account/activity", "/console", "/console/-/organizations/acme", "/console/-/organizations/new", "/console/-/mail", "/console/-/mail?show=failed", "/console/-/keys", "/console/-/operators", "/console/-/people?q=ada@acme.example", "/console/-/activity"} {
+	for _, path := range []string{"/account", "/account/profile", "/account/password", "/account/passkeys", "/account/sessions", "/account/signins", "/account/activity", "/console", "/console/-/organizations/acme", "/console/-/organizations/new", "/console/-/doctor", "/console/-/server", "/console/-/mail", "/console/-/mail?show=failed", "/console/-/keys", "/console/-/operators", "/console/-/people?q=ada@acme.example", "/console/-/activity"} {
 		p.open(s.url + path)
 		p.german(path)
 	}

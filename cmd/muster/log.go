@@ -13,9 +13,9 @@ import (
 func newLog(w io.Writer, s config.Log) *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.Level, ReplaceAttr: redact}
 	if s.Format == "text" || (s.Format == "auto" && terminal(w)) {
-		return slog.New(slog.NewTextHandler(w, options))
+		return slog.New(loopErrors{slog.NewTextHandler(w, options)})
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(loopErrors{slog.NewJSONHandler(w, options)})
 }
 
 func terminal(w io.Writer) bool {

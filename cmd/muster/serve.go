@@ -54,7 +54,7 @@ func (c serveCmd) Run(a *app) error {
 	defer stopLoops()
 	var running sync.WaitGroup
 	for name, loop := range h.loops {
-		running.Go(func() { runLoop(loops, a.log, name, loop) })
+		running.Go(func() { runLoop(h.beats.begin(loops, name), a.log, name, loop) })
 	}
 	srv := newServer(h.mux, a.log)
 	failed := make(chan error, 1)
@@ -87,13 +87,13 @@ func shutdown(srv *http.Server, log *slog.Logger) error {
 }
 
 // runLoop keeps a background loop alive: its failure is logged and it starts again.
-func runLoop(ctx context.Context, log *slog.Logger, name string, loop func(context.Context) error) {
+func runLoop(ctx beating, log *slog.Logger, name string, loop func(context.Context) error) {
 	for {
 		err := loop(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		log.Error("background loop ended; starting it again", "loop", name, "error", err)
+		log.ErrorContext(ctx, "background loop ended; starting it again", "loop", name, "error", err)
 		select {
 		case <-ctx.Done():
 			return

@@ -3,6 +3,8 @@ Package operate is the view of whoever runs the server, over all organizations.
 
 	/console/-/organizations          orgs.go, orgs_http.go  the list: state, size, what is wrong; one of them;
 	                                  creating, renaming, suspending, resuming; also /api/v1/organizations
+	/console/-/doctor                 doctor.go       what muster doctor finds, as of the last run
+	/console/-/server                 server.go       version, database, servers that run and their loops
 	/console/-/mail                   mail_http.go    the queue: sending again, dropping, a test
 	/console/-/keys                   keys_http.go    API keys of everybody, the server's own; also /api/v1/operator-keys
 	/console/-/operators, people,     people_http.go  who runs the server; an address in all organizations;
@@ -14,7 +16,7 @@ What an operator does is recorded where it happens: in the organization that it 
 else under store.NoOrg, which is the server itself. That somebody who runs the server
 comes into an organization that is not the own one is on record there (Entered), too.
 
-It owns the table operator_entries and relies on store, session and mail. What other
+It owns the tables operator_entries, servers and doctor_runs and relies on store, session and mail. What other
 doors know is handed in from cmd/muster.
 */
 package operate
@@ -23,6 +25,7 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -50,6 +53,11 @@ type Options struct {
 	ServerKeys func(ctx context.Context) ([]ServerKey, error)
 	// HasSecond tells whether somebody has a second factor.
 	HasSecond func(tx *store.Tx, user store.UserID) (bool, error)
+	// Examine are the checks of the doctor.
+	Examine func(ctx context.Context, data bool) ([]Check, error)
+	// Host and Version are this server's; Loops how its background loops do.
+	Host, Version string
+	Loops         func() []Loop
 	// Did says an action in words, after the name of who acted.
 	Did func(action string) string
 	// Invite invites the first admin of a new organization, in the transaction that makes it.
@@ -85,23 +93,28 @@ type Connection struct {
 }
 
 // Door has the pages and their operations.
-type Door struct{ opt Options }
+type Door struct {
+	opt       Options
+	examining sync.Mutex // held while Examine runs
+}
 
 // New makes the door.
 func New(opt Options) *Door {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	return &Door{opt}
+	return &Door{opt: opt}
 }
 
 // Nav are the tabs of these pages.
 var Nav = []web.NavItem{
 	{Label: "Organizations", Path: "/console/-/organizations", Need: access.Operate},
+	{Label: "Doctor", Path: "/console/-/doctor", Need: access.Operate},
 	{Label: "Mail", Path: mailPath, Need: access.Operate},
 	{Label: "Keys", Path: keysPath, Need: access.Operate},
 	{Label: "Operators", Path: operatorsPath, Need: access.Operate},
 	{Label: "Activity", Path: "/console/-/activity", Need: access.Operate},
+	{Label: "Server", Path: "/console/-/server", Need: access.Operate},
 	{Label: "Find a person", Path: "/console/-/people", Need: access.Operate},
 	{Label: "Sign-ins", Path: "/console/signins", Need: access.Operate},
 }
@@ -115,6 +128,9 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Operator("POST /console/-/organizations/{slug}/rename", d.renameOrg)
 	m.OperatorFresh("POST /console/-/organizations/{slug}/suspend", d.suspendOrg)
 	m.OperatorFresh("POST /console/-/organizations/{slug}/resume", d.resumeOrg)
+	m.Operator("GET /console/-/doctor", d.showDoctor)
+	m.Operator("POST /console/-/doctor", d.examine)
+	m.Operator("GET /console/-/server", d.showServer)
 	m.Operator("GET /console/-/mail", d.showMail)
 	m.Operator("POST /console/-/mail/act", d.mailAct)
 	m.Operator("POST /console/-/mail/test", d.testMail)

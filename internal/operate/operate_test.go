@@ -37,6 +37,7 @@ type desk struct {
 	invited  []string
 	mail     *mail.Outbox
 	api      *api.Door
+	examine  func(ctx context.Context, data bool) ([]operate.Check, error)
 }
 
 func newDesk(t testing.TB, db *store.DB) *desk {
@@ -49,7 +50,11 @@ func newDesk(t testing.TB, db *store.DB) *desk {
 		t.Fatal(err)
 	}
 	d.api = api.New(api.Options{DB: db})
-	d.door = operate.New(operate.Options{DB: db, Mail: d.mail, Keys: d.keyOps(), Did: console.Did,
+	d.door = operate.New(operate.Options{DB: db, Mail: d.mail, Keys: d.keyOps(), Did: console.Did, Host: "one", Version: "1.2.3",
+		Examine: func(ctx context.Context, data bool) ([]operate.Check, error) { return d.examine(ctx, data) },
+		Loops: func() []operate.Loop {
+			return []operate.Loop{{Name: "mail", Round: store.TimeOf(db.Now()), Failed: store.TimeOf(db.Now()), Error: "send mail: <b>refused"}}
+		},
 		ServerKeys: func(context.Context) ([]operate.ServerKey, error) {
 			return []operate.ServerKey{{What: web.Say("Keys of SAML connections"), State: web.Say("There is none yet.")}}, nil
 		},

@@ -20,3 +20,13 @@ func noteEntry(tx *store.Tx, actor string, since store.Time) (bool, error) {
 		ON CONFLICT (org_id, actor_id) DO UPDATE SET at = excluded.at WHERE operator_entries.at <= ?`, tx.Org(), actor, tx.Now(), since)
 	return n > 0, err
 }
+
+// keepRun adds a run, and lets the oldest go.
+func keepRun(tx *store.Tx, r Run) error {
+	if _, err := tx.Exec("INSERT INTO doctor_runs (id, at, run_by, took, findings) VALUES (?, ?, ?, ?, {{as_json}})",
+		store.NewID[Run](), r.At, r.By, r.Took, string(r.Found)); err != nil {
+		return err
+	}
+	_, err := tx.Exec("DELETE FROM doctor_runs WHERE id NOT IN (SELECT id FROM doctor_runs ORDER BY id DESC LIMIT ?)", keptRuns)
+	return err
+}

@@ -3,14 +3,14 @@ package policy
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
 // Findings are what would keep people out although, or because, single sign-on is
 // required: sentences for whoever runs the server.
-func (d *Door) Findings(tx *store.Tx) (list []string, err error) {
+func (d *Door) Findings(tx *store.Tx) (list []web.Said, err error) {
 	p, err := load(tx)
 	if err != nil || !p.Enforced() {
 		return nil, err
@@ -26,27 +26,27 @@ func (d *Door) Findings(tx *store.Tx) (list []string, err error) {
 		}
 		active++
 		if c.Wrong != "" {
-			list = append(list, c.Name+": "+c.Wrong)
+			list = append(list, web.Say("%s: %s", c.Name, web.Say(c.Wrong)))
 		}
 	}
 	if active == 0 {
-		list = append(list, "Single sign-on is required, and no connection is active: only break-glass accounts get in. Activate one, or run: muster policy set --sso optional --password yes")
+		list = append(list, web.Say("Single sign-on is required, and no connection is active: only break-glass accounts get in. Activate one, or run: muster policy set --sso optional --password yes"))
 	}
 	accounts, err := d.Accounts(tx)
 	if err != nil {
 		return nil, err
 	}
 	if n := usable(accounts); n < wanted {
-		list = append(list, fmt.Sprintf("Single sign-on is required, and %d of %d break-glass accounts can be used. Run: muster breakglass add", n, wanted))
+		list = append(list, web.Say("Single sign-on is required, and %d of %d break-glass accounts can be used. Run: muster breakglass add", n, wanted))
 	}
 	for _, a := range accounts {
 		if a.Wrong == "" && a.Codes <= fewCodes {
-			list = append(list, fmt.Sprintf("The break-glass account %s has %d recovery codes left. Run: muster breakglass codes", a.Name, a.Codes))
+			list = append(list, web.Say("The break-glass account %s has %d recovery codes left. Run: muster breakglass codes", a.Name, a.Codes))
 		}
 	}
 	locked, err := d.lockedOut(tx, p)
 	for _, name := range locked {
-		list = append(list, name+" was made with the set-up link and cannot sign in while single sign-on is required. Run: muster breakglass add")
+		list = append(list, web.Say("%s was made with the set-up link and cannot sign in while single sign-on is required. Run: muster breakglass add", name))
 	}
 	return list, err
 }

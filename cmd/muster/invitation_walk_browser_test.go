@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,6 +87,7 @@ func TestAnInvitationIsFollowedInTheBrowser(t *testing.T) {
 	i.asks()
 	i.first()
 	i.pastes()
+	i.letter()
 	i.ada.quiet()
 	i.bob.quiet()
 }
@@ -246,6 +248,21 @@ func (i *inviting) pastes() {
 	ada.usable("invite-list-undone")
 	pat.open(i.url + "/account")
 	pat.sees("Pat 7")
+}
+
+// letter looks at the mail as mail programs on a telephone show it, by day and by night.
+func (i *inviting) letter() {
+	t := i.program.t
+	t.Helper()
+	html := i.run("invitation", "preview", "--org", "acme", "--email", strings.Repeat("long.", 10)+"name@example.com", "--note", strings.Repeat("x", 200), "--html").stdout
+	file := filepath.Join(t.TempDir(), "letter.html")
+	if err := os.WriteFile(file, []byte(html), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader := i.b.visit("reader", 390, 844)
+	reader.open("file://" + file)
+	reader.sees("Accept the invitation")
+	reader.usable("letter")
 }
 
 // Where single sign-on is required, the link of an invitation leads there, and the role

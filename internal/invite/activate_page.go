@@ -27,9 +27,6 @@ type startView struct {
 }
 
 func (d *Door) startPage(w http.ResponseWriter, r *http.Request) error {
-	if asked, err := web.Fresh(w, r); asked || err != nil {
-		return err
-	}
 	return d.showStart(w, r, http.StatusOK, web.Form{})
 }
 

@@ -34,6 +34,7 @@ type addressChange struct {
 	OldName   string                  `db:"old_name"` // the user name, which follows the address where it was the same
 	NewEmail  string                  `db:"new_email"`
 	State     string                  `db:"state"`
+	AskedAt   store.Time              `db:"asked_at"`
 	Until     store.Time              `db:"until"`
 	DoneAt    store.Time              `db:"done_at"`
 	UndoUntil store.Time              `db:"undo_until"`
@@ -46,7 +47,7 @@ const (
 	changeUndone  = "undone"
 )
 
-const changeColumns = "SELECT id, user_id, old_email, old_name, new_email, state, until, done_at, undo_until FROM address_changes WHERE org_id = ?"
+const changeColumns = "SELECT id, user_id, old_email, old_name, new_email, state, asked_at, until, done_at, undo_until FROM address_changes WHERE org_id = ?"
 
 // openChange is the one that waits to be confirmed; none is no fault.
 func openChange(tx *store.Tx, user store.UserID) (c addressChange, err error) {
@@ -237,24 +238,7 @@ func (a *Account) queueAsked(tx *store.Tx, org store.Org, u store.User, address,
 
 // cancelAddress is for the person who has thought better of it.
 func (a *Account) cancelAddress(w http.ResponseWriter, r *http.Request) error {
-	actor, err := a.member(r)
-	if err != nil {
-		return err
-	}
-	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
-		u, err := tx.Self()
-		if err != nil {
-			return err
-		}
-		n, err := tx.Exec("UPDATE address_changes SET state = 'stopped' WHERE org_id = ? AND user_id = ? AND state = 'asked'", tx.Org(), u.ID)
-		if err != nil || n == 0 {
-			return err
-		}
-		return tx.Record(store.Activity{Action: "user.address.stop", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName})
+	return a.takeBack(w, r, "user.address.stop", web.T(r, "The address stays as it is."), func(tx *store.Tx, me store.UserID) (int64, error) {
+		return tx.Exec("UPDATE address_changes SET state = 'stopped' WHERE org_id = ? AND user_id = ? AND state = 'asked'", tx.Org(), me)
 	})
-	if err != nil {
-		return err
-	}
-	web.Flash(w, web.T(r, "The address stays as it is."))
-	return see(w, r, "/account/profile")
 }

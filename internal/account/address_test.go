@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
+
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -84,6 +87,8 @@ func TestChangingTheOwnAddress(t *testing.T) {
 
 		old.want(old.post("/login", "email", "new@home.example", "password", good), 303, "/account")
 		// Somebody who has taken the account over moves on; the first owner undoes it all.
+		s.addApp(acme, ivy)
+		clock.Pass(time.Minute)
 		old.want(old.post(at, "email", "thief@home.example", "proof", good), 303, "/account/profile")
 		nobody.want(nobody.post(s.linkIn(confirmPath)), 303, "/account")
 		clock.Pass(6 * 24 * time.Hour)
@@ -93,12 +98,43 @@ func TestChangingTheOwnAddress(t *testing.T) {
 		if email, name := s.addressOf(acme, ivy); email != "ivy@acme.example" || name != "ivy@acme.example" {
 			t.Errorf("after undoing: address %s, user name %s", email, name)
 		}
+		if has := s.factorsOf(acme, ivy); has.App || has.Codes != 0 {
+			t.Errorf("what was added while the address was another one still opens the account: %+v", has)
+		}
 		old.want(old.get("/account"), 303, "/login?next=%2Faccount")
 		nobody.want(nobody.post(s.linkIn("/password/reset/"), "password", "violet tractor on the moon"), 303, "/account")
 		if got := nobody.post(stop); got.status != 410 {
 			t.Errorf("undone twice: %d", got.status)
 		}
 	})
+}
+
+// addApp gives somebody an authenticator app, and recovery codes with it.
+func (s *site) addApp(actor access.Actor, user store.UserID) {
+	s.t.Helper()
+	app, err := s.factors.BeginApp("x", user, "acme", "ivy")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	code, err := totp.GenerateCode(strings.ReplaceAll(app.Secret, " ", ""), s.db.Now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	err = s.db.Write(context.Background(), access.Actor{Kind: access.Person, Org: actor.Org, ID: string(user)}, func(tx *store.Tx) error {
+		_, err := s.factors.AddApp(tx, app, code)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) factorsOf(actor access.Actor, user store.UserID) (has factor.Set) {
+	s.t.Helper()
+	if err := s.db.Read(context.Background(), actor, func(tx *store.Tx) (err error) { has, err = s.factors.Of(tx, user); return err }); err != nil {
+		s.t.Fatal(err)
+	}
+	return has
 }
 
 func TestStoppingAChangeOfAddress(t *testing.T) {

@@ -173,8 +173,9 @@ func (a *Account) move(tx *store.Tx, l linked, text string) error {
 		Detail: map[string]any{"before": map[string]any{"email": c.OldEmail}, "after": map[string]any{"email": c.NewEmail}}})
 }
 
-// stopAddress stops a change that waits, or undoes one: then all sessions end, and a link
-// for a new password goes to the old address, as somebody else has known the old one.
+// stopAddress stops a change that waits, or undoes one: then all sessions end, second
+// factors added since it was asked for are gone, and a link for a new password goes to the old
+// address, as somebody else has known the old one.
 func (a *Account) stopAddress(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
@@ -251,6 +252,9 @@ func (a *Account) undo(tx *store.Tx, org store.Org, c addressChange) error {
 		return err
 	}
 	if err := a.opts.Sessions.EndAllOf(tx, u.ID); err != nil {
+		return err
+	}
+	if err := a.opts.Factors.RemoveSince(tx, u.ID, c.AskedAt); err != nil { // mails about these went elsewhere
 		return err
 	}
 	if err := EndResets(tx, []store.UserID{u.ID}); err != nil {

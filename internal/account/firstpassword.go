@@ -144,6 +144,9 @@ func (a *Account) replacePassword(r *http.Request, who chosen, u store.User, tok
 		if err := a.opts.Passwords.Set(tx, who.User, hash); err != nil {
 			return err
 		}
+		if err := EndResets(tx, []store.UserID{who.User}); err != nil {
+			return err
+		}
 		at, err = a.opts.Passwords.SetAt(tx, who.User)
 		return err
 	})

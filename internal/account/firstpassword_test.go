@@ -66,8 +66,15 @@ func TestATemporaryPasswordMustBeChanged(t *testing.T) {
 			}
 		}
 		own := "violet tractor on the moon"
+		forgot := s.browser()
+		forgot.want(forgot.post("/password/forgot", "email", "ada@acme.example"), 200, "")
+		s.mails()
+		link := s.linkIn("/password/reset/")
 		b.want(b.post("/login/password", "choice", token, "password", own), 303, "/account?x=1")
 		b.want(b.get("/account"), 200, "")
+		if got := forgot.get(link); got.status != 410 {
+			t.Errorf("a link from before still sets a password: %d", got.status)
+		}
 		// The back button: the page was used.
 		if got := b.post("/login/password", "choice", token, "password", "another tractor on the moon"); got.status != 410 {
 			t.Errorf("the second post answered %d", got.status)

@@ -231,26 +231,9 @@ func (a *Account) setPicture(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Account) removePicture(w http.ResponseWriter, r *http.Request) error {
-	actor, err := a.member(r)
-	if err != nil {
-		return err
-	}
-	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
-		u, err := tx.Self()
-		if err != nil {
-			return err
-		}
-		n, err := tx.Exec("DELETE FROM pictures WHERE org_id = ? AND user_id = ?", tx.Org(), u.ID)
-		if err != nil || n == 0 {
-			return err
-		}
-		return tx.Record(store.Activity{Action: "user.picture.remove", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName})
+	return a.takeBack(w, r, "user.picture.remove", web.T(r, "Your picture is removed."), func(tx *store.Tx, me store.UserID) (int64, error) {
+		return tx.Exec("DELETE FROM pictures WHERE org_id = ? AND user_id = ?", tx.Org(), me)
 	})
-	if err != nil {
-		return err
-	}
-	web.Flash(w, web.T(r, "Your picture is removed."))
-	return see(w, r, "/account/profile")
 }
 
 // Pictures are the versions of these people's pictures, of those who have one.

@@ -135,6 +135,30 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 	return nil
 }
 
+// takeBack takes something of the person's own profile back, and records it if it was
+// there: a second click is no fault.
+func (a *Account) takeBack(w http.ResponseWriter, r *http.Request, action, done string, do func(tx *store.Tx, me store.UserID) (rows int64, err error)) error {
+	actor, err := a.member(r)
+	if err != nil {
+		return err
+	}
+	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		u, err := tx.Self()
+		if err != nil {
+			return err
+		}
+		if n, err := do(tx, u.ID); err != nil || n == 0 {
+			return err
+		}
+		return tx.Record(store.Activity{Action: action, TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName})
+	})
+	if err != nil {
+		return err
+	}
+	web.Flash(w, done)
+	return see(w, r, "/account/profile")
+}
+
 // initials stand where there is no picture.
 func initials(name string) string {
 	var out []rune

@@ -36,6 +36,7 @@ type site struct {
 	account   *account.Account
 	sessions  *session.Store
 	passwords *password.Store
+	factors   *factor.Store
 	leave     func(in session.Session) (string, error) // nil: nobody came from a provider
 	filled    []account.Filled                         // by sign-ins, of everybody
 	closed    string                                   // the mail domain whose people use single sign-on
@@ -52,12 +53,13 @@ func newSite(t *testing.T, db *store.DB) *site {
 		Admit:   func(tx *store.Tx, in session.In) error { return account.AdmitPassword(s.passwords, tx, in) },
 		Started: func(tx *store.Tx, in session.In) error { return s.account.SessionStarted(tx, in) }})
 	s.passwords = password.New(password.Options{DB: db, Params: cheap, Slots: 8, Log: quiet})
+	s.factors = factor.New(factor.Options{DB: db, Key: secret.NewKey(), PublicURL: server.URL})
 	box, err := mail.New(mail.Options{DB: db, PublicURL: server.URL, Loopback: true, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.account = account.New(account.Options{
-		DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: factor.New(factor.Options{DB: db, Key: secret.NewKey(), PublicURL: server.URL}), Mail: box, PublicURL: server.URL, Log: quiet,
+		DB: db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Mail: box, PublicURL: server.URL, Log: quiet,
 		Leave: func(_ context.Context, _ access.Actor, in session.Session) (string, error) {
 			if s.leave == nil {
 				return "", nil

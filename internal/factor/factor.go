@@ -243,6 +243,30 @@ func (s *Store) Reset(tx *store.Tx, user store.UserID, why string) error {
 		texts.Say("Sign in with your password, and add them anew on the page of your account."))
 }
 
+// RemoveSince takes away what was added to somebody's factors from a moment on, because it
+// may have been somebody else: a passkey would open the account after a new password, too.
+func (s *Store) RemoveSince(tx *store.Tx, user store.UserID, at store.Time) error {
+	var had int64
+	for _, query := range []string{"DELETE FROM passkeys WHERE org_id = ? AND user_id = ? AND created_at >= ?", "DELETE FROM authenticators WHERE org_id = ? AND user_id = ? AND created_at >= ?",
+		"DELETE FROM recovery_codes WHERE org_id = ? AND user_id = ? AND created_at >= ?"} {
+		n, err := tx.Exec(query, tx.Org(), user, at)
+		if err != nil {
+			return err
+		}
+		had += n
+	}
+	if _, err := tx.Exec("DELETE FROM pending_signins WHERE org_id = ? AND user_id = ?", tx.Org(), user); err != nil || had == 0 {
+		return err
+	}
+	p, err := s.person(tx, user)
+	if err != nil {
+		return err
+	}
+	return s.changed(tx, p, store.Activity{Action: "user.factors.reset", Detail: map[string]any{"why": "added since " + at.RFC3339() + ", while the address was another one"}},
+		texts.Say("New second factors were removed"), texts.Say("The passkeys, the authenticator app and the recovery codes that were added to your account since %s were removed, as it may not have been you.", at),
+		texts.Say("Those from before still work. Add what you need anew on the page of your account."))
+}
+
 // Clean makes a line that somebody typed fit to be shown: no control characters, nothing
 // that turns the direction of writing, at most so many letters.
 func Clean(name string, most int) string {

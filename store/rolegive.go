@@ -145,6 +145,10 @@ func (tx *Tx) MayTouchAs(u User, grants []Grant, all []OrgRole) error {
 	return tx.outranked(u, RoleNames(grants), all)
 }
 
+// Harmless tells whether the role allows to change nothing in Muster, so that no person
+// needs to look who gets it.
+func (r OrgRole) Harmless() bool { return r.givesUnmapped() }
+
 // givesUnmapped tells whether a directory's value that is the role's name gives it
 // without being mapped: not where it allows to change anything in Muster.
 func (r OrgRole) givesUnmapped() bool {

@@ -230,6 +230,7 @@ func (a *applying) all(rows []*Row) ([]jobs.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.unattended = a.run.unattended(a.tx.Actor())
 	a.coming = map[store.UserID]bool{}
 	results, plans := make([]jobs.Result, len(rows)), make([]plan, len(rows))
 	var fresh []int

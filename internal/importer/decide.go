@@ -99,6 +99,8 @@ type world struct {
 	names    store.NameFormat // of people whose line says no user name
 	ranks    []store.OrgRole
 	required []Field // own attributes that everybody must have
+
+	unattended bool // nobody has looked: a feed brought the file
 }
 
 // look asks for everything that the lines need, in a few queries however many there
@@ -430,6 +432,9 @@ func (w *world) decideRights(tx *store.Tx, cells map[string]string, p *plan) *re
 	}
 	if role := cells[fieldRole]; role != "" && (len(roles) != 1 || roles[0] != role) {
 		if i := slices.IndexFunc(w.ranks, func(r store.OrgRole) bool { return r.ID == role }); i >= 0 {
+			if w.unattended && !w.ranks[i].Harmless() {
+				return refused(fieldRole, role, "A file that is fetched by itself gives nobody a role that allows to change others.", "Give the role by hand, or read the file again as an admin.")
+			}
 			if err := tx.Exceeds(w.ranks[i]); err != nil {
 				return refused(fieldRole, role, fault.Public(err), "Leave the cell empty, or ask an admin to import the file.")
 			}
@@ -455,11 +460,20 @@ func (w *world) decideRights(tx *store.Tx, cells map[string]string, p *plan) *re
 		p.changes = append(p.changes, Change{fieldTeams, "", strings.Join(come, "|")})
 	}
 	if p.user != nil && len(p.changes) > 0 {
+		if w.unattended && w.above(*p.user, w.roles[p.user.ID]) {
+			return refused(p.changes[0].Column, cells[p.changes[0].Column], "A file that is fetched by itself changes nobody who may change others: whoever writes the file could sign in as them.", "Change the person by hand, or read the file again as an admin.")
+		}
 		if err := tx.MayTouchAs(*p.user, w.roles[p.user.ID], w.ranks); err != nil {
 			return refused(p.changes[0].Column, cells[p.changes[0].Column], fault.Public(err), "Take the line out of the file, or ask an admin to import it.")
 		}
 	}
 	return nil
+}
+
+// above tells of people whom no file may change that nobody has looked at.
+func (w *world) above(u store.User, grants []store.Grant) bool {
+	names := store.RoleNames(grants)
+	return u.BreakGlass || slices.ContainsFunc(w.ranks, func(r store.OrgRole) bool { return slices.Contains(names, r.ID) && !r.Harmless() })
 }
 
 func (w *world) directory(tx *store.Tx, id store.DirectoryID) (string, error) {

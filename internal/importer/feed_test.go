@@ -134,6 +134,32 @@ func TestAFolderIsWatched(t *testing.T) {
 	})
 }
 
+// TestNobodyIsMadeAnAdminByAFile: who can write a file could make themselves an admin, or
+// sign in as one whose address it changes.
+func TestNobodyIsMadeAnAdminByAFile(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		s.person("ann@example.com")
+		settle(t, filepath.Join(s.folder, "acme", "a.csv"), "user_name,email,role\nboss@acme.example,thief@example.com,\nann@example.com,ann@example.com,admin\nbob,bob@example.com,viewer\n")
+		f := s.look(s.feed(importer.NewFeed{Kind: importer.Folder, Name: "HR", Settings: importer.FeedSettings{Key: "user_name", New: importer.NewActive, MaxChanged: 100, Missing: importer.MissingDeactivate, MaxGone: 100}}).ID)
+		if f.Bad || s.named("boss@acme.example").Email != "boss@acme.example" || s.named("boss@acme.example").Status != store.Active {
+			t.Errorf("an admin was changed: %+v", f)
+		}
+		s.must(func(tx *store.Tx) error {
+			admins, err := tx.Admins()
+			if len(admins) != 1 {
+				t.Errorf("%d admins", len(admins))
+			}
+			return err
+		})
+		var id importer.ID
+		s.must(func(tx *store.Tx) error { return tx.Get(&id, "SELECT id FROM import_runs WHERE org_id = ?", tx.Org()) })
+		if got := s.sum(importer.Run{ID: id}); !strings.HasPrefix(got, "2:error(email) 3:error(role) 4:create") {
+			t.Errorf("the feed's file: %s", got)
+		}
+	})
+}
+
 func TestAFolderIsNotLeft(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newStage(t, db)

@@ -219,6 +219,9 @@ type Run struct {
 	turn   string
 }
 
+// unattended tells whether a feed brought the file and no person has looked at it.
+func (r Run) unattended(actor access.Actor) bool { return r.Feed != "" && actor.Kind == access.System }
+
 // Good is the number of rows that do something.
 func (r Run) Good() int { return r.Counts[Create] + r.Counts[Update] + r.Counts[Deactivate] }
 

@@ -42,6 +42,8 @@ type reading struct {
 	lines   int
 	seats   int64 // that are left; below 0 for no limit
 	limit   int64
+
+	unattended bool // nobody looks: a feed brought the file
 }
 
 // Read looks at every line with these settings; what was read before is forgotten.
@@ -79,6 +81,7 @@ func (r *reading) begin(set Settings) (run Run, err error) {
 		if run, err = findRun(tx, r.id); err != nil {
 			return err
 		}
+		r.unattended = run.unattended(tx.Actor())
 		all, err := check(tx, run, &set)
 		if err != nil {
 			return err
@@ -332,6 +335,7 @@ func (r *reading) judge(rows []*Row) error {
 		if err != nil {
 			return err
 		}
+		w.unattended = r.unattended
 		for _, row := range rows {
 			if row.Problem == nil {
 				if err := r.judgeOne(tx, w, row); err != nil {
@@ -456,7 +460,7 @@ func (r *reading) missing() error {
 		err := r.d.opt.DB.Read(r.ctx, r.actor, func(tx *store.Tx) (err error) {
 			people, err = tx.PeopleAfter(store.PeopleQuery{Status: []store.Status{store.Active, store.Invited}}, after, piece)
 			for _, p := range people {
-				beyond[p.ID] = tx.MayTouchAs(p.User, p.Grants, r.roles) != nil
+				beyond[p.ID] = tx.MayTouchAs(p.User, p.Grants, r.roles) != nil || r.unattended && (&world{ranks: r.roles}).above(p.User, p.Grants)
 			}
 			return err
 		})

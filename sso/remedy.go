@@ -83,6 +83,7 @@ var remedies = map[string]string{
 	"authentication.context":     "The person signed in with less than this connection asks for. Require the method (such as a second factor) for this application at the identity provider, or add what it answered to the connection's accepted classes.",
 	"conditions.use":             "The identity provider sends conditions that contradict one another. Send each of them once.",
 	"encrypted":                  "The connection wants encrypted assertions. Give the identity provider the connection's metadata and switch encryption on, or switch the connection's setting off.",
+	"decryption.attribute":       "An attribute is encrypted with a key that is not ours (any more), or more than ten are. Give the identity provider the connection's metadata again, or let it encrypt the whole assertion instead.",
 	"decryption.name_id":         "The NameID is encrypted with a key that is not ours (any more). Give the identity provider the connection's metadata again, or let it send the NameID unencrypted.",
 	// SAML, sign-out
 	"message":         "The identity provider sent something other than a SAML 2.0 logout message. Enter the connection's Single logout URL only where that one is asked for.",

@@ -25,6 +25,9 @@ const (
 	// maxUnwraps bounds the private key operations that one unverified message
 	// can ask for.
 	maxUnwraps = 8
+	// maxSealed bounds those that all encrypted attributes of an assertion may take, and
+	// so their number.
+	maxSealed = 10
 )
 
 // contentCipher is an algorithm of XML Encryption for the assertion itself.
@@ -70,6 +73,12 @@ var errDecrypt = errors.New("none of our keys opens it")
 // signed says that a verified signature covers the ciphertext: without one CBC
 // is refused, because whoever may alter a CBC ciphertext can read it by asking.
 func decryptElement(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([]byte, error) {
+	left := maxUnwraps
+	return decryptWithin(&left, el, keys, signed)
+}
+
+// decryptWithin is decryptElement with what is left of private key operations.
+func decryptWithin(left *int, el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([]byte, error) {
 	data, err := one(el, nsEncryption, "EncryptedData")
 	if err != nil {
 		return nil, err
@@ -95,10 +104,9 @@ func decryptElement(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([]b
 	if err != nil {
 		return nil, err
 	}
-	tries := 0
 	for _, w := range wrapped {
 		for _, key := range keys {
-			if tries++; tries > maxUnwraps {
+			if *left--; *left < 0 {
 				return nil, errDecrypt
 			}
 			if plain, err := open(content, key, w, ciphertext); err == nil {
@@ -109,24 +117,35 @@ func decryptElement(el *etree.Element, keys []*rsa.PrivateKey, signed bool) ([]b
 	return nil, errDecrypt
 }
 
-// errPlainID does not say more: the text could hold plaintext.
-var errPlainID = errors.New("the decrypted text is not one well-formed NameID")
+// What was decrypted is not what belongs there. They do not say more: the text could
+// hold plaintext.
+var (
+	errPlainID        = errors.New("the decrypted text is not one well-formed NameID")
+	errPlainAttribute = errors.New("the decrypted text is not one well-formed Attribute")
+)
 
-// openID opens an EncryptedID and gives the NameID in it. It must stand in what a
-// signature covers, so that nobody but the provider can have chosen the ciphertext.
+// openID opens an EncryptedID and gives the NameID in it.
 func openID(el *etree.Element, keys []*rsa.PrivateKey) (*etree.Element, error) {
-	plain, err := decryptElement(el, keys, true)
+	left := maxUnwraps
+	return openSigned(&left, el, keys, "NameID", errPlainID)
+}
+
+// openSigned opens what is encrypted inside an assertion and gives the one element in it.
+// It must stand in what a signature covers, so that nobody but the provider can have
+// chosen the ciphertext.
+func openSigned(left *int, el *etree.Element, keys []*rsa.PrivateKey, name string, other error) (*etree.Element, error) {
+	plain, err := decryptWithin(left, el, keys, true)
 	if err != nil {
 		return nil, err
 	}
 	scope := scopeOf(el)
 	doc, err := scanXML(plain, scope, false)
 	if err != nil {
-		return nil, errPlainID
+		return nil, other
 	}
 	inherit(doc.root, scope)
-	if !isElement(doc.root, nsAssertion, "NameID") {
-		return nil, errPlainID
+	if !isElement(doc.root, nsAssertion, name) {
+		return nil, other
 	}
 	return doc.root, nil
 }

@@ -139,6 +139,52 @@ func newerCases() []hostileCase {
 	}
 }
 
+func sealedAttributes(sign ssotest.Sign, e ssotest.Encryption) func(*ssotest.Login) {
+	return func(l *ssotest.Login) {
+		if e.To == nil {
+			e.To = &spKey.Key.PublicKey
+		}
+		l.Sign, l.EncryptAttributes = sign, &e
+	}
+}
+
+// sealedAttributeCases are encrypted attributes that must not be read as something else,
+// nor be passed over.
+func sealedAttributeCases() []hostileCase {
+	const stop = "decryption.attribute"
+	plain := func(text string) func(*ssotest.Login) {
+		return sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{Plain: func([]byte) []byte { return []byte(text) }})
+	}
+	const open = `<saml:Attribute xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" Name="groups"><saml:AttributeValue>`
+	const end = `</saml:AttributeValue></saml:Attribute>`
+	return []hostileCase{
+		{name: "encrypted attributes for somebody else", stop: stop, login: sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{To: &ssotest.OtherSigner().Key.PublicKey})},
+		{name: "encrypted attributes with RSA 1.5", stop: stop, login: sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{Key: enc + "rsa-1_5"})},
+		{name: "encrypted attributes with 3DES", stop: stop, login: sealedAttributes(ssotest.SignResponse, ssotest.Encryption{Content: enc + "tripledes-cbc"})},
+		{name: "encrypted attributes cut short", stop: stop, login: sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{Cipher: func(b []byte) []byte { return b[:5] }})},
+		{name: "encrypted attributes changed after they were signed", stop: "assertion.signature", login: func(l *ssotest.Login) {
+			sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{})(l)
+			l.Signed = func(response *etree.Element) {
+				value := response.FindElement(".//EncryptedAttribute/EncryptedData/CipherData/CipherValue")
+				value.SetText("AAAA" + value.Text()[4:])
+			}
+		}},
+		{name: "encrypted attributes in an assertion that nobody signed", stop: "signed", login: sealedAttributes(ssotest.SignNothing, ssotest.Encryption{})},
+		{name: "an encrypted attribute that is a NameID", stop: stop, login: plain(`<saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">admin</saml:NameID>`)},
+		{name: "an encrypted attribute that is two", stop: stop, login: plain(open + "a" + end + open + "b" + end)},
+		{name: "an encrypted attribute in another namespace", stop: stop, login: plain(`<Attribute Name="groups"><AttributeValue>admins</AttributeValue></Attribute>`)},
+		{name: "an encrypted attribute with a comment", stop: stop, login: plain(open + "admins<!-- -->.evil" + end)},
+		{name: "an encrypted attribute with an entity", stop: stop, login: plain(`<!DOCTYPE x [<!ENTITY e "admins">]>` + open + "&e;" + end)},
+		{name: "an encrypted attribute of nothing", stop: stop, login: plain("")},
+		{name: "eleven encrypted attributes", stop: stop, login: func(l *ssotest.Login) {
+			sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{})(l)
+			for _, name := range many(maxSealed) {
+				l.Attributes[name] = []string{"x"}
+			}
+		}},
+	}
+}
+
 // resign signs what a SignedInfo says by now: a provider that was made to sign it.
 func resign(sig *etree.Element) {
 	sum := sha256.Sum256(canonical(sig.SelectElement("SignedInfo"), nil, nil))

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func hostileCases() []hostileCase {
 	all = append(all, decryptionCases()...)
 	all = append(all, responseCases()...)
 	all = append(all, assertionCases()...)
-	return append(all, newerCases()...)
+	return slices.Concat(all, newerCases(), sealedAttributeCases())
 }
 
 func wrappingCases() []hostileCase {

@@ -43,6 +43,8 @@ type assertionFacts struct {
 
 	AuthnStatements []authnStatement
 	Attributes      []attribute
+
+	encryptedAttributes []*etree.Element // opened by openAttributes
 }
 
 type confirmation struct {
@@ -244,28 +246,34 @@ func (a *assertionFacts) readConditions(el *etree.Element) error {
 
 func (a *assertionFacts) readAttributes(statement *etree.Element) error {
 	for _, el := range statement.ChildElements() {
-		if !isElement(el, nsAssertion, "Attribute") {
-			continue // EncryptedAttribute: not asked for, not read
+		switch {
+		case isElement(el, nsAssertion, "Attribute"):
+			a.Attributes = append(a.Attributes, readAttribute(el))
+		case isElement(el, nsAssertion, "EncryptedAttribute"):
+			a.encryptedAttributes = append(a.encryptedAttributes, el)
 		}
-		out := attribute{Name: attr(el, "Name")}
-		for _, value := range el.ChildElements() {
-			if !isElement(value, nsAssertion, "AttributeValue") {
-				continue
-			}
-			// eduPersonTargetedID and the like wrap their value in a NameID.
-			if inner := value.ChildElements(); len(inner) == 1 && isElement(inner[0], nsAssertion, "NameID") {
-				value = inner[0]
-			}
-			if len(value.ChildElements()) > 0 {
-				continue // structured XML: nothing a profile could use
-			}
-			if text := strings.TrimSpace(value.Text()); text != "" {
-				out.Values = append(out.Values, text)
-			}
-		}
-		a.Attributes = append(a.Attributes, out)
 	}
 	return nil
+}
+
+func readAttribute(el *etree.Element) attribute {
+	out := attribute{Name: attr(el, "Name")}
+	for _, value := range el.ChildElements() {
+		if !isElement(value, nsAssertion, "AttributeValue") {
+			continue
+		}
+		// eduPersonTargetedID and the like wrap their value in a NameID.
+		if inner := value.ChildElements(); len(inner) == 1 && isElement(inner[0], nsAssertion, "NameID") {
+			value = inner[0]
+		}
+		if len(value.ChildElements()) > 0 {
+			continue // structured XML: nothing a profile could use
+		}
+		if text := strings.TrimSpace(value.Text()); text != "" {
+			out.Values = append(out.Values, text)
+		}
+	}
+	return out
 }
 
 // timeOf reads an xs:dateTime attribute; absent is the zero time. SAML times

@@ -130,6 +130,9 @@ func (e *examination) run(form Form) (answer.Profile, error) {
 	if err := e.openNameID(&f.assertion); err != nil {
 		return answer.Profile{}, err
 	}
+	if err := e.openAttributes(&f.assertion); err != nil {
+		return answer.Profile{}, err
+	}
 	f.response.Signed = response.cert != ""
 	f.profile = e.party.Attributes.profile(f.assertion)
 	for _, check := range checks {

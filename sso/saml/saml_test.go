@@ -109,6 +109,11 @@ func goodCases() []goodCase {
 			t.Error("not marked as encrypted")
 		}
 	}
+	opened := func(t *testing.T, p answer.Profile, _ Result) {
+		if p.Email != "alice@example.com" || p.FamilyName != "Adams" || !slices.Equal(p.Groups, []string{"staff", "admins"}) || !p.GroupsKnown {
+			t.Errorf("read %+v", p)
+		}
+	}
 	return []goodCase{
 		{name: "assertion signed", want: signedBy("assertion")},
 		{name: "response signed", login: func(l *ssotest.Login) { l.Sign = ssotest.SignResponse }, want: signedBy("response")},
@@ -129,6 +134,12 @@ func goodCases() []goodCase {
 			party: func(p *Party) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
 		{name: "second certificate", party: func(p *Party) { p.Certificates = [][]byte{ssotest.OtherSigner().Cert.Raw, p.Certificates[0]} }},
 		{name: "expired certificate", crew: "insists on certificate dates", login: func(l *ssotest.Login) { l.Signer = expired }, party: func(p *Party) { p.Certificates = [][]byte{expired.Cert.Raw} }},
+		{name: "encrypted attributes", login: sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{}), want: opened},
+		{name: "encrypted attributes by CBC, the response signed", login: sealedAttributes(ssotest.SignResponse, ssotest.Encryption{Content: enc + "aes256-cbc", Beside: true}), want: opened},
+		{name: "encrypted attributes in an encrypted assertion", login: func(l *ssotest.Login) {
+			sealed(ssotest.SignAssertion, ssotest.Encryption{})(l)
+			sealedAttributes(ssotest.SignAssertion, ssotest.Encryption{})(l)
+		}, want: opened},
 		{name: "150 groups", login: func(l *ssotest.Login) { l.Attributes["groups"] = many(150) }, want: groups(150)},
 		{name: "1500 groups, both signed", crew: "panics past 1,000 elements", login: func(l *ssotest.Login) { l.Attributes["groups"] = many(1500); l.Sign = ssotest.SignBoth }, want: groups(1500)},
 		{name: "1500 groups, encrypted", crew: "panics past 1,000 elements", login: func(l *ssotest.Login) {

@@ -260,3 +260,23 @@ func (e *examination) openNameID(a *assertionFacts) error {
 	return e.pass("decryption.name_id", "a NameID, encrypted by AES with a key wrapped for us by RSA-OAEP", err,
 		"Give the identity provider our current metadata, and choose AES-GCM and RSA-OAEP there.")
 }
+
+// openAttributes decrypts each EncryptedAttribute. One that is not for us refuses the
+// sign-in: without it a list of groups would look complete.
+func (e *examination) openAttributes(a *assertionFacts) (err error) {
+	if len(a.encryptedAttributes) == 0 {
+		return nil
+	}
+	if n := len(a.encryptedAttributes); n > maxSealed {
+		err = fmt.Errorf("there are %d of them, at most %d are opened", n, maxSealed)
+	}
+	left := maxSealed
+	for i := 0; err == nil && i < len(a.encryptedAttributes); i++ {
+		var el *etree.Element
+		if el, err = openSigned(&left, a.encryptedAttributes[i], e.party.DecryptKeys, "Attribute", errPlainAttribute); err == nil {
+			a.Attributes = append(a.Attributes, readAttribute(el))
+		}
+	}
+	return e.pass("decryption.attribute", "attributes, each encrypted by AES with a key wrapped for us by RSA-OAEP", err,
+		"Give the identity provider our current metadata, and choose AES-GCM and RSA-OAEP there; or let it encrypt the whole assertion.")
+}

@@ -28,6 +28,8 @@ type Login struct {
 	NoKeyInfo bool
 	Encrypt   *Encryption // nil: plain
 	EncryptID *Encryption // likewise, of the NameID
+	// EncryptAttributes seals each attribute.
+	EncryptAttributes *Encryption
 
 	// The seams, in the order in which a response comes about.
 	Assertion func(*saml.Assertion)                    // before it becomes XML
@@ -83,6 +85,13 @@ func (idp *IDP) Document(l Login) []byte {
 		nameID := subject.SelectElement("NameID")
 		subject.InsertChildAt(nameID.Index(), l.EncryptID.seal(nameID, "EncryptedID"))
 		subject.RemoveChild(nameID)
+	}
+	if l.EncryptAttributes != nil {
+		statement := assertionEl.SelectElement("AttributeStatement")
+		for _, el := range statement.SelectElements("Attribute") {
+			statement.InsertChildAt(el.Index(), l.EncryptAttributes.seal(el, "EncryptedAttribute"))
+			statement.RemoveChild(el)
+		}
 	}
 	if l.Sign == SignAssertion || l.Sign == SignBoth {
 		l.sign(assertionEl)

@@ -71,6 +71,7 @@ var suites = []suite{
 	{"./sso/saml", ".", 500, 5},
 	{"./sso/oidc", ".", 1000, 5},
 	{"./sso", "^BenchmarkACS$", 3000, 1},
+	{"./internal/console", "^BenchmarkManageUsers$", 30, 1},
 	{"./cmd/muster", "^BenchmarkSignIns$", 300, 1},
 }
 

@@ -116,6 +116,48 @@ var others = []struct {
 	{"SignIns/postgres/more", "get-alone-p99-ms", "... when nobody signs in", "", nil},
 }
 
+// lists are the pages of Manage users with 100,000 people; each is to take 50 ms at most
+// and 100 KB.
+var lists = []struct{ name, what string }{
+	{"all", "everybody, by name"}, {"all-last-name-first", "... the last name first"}, {"all-by-address", "... by address"}, {"all-by-sign-in", "... by sign-in, longest ago first"},
+	{"all-by-last-sign-in", "... by sign-in, newest first"}, {"all-newest-first", "... newest first"}, {"all-by-status", "... by status"},
+	{"active", "status active (94,000)"}, {"active-by-last-sign-in", "... by sign-in"}, {"deactivated", "status deactivated (5,000)"}, {"invited-by-last-sign-in", "status invited (1,000), by sign-in"},
+	{"viewers", "role Viewer (2,000)"}, {"default-role", "the default role (98,000)"}, {"admins", "role Admin (1)"}, {"team-of-all", "team of everybody"}, {"team-of-all-by-status", "... by status"},
+	{"team-of-all-deactivated", "... and deactivated"}, {"source", "source (100,000)"}, {"no-directory", "managed by nobody"}, {"never-signed-in", "never signed in (33,000)"}, {"not-for-30-days", "not for 30 days"},
+	{"created-today", "created today"}, {"word", "search for a word of 900"}, {"two-common-words", "two words of 8,000 each"}, {"user-name", "a user name"}, {"employee-number", "an employee number"},
+	{"two-letters", "two letters, of 8,000"}, {"one-letter", "one letter, of 8,000"}, {"one-letter-of-all", "one letter, of everybody"}, {"word-and-letter-of-all", "a word of 8,000 and a letter of everybody"},
+	{"word-deactivated-by-last-sign-in", "a word of 8,000, deactivated, by sign-in"}, {"nobody", "a word of nobody"},
+}
+
+const (
+	listGoal = 50.0 // ms
+	sizeGoal = 100_000
+)
+
+// listTable has a row for each filter of Manage users.
+func listTable(all results) string {
+	var b strings.Builder
+	b.WriteString("| filter | PostgreSQL, ms | CPU ms | SQLite, ms | CPU ms | bytes | goal |\n|---|---|---|---|---|---|---|\n")
+	for _, l := range lists {
+		var cells []string
+		met, bytes := true, 0.0
+		for _, database := range []string{"postgres", "sqlite"} {
+			at := slices.IndexFunc(all, func(r *result) bool { return r.name == "ManageUsers/"+database+"/"+l.name })
+			if at < 0 {
+				continue
+			}
+			ms, _ := all[at].get("p50-ms")
+			cpu, _ := all[at].get("cpu-ms")
+			size, _ := all[at].get("bytes")
+			cells, met, bytes = append(cells, thousands(ms), thousands(cpu)), met && ms <= listGoal && size <= sizeGoal, max(bytes, size)
+		}
+		if len(cells) == 4 {
+			fmt.Fprintf(&b, "| %s | %s | %s | %.0f ms, %s |\n", l.what, strings.Join(cells, " | "), thousands(bytes), listGoal, verdict(met))
+		}
+	}
+	return b.String()
+}
+
 func atLeast(goal float64) func(float64) bool { return func(v float64) bool { return v >= goal } }
 func atMost(goal float64) func(float64) bool  { return func(v float64) bool { return v <= goal } }
 
@@ -126,7 +168,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 func page(m host, all results) []byte {
 	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, map[string]any{"Machine": m, "Paths": pathTable(all), "Others": otherTable(all), "Rest": restTable(all)})
+	err := pageTemplate.Execute(&b, map[string]any{"Machine": m, "Paths": pathTable(all), "Others": otherTable(all), "Lists": listTable(all), "Rest": restTable(all)})
 	if err != nil { // the template is ours
 		panic(err)
 	}
@@ -219,6 +261,9 @@ func restTable(all results) string {
 	}
 	for _, o := range others {
 		known[o.name] = true
+	}
+	for _, l := range lists {
+		known["ManageUsers/postgres/"+l.name], known["ManageUsers/sqlite/"+l.name] = true, true
 	}
 	var b strings.Builder
 	b.WriteString("| benchmark | figures |\n|---|---|\n")

@@ -99,17 +99,21 @@ func BenchmarkManageUsers(b *testing.B) {
 			b.Cleanup(func() { db.Close() })
 			s, cpu := newSite(b, db), storetest.CPU(b, at)
 			team := s.crowd(100_000)
-			for _, view := range []string{"", "?sort=-name", "?sort=email", "?sort=signin", "?sort=-signin", "?sort=-created", "?sort=status",
-				"?status=active", "?status=deactivated", "?status=invited&sort=-signin", "?role=viewer", "?role=agent", "?role=" + access.Admin, "?team=" + string(team), "?source=scim", "?directory=none", "?signin=never", "?signin=not30d", "?created=1d",
-				"?q=lovelace1", "?q=gra+hop", "?q=u012345", "?q=712345", "?q=ra", "?q=z", "?q=u", "?q=knuth&status=deactivated&sort=-signin", "?q=nobody-at-all"} {
-				b.Run("users"+view, func(b *testing.B) {
+			for _, c := range []struct{ name, view string }{{"all", ""}, {"all-last-name-first", "?sort=-name"}, {"all-by-address", "?sort=email"}, {"all-by-sign-in", "?sort=signin"}, {"all-by-last-sign-in", "?sort=-signin"},
+				{"all-newest-first", "?sort=-created"}, {"all-by-status", "?sort=status"}, {"active", "?status=active"}, {"active-by-last-sign-in", "?status=active&sort=-signin"}, {"deactivated", "?status=deactivated"},
+				{"invited-by-last-sign-in", "?status=invited&sort=-signin"}, {"viewers", "?role=viewer"}, {"default-role", "?role=agent"}, {"admins", "?role=" + access.Admin}, {"team-of-all", "?team=" + string(team)},
+				{"team-of-all-by-status", "?sort=status&team=" + string(team)}, {"team-of-all-deactivated", "?status=deactivated&team=" + string(team)}, {"source", "?source=scim"}, {"no-directory", "?directory=none"},
+				{"never-signed-in", "?signin=never"}, {"not-for-30-days", "?signin=not30d"}, {"created-today", "?created=1d"}, {"word", "?q=lovelace1"}, {"two-common-words", "?q=gra+hop"}, {"user-name", "?q=u012345"},
+				{"employee-number", "?q=712345"}, {"two-letters", "?q=ra"}, {"one-letter", "?q=z"}, {"one-letter-of-all", "?q=u"}, {"word-and-letter-of-all", "?q=grace+u"}, {"word-deactivated-by-last-sign-in", "?q=knuth&status=deactivated&sort=-signin"},
+				{"nobody", "?q=nobody-at-all"}} {
+				b.Run(c.name, func(b *testing.B) {
 					var took []time.Duration
 					size, n := 0, 0
 					spent := cpu()
 					for b.Loop() {
 						n++
 						begun := time.Now()
-						w := s.do("boss", "GET", "/console/acme/users"+view, nil)
+						w := s.do("boss", "GET", "/console/acme/users"+c.view, nil)
 						took = append(took, time.Since(begun))
 						if size = w.Body.Len(); w.Code != http.StatusOK {
 							b.Fatalf("%d %s", w.Code, w.Body)

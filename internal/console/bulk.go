@@ -133,12 +133,36 @@ func (o order) title(say jobs.Say, n int) string {
 	return o.Do
 }
 
-// skip says why a person is left out of an order; an empty reason: is not.
-func (o order) skip(f store.PersonFacts, actor access.Actor) jobs.Reason {
+// beyond are those of some people whom the actor may not touch, as they may do more.
+func (o order) beyond(tx *store.Tx, facts []store.PersonFacts) (map[store.UserID]bool, error) {
+	if o.Do == addTeam || o.Do == removeTeam || tx.Actor().May(access.Configure) {
+		return nil, nil
+	}
+	ids := make([]store.UserID, len(facts))
+	for i, f := range facts {
+		ids[i] = f.ID
+	}
+	held, err := tx.RolesOf(ids)
+	if err != nil {
+		return nil, err
+	}
+	roles, err := tx.OrgRoles()
+	of := map[store.UserID]bool{}
+	for _, f := range facts {
+		of[f.ID] = tx.MayTouchAs(store.User{ID: f.ID, DisplayName: f.DisplayName}, held[f.ID], roles) != nil
+	}
+	return of, err
+}
+
+// skip says why a person is left out of an order, who may be beyond the actor; an empty
+// reason: is not.
+func (o order) skip(f store.PersonFacts, actor access.Actor, beyond bool) jobs.Reason {
 	self := actor.Kind == access.Person && actor.ID == string(f.ID)
 	switch {
 	case f.BreakGlass && !actor.Operator && actor.Kind != access.System && o.Do != addTeam && o.Do != removeTeam:
 		return jobs.Because("This is a break-glass account, which only an operator changes.")
+	case beyond:
+		return jobs.Because("Has a role that allows more than you may do yourself.")
 	case o.Do == giveRole && f.RoleSince != 0:
 		return jobs.Because("Has the role already.")
 	case o.Do == takeRole && f.RoleSince == 0:
@@ -216,7 +240,11 @@ func (c *Console) carryOut(tx *store.Tx, o order, id store.UserID) (jobs.Result,
 	if name == "" {
 		name = f.UserName
 	}
-	if why := o.skip(f, tx.Actor()); why.Format != "" {
+	beyond, err := o.beyond(tx, []store.PersonFacts{f})
+	if err != nil {
+		return jobs.Result{}, err
+	}
+	if why := o.skip(f, tx.Actor(), beyond[id]); why.Format != "" {
 		return jobs.Result{State: jobs.SkippedItem, Name: name, Why: why}, nil
 	}
 	left, err := c.do(tx, o, id)

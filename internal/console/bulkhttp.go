@@ -142,8 +142,12 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do 
 	chosen := 0
 	err = c.each(tx, s, func(ids []store.UserID) error {
 		facts, err := tx.FactsOf(ids, o.Role, o.Team)
+		if err != nil {
+			return err
+		}
+		beyond, err := o.beyond(tx, facts)
 		for _, f := range facts {
-			if r := o.skip(f, tx.Actor()); r.Format != "" {
+			if r := o.skip(f, tx.Actor(), beyond[f.ID]); r.Format != "" {
 				why[r.In(say)]++
 				continue
 			}

@@ -68,3 +68,30 @@ func TestNobodyTouchesWhoMayDoMore(t *testing.T) {
 		s.post("lead", s.path("/users/{second}/reactivate"), 403, url.Values{})
 	})
 }
+
+// The same for many at once: the page before says whom it leaves out, and the job leaves
+// out the same.
+func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		list := access.Managing()[:len(access.Managing())-1]
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
+			return err
+		})
+		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
+		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
+		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+		both := url.Values{"user": {string(s.people["second"]), string(s.people["agent"])}}
+		for _, action := range []string{"role.give:lead", "deactivate"} {
+			both.Set("action", action)
+			preview, result, _ := s.bulk("lead", both)
+			has(t, preview, "done to 1 people", "1: Has a role that allows more than you may do yourself.")
+			has(t, result, "Has a role that allows more than you may do yourself.", "Done 1 Skipped 1 Failed 0")
+		}
+		if second, agent := s.user("second"), s.user("agent"); second.Status != store.Active || agent.Status != store.Deactivated {
+			t.Errorf("the admin is %s, the agent %s", second.Status, agent.Status)
+		}
+	})
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -50,9 +49,9 @@ func (s *system) alarm(r *http.Request) (text, path string) {
 	if err != nil || len(list) == 0 {
 		return "", ""
 	}
-	text = "The break-glass account " + list[0].Name + " was used to sign in on " + list[0].At.Time().Format("2 January 2006, 15:04 UTC") + "."
+	text = web.T(r, "The break-glass account %s was used to sign in on %s.", list[0].Name, list[0].At)
 	if more := len(list) - 1; more > 0 {
-		text += fmt.Sprintf(" There are %d more such sign-ins.", more)
+		text += " " + web.N(r, more, "There is one more such sign-in.", "There are %d more such sign-ins.")
 	}
 	return text, "/console/" + web.OrgOf(r).Slug + "/security"
 }

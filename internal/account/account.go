@@ -99,7 +99,7 @@ type BreakGlass struct {
 	// UseCode uses a code up and raises the alarm, in the transaction of the sign-in.
 	UseCode func(tx *store.Tx, user store.UserID, code string) (left int, ok bool, err error)
 	// Few is what to say to somebody who has few codes left, or empty.
-	Few func(left int) string
+	Few func(left int) web.Said
 }
 
 // Account is the door.

@@ -88,8 +88,8 @@ func (a *Account) code(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if few := a.opts.BreakGlass.Few(left); few != "" {
-		web.Flash(w, few)
+	if few := a.opts.BreakGlass.Few(left); !few.IsZero() {
+		web.Flash(w, web.ReaderIn(r).Say(few))
 	}
 	return a.admit(w, r, opened, next)
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -44,7 +43,7 @@ func (d *Door) Accounts(tx *store.Tx) ([]Account, error) {
 		case err != nil:
 			return nil, err
 		case r.Status != store.Active:
-			a.Wrong = "It is " + string(r.Status) + "."
+			a.Wrong = "It is not active."
 		case !r.Admin:
 			a.Wrong = "It is not an admin's any more."
 		case !has:
@@ -243,16 +242,14 @@ func (d *Door) UseCode(tx *store.Tx, user store.UserID, code string) (left int, 
 }
 
 // FewCodes is the sentence for somebody who has few codes left, or empty.
-func FewCodes(left int) string {
+func FewCodes(left int) web.Said {
 	switch {
 	case left == 0:
-		return "That was your last recovery code. Make new ones under Security now: without one you cannot sign in again."
-	case left == 1:
-		return "You have one recovery code left. Make new ones under Security."
+		return web.Say("That was your last recovery code. Make new ones under Security now: without one you cannot sign in again.")
 	case left <= fewCodes:
-		return fmt.Sprintf("You have %d recovery codes left. Make new ones under Security.", left)
+		return web.SayN(left, "You have one recovery code left. Make new ones under Security.", "You have %d recovery codes left. Make new ones under Security.")
 	}
-	return ""
+	return web.Said{}
 }
 
 // Named tells whether somebody is a break-glass account, which needs a code.

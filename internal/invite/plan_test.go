@@ -23,6 +23,7 @@ func TestQueriesHaveTheirIndexes(t *testing.T) {
 		}{
 			{"invitations_user", newestInvitations, []any{tx.Org(), `["x"]`}},
 			{"invitations_state", "SELECT " + invitationFields + " FROM invitations i WHERE i.org_id = ?" + must(inState(Expired)) + " AND i.id < ? ORDER BY i.id DESC LIMIT ?", []any{tx.Org(), "pending", tx.Now(), inv, 50}},
+			{"sqlite_autoindex_invitation_batch_rows_1", selectRows + " AND line > ? ORDER BY line LIMIT ?", []any{tx.Org(), inv, 5, 50}},
 			{"sqlite_autoindex_invitations_1", "SELECT " + invitationFields + " FROM invitations i WHERE i.org_id = ? AND i.id < ? ORDER BY i.id DESC LIMIT ?", []any{tx.Org(), inv, 50}},
 			{"invitations_remind", "SELECT org_id, id, user_id, remind_at FROM invitations WHERE state = 'pending' AND remind_at > 0 AND remind_at <= ? ORDER BY remind_at LIMIT 50", []any{tx.Now()}},
 			{"sqlite_autoindex_invitation_links_1", selectByLink, []any{tx.Org(), "hash"}},

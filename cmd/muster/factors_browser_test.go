@@ -206,7 +206,7 @@ func TestFactorsInTheBrowser(t *testing.T) {
 	bob.press(`form[action="/login"] button`)
 	bob.sees("Add a second factor", "Authenticator app")
 	bob.usable("enroll")
-	bob.device()
+	his := bob.device()
 	bob.press("form[data-passkey] button")
 	bob.sees("Your passkey is set up.")
 	bob.press("main p > a.button")
@@ -221,6 +221,7 @@ func TestFactorsInTheBrowser(t *testing.T) {
 	ada.fill("input[name=why]", "Laptop lost")
 	ada.press(`form[action$="/factors"] button`)
 	ada.sees("told by mail")
+	bob.verified(his, false) // else it answers the sign-in page's offer at once
 	bob.open(s.url + "/account")
 	bob.sees("Sign in")
 

@@ -69,7 +69,7 @@ func (tx *Tx) mayGive(roles []string) error {
 		if name == DefaultRole {
 			continue
 		}
-		r := OrgRole{ID: name, Name: name}
+		var r OrgRole
 		if i := slices.IndexFunc(own, func(o OrgRole) bool { return o.ID == name }); i >= 0 {
 			r = own[i]
 		} else if r, err = tx.OrgRole(name); err != nil {

@@ -171,7 +171,8 @@ func (s *system) authenticate(r *http.Request) (access.Actor, error) {
 // navigation is the console's, in the order of a working day.
 var navigation = []web.NavItem{
 	{Label: "Overview", Path: "/console/{org}/overview", Need: access.ViewUsers},
-	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers, Also: []string{"/console/{org}/invite", "/console/{org}/invitations", "/console/{org}/import", "/console/{org}/export"}},
+	{Label: "Manage users", Path: "/console/{org}/users", Need: access.ViewUsers, Also: []string{"/console/{org}/invite", "/console/{org}/invitations", "/console/{org}/import", "/console/{org}/export",
+		"/console/{org}/planned", "/console/{org}/deleted", "/console/{org}/records", "/console/{org}/jobs"}},
 	{Label: "Teams", Path: "/console/{org}/teams", Need: access.ViewGroups},
 	{Label: "Roles", Path: "/console/{org}/roles", Need: access.ViewUsers},
 	{Label: "Directories", Path: "/console/{org}/directories", Need: access.Configure},
@@ -181,7 +182,6 @@ var navigation = []web.NavItem{
 	{Label: "Activity", Path: "/console/{org}/activity", Need: access.ViewActivity},
 	{Label: "Checklists", Path: "/console/{org}/checklists", Need: access.ViewUsers},
 	{Label: "Reviews", Path: "/console/{org}/reviews", Need: access.ViewUsers},
-	{Label: "Jobs", Path: "/console/{org}/jobs", Need: access.EditUsers},
 	{Label: "Settings", Path: "/console/{org}/settings", Need: access.Configure, Also: []string{"/console/{org}/security", "/console/{org}/attributes", "/console/{org}/domains"}},
 }
 

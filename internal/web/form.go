@@ -2,7 +2,9 @@ package web
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -74,6 +76,21 @@ func (f *Form) Set(name string, values ...string) {
 		f.Values = map[string][]string{}
 	}
 	f.Values[name] = values
+}
+
+// hidden is a field that a page carries on unseen.
+type hidden struct{ Name, Value string }
+
+// hidden are the fields whose name is wanted, by name.
+func (f Form) hidden(wanted func(name string) bool) (list []hidden) {
+	for _, name := range slices.Sorted(maps.Keys(f.Values)) {
+		for _, v := range f.Values[name] {
+			if wanted(name) {
+				list = append(list, hidden{name, v})
+			}
+		}
+	}
+	return list
 }
 
 // Fail says what is wrong with a field.

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -16,10 +14,8 @@ const sure = "sure_admin"
 type surePage struct {
 	Who    string // may be empty: who comes by a rule
 	Path   string
-	Fields []sureField
+	Fields []hidden
 }
-
-type sureField struct{ Name, Value string }
 
 // SureAdmin is Fresh for what makes somebody an admin, and asks besides whether that is
 // meant: the page says what an admin may do. who is the person, or how people come to it.
@@ -32,14 +28,7 @@ func SureAdmin(w http.ResponseWriter, r *http.Request, who string) (asked bool, 
 	if err != nil || f.Get(sure) == "yes" {
 		return false, err
 	}
-	p := surePage{Who: who, Path: r.URL.Path}
-	for _, name := range slices.Sorted(maps.Keys(f.Values)) {
-		for _, v := range f.Values[name] {
-			if name != sure {
-				p.Fields = append(p.Fields, sureField{name, v})
-			}
-		}
-	}
+	p := surePage{Who: who, Path: r.URL.Path, Fields: f.hidden(func(name string) bool { return name != sure })}
 	w.Header().Set("Cache-Control", "no-store")
 	return true, surePages.Write(w, r, http.StatusConflict, "sure", p)
 }

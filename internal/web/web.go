@@ -319,7 +319,8 @@ func (m *Mux) browser(r *http.Request) error {
 }
 
 // toLogin sends a browser to the sign-in page and back to where it wanted to
-// go. Programs under /api get the refusal itself, and so does any other error.
+// go; what was typed waits on a page. Programs under /api get the refusal itself, and
+// so does any other error.
 func toLogin(w http.ResponseWriter, r *http.Request, err error) error {
 	if !fault.Is(err, fault.SignIn) || strings.HasPrefix(r.URL.Path, "/api/") {
 		return err
@@ -327,6 +328,8 @@ func toLogin(w http.ResponseWriter, r *http.Request, err error) error {
 	target := "/login"
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		target += "?next=" + url.QueryEscape(r.URL.RequestURI())
+	} else if kept, err := keepTyped(w, r); kept || err != nil {
+		return err
 	}
 	http.Redirect(w, r, target, http.StatusSeeOther)
 	return nil

@@ -193,6 +193,58 @@ func TestGuards(t *testing.T) {
 	}
 }
 
+// A form that was sent after the session had ended is not lost.
+func TestWhatWasTypedIsKept(t *testing.T) {
+	t.Parallel()
+	m := newMux(t, nil)
+	m.Console(access.ViewUsers, "POST /console/{org}/users", ok)
+	m.API(access.ViewUsers, "POST /api/v1/users", ok)
+	post := func(path, kind, body string, header ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", path, strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, r)
+		return w
+	}
+	const urlencoded, file = "application/x-www-form-urlencoded", "multipart/form-data; boundary=X"
+	w := post("/console/acme/users?a=b", urlencoded, "name=%3Cb%3EAda&team=1&team=2&password=hunter2hunter2&code=123456&step_up_code=123456&client_secret=s3cr3t")
+	for _, want := range []string{`action="/console/acme/users?a=b"`, `name="name" value="&lt;b&gt;Ada"`, `name="team" value="1"`, `name="team" value="2"`, "not kept"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("the page lacks %s:\n%s", want, w.Body)
+		}
+	}
+	if w.Code != 401 || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("status %d, %v", w.Code, w.Header())
+	}
+	for _, never := range []string{"hunter2", "123456", "s3cr3t"} {
+		if strings.Contains(w.Body.String(), never) {
+			t.Errorf("the page says %s", never)
+		}
+	}
+	w = post("/console/acme/users", file, "--X\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\nx\r\n--X--\r\n")
+	if w.Code != 401 || !strings.Contains(w.Body.String(), `name="note" value="hello"`) || !strings.Contains(w.Body.String(), "choose it again") {
+		t.Errorf("with a file: status %d:\n%s", w.Code, w.Body)
+	}
+	for name, c := range map[string]struct {
+		w    *httptest.ResponseRecorder
+		want int
+	}{
+		"nothing was typed":      {post("/console/acme/users", urlencoded, ""), 303},
+		"only a password":        {post("/console/acme/users", urlencoded, "password=hunter2hunter2"), 303},
+		"it cannot be read":      {post("/console/acme/users", urlencoded, "a=%zz"), 303},
+		"it is larger than any":  {post("/console/acme/users", urlencoded, "a="+strings.Repeat("x", 4<<20)), 303},
+		"from another site":      {post("/console/acme/users", urlencoded, "a=b", "Sec-Fetch-Site", "cross-site"), 403},
+		"programs get a refusal": {post("/api/v1/users", urlencoded, "a=b"), 401},
+	} {
+		if c.w.Code != c.want || strings.Contains(c.w.Body.String(), "hidden") {
+			t.Errorf("%s: status %d, want %d:\n%s", name, c.w.Code, c.want, c.w.Body)
+		}
+	}
+}
+
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -26,8 +26,8 @@ type TokenInfo struct {
 
 // Info is the token in JSON; text is the token itself, if it was just made.
 func (t Token) Info(text string) TokenInfo {
-	return TokenInfo{ID: t.ID, Name: t.Name, Token: text, Allow: t.Allow, CreatedAt: t.CreatedAt.RFC3339(), ExpiresAt: unlessUnset(t.ExpiresAt),
-		LastUsedAt: unlessUnset(t.LastUsedAt), LastUsedFrom: t.LastUsedIP}
+	return TokenInfo{ID: t.ID, Name: t.Name, Token: text, Allow: t.Allow, CreatedAt: t.CreatedAt.RFC3339(), ExpiresAt: t.ExpiresAt.OrEmpty(),
+		LastUsedAt: t.LastUsedAt.OrEmpty(), LastUsedFrom: t.LastUsedIP}
 }
 
 // ClientInfo is an OAuth client in JSON.
@@ -50,15 +50,7 @@ type ClientInfo struct {
 // Info is the client in JSON; text is its secret, if it was just made.
 func (c Client) Info(text, publicURL string) ClientInfo {
 	return ClientInfo{ID: string(c.ID), Name: c.Name, Secret: text, SignsInBy: c.SignsInBy(), JWKSURL: c.JWKSURL, Allow: c.Allow, Endpoint: TokenURL(publicURL), Scope: Scope,
-		CreatedAt: c.CreatedAt.RFC3339(), ExpiresAt: unlessUnset(c.ExpiresAt), PreviousExpiresAt: unlessUnset(c.PreviousEndsAt), LastUsedAt: unlessUnset(c.LastUsedAt), LastUsedFrom: c.LastUsedIP}
-}
-
-// unlessUnset is a time in JSON, empty when there is none.
-func unlessUnset(t store.Time) string {
-	if t == 0 {
-		return ""
-	}
-	return t.RFC3339()
+		CreatedAt: c.CreatedAt.RFC3339(), ExpiresAt: c.ExpiresAt.OrEmpty(), PreviousExpiresAt: c.PreviousEndsAt.OrEmpty(), LastUsedAt: c.LastUsedAt.OrEmpty(), LastUsedFrom: c.LastUsedIP}
 }
 
 // directoryInfo is a directory in JSON.
@@ -138,7 +130,7 @@ func (h *handler) apiDirectories(w http.ResponseWriter, r *http.Request) error {
 		}
 		for _, d := range list {
 			out = append(out, directoryInfo{ID: d.ID, Name: d.Name, Vendor: d.Vendor, Mode: d.Mode, BaseURL: BaseURL(h.opt.PublicURL, d.ID), CreatedAt: d.CreatedAt.RFC3339(),
-				LastSeenAt: unlessUnset(max(d.LastSeenAt, of[d.ID].Last)), FailingSince: unlessUnset(of[d.ID].Failing)})
+				LastSeenAt: max(d.LastSeenAt, of[d.ID].Last).OrEmpty(), FailingSince: of[d.ID].Failing.OrEmpty()})
 		}
 		return err
 	})

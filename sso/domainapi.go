@@ -27,16 +27,10 @@ type DomainEntry struct {
 
 // Entry is the domain for programs.
 func (v Domain) Entry() DomainEntry {
-	at := func(t store.Time) string {
-		if t == 0 {
-			return ""
-		}
-		return t.RFC3339()
-	}
 	e := DomainEntry{ID: v.ID, Domain: v.Domain, TXTName: v.TXTName(), TXTValue: v.TXTValue(), Verified: v.Verified(), State: v.State(), Connections: v.Connections,
-		VerifiedAt: at(v.VerifiedAt), CheckedAt: at(v.CheckedAt), NextCheckAt: at(v.RecheckAt), MissingSince: at(v.LostAt), EndsAt: at(v.OffAt), Answer: v.Answer}
+		VerifiedAt: v.VerifiedAt.OrEmpty(), CheckedAt: v.CheckedAt.OrEmpty(), NextCheckAt: v.RecheckAt.OrEmpty(), MissingSince: v.LostAt.OrEmpty(), EndsAt: v.OffAt.OrEmpty(), Answer: v.Answer}
 	if v.State() == domainMissing {
-		e.EndsAt = at(v.LostAt.Add(graceOfDomain))
+		e.EndsAt = v.LostAt.Add(graceOfDomain).OrEmpty()
 	}
 	if e.Connections == nil {
 		e.Connections = []ConnectionID{}

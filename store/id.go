@@ -114,6 +114,14 @@ func (t Time) Add(d time.Duration) Time { return t + Time(d.Microseconds()) }
 // RFC3339 is t as xsd:dateTime in milliseconds, as SCIM and our JSON show it.
 func (t Time) RFC3339() string { return string(t.AppendRFC3339(nil)) }
 
+// OrEmpty is RFC3339, or nothing when the time is 0: what has not happened.
+func (t Time) OrEmpty() string {
+	if t == 0 {
+		return ""
+	}
+	return t.RFC3339()
+}
+
 // AppendRFC3339 appends RFC3339 to buf.
 func (t Time) AppendRFC3339(buf []byte) []byte {
 	return t.Time().AppendFormat(buf, "2006-01-02T15:04:05.000Z")

@@ -378,12 +378,6 @@ func (c *Console) writePeople(w http.ResponseWriter, r *http.Request, s selectio
 }
 
 func cellsOf(row userRow, p store.Person, columns []string) []string {
-	moment := func(t store.Time) string {
-		if t == 0 {
-			return ""
-		}
-		return t.RFC3339()
-	}
 	var teams []string
 	for _, g := range p.Groups {
 		teams = append(teams, g.Name)
@@ -391,7 +385,7 @@ func cellsOf(row userRow, p store.Person, columns []string) []string {
 	cells := []string{string(row.ID), row.Name}
 	for _, key := range columns {
 		cells = append(cells, map[string]string{"email": row.Email, "username": row.UserName, "status": string(p.Status), "role": strings.Join(store.RoleNames(p.Grants), "; "), "teams": strings.Join(teams, "; "),
-			"source": string(p.Source), "directory": row.Directory, "signin": moment(row.SignInAt), "created": moment(row.CreatedAt), "department": row.Department, "title": row.Title,
+			"source": string(p.Source), "directory": row.Directory, "signin": row.SignInAt.OrEmpty(), "created": row.CreatedAt.OrEmpty(), "department": row.Department, "title": row.Title,
 			"number": row.Number, "phone": row.Phone, "record": strings.Join(row.Records, "; "), "license": row.License, "factor": map[bool]string{true: "no", false: "yes"}[row.NoFactor]}[key])
 	}
 	return cells

@@ -46,13 +46,6 @@ type View struct {
 	Bounce    string       `json:"bounce"`
 }
 
-func written(t store.Time) string {
-	if t == 0 {
-		return ""
-	}
-	return t.RFC3339()
-}
-
 // Views gives invitations with the names of their people, in one more query.
 func Views(tx *store.Tx, list []Invitation) ([]View, error) {
 	ids := make([]store.UserID, len(list))
@@ -63,8 +56,8 @@ func Views(tx *store.Tx, list []Invitation) ([]View, error) {
 	out := make([]View, len(list))
 	for i, x := range list {
 		out[i] = View{ID: x.ID, UserID: x.UserID, Name: names[x.UserID], Email: x.Email, State: x.State, InvitedBy: x.InvitedBy, Note: x.Note, Sent: x.Sent,
-			CreatedAt: written(x.CreatedAt), SentAt: written(x.SentAt), ExpiresAt: written(x.ExpiresAt), EndedAt: written(x.EndedAt),
-			AskedAt: written(x.AskedAt), BouncedAt: written(x.BouncedAt), Bounce: x.Bounce}
+			CreatedAt: x.CreatedAt.OrEmpty(), SentAt: x.SentAt.OrEmpty(), ExpiresAt: x.ExpiresAt.OrEmpty(), EndedAt: x.EndedAt.OrEmpty(),
+			AskedAt: x.AskedAt.OrEmpty(), BouncedAt: x.BouncedAt.OrEmpty(), Bounce: x.Bounce}
 	}
 	return out, err
 }
@@ -227,7 +220,7 @@ type MadeView struct {
 
 // View of what was made; the link is in it this once.
 func (m Made) View() MadeView {
-	return MadeView{m.UserID, m.InvitationID, m.Email, written(m.ExpiresAt), m.Link}
+	return MadeView{m.UserID, m.InvitationID, m.Email, m.ExpiresAt.OrEmpty(), m.Link}
 }
 
 func (d *Door) apiAct(a action) web.Handler {

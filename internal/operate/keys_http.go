@@ -153,7 +153,7 @@ type keyJSON struct {
 }
 
 func (k Key) json() keyJSON {
-	return keyJSON{ID: k.ID, Name: k.Name, CreatedAt: moment(k.CreatedAt), CreatedBy: k.CreatedBy, UsedAt: moment(k.UsedAt), Ends: moment(k.Ends)}
+	return keyJSON{ID: k.ID, Name: k.Name, CreatedAt: k.CreatedAt.OrEmpty(), CreatedBy: k.CreatedBy, UsedAt: k.UsedAt.OrEmpty(), Ends: k.Ends.OrEmpty()}
 }
 
 func (d *Door) apiKeys(w http.ResponseWriter, r *http.Request) error {

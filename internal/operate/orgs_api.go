@@ -75,22 +75,15 @@ func (o Overview) JSON() OrgJSON {
 		out.SeatLimit = &o.Size.Most
 	}
 	for _, x := range o.Facts.Directories {
-		out.Directories = append(out.Directories, DirJSON{x.ID, x.Name, x.Vendor, moment(x.Last), moment(x.Failing)})
+		out.Directories = append(out.Directories, DirJSON{x.ID, x.Name, x.Vendor, x.Last.OrEmpty(), x.Failing.OrEmpty()})
 	}
 	for _, x := range o.Facts.Connections {
-		out.Connections = append(out.Connections, ConnJSON{x.ID, x.Name, x.Protocol, x.Active, moment(x.Ends)})
+		out.Connections = append(out.Connections, ConnJSON{x.ID, x.Name, x.Protocol, x.Active, x.Ends.OrEmpty()})
 	}
 	for _, x := range o.Findings {
 		out.Findings = append(out.Findings, FindingJSON{x.Severity, x.Text.String(), x.Path})
 	}
 	return out
-}
-
-func moment(t store.Time) string {
-	if t == 0 {
-		return ""
-	}
-	return t.RFC3339()
 }
 
 func (d *Door) apiOrgs(w http.ResponseWriter, r *http.Request) error {

@@ -45,7 +45,7 @@ type View struct {
 
 func viewOf(r Review) View {
 	return View{ID: r.ID, Name: r.Name, Scope: r.Scope, Ref: r.ScopeRef, ScopeName: r.ScopeName, State: r.State, Managers: r.Managers, Total: r.Total,
-		StartedBy: r.StartedBy, StartedAt: r.StartedAt.RFC3339(), DueAt: r.DueAt.RFC3339(), FinishedBy: r.FinishedBy, FinishedAt: at(r.FinishedAt), Months: r.Months}
+		StartedBy: r.StartedBy, StartedAt: r.StartedAt.RFC3339(), DueAt: r.DueAt.RFC3339(), FinishedBy: r.FinishedBy, FinishedAt: r.FinishedAt.OrEmpty(), Months: r.Months}
 }
 
 // view is a review with its reviewers and counts.
@@ -75,13 +75,6 @@ func decisionName(decision string) string {
 		return NoDecision
 	}
 	return decision
-}
-
-func at(t store.Time) string {
-	if t == 0 {
-		return ""
-	}
-	return t.RFC3339()
 }
 
 func (s *Service) apiList(w http.ResponseWriter, r *http.Request) error {
@@ -248,8 +241,8 @@ type rowJSON struct {
 
 func rowJSONOf(r Review, row Row) rowJSON {
 	v := rowJSON{Number: row.N, Person: row.Name, Email: row.Email, PersonID: row.Person, Status: string(row.Status), Kind: "role", ID: row.Role, Name: r.names["role "+row.Role],
-		Reason: r.why(english, row), ReasonKind: row.Kind, ReasonRef: row.Ref, AtSource: row.AtSource, Since: at(row.Since), SignedIn: at(row.SignedIn), Deed: at(row.Deed),
-		Idle: row.Idle, Decision: decisionName(row.Decision), Note: row.Note, DecidedBy: row.DecidedBy, DecidedAt: at(row.DecidedAt), Remedy: r.remedy(english, row)}
+		Reason: r.why(english, row), ReasonKind: row.Kind, ReasonRef: row.Ref, AtSource: row.AtSource, Since: row.Since.OrEmpty(), SignedIn: row.SignedIn.OrEmpty(), Deed: row.Deed.OrEmpty(),
+		Idle: row.Idle, Decision: decisionName(row.Decision), Note: row.Note, DecidedBy: row.DecidedBy, DecidedAt: row.DecidedAt.OrEmpty(), Remedy: r.remedy(english, row)}
 	if row.Role == "" {
 		v.Kind, v.ID, v.Name = "team", string(row.Group), row.Team
 	}

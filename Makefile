@@ -25,7 +25,7 @@ provide:
 	.ci/provide
 
 test: provide
-	go test -race -timeout 25m ./...
+	go test -race -timeout 40m ./...
 
 check:
 	.ci/check $(FUZZ)

@@ -15,12 +15,12 @@ import (
 
 // browser is a real Chromium without a window.
 type browser struct {
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
 	shots string // folder for pictures, kept when MUSTER_TEST_SHOTS names one
 }
 
-func newBrowser(t *testing.T) *browser {
+func newBrowser(t testing.TB) *browser {
 	t.Helper()
 	program := ""
 	for _, name := range []string{os.Getenv("CHROME_BIN"), "chromium", "chromium-browser", "google-chrome"} {
@@ -53,7 +53,7 @@ func newBrowser(t *testing.T) *browser {
 
 // person is somebody at the browser: cookies of their own, one tab.
 type person struct {
-	t     *testing.T
+	t     testing.TB
 	name  string
 	shots string
 	ctx   context.Context

@@ -27,7 +27,7 @@ func (p *person) follow(selector, until string) {
 }
 
 // get reads a page that anybody may read.
-func get(t *testing.T, address string) []byte {
+func get(t testing.TB, address string) []byte {
 	t.Helper()
 	resp, err := http.Get(address)
 	if err != nil {

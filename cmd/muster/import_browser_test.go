@@ -136,7 +136,7 @@ func feeds(p *person, console, folder string) {
 	p.sees("Paused", "Resume Staff")
 }
 
-func write(t *testing.T, name, text string) {
+func write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		t.Fatal(err)

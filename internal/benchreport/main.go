@@ -73,6 +73,7 @@ var suites = []suite{
 	{"./sso", "^BenchmarkACS$", 3000, 1},
 	{"./internal/console", "^BenchmarkManageUsers$", 30, 1},
 	{"./cmd/muster", "^BenchmarkSignIns$", 300, 1},
+	{"./cmd/muster", "^BenchmarkFirstPaint$", 30, 1},
 }
 
 func (s suite) run(ctx context.Context, times float64, progress io.Writer) (string, error) {

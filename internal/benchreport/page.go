@@ -114,6 +114,8 @@ var others = []struct {
 	{"SignIns/postgres/more", "get-p99-ms", "... GET of a SCIM user meanwhile, ms at the 99th percentile", "≤ 20", atMost(20)},
 	{"SignIns/postgres/plain", "get-p99-ms", "... without the processors that the server adds for the Go scheduler", "", nil},
 	{"SignIns/postgres/more", "get-alone-p99-ms", "... when nobody signs in", "", nil},
+	{"FirstPaint/postgres", "first-paint-ms", "first paint of Manage users in Chromium, ms, 100,000 people, empty cache, PostgreSQL", "≤ 1,000", atMost(1000)},
+	{"FirstPaint/sqlite", "first-paint-ms", "the same, SQLite", "≤ 1,000", atMost(1000)},
 }
 
 // lists are the pages of Manage users with 100,000 people; each is to take 50 ms at most

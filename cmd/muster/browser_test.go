@@ -141,7 +141,19 @@ func (p *person) press(selector string) int64 {
 // fill types into a field, after what is there is gone.
 func (p *person) fill(selector, text string) {
 	p.t.Helper()
-	p.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+	p.do(chromedp.Clear(chromedp.CSS(selector)), keys(selector, text))
+}
+
+// keys types into a field, or the letters of a choice. chromedp's SendKeys would read the
+// element's attributes without its lock, while the browser tells of changed ones.
+func keys(selector, text string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		if _, err := chromedp.Focus(chromedp.CSS(selector), chromedp.NodeVisible)(ctx, t); err != nil {
+			return err
+		}
+		_, err := chromedp.KeyEvent(text)(ctx, t)
+		return err
+	})
 }
 
 // js runs a statement in the page.

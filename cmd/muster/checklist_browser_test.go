@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 )
 
 // An admin makes a list, somebody joins and gets it, and the admin ticks a task off, on the
@@ -32,7 +30,7 @@ func TestAChecklistInABrowser(t *testing.T) {
 	add := func(title, days, auto string) {
 		p.fill("#f-title", title)
 		p.fill("#f-days", days)
-		p.do(chromedp.SendKeys(chromedp.CSS("#f-auto"), auto))
+		p.do(keys("#f-auto", auto))
 		p.press("#add ~ form button")
 		p.sees("Saved.", title)
 	}

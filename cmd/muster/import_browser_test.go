@@ -57,8 +57,8 @@ func TestAFileOfPeopleInABrowser(t *testing.T) {
 	if got, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.querySelector("#f-delimiter").value`)); got != "semicolon" {
 		t.Errorf("between the values: %s", got)
 	}
-	p.do(chromedp.SendKeys(chromedp.CSS("#f-column-5"), "Job title"))
-	p.do(chromedp.SendKeys(chromedp.CSS("#f-new"), "Active at once"))
+	p.do(keys("#f-column-5", "Job title"))
+	p.do(keys("#f-new", "Active at once"))
 	p.press("main form[action$='/columns'] button[type=submit]")
 	preview := p.where()
 	p.sees("Line 3", "role", "könig", "There is no such role", "Line 4", "kein-at", "Correct the address", "Jürgen", "Einkauf", "Rechnen", "Import the good lines: 2")
@@ -108,7 +108,7 @@ func feeds(p *person, console, folder string) {
 	write(p.t, filepath.Join(folder, "acme", "hr", "staff.csv"), "email,first,last\nstella@acme.example,Stella,Star\n")
 	p.open(console + "/import-feeds/new")
 	p.fill("#f-name", "Personnel")
-	p.do(chromedp.SendKeys(chromedp.CSS("#f-kind"), "A folder"), chromedp.SendKeys(chromedp.CSS("#f-key"), "E-mail"))
+	p.do(keys("#f-kind", "A folder"), keys("#f-key", "E-mail"))
 	p.fill("#f-path", "hr")
 	p.fill("#f-every", "1")
 	if status := p.press("main form.card button[type=submit]"); status != 400 {

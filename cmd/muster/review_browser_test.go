@@ -50,7 +50,7 @@ func TestAReviewInABrowser(t *testing.T) {
 
 	// What a directory gives stays, and the page says where to take it away.
 	p.open(review)
-	p.do(chromedp.SendKeys(chromedp.CSS("#f-team"), "Engineering"))
+	p.do(keys("#f-team", "Engineering"))
 	p.press("form[role=search] button")
 	p.do(chromedp.Click(chromedp.CSS("main tbody tr:first-child input[name=row]")))
 	p.press("button[value=remove]")
@@ -70,7 +70,7 @@ func TestAReviewInABrowser(t *testing.T) {
 
 	p.open(review + "?decision=open")
 	p.press("main tbody tr:first-child th a[href*='person=']")
-	p.do(chromedp.SendKeys(chromedp.CSS("#f-whom"), "All open"))
+	p.do(keys("#f-whom", "All open"))
 	p.press("button[value=confirm]")
 	p.sees("decided.")
 

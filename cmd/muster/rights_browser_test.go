@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // A user is made from an application's contact, another one linked to a record; who is
@@ -83,7 +81,7 @@ func TestRolesInABrowser(t *testing.T) {
 	ada.press(`form[action$="/roles"] button[type=submit]`)
 	ada.sees("People lead")
 	ada.open(w.page("carol") + "/edit")
-	ada.do(withScripts(false), chromedp.SendKeys(chromedp.CSS("#f-role"), "People lead"))
+	ada.do(withScripts(false), keys("#f-role", "People lead"))
 	ada.press(`form[action$="/edit"] .actions button`)
 	ada.do(withScripts(true))
 	ada.sees("People lead", "Delete tickets")

@@ -36,6 +36,16 @@ func TestAChecklistInABrowser(t *testing.T) {
 	}
 	add("Hand over the laptop", "-2", "Somebody ticks")
 	add("First sign-in", "5", "The person has signed in")
+	p.press("main tbody tr:last-child button[value=up]")
+	p.sees("Saved.")
+	p.press("main tbody tr:first-child a")
+	p.sees("Change a task")
+	p.fill("#f-title", "Signed in once")
+	p.do(withScripts(true))
+	p.usable("checklist-task")
+	p.do(withScripts(false))
+	p.press("main form button[type=submit]")
+	p.sees("Saved.", "Signed in once", "Hand over the laptop")
 	p.do(withScripts(true))
 	p.usable("checklist-template")
 
@@ -50,7 +60,7 @@ func TestAChecklistInABrowser(t *testing.T) {
 			t.Fatal("nobody gave the tasks")
 		}
 	}
-	p.sees("Nova", "First sign-in", "by itself: The person has signed in")
+	p.sees("Nova", "Signed in once", "by itself: The person has signed in")
 	p.usable("checklists")
 	p.do(withScripts(false))
 	p.press("main tbody tr:first-child form button")

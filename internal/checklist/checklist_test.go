@@ -378,6 +378,69 @@ func TestTemplates(t *testing.T) {
 	})
 }
 
+// Tasks of a list are changed and moved; what was given already stays as it is, and what
+// somebody else did meanwhile is neither lost nor taken for another task.
+func TestTasksOfATemplateAreChangedAndMoved(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		d := newDesk(t, db, clock)
+		const at = "/console/acme/checklists/joiner"
+		d.json(200, "root", "PUT", "/api/v1/checklists/templates/joiner", joiners)
+		clock.Pass(time.Second)
+		d.person("ann", "", store.FromInvite)
+		d.tend()
+		given := d.tasks("ann")
+		if page := d.ask(200, "root", "GET", at+"/tasks/1/change", ""); !strings.Contains(page, `value="Laptop"`) || !strings.Contains(page, `value="with a bag"`) || !strings.Contains(page, `name="version" value="1"`) {
+			t.Errorf("the task in a form: %s", page)
+		}
+		save := func(want int, n string, fields ...string) string {
+			v := url.Values{"version": {"1"}, "was": {"Laptop"}, "title": {"Laptop and bag"}, "note": {""}, "who": {"person"}, "person": {"boss"}, "days": {"2"}, "auto": {"signed_in"}}
+			for i := 0; i < len(fields); i += 2 {
+				v.Set(fields[i], fields[i+1])
+			}
+			return d.ask(want, "root", "POST", at+"/tasks/"+n+"/change", v.Encode())
+		}
+		for _, bad := range [][]string{{"title", ""}, {"days", "x"}, {"who", "king"}, {"person", "nobody"}, {"auto", "handed_over"}} {
+			page := save(400, "1", bad...)
+			if !strings.Contains(page, "/checklists/joiner/tasks/1") || bad[0] != "title" && !strings.Contains(page, "Laptop and bag") {
+				t.Errorf("%s: what was typed is lost: %s", bad, page)
+			}
+		}
+		d.is("saved", save(303, "1"), at)
+		list := func() string {
+			var said []string
+			for _, task := range d.json(200, "root", "GET", "/api/v1/checklists/templates/joiner", "")["tasks"].([]any) {
+				m := task.(map[string]any)
+				said = append(said, fmt.Sprint(m["title"], " ", m["who"], " ", m["days"]))
+			}
+			return strings.Join(said, "; ")
+		}
+		d.is("changed", list(), "Laptop and bag person 2; Signed in admins 7; Factor admins 8")
+		d.is("what is given", d.tasks("ann"), given)
+
+		d.ask(303, "root", "POST", at+"/move", "version=2&task=3&to=up")
+		d.is("moved up", list(), "Laptop and bag person 2; Factor admins 8; Signed in admins 7")
+		d.ask(303, "root", "POST", at+"/move", "version=3&task=1&to=down")
+		d.is("moved down", list(), "Factor admins 8; Laptop and bag person 2; Signed in admins 7")
+		d.ask(303, "root", "POST", at+"/move", "version=4&task=1&to=up")
+		d.is("up from the first", list(), "Factor admins 8; Laptop and bag person 2; Signed in admins 7")
+		d.ask(409, "root", "POST", at+"/move", "version=2&task=1&to=down")
+
+		if page := save(409, "1", "was", "Laptop and bag", "version", "2", "title", "Mine"); !strings.Contains(page, `value="Mine"`) || !strings.Contains(page, `name="version" value="5"`) {
+			t.Errorf("a slower admin: %s", page)
+		}
+		d.is("sent again, from its new place", save(303, "1", "was", "Laptop and bag", "version", "5", "title", "Mine"), at)
+		d.is("the right task", list(), "Factor admins 8; Mine person 2; Signed in admins 7")
+		if page := save(409, "2", "version", "6"); !strings.Contains(page, "was removed or renamed meanwhile") {
+			t.Errorf("a task that is gone: %s", page)
+		}
+		d.ask(404, "root", "GET", at+"/tasks/9/change", "")
+		d.ask(404, "root", "GET", at+"/tasks/x/change", "")
+		d.ask(403, "boss", "GET", at+"/tasks/1/change", "")
+		d.ask(403, "boss", "POST", at+"/move", "version=6&task=1&to=down")
+	})
+}
+
 // Who is late gets one letter for all of theirs, once, however many servers there are.
 func TestWhoIsLateIsTold(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"embed"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -12,7 +11,7 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-//go:embed templates
+//go:embed all:templates
 var files embed.FS
 
 var pages = web.MustPages(files, "templates/*.html")
@@ -25,6 +24,9 @@ func (s *Service) Mount(m *web.Mux) {
 	m.Console(access.Configure, "GET "+at+"/{list}", s.edit)
 	m.Console(access.Configure, "POST "+at+"/{list}/add", s.add)
 	m.Console(access.Configure, "POST "+at+"/{list}/remove", s.remove)
+	m.Console(access.Configure, "POST "+at+"/{list}/move", s.move)
+	m.Console(access.Configure, "GET "+at+"/{list}/tasks/{n}/change", s.editTask)
+	m.Console(access.Configure, "POST "+at+"/{list}/tasks/{n}/change", s.saveTask)
 	m.Console(access.Configure, "POST "+at+"/{list}/sources", s.choose)
 	m.Member("GET /account/checklists", s.mine)
 	m.Member("POST /account/checklists/{item}/{turn}", s.turnMine)
@@ -209,148 +211,4 @@ func (s *Service) turnMine(w http.ResponseWriter, r *http.Request) error {
 	web.Flash(w, web.T(r, "Saved."))
 	http.Redirect(w, r, "/account/checklists", http.StatusSeeOther)
 	return nil
-}
-
-// editPage is one template.
-type editPage struct {
-	Org      web.Org
-	Form     web.Form
-	List     string
-	Title    string
-	Template Template
-	Rows     []taskRow
-	Whos     []web.Option
-	Autos    []web.Option
-	Sources  []web.Option
-}
-
-type taskRow struct {
-	Task
-	N                   int
-	WhoName, Knows, Due string
-}
-
-// dueWords say when a task is due.
-func dueWords(r *http.Request, days int) string {
-	switch {
-	case days < 0:
-		return web.N(r, -days, "one day before", "%d days before")
-	case days == 0:
-		return web.T(r, "on the day itself")
-	}
-	return web.N(r, days, "after one day", "after %d days")
-}
-
-func (s *Service) edit(w http.ResponseWriter, r *http.Request) error {
-	return s.showEdit(w, r, http.StatusOK, web.Form{})
-}
-
-func (s *Service) showEdit(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-	list := r.PathValue("list")
-	p := editPage{Org: web.OrgOf(r), Form: f, List: list, Title: listNames[list]}
-	err := s.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		if p.Template, err = s.TemplateOf(tx, list); err != nil {
-			return err
-		}
-		for i, t := range p.Template.Tasks {
-			row := taskRow{Task: t, N: i + 1, WhoName: web.T(r, whoNames[t.Who]), Due: dueWords(r, t.Days)}
-			if t.Auto != "" {
-				row.Knows = autoNames[t.Auto]
-			}
-			if t.Who == ByPerson {
-				u, err := tx.AnyUser(t.Person)
-				if err != nil && !fault.Is(err, fault.NotFound) {
-					return err
-				}
-				row.WhoName = u.DisplayName
-			}
-			p.Rows = append(p.Rows, row)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, who := range []string{ByAdmins, ByManager, ByPerson} {
-		p.Whos = append(p.Whos, web.Option{Value: who, Label: whoNames[who]})
-	}
-	for _, auto := range append([]string{""}, autos[list]...) {
-		p.Autos = append(p.Autos, web.Option{Value: auto, Label: autoNames[auto]})
-	}
-	for _, from := range store.Sources() {
-		p.Sources = append(p.Sources, web.Option{Value: string(from), Label: sourceNames[string(from)]})
-	}
-	p.Form.Set("source", p.Template.Sources...)
-	if p.Form.Get("days") == "" {
-		p.Form.Set("days", "0")
-	}
-	return pages.Write(w, r, status, "edit", p)
-}
-
-// changeTemplate reads a form and saves what change makes of the list.
-func (s *Service) changeTemplate(w http.ResponseWriter, r *http.Request, change func(*store.Tx, web.Form, *Template) error) error {
-	f, err := web.ReadForm(r)
-	if err != nil {
-		return err
-	}
-	err = s.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		t, err := s.TemplateOf(tx, r.PathValue("list"))
-		if err != nil {
-			return err
-		}
-		if seen, err := strconv.ParseInt(f.Get("version"), 10, 64); err == nil {
-			t.Version = seen
-		}
-		if err := change(tx, f, &t); err != nil {
-			return err
-		}
-		_, err = s.SetTemplate(tx, t)
-		return err
-	})
-	if f.Take(err) {
-		return s.showEdit(w, r, web.Status(err), f)
-	}
-	if err != nil {
-		return err
-	}
-	web.Flash(w, web.T(r, "Saved."))
-	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/checklists/"+r.PathValue("list"), http.StatusSeeOther)
-	return nil
-}
-
-func (s *Service) add(w http.ResponseWriter, r *http.Request) error {
-	return s.changeTemplate(w, r, func(tx *store.Tx, f web.Form, t *Template) error {
-		days, err := strconv.Atoi(f.Get("days"))
-		if err != nil {
-			return fault.Invalid.On("days", "%.20q is no number of days.", f.Get("days"))
-		}
-		task := Task{Title: f.Get("title"), Note: f.Get("note"), Who: f.Get("who"), Days: days, Auto: f.Get("auto")}
-		if task.Who == ByPerson {
-			named, err := tx.NamedUsers("person", []string{f.Get("person")})
-			if err != nil {
-				return err
-			}
-			task.Person = named[0]
-		}
-		t.Tasks = append(t.Tasks, task)
-		return nil
-	})
-}
-
-func (s *Service) remove(w http.ResponseWriter, r *http.Request) error {
-	return s.changeTemplate(w, r, func(_ *store.Tx, f web.Form, t *Template) error {
-		n, err := strconv.Atoi(f.Get("task"))
-		if err != nil || n < 1 || n > len(t.Tasks) {
-			return fault.Invalid.Say("There is no such task in this list any more.")
-		}
-		t.Tasks = append(t.Tasks[:n-1:n-1], t.Tasks[n:]...)
-		return nil
-	})
-}
-
-func (s *Service) choose(w http.ResponseWriter, r *http.Request) error {
-	return s.changeTemplate(w, r, func(_ *store.Tx, f web.Form, t *Template) error {
-		t.Sources = f.All("source")
-		return nil
-	})
 }

@@ -21,7 +21,7 @@ type invitationCmd struct {
 
 type invitationListCmd struct {
 	Org   string `required:"" help:"Organization (short name)."`
-	State string `enum:",pending,saved,bounced,expired,accepted,cancelled" default:"" help:"Only those in this state."`
+	State string `enum:",pending,saved,bounced,expired,accepted,cancelled,unneeded" default:"" help:"Only those in this state."`
 	Asked bool   `help:"Only those whose person asked for a new link."`
 }
 

@@ -34,7 +34,7 @@ func statusBadge(u store.User, i Invitation) badge {
 }
 
 // invitationStates are what the states of an invitation are called.
-var invitationStates = map[string]string{"pending": "Pending", "saved": "Saved", "bounced": "Bounced", "expired": "Expired", "accepted": "Accepted", "cancelled": "Cancelled"}
+var invitationStates = map[string]string{"pending": "Pending", "saved": "Saved", "bounced": "Bounced", "expired": "Expired", "accepted": "Accepted", "cancelled": "Cancelled", "unneeded": "Not needed any more"}
 
 // Label is the state in words.
 func (i Invitation) Label() string { return invitationStates[i.State] }

@@ -53,6 +53,7 @@ var reads = map[string]string{
 	"internal/policy operators":      "an operator's account is not an admin's to deal with, asked with the account",
 	"internal/policy user_roles":     "whether a break-glass account is an admin's, with the account",
 	"internal/password users":        "whose password an address may be, active people only, in one query before anybody is known",
+	"internal/invite users":          "whether the person of an invitation still waits for it is asked with it, so that no door has to tell",
 	"internal/records users":         "who is linked to a record, and whether they are there, with the record",
 	"internal/password orgs":         "whom the person may choose among, in the same query",
 	"internal/session org_roles":     "what these roles allow, in the same query; a change acts on running sessions",

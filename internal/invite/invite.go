@@ -47,8 +47,9 @@ import (
 // State is where an invitation stands.
 type State string
 
-// The states. Saved, Bounced and Expired are derived: a pending invitation that was
-// not sent yet, whose mail came back, or past its time.
+// The states. Saved, Bounced, Expired and Unneeded are derived: a pending invitation that
+// was not sent yet, whose mail came back, past its time, or of somebody who is not waiting
+// for it any more, because a directory or another door has said what becomes of them.
 const (
 	Pending   State = "pending"
 	Saved     State = "saved"
@@ -56,10 +57,13 @@ const (
 	Expired   State = "expired"
 	Accepted  State = "accepted"
 	Cancelled State = "cancelled"
+	Unneeded  State = "unneeded"
 )
 
 // States are all of them, in the order of a list.
-func States() []State { return []State{Pending, Saved, Bounced, Expired, Accepted, Cancelled} }
+func States() []State {
+	return []State{Pending, Saved, Bounced, Expired, Accepted, Cancelled, Unneeded}
+}
 
 // ID names an invitation.
 type ID = store.ID[Invitation]
@@ -80,6 +84,7 @@ type Invitation struct {
 	BouncedAt store.Time   `db:"bounced_at"` // when the mail came back
 	Bounce    string       `db:"bounce"`     // what the mail server said
 	AskedAt   store.Time   `db:"asked_at"`   // when the person asked for a new link
+	Waits     bool         `db:"waits"`      // its person is invited, and nothing else
 }
 
 // at is where the invitation stands at a time.
@@ -87,6 +92,8 @@ func (i Invitation) at(now store.Time) State {
 	switch {
 	case i.State != Pending:
 		return i.State
+	case !i.Waits:
+		return Unneeded
 	case i.Sent == 0:
 		return Saved
 	case i.BouncedAt > 0:

@@ -45,7 +45,7 @@ func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 		return nil, err
 	}
 	if q.State != "" && !slices.Contains(States(), q.State) {
-		return nil, fault.Invalid.On("state", "There is no state %.40q. Choose one of pending, saved, bounced, expired, accepted, cancelled.", q.State)
+		return nil, fault.Invalid.On("state", "There is no state %.40q. Choose one of pending, saved, bounced, expired, accepted, cancelled, unneeded.", q.State)
 	}
 	where, args := "", []any{tx.Org()}
 	if q.State != "" {
@@ -56,7 +56,7 @@ func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 		}
 	}
 	if q.Asked {
-		where += " AND i.asked_at > 0 AND i.state = 'pending'"
+		where += " AND i.asked_at > 0 AND i.state = 'pending' AND " + waits
 	}
 	if q.After != "" {
 		where, args = where+" AND i.id < ?", append(args, q.After)
@@ -81,14 +81,16 @@ func stored(s State) State {
 // often as now says.
 func inState(s State) (where string, now int) {
 	switch s {
+	case Unneeded:
+		return " AND i.state = ? AND NOT " + waits, 0
 	case Saved:
-		return " AND i.state = ? AND i.sent = 0", 0
+		return " AND i.state = ? AND i.sent = 0 AND " + waits, 0
 	case Bounced:
-		return " AND i.state = ? AND i.sent > 0 AND i.bounced_at > 0", 0
+		return " AND i.state = ? AND i.sent > 0 AND i.bounced_at > 0 AND " + waits, 0
 	case Expired:
-		return " AND i.state = ? AND i.sent > 0 AND i.bounced_at = 0 AND i.expires_at <= ?", 1
+		return " AND i.state = ? AND i.sent > 0 AND i.bounced_at = 0 AND i.expires_at <= ? AND " + waits, 1
 	case Pending:
-		return " AND i.state = ? AND i.sent > 0 AND i.bounced_at = 0 AND i.expires_at > ?", 1
+		return " AND i.state = ? AND i.sent > 0 AND i.bounced_at = 0 AND i.expires_at > ? AND " + waits, 1
 	}
 	return " AND i.state = ?", 0
 }

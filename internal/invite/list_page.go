@@ -35,7 +35,7 @@ type listRow struct {
 // stateNames are the states as people read them.
 func stateNames(r *http.Request) map[State]string {
 	return map[State]string{Pending: web.T(r, "Pending"), Saved: web.T(r, "Saved"), Bounced: web.T(r, "Bounced"), Expired: web.T(r, "Expired"), Accepted: web.T(r, "Accepted"),
-		Cancelled: web.T(r, "Cancelled")}
+		Cancelled: web.T(r, "Cancelled"), Unneeded: web.T(r, "Not needed any more")}
 }
 
 // StateName is a state as people read it.

@@ -194,8 +194,11 @@ func invitedOne(tx *store.Tx, user store.UserID) (store.User, error) {
 	if err != nil {
 		return u, err
 	}
-	if u.Status != store.Invited {
-		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.Profile().FullName(), u.Status)
+	switch u.Status {
+	case store.Active:
+		return u, fault.Conflict.Say("%s is active, so there is no open invitation: it is not needed any more.", u.Profile().FullName())
+	case store.Deactivated:
+		return u, fault.Conflict.Say("%s is deactivated, so there is no open invitation. Open it again, or reactivate the person.", u.Profile().FullName())
 	}
 	return u, tx.MayTouch(u)
 }

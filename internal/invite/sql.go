@@ -17,7 +17,10 @@ type found struct {
 	OpenedAt store.Time  `db:"opened_at"` // first
 }
 
-const invitationFields = `i.id, i.user_id, i.email, i.state, i.invited_by, i.sent, i.created_at, i.sent_at, i.expires_at, i.ended_at, i.note, i.bounced_at, i.bounce, i.asked_at`
+// waits tells whether the person of an invitation is still invited.
+const waits = "EXISTS (SELECT 1 FROM users u WHERE u.org_id = i.org_id AND u.id = i.user_id AND u.status = 'invited')"
+
+const invitationFields = `i.id, i.user_id, i.email, i.state, i.invited_by, i.sent, i.created_at, i.sent_at, i.expires_at, i.ended_at, i.note, i.bounced_at, i.bounce, i.asked_at, ` + waits + " AS waits"
 
 // One open invitation per person: a second one becomes a new link of the first, which
 // keeps its note unless there is another.

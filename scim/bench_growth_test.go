@@ -29,7 +29,7 @@ func BenchmarkGrowth(b *testing.B) {
 	var all []*bench
 	sizes := []int{smallest, *growTo}
 	for _, n := range sizes {
-		all = append(all, openBenchOf(b, n))
+		all = append(all, openBenchOf(b, n, ""))
 	}
 	pages, pagers := make([]string, len(all)), make([]*bench, len(all))
 	for i, x := range all {
@@ -166,9 +166,9 @@ func (x *bench) fillSQLite(b *testing.B) {
 			WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?),
 			p(i, name) AS (SELECT i, 'user' || i || '@example.com' FROM n)
 			SELECT o.id, ? || printf('%08x', i), ?, 'scim', 'active', 0, name, name, 'e' || i, name, name, name, name, name,
-			json_object('userName', name, 'externalId', 'e' || i, 'displayName', 'User ' || i, 'title', 'Engineer', 'locale', 'en-US',
+			json_patch('{`+benchMore+`}', json_object('userName', name, 'externalId', 'e' || i, 'displayName', 'User ' || i, 'title', 'Engineer', 'locale', 'en-US',
 			'name', json_object('givenName', 'User', 'familyName', 'No ' || i), 'emails', json_array(json_object('value', name, 'type', 'work')),
-			?, json_object('department', 'R&D', 'costCenter', '4711', 'employeeNumber', CAST(i AS text))), 1, 0, 0
+			?, json_object('department', 'R&D', 'costCenter', '4711', 'employeeNumber', CAST(i AS text)))), 1, 0, 0
 			FROM p, (SELECT ? AS id) AS o`, benchAll, benchID, string(x.directory.ID), enterpriseURN, tx.Org())
 		return err
 	})

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/store"
-	"github.com/muster-id/muster/store/storetest"
 )
 
 // BenchmarkSQLite is BenchmarkDoor's creation on SQLite, each commit waiting for the
-// disk. The loop is a write queue over the same tables: one writer puts up to 64
+// disk. The loop is a write queue over the tables of rawWrites: one writer puts up to 64
 // waiting creations into a commit, a savepoint around each, and answers after it. It
 // writes to a file of its own, because a database has one writer.
 func BenchmarkSQLite(b *testing.B) {
@@ -54,16 +54,31 @@ type rawJob struct {
 	err  chan error
 }
 
+// rawTablesSQLite are rawTables for SQLite: ids and documents are text, times numbers.
+var rawTablesSQLite = []string{
+	`CREATE TABLE users (org_id INTEGER, id TEXT, user_name TEXT NOT NULL, user_name_lc TEXT NOT NULL, external_id TEXT, email_lc TEXT,
+		active INTEGER NOT NULL, version INTEGER NOT NULL DEFAULT 1, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, doc TEXT NOT NULL, UNIQUE (org_id, id))`,
+	"CREATE UNIQUE INDEX users_name ON users (org_id, user_name_lc)",
+	"CREATE INDEX users_external ON users (org_id, external_id) WHERE external_id IS NOT NULL",
+	"CREATE INDEX users_email ON users (org_id, email_lc)",
+	"CREATE TABLE audit_events (org_id INTEGER, id TEXT, at INTEGER NOT NULL, actor TEXT, action TEXT, target TEXT, detail TEXT, PRIMARY KEY (org_id, id))",
+	"CREATE TABLE outbox (org_id INTEGER, id TEXT, at INTEGER NOT NULL, topic TEXT, payload TEXT, PRIMARY KEY (org_id, id))",
+}
+
 func newRawQueue(b *testing.B) *rawQueue {
 	b.Helper()
-	path := strings.TrimPrefix(storetest.SQLiteURL(b), "sqlite:")
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)")
+	db, err := sql.Open("sqlite", "file:"+b.TempDir()+"/raw.db?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)")
 	if err != nil {
 		b.Fatal(err)
 	}
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		b.Fatal(err)
+	}
+	for _, statement := range rawTablesSQLite {
+		if _, err := conn.ExecContext(context.Background(), statement); err != nil {
+			b.Fatal(err)
+		}
 	}
 	q := &rawQueue{jobs: make(chan *rawJob, 64)}
 	var running sync.WaitGroup
@@ -87,21 +102,19 @@ func (q *rawQueue) run(b *testing.B, conn *sql.Conn) {
 		}
 		return st
 	}
-	user := prepare(`INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id, email, email_key,
-		display_name, sort_key, search_key, doc, version, created_at, updated_at) VALUES (?1, ?2, ?3, 'scim', 'active', 0, ?4, ?4, ?4, ?4, ?4, ?4, ?4, ?4, ?5, 1, 0, 0)`)
-	value := prepare(`INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES (?, 'emails', ?, 'work', ?)`)
-	activity := prepare(`INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
-		VALUES (?, ?, 0, 'directory', '', '', 'user.create', 'user', ?, ?, ?)`)
-	org, dir := string(store.NewID[store.Org]()), string(store.NewID[store.Directory]())
+	user := prepare("INSERT INTO users (org_id, id, user_name, user_name_lc, external_id, email_lc, active, created_at, updated_at, doc) VALUES (?1, ?2, ?3, ?4, ?3, ?4, 1, ?5, ?5, ?6)")
+	audit := prepare("INSERT INTO audit_events (org_id, id, at, actor, action, target, detail) VALUES (?, ?, ?, ?, ?, ?, ?)")
+	outbox := prepare("INSERT INTO outbox (org_id, id, at, topic, payload) VALUES (?, ?, ?, ?, ?)")
 	one := func(name string) error {
-		id, doc := string(store.NewID[store.User]()), newcomer(name)
-		if _, err := user.Exec(org, id, dir, name, doc); err != nil {
+		id, doc, now := string(store.NewID[store.User]()), newcomer(name), int64(store.TimeOf(time.Now()))
+		if _, err := user.Exec(rawOrg, id, name, strings.ToLower(name), now, doc); err != nil {
 			return err
 		}
-		if _, err := value.Exec(org, name, id); err != nil {
+		e := newRawEvent("directory "+id+" Test", "user.create", "user", id, "New User", rawCreated(doc))
+		if _, err := audit.Exec(rawOrg, e.audit, now, e.actor, e.action, e.target, e.detail); err != nil {
 			return err
 		}
-		_, err := activity.Exec(org, string(store.NewID[store.Activity]()), id, name, doc)
+		_, err := outbox.Exec(rawOrg, e.outbox, now, e.action, e.payload)
 		return err
 	}
 	do := func(st *sql.Stmt) error { _, err := st.Exec(); return err }

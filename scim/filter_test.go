@@ -339,7 +339,7 @@ func FuzzFilter(f *testing.F) {
 		for _, opt := range []ParseOptions{{}, {UnquotedValues: true}} {
 			began := time.Now()
 			e, err := ParseFilter(in, opt)
-			if took := time.Since(began); took > time.Second {
+			if took := time.Since(began); took > 10*time.Second {
 				t.Fatalf("%d bytes took %s", len(in), took)
 			}
 			if err != nil {

@@ -54,7 +54,7 @@ func TestAChecklistInABrowser(t *testing.T) {
 	p.fill("input[name=given_name]", "Nova")
 	p.press("main form button[type=submit]")
 	tasks := s.url + "/console/acme/checklists"
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(stepTime)
 	for p.open(tasks); !strings.Contains(p.text(), "Hand over the laptop"); p.open(tasks) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody gave the tasks")

@@ -77,7 +77,7 @@ func TestAFileOfPeopleInABrowser(t *testing.T) {
 	p.open(preview)
 	p.press("main form.card button[type=submit]")
 	for begun := time.Now(); !strings.Contains(p.text(), "Imported people.csv"); p.open(preview) {
-		if time.Since(begun) > time.Minute {
+		if time.Since(begun) > stepTime {
 			t.Fatalf("the import does not end:\n%s", p.text())
 		}
 	}
@@ -123,7 +123,7 @@ func feeds(p *person, console, folder string) {
 	p.sees("Personnel", "The feed is kept")
 	p.press("form[action$='/look'] button")
 	for begun := time.Now(); !strings.Contains(p.text(), "files there"); p.open(console + "/import-feeds") {
-		if time.Since(begun) > time.Minute {
+		if time.Since(begun) > stepTime {
 			p.t.Fatalf("the feed is not looked at:\n%s", p.text())
 		}
 	}
@@ -155,7 +155,7 @@ func arrives(t *testing.T, name string) string {
 		if raw, err := os.ReadFile(name); err == nil && len(raw) > 0 {
 			return string(raw)
 		}
-		if time.Since(begun) > 30*time.Second {
+		if time.Since(begun) > stepTime {
 			t.Fatalf("%s does not come", name)
 		}
 	}

@@ -85,7 +85,7 @@ func (p *person) ended() {
 	p.t.Helper()
 	begun := time.Now()
 	for !strings.Contains(p.text(), "Ended") {
-		if time.Since(begun) > time.Minute {
+		if time.Since(begun) > stepTime {
 			p.t.Fatalf("the job does not end:\n%s", p.text())
 		}
 		p.open(p.where())

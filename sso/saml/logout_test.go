@@ -244,7 +244,7 @@ func TestHostileLogoutRequests(t *testing.T) {
 			if strings.Contains(fault.Public(err), failed.Got) && failed.Got != "" {
 				t.Errorf("%s: the person reads %q", c.name, fault.Public(err))
 			}
-			if took := time.Since(start); took > 2*time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("%s took %s", c.name, took)
 			}
 		}

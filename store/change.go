@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -238,12 +239,35 @@ func (tx *Tx) MayTouchFor(who access.Actor, u User) error {
 	return tx.mayTouch(u)
 }
 
-// mayTouch keeps a break-glass account out of an admin's hands: whoever gave it
-// another address could set its password by mail, and it may run the server; and it
-// keeps people out of the hands of those who may do less. Faults: Denied.
+// mayTouch keeps a break-glass account and that of an operator out of an admin's hands:
+// whoever gave it another address could set its password by mail, and it may run the server;
+// and it keeps people out of the hands of those who may do less. Faults: Denied.
 func (tx *Tx) mayTouch(u User) error {
-	if !u.BreakGlass || tx.actor.Operator || tx.actor.Kind == access.System {
-		return tx.mayReach(u)
+	if err := tx.keptApart(u); err != nil {
+		return err
+	}
+	return tx.mayReach(u)
+}
+
+// keptApart refuses what only an operator may change. A directory sees no break-glass
+// account, and its word about the others whom it manages is final. Faults: Denied.
+func (tx *Tx) keptApart(u User) error {
+	if tx.actor.Operator || tx.actor.Kind == access.System {
+		return nil
+	}
+	apart := u.BreakGlass
+	if !apart && tx.actor.Kind != access.Directory {
+		if tx.operators == nil { // once, also for many people; there are few
+			list := []UserID{}
+			if err := tx.Select(&list, "SELECT user_id FROM operators WHERE org_id = ?", tx.Org()); err != nil {
+				return err
+			}
+			tx.operators = list
+		}
+		apart = slices.Contains(tx.operators, u.ID)
+	}
+	if !apart {
+		return nil
 	}
 	return fault.Denied.Say("%s is a break-glass account, or that of an operator of this server. Only an operator can change it; an admin can take a break-glass account off the list under Security first.", u.DisplayName)
 }

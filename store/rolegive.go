@@ -136,10 +136,10 @@ func (tx *Tx) outranked(u User, names []string, all []OrgRole) error {
 
 // MayTouchAs is MayTouch for one of many, whose roles are known. Faults: Denied.
 func (tx *Tx) MayTouchAs(u User, grants []Grant, all []OrgRole) error {
-	switch {
-	case u.BreakGlass:
-		return tx.mayTouch(u)
-	case !tx.limited() || tx.actor.Kind == access.Person && tx.actor.ID == string(u.ID):
+	if err := tx.keptApart(u); err != nil {
+		return err
+	}
+	if !tx.limited() || tx.actor.Kind == access.Person && tx.actor.ID == string(u.ID) {
 		return nil
 	}
 	return tx.outranked(u, RoleNames(grants), all)

@@ -39,6 +39,8 @@ type Tx struct {
 	after   []func()
 	posted  []posted // see Post
 
+	operators []UserID // of the organization; nil: not read yet, see keptApart
+
 	mySlot             int // see slots
 	slotted, slotOwned bool
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/muster-id/muster/config"
-	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/operate"
@@ -35,8 +34,12 @@ func (s *system) operateOptions(cfg *config.Config, log *slog.Logger) operate.Op
 			f, err := s.factors.Of(tx, user)
 			return f.Any(), err
 		},
-		Invite: func(tx *store.Tx, org store.Org, in operate.Admin) error {
-			_, err := s.invites.Create(tx, org, invite.In{Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Role: access.Admin})
+		Invite: func(tx *store.Tx, org store.Org, in operate.Newcomer, role string) (store.UserID, error) {
+			made, err := s.invites.Create(tx, org, invite.In{Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Role: role})
+			return made.UserID, err
+		},
+		Resend: func(tx *store.Tx, org store.Org, user store.UserID) error {
+			_, err := s.invites.Resend(tx, org, user)
 			return err
 		}}
 }

@@ -29,6 +29,7 @@ type cli struct {
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	SetupLink  setupLinkCmd  `cmd:"" help:"Make a new one-time link for the first operator."`
 	Org        orgCmd        `cmd:"" help:"Organizations."`
+	Operator   operatorCmd   `cmd:"" help:"Who runs this server."`
 	Directory  directoryCmd  `cmd:"" help:"SCIM clients of an organization."`
 	SCIM       scimCmd       `cmd:"" name:"scim" help:"SCIM servers."`
 	Connection connectionCmd `cmd:"" help:"SAML and OIDC identity providers of an organization."`

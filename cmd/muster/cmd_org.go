@@ -35,7 +35,7 @@ func (c orgCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	org, err := h.operate.Create(a.ctx, shell(""), c.Slug, c.Name, operate.Admin{})
+	org, err := h.operate.Create(a.ctx, shell(""), c.Slug, c.Name, operate.Newcomer{})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ var reads = map[string]string{
 	"internal/session preferences":   "in which language and time zone somebody reads is known with who asks, in the same query",
 	"internal/session org_settings":  "the same: what the organization chose for those who chose nothing",
 	"internal/account users":         "where to write to somebody who signs in, who may look at nobody; and a link to set a password is dead once access was ended",
+	"store operators":                "who runs the server is not an admin's to change, asked once in a transaction",
 	"internal/policy users":          "whom a rule means is asked in the statement that locks the policy",
 	"internal/policy operators":      "an operator's account is not an admin's to deal with, asked with the account",
 	"internal/policy user_roles":     "whether a break-glass account is an admin's, with the account",

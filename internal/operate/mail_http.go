@@ -1,9 +1,11 @@
 package operate
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/web"
@@ -39,40 +41,45 @@ func (d *Door) mailPage(w http.ResponseWriter, r *http.Request, status int, f we
 	ctx, actor, q := r.Context(), web.Actor(r), r.URL.Query()
 	p := mailPage{Form: f, Settings: d.opt.Mail.Settings(), Failed: q.Get("show") == "failed", MayTest: actor.ID != ""}
 	p.Chips = []chip{{"Waiting", mailPath, !p.Failed}, {"Given up", mailPath + "?show=failed", p.Failed}}
-	var before mail.ID
-	if text := q.Get("cursor"); text != "" {
-		var err error
-		if before, err = store.ParseID[mail.Message](text); err != nil {
-			return err
-		}
-	}
 	var err error
 	if p.Load, err = d.opt.Mail.Load(ctx, actor); err != nil {
 		return err
 	}
-	list, more, err := d.opt.Mail.Entries(ctx, actor, p.Failed, before, shownRows)
-	if err != nil {
+	var more bool
+	if p.Rows, more, err = d.mailLines(ctx, actor, p.Failed, q.Get("cursor"), shownRows); err != nil {
 		return err
-	}
-	ids := make([]store.OrgID, len(list))
-	for i, e := range list {
-		ids[i] = e.Org
-	}
-	orgs, err := d.opt.DB.OrgsByID(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		p.Rows = append(p.Rows, mailLine{e, orgs[e.Org].Name, orgs[e.Org].Slug})
 	}
 	if more {
-		v := url.Values{"cursor": {string(list[len(list)-1].ID)}}
+		v := url.Values{"cursor": {string(p.Rows[len(p.Rows)-1].ID)}}
 		if p.Failed {
 			v.Set("show", "failed")
 		}
 		p.Next = mailPath + "?" + v.Encode()
 	}
 	return pages.Write(w, r, status, "mail", p)
+}
+
+// mailLines is a page of the queue with its organizations.
+func (d *Door) mailLines(ctx context.Context, actor access.Actor, failed bool, cursor string, limit int) (rows []mailLine, more bool, err error) {
+	var before mail.ID
+	if cursor != "" {
+		if before, err = store.ParseID[mail.Message](cursor); err != nil {
+			return nil, false, err
+		}
+	}
+	list, more, err := d.opt.Mail.Entries(ctx, actor, failed, before, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	ids := make([]store.OrgID, len(list))
+	for i, e := range list {
+		ids[i] = e.Org
+	}
+	orgs, err := d.opt.DB.OrgsByID(ctx, ids)
+	for _, e := range list {
+		rows = append(rows, mailLine{e, orgs[e.Org].Name, orgs[e.Org].Slug})
+	}
+	return rows, more, err
 }
 
 // mailAct does something with one message, or with all that were given up.

@@ -3,12 +3,12 @@ Package operate is the view of whoever runs the server, over all organizations.
 
 	/console/-/organizations          orgs.go, orgs_http.go  the list: state, size, what is wrong; one of them;
 	                                  creating, renaming, suspending, resuming; also /api/v1/organizations
-	/console/-/doctor                 doctor.go       what muster doctor finds, as of the last run
+	/console/-/doctor                 doctor.go       what muster doctor finds, as of the last run; also /api/v1/doctor
 	/console/-/server                 server.go       version, database, servers that run and their loops
-	/console/-/mail                   mail_http.go    the queue: sending again, dropping, a test
+	/console/-/mail                   mail_http.go    the queue: sending again, dropping, a test; also /api/v1/mail
 	/console/-/keys                   keys_http.go    API keys of everybody, the server's own; also /api/v1/operator-keys
-	/console/-/operators, people,     people_http.go  who runs the server; an address in all organizations;
-	    activity                                      what operators did
+	/console/-/operators              operators.go    who runs the server; also /api/v1/operators
+	/console/-/people, activity       people_http.go  an address in all organizations; what operators did
 
 No organization can have the short name "-", so these pages take no address from any.
 Every route is web.Mux.Operator or OperatorAPI: admins of organizations see none of it.
@@ -60,12 +60,14 @@ type Options struct {
 	Loops         func() []Loop
 	// Did says an action in words, after the name of who acted.
 	Did func(action string) string
-	// Invite invites the first admin of a new organization, in the transaction that makes it.
-	Invite func(tx *store.Tx, org store.Org, in Admin) error
+	// Invite invites somebody to tx's organization, Resend sends somebody's invitation anew:
+	// links from before lead nowhere then. Without a role it is the organization's default.
+	Invite func(tx *store.Tx, org store.Org, in Newcomer, role string) (store.UserID, error)
+	Resend func(tx *store.Tx, org store.Org, user store.UserID) error
 }
 
-// Admin is the first one of a new organization.
-type Admin struct{ Email, GivenName, FamilyName string }
+// Newcomer is somebody who is invited.
+type Newcomer struct{ Email, GivenName, FamilyName string }
 
 // Facts are what doors know of one organization.
 type Facts struct {

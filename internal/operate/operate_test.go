@@ -35,6 +35,8 @@ type desk struct {
 	facts    map[store.OrgID]operate.Facts
 	asked    int // for a fresh sign-in
 	invited  []string
+	roles    []string // of whom was invited with one
+	resent   []store.UserID
 	mail     *mail.Outbox
 	api      *api.Door
 	examine  func(ctx context.Context, data bool) ([]operate.Check, error)
@@ -60,11 +62,20 @@ func newDesk(t testing.TB, db *store.DB) *desk {
 		},
 		HasSecond: func(*store.Tx, store.UserID) (bool, error) { return false, nil }, Sessions: d.sessions, Log: slog.New(slog.DiscardHandler),
 		Facts: func(context.Context, []store.OrgID) (map[store.OrgID]operate.Facts, error) { return d.facts, nil },
-		Invite: func(_ *store.Tx, _ store.Org, in operate.Admin) error {
+		Invite: func(tx *store.Tx, _ store.Org, in operate.Newcomer, role string) (store.UserID, error) {
 			if !strings.Contains(in.Email, "@") {
-				return fault.Invalid.On("email", "%q is not an e-mail address. Write it like ada@example.com.", in.Email)
+				return "", fault.Invalid.On("email", "%q is not an e-mail address. Write it like ada@example.com.", in.Email)
 			}
 			d.invited = append(d.invited, in.Email)
+			if role != "" {
+				d.roles = append(d.roles, role)
+			}
+			p := store.Profile{UserName: in.Email, Email: in.Email, GivenName: in.GivenName}
+			u, err := tx.CreateUser(store.NewUser{Doc: p.Doc(), Source: store.FromInvite, Status: store.Invited, Reason: store.Manual})
+			return u.ID, err
+		},
+		Resend: func(_ *store.Tx, _ store.Org, user store.UserID) error {
+			d.resent = append(d.resent, user)
 			return nil
 		}})
 	d.mux = web.NewMux(web.Options{PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler), OperatorNav: operate.Nav,
@@ -269,8 +280,8 @@ func TestMakingRenamingAndSuspending(t *testing.T) {
 		d.want("olga", "GET", at+"/acme", "", 404) // all or nothing
 		d.want("olga", "POST", at, "name=Acme&slug=acme&email=ada@acme.example&given_name=Ada", 303)
 		d.want("olga", "POST", at, "name=Acme&slug=acme", 409, "already")
-		if strings.Join(d.invited, " ") != "ada@acme.example" {
-			t.Errorf("invited %v", d.invited)
+		if strings.Join(d.invited, " ") != "ada@acme.example" || strings.Join(d.roles, " ") != access.Admin {
+			t.Errorf("invited %v as %v", d.invited, d.roles)
 		}
 		acme, err := db.OrgBySlug(t.Context(), "acme")
 		if err != nil {

@@ -147,12 +147,13 @@ func findings(o Overview, now store.Time) (list []Finding) {
 
 // Create makes an organization and, when an address is given, invites its first admin, in
 // one transaction. Faults: Denied, Invalid and Conflict on "slug", "name" and what Invite says.
-func (d *Door) Create(ctx context.Context, actor access.Actor, slug, name string, admin Admin) (org store.Org, err error) {
+func (d *Door) Create(ctx context.Context, actor access.Actor, slug, name string, admin Newcomer) (org store.Org, err error) {
 	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		if org, err = tx.CreateOrg(slug, name); err != nil || admin == (Admin{}) {
+		if org, err = tx.CreateOrg(slug, name); err != nil || admin == (Newcomer{}) {
 			return err
 		}
-		return d.opt.Invite(tx, org, admin)
+		_, err := d.opt.Invite(tx, org, admin, access.Admin)
+		return err
 	})
 	return org, err
 }

@@ -16,6 +16,14 @@ func (d *Door) mountAPI(m *web.Mux) {
 	m.OperatorAPI("PATCH /api/v1/organizations/{slug}", d.apiRenameOrg)
 	m.OperatorAPI("POST /api/v1/organizations/{slug}/suspend", d.apiSuspendOrg)
 	m.OperatorAPI("POST /api/v1/organizations/{slug}/resume", d.apiResumeOrg)
+	m.OperatorAPI("GET /api/v1/operators", d.apiOperators)
+	m.OperatorAPI("POST /api/v1/operators", d.apiAddOperator)
+	m.OperatorAPI("DELETE /api/v1/operators/{user}", d.apiRemoveOperator)
+	m.OperatorAPI("GET /api/v1/mail", d.apiMail)
+	m.OperatorAPI("POST /api/v1/mail/{message}/again", d.apiMailAct(d.opt.Mail.Again))
+	m.OperatorAPI("DELETE /api/v1/mail/{message}", d.apiMailAct(d.opt.Mail.Drop))
+	m.OperatorAPI("GET /api/v1/doctor", d.apiDoctor)
+	m.OperatorAPI("POST /api/v1/doctor", d.apiExamine)
 	m.OperatorAPI("GET /api/v1/operator-keys", d.apiKeys)
 	m.OperatorAPI("POST /api/v1/operator-keys", d.apiCreateKey)
 	m.OperatorAPI("DELETE /api/v1/operator-keys/{key}", d.apiRevokeKey)
@@ -138,7 +146,7 @@ func (d *Door) apiCreateOrg(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
-	org, err := d.Create(r.Context(), web.Actor(r), in.Slug, in.Name, Admin(in.Admin))
+	org, err := d.Create(r.Context(), web.Actor(r), in.Slug, in.Name, Newcomer(in.Admin))
 	if err != nil {
 		return err
 	}

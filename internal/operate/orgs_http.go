@@ -99,7 +99,7 @@ func (d *Door) createOrg(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	admin := Admin{Email: f.Get("email"), GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")}
+	admin := Newcomer{Email: f.Get("email"), GivenName: f.Get("given_name"), FamilyName: f.Get("family_name")}
 	org, err := d.Create(r.Context(), web.Actor(r), f.Get("slug"), f.Get("name"), admin)
 	if f.Take(err) {
 		return pages.Write(w, r, web.Status(err), "neworg", newOrgPage{Form: f})

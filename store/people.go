@@ -229,19 +229,3 @@ func (tx *Tx) Named(ids []UserID) (map[UserID]string, error) {
 	}
 	return names, nil
 }
-
-// FirstGroups are the first groups by name, and one more that is wanted, for a choice.
-// Faults: Denied.
-func (tx *Tx) FirstGroups(limit int, also GroupID) ([]GroupRef, error) {
-	if err := tx.Require(access.ViewGroups); err != nil {
-		return nil, err
-	}
-	list := []GroupRef{}
-	err := tx.Select(&list, "SELECT id, name FROM groups WHERE org_id = ? ORDER BY name_key, id LIMIT ?", tx.Org(), limit)
-	if err != nil || also == "" || slices.ContainsFunc(list, func(g GroupRef) bool { return g.ID == also }) {
-		return list, err
-	}
-	var one []GroupRef
-	err = tx.Select(&one, "SELECT id, name FROM groups WHERE org_id = ? AND id = ?", tx.Org(), also)
-	return append(list, one...), err
-}

@@ -51,10 +51,8 @@ func (tx *Tx) Teams(q TeamQuery) (list []Team, more bool, err error) {
 	if q.Local {
 		where += " AND g.directory_id IS NULL"
 	}
-	words := strings.Fields(q.Search)
-	for _, w := range words[:min(len(words), 8)] {
-		where, args = where+` AND g.name_key LIKE ? ESCAPE '\'`, append(args, "%"+escapeLike(Fold(clip(w, 100)))+"%")
-	}
+	named, words := groupsNamed(q.Search)
+	where, args = where+named, append(args, words...)
 	if q.After != "" {
 		after, err := tx.Group(q.After)
 		if err != nil {
@@ -70,6 +68,15 @@ func (tx *Tx) Teams(q TeamQuery) (list []Team, more bool, err error) {
 		list = list[:q.Limit]
 	}
 	return list, more, nil
+}
+
+// groupsNamed is the condition that each word of a search is in the name of a group g.
+func groupsNamed(search string) (where string, args []any) {
+	words := strings.Fields(search)
+	for _, w := range words[:min(len(words), 8)] {
+		where, args = where+` AND g.name_key LIKE ? ESCAPE '\'`, append(args, "%"+escapeLike(Fold(clip(w, 100)))+"%")
+	}
+	return where, args
 }
 
 // Team finds a team or a directory's group. Faults: Denied, NotFound.

@@ -35,7 +35,7 @@ func activityFilter(q url.Values) (ActivityFilter, error) {
 			return ActivityFilter{}, fault.Invalid.On(name, "There is no parameter %.64q. There are %s.", name, strings.Join(activityParameters, ", "))
 		}
 	}
-	return ActivityFilter{Person: typed(q.Get("person")), By: typed(q.Get("by")), Action: typed(q.Get("action")), Since: typed(q.Get("since")), Until: typed(q.Get("until")),
+	return ActivityFilter{Person: web.Typed(q.Get("person")), By: web.Typed(q.Get("by")), Action: web.Typed(q.Get("action")), Since: web.Typed(q.Get("since")), Until: web.Typed(q.Get("until")),
 		Cursor: q.Get("cursor")}, nil
 }
 

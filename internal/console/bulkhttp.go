@@ -21,8 +21,8 @@ type actionGroup struct {
 	Options []web.Option
 }
 
-// actionsFor are what the actor may do to many; teams and roles begin with "any".
-func (c *Console) actionsFor(tx *store.Tx, r *http.Request, teams, roles []web.Option) (list []actionGroup) {
+// actionsFor are what the actor may do to many; the roles of the page begin with "any".
+func (c *Console) actionsFor(tx *store.Tx, r *http.Request, p usersPage) (list []actionGroup) {
 	if c.opt.Jobs == nil {
 		return nil
 	}
@@ -39,12 +39,12 @@ func (c *Console) actionsFor(tx *store.Tx, r *http.Request, teams, roles []web.O
 		}
 	}
 	if may(access.EditUsers) {
-		add(web.T(r, "Give a role"), giveRole, roles)
-		add(web.T(r, "Take a role"), takeRole, roles)
+		add(web.T(r, "Give a role"), giveRole, p.Givable)
+		add(web.T(r, "Take a role"), takeRole, p.Roles)
 	}
 	if may(access.EditGroups) {
-		add(web.T(r, "Put into a team"), addTeam, teams)
-		add(web.T(r, "Take out of a team"), removeTeam, teams)
+		add(web.T(r, "Put into a team"), addTeam, p.Own)
+		add(web.T(r, "Take out of a team"), removeTeam, p.Own)
 	}
 	if may(access.EndUsers) {
 		list = append(list, actionGroup{web.T(r, "Access"), []web.Option{{Value: deactivate, Label: web.T(r, "Deactivate")}, {Value: reactivate, Label: web.T(r, "Reactivate")}}})
@@ -203,6 +203,10 @@ func (c *Console) bulk(w http.ResponseWriter, r *http.Request) error {
 			}
 			return err
 		})
+	}
+	if fault.Is(err, fault.Denied) && fault.Field(err) == "action" {
+		f.FailWith("action", err)
+		return c.showUsers(w, r, web.Status(err), s.view, f)
 	}
 	if f.Take(err) {
 		return c.showUsers(w, r, web.Status(err), s.view, f)

@@ -11,6 +11,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/pick"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -28,7 +29,8 @@ type editPage struct {
 	Other     []string
 	Filled    []string // attributes that sign-ins fill
 	Roles     []web.Option
-	Teams     teamPick
+	Teams     web.Finder
+	inTeams   []store.GroupID
 }
 
 // profileFields are the attributes of the form, by field name.
@@ -56,21 +58,32 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 		return err
 	}
 	p := editPage{Org: web.OrgOf(r), ID: id}
-	if posted != nil && posted.Values != nil {
-		p.Teams = teamPick{Search: typed(posted.Get("find_team")), typed: true, chosen: posted.All("teams"), shown: posted.All("teams_shown")}
-	}
-	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error { return c.fillEdit(tx, &p) })
+	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		if err := c.fillEdit(tx, &p); err != nil {
+			return err
+		}
+		if posted != nil {
+			p.take(*posted)
+		}
+		p.Teams, err = pick.Teams(tx, p.Form, "Teams", p.inTeams...)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if posted != nil {
-		p.Form.Errors = posted.Errors
-		for name, values := range posted.Values {
-			p.Form.Set(name, values...)
-		}
-	}
 	p.Rows, p.Extras = attributeRows(p.Form), extra.Rows(p.Form, p.own, false)
 	return pages.Write(w, r, status, "edit", p)
+}
+
+// take puts what was typed in the place of what is stored.
+func (p *editPage) take(posted web.Form) {
+	p.Form.Errors = posted.Errors
+	if posted.Values != nil {
+		p.Form.Set("teams") // none is ticked unless it was sent
+	}
+	for name, values := range posted.Values {
+		p.Form.Set(name, values...)
+	}
 }
 
 // attributeRows are the fields of the document, two side by side.
@@ -150,7 +163,7 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 			p.Other = append(p.Other, roleLabels(all).of(g.Role))
 		}
 	}
-	return p.pickTeams(tx)
+	return p.fillTeams(tx)
 }
 
 // beforeAdmin asks for a fresh sign-in, and whether it is meant, when somebody is to

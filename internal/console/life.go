@@ -160,7 +160,7 @@ const maxSuccessors = 8
 
 // findSuccessors looks for who was typed, among active people.
 func (p *dialogPage) findSuccessors(tx *store.Tx) error {
-	search, chosen := typed(p.Form.Get("successor")), p.Form.Get("successor_id")
+	search, chosen := web.Typed(p.Form.Get("successor")), p.Form.Get("successor_id")
 	if search == "" && chosen == "" {
 		return nil
 	}
@@ -266,7 +266,7 @@ func (c *Console) change(r *http.Request, tx *store.Tx, kind string, id store.Us
 // leavingOf reads why, and who takes over: the one chosen among those found, or who is
 // named exactly.
 func leavingOf(tx *store.Tx, id store.UserID, f web.Form) (store.Leaving, error) {
-	l := store.Leaving{Reason: f.Get("reason"), Why: typed(f.Get("why"))}
+	l := store.Leaving{Reason: f.Get("reason"), Why: web.Typed(f.Get("why"))}
 	if chosen := f.Get("successor_id"); chosen != "" {
 		found, err := store.ParseID[store.User](chosen)
 		if err != nil {
@@ -275,7 +275,7 @@ func leavingOf(tx *store.Tx, id store.UserID, f web.Form) (store.Leaving, error)
 		l.Successor = found
 		return l, nil
 	}
-	name := typed(f.Get("successor"))
+	name := web.Typed(f.Get("successor"))
 	if name == "" {
 		return l, nil
 	}

@@ -45,8 +45,8 @@ var spans = map[string]time.Duration{"1d": 24 * time.Hour, "7d": 7 * 24 * time.H
 // readView reads a view; what a list does not know is refused: it must not silently show
 // something else than it says. Faults: Invalid.
 func readView(q url.Values) (peopleView, error) {
-	v := peopleView{Search: typed(q.Get("q")), Role: typed(q.Get("role")), Team: q.Get("team"), SignedIn: q.Get("signin"), Created: q.Get("created"), Sort: typed(q.Get("sort")),
-		Status: some(q["status"]), Source: some(q["source"]), Directory: some(q["directory"]), License: typed(q.Get("license")), Invitation: q.Get("invitation"), Traits: some(q["trait"]), After: q.Get("after"), Before: q.Get("before")}
+	v := peopleView{Search: web.Typed(q.Get("q")), Role: web.Typed(q.Get("role")), Team: q.Get("team"), SignedIn: q.Get("signin"), Created: q.Get("created"), Sort: web.Typed(q.Get("sort")),
+		Status: some(q["status"]), Source: some(q["source"]), Directory: some(q["directory"]), License: web.Typed(q.Get("license")), Invitation: q.Get("invitation"), Traits: some(q["trait"]), After: q.Get("after"), Before: q.Get("before")}
 	if q.Has("columns") {
 		v.Columns = some(strings.Split(q.Get("columns"), ","))
 		if v.Columns == nil {
@@ -80,7 +80,7 @@ func readView(q url.Values) (peopleView, error) {
 // some drops what is empty, and the second of two that are equal.
 func some(values []string) (list []string) {
 	for _, v := range values {
-		if v = typed(v); v != "" && !slices.Contains(list, v) {
+		if v = web.Typed(v); v != "" && !slices.Contains(list, v) {
 			list = append(list, v)
 		}
 	}

@@ -4,61 +4,18 @@ import (
 	"slices"
 
 	"github.com/muster-id/muster/internal/fault"
-	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
-// teamPick is the choice of a person's teams: all teams where there are few, else those
-// of the person and those that were looked for. The form says which it has shown: only of
+// fillTeams has the person's teams chosen. The form says which teams it has shown: only of
 // these does a missing check take the person out.
-type teamPick struct {
-	Options []web.Option
-	Many    bool // there are more: they are looked for
-	Search  string
-	None    bool // nothing was found
-	More    bool // more were found than are shown
-
-	typed         bool // what follows was sent
-	chosen, shown []string
-}
-
-// fewTeams are shown all at once.
-const fewTeams = 20
-
-// pickTeams fills the choice in.
-func (p *editPage) pickTeams(tx *store.Tx) error {
+func (p *editPage) fillTeams(tx *store.Tx) error {
 	groups, err := tx.GroupsOf([]store.UserID{p.ID})
-	if err != nil {
-		return err
-	}
-	t := &p.Teams
-	show := []store.GroupID{}
+	var chosen []string
 	for _, g := range store.Direct(groups[p.ID]) {
-		show = append(show, g.ID)
-		if !t.typed {
-			t.chosen = append(t.chosen, string(g.ID))
-		}
+		p.inTeams, chosen = append(p.inTeams, g.ID), append(chosen, string(g.ID))
 	}
-	for _, text := range append(t.shown, t.chosen...) { // what was found before stays on the page
-		if id, err := store.ParseID[store.Group](text); err == nil && slices.Contains(t.chosen, text) {
-			show = append(show, id)
-		}
-	}
-	found, more, err := tx.Teams(store.TeamQuery{Local: true, Search: t.Search, Limit: fewTeams})
-	if err != nil {
-		return err
-	}
-	if t.Many = more || t.Search != ""; !t.Many || t.Search != "" {
-		t.None, t.More = t.Search != "" && len(found) == 0, more
-		for _, one := range found {
-			show = append(show, one.ID)
-		}
-	}
-	list, err := tx.LocalTeams(show)
-	for _, g := range list {
-		t.Options = append(t.Options, web.Option{Value: string(g.ID), Label: g.Name})
-	}
-	p.Form.Set("teams", t.chosen...)
+	p.Form.Set("teams", chosen...)
 	return err
 }
 

@@ -84,3 +84,47 @@ func TestTeamsArePickedAmongMany(t *testing.T) {
 		has(t, s.post("boss", at, 400, url.Values{"version": version(), "teams": {everyone}}), "is not a team of this organization")
 	})
 }
+
+// A team or group that is put into a team, and the team of a filter, are found by name
+// among any number, whosever they are.
+func TestTeamsForATeamAndForAFilterAreFound(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			for i := range 600 {
+				if _, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": fmt.Sprintf("Team %03d <b>", i)}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		html := func(path string) string { return s.do("boss", "GET", path, nil).Body.String() }
+		at := s.path("/teams/" + string(s.team("Support")))
+		text := html(at)
+		has(t, text, "Search teams and groups")
+		hasNot(t, text, "Team 0", "Team 5", "/nest\"")
+		has(t, html(at+"?find_team=no+such"), "No team is called so")
+		has(t, html(at+"?find_team=team"), "There are more", "Team 007")
+		text = html(at + "?find_team=b+599")
+		webtest.Page(t, text)
+		last := string(s.team("Team 599 <b>"))
+		has(t, text, `value="`+last+`"`, `name="find_team" value="b 599"`)
+		has(t, html(at+"?find_team=everyone"), "Everyone (Okta Prod)")
+		if to := s.do("boss", "POST", at+"/nest", url.Values{"group": {last}, "find_team": {"599"}}).Header().Get("Location"); to != at+"?find_team=599" {
+			t.Errorf("back to %s", to)
+		}
+		text = html(at + "?find_team=599")
+		has(t, text, "/teams/"+last, "No team is called so") // it is inside, and not offered again
+		inside := s.path("/teams/" + last)
+		hasNot(t, html(inside+"?find_team=support"), `value="`+string(s.team("Support"))+`"`)
+		has(t, s.post("boss", inside+"/nest", 400, url.Values{"group": {string(s.team("Support"))}, "find_team": {"sup"}}), `href="#f-group"`, `value="sup"`)
+
+		text = html("/console/acme/users")
+		has(t, text, "Find other teams")
+		hasNot(t, text, "Team 599")
+		text = html("/console/acme/users?find_team=599")
+		webtest.Page(t, text)
+		has(t, text, `<option value="`+last+`"`, `value="team.add:`+last+`"`)
+		has(t, html("/console/acme/users?find_team=no+such&team="+last), "Team 599 &lt;b&gt;")
+	})
+}

@@ -43,14 +43,14 @@ type plannedPage struct {
 
 func (c *Console) planned(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	p := plannedPage{Org: web.OrgOf(r), State: typed(q.Get("state")), MayEnd: web.Actor(r).May(access.EndUsers), States: []web.Option{
+	p := plannedPage{Org: web.OrgOf(r), State: web.Typed(q.Get("state")), MayEnd: web.Actor(r).May(access.EndUsers), States: []web.Option{
 		{Value: life.Planned, Label: web.T(r, "To come")}, {Value: life.Done, Label: web.T(r, "Done")},
 		{Value: life.Skipped, Label: web.T(r, "Passed over")}, {Value: life.Cancelled, Label: web.T(r, "Cancelled")}}}
 	if p.State == "" {
 		p.State = life.Planned
 	}
 	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		page, err := c.opt.Life.List(tx, life.Query{State: p.State, After: typed(q.Get("after"))})
+		page, err := c.opt.Life.List(tx, life.Query{State: p.State, After: web.Typed(q.Get("after"))})
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ type deletedPage struct {
 func (c *Console) deletedPeople(w http.ResponseWriter, r *http.Request) error {
 	p := deletedPage{Org: web.OrgOf(r)}
 	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		page, err := tx.DeletedPeople(typed(r.URL.Query().Get("after")), pageSize)
+		page, err := tx.DeletedPeople(web.Typed(r.URL.Query().Get("after")), pageSize)
 		for _, u := range page.People {
 			p.Rows = append(p.Rows, deletedRow{u.ID, fullName(u.User), u.UserName, sourceNames[u.Source], u.DeletedAt, u.DeletedAt.Add(store.RestoreFor), u.Taken})
 		}

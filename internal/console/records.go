@@ -44,7 +44,7 @@ func (c *Console) chooseRecord(w http.ResponseWriter, r *http.Request) error {
 
 func (c *Console) showRecords(w http.ResponseWriter, r *http.Request, status int, user store.UserID, f web.Form) error {
 	q := r.URL.Query()
-	search, kind := typed(q.Get("q")), typed(q.Get("kind"))
+	search, kind := web.Typed(q.Get("q")), web.Typed(q.Get("kind"))
 	p := recordsPage{Org: web.OrgOf(r), Form: f, User: user, Kinds: choices(web.T(r, "Any kind")), MayInvite: web.Actor(r).May(access.InviteUsers)}
 	p.Form.Set("q", search)
 	p.Form.Set("kind", kind)

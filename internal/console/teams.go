@@ -1,11 +1,14 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/pick"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -32,7 +35,7 @@ func (c *Console) teams(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Console) showTeams(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-	q := store.TeamQuery{Search: typed(r.URL.Query().Get("q"))}
+	q := store.TeamQuery{Search: web.Typed(r.URL.Query().Get("q"))}
 	if after := r.URL.Query().Get("after"); after != "" {
 		var err error
 		if q.After, err = pathID[store.Group](after); err != nil {
@@ -134,10 +137,13 @@ type teamPage struct {
 	Picked    string // what the picker looks for
 	Found     []foundRow
 	MoreFound bool
-	Inside    []insideRow      // as far as they are among the groups that the console lists
+	Inside    []insideRow      // the first of them
 	More      int              // how many others are inside
 	Holders   []store.GroupRef // the groups that it is in
-	Choices   []web.Option     // the groups that it could hold
+	Choices   []web.Option     // groups that it could hold: all, or those that were found
+	ManyTeams bool             // there are more of them: they are looked for
+	NoneFound bool
+	MoreTeams bool
 	MayEdit   bool
 }
 
@@ -151,13 +157,16 @@ func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, status int, f
 		return err
 	}
 	query := r.URL.Query()
-	q := store.MemberQuery{Search: typed(query.Get("q")), Indirect: query.Get("all") != ""}
+	q := store.MemberQuery{Search: web.Typed(query.Get("q")), Indirect: query.Get("all") != ""}
 	if after := query.Get("after"); after != "" {
 		if q.After, err = pathID[store.User](after); err != nil {
 			return err
 		}
 	}
-	p := teamPage{Org: web.OrgOf(r), Form: f, Search: q.Search, All: q.Indirect, Picked: typed(query.Get("find"))}
+	p := teamPage{Org: web.OrgOf(r), Form: f, Search: q.Search, All: q.Indirect, Picked: web.Typed(query.Get("find"))}
+	if _, sent := f.Values["find_team"]; !sent {
+		p.Form.Set("find_team", web.Typed(query.Get("find_team")))
+	}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		if p.Group, err = tx.Team(id); err != nil {
 			return err
@@ -253,29 +262,44 @@ func (p *teamPage) fillNested(tx *store.Tx, directories map[store.DirectoryID]st
 	if err != nil {
 		return err
 	}
-	taken := map[store.GroupID]bool{p.Group.ID: true}
-	for _, g := range p.Holders {
-		taken[g.ID] = true
+	inside := slices.Collect(maps.Keys(since))
+	list, err := tx.GroupsByID(inside)
+	if err != nil {
+		return err
 	}
-	all, err := tx.Groups()
-	for _, g := range all {
-		from := directories[g.DirectoryID]
-		if at, in := since[g.ID]; in {
-			p.Inside = append(p.Inside, insideRow{g.ID, g.Name, from, at})
-		} else if p.MayEdit && !taken[g.ID] {
-			label := g.Name
-			if from != "" {
-				label += " (" + from + ")"
-			}
-			p.Choices = append(p.Choices, web.Option{Value: string(g.ID), Label: label})
+	for _, g := range list[:min(len(list), shownInside)] {
+		p.Inside = append(p.Inside, insideRow{g.ID, g.Name, directories[g.DirectoryID], since[g.ID]})
+	}
+	if p.More = len(since) - len(p.Inside); !p.MayEdit {
+		return nil
+	}
+	q := store.GroupChoice{Search: p.Form.Get("find_team"), Limit: pick.Few, Not: append(inside, p.Group.ID)}
+	for _, g := range p.Holders {
+		q.Not = append(q.Not, g.ID)
+	}
+	if id, err := store.ParseID[store.Group](p.Form.Get("group")); err == nil { // what was chosen stays
+		q.Also = append(q.Also, id)
+	}
+	found, more, err := tx.OfferGroups(q)
+	if p.ManyTeams = more || q.Search != ""; more && q.Search == "" {
+		found = found[pick.Few:]
+	}
+	p.NoneFound, p.MoreTeams = q.Search != "" && len(found) == 0, q.Search != "" && more
+	for _, g := range found {
+		label := g.Name
+		if from := directories[g.DirectoryID]; from != "" {
+			label += " (" + from + ")"
 		}
+		p.Choices = append(p.Choices, web.Option{Value: string(g.ID), Label: label})
 	}
 	if len(p.Choices) > 0 {
 		p.Choices = append([]web.Option{{Label: "Choose"}}, p.Choices...)
 	}
-	p.More = len(since) - len(p.Inside)
 	return err
 }
+
+// shownInside is how many groups in a team are shown.
+const shownInside = 500
 
 // changeTeam is the handler of one change; it shows what is wrong on the team's page.
 func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func(tx *store.Tx, g store.Group, f web.Form) (done string, err error)) error {
@@ -305,8 +329,11 @@ func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func
 	}
 	web.Flash(w, done)
 	back := base(r) + "/teams/" + string(id)
-	if find := f.Get("find"); find != "" { // the picker stays where it was
-		back += "?" + url.Values{"find": {find}}.Encode()
+	for _, name := range []string{"find", "find_team"} { // the picker stays where it was
+		if find := f.Get(name); find != "" {
+			back += "?" + url.Values{name: {find}}.Encode()
+			break
+		}
 	}
 	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil

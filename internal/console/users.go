@@ -81,6 +81,8 @@ type usersPage struct {
 	Found, All                                  string
 	Filtered, Nobody                            bool
 	Previous, Next, First, Export               string
+	ManyTeams                                   bool         // more than the filter offers: they are looked for
+	Own, Givable                                []web.Option // teams of no directory, and roles that the actor may give
 	Actions                                     []actionGroup
 	MayInvite, MayImport, MayConfigure, MayBulk bool
 }
@@ -138,7 +140,7 @@ func (c *Console) showUsers(w http.ResponseWriter, r *http.Request, status int, 
 		if err := c.fillUsers(tx, r, &p, v); err != nil {
 			return err
 		}
-		p.Actions = c.actionsFor(tx, r, p.Teams, p.Roles)
+		p.Actions = c.actionsFor(tx, r, p)
 		p.MayBulk = len(p.Actions) > 0
 		return nil
 	})
@@ -226,15 +228,16 @@ func (c *Console) fillChoices(tx *store.Tx, r *http.Request, p *usersPage, v peo
 	slices.SortFunc(p.Directories, func(a, b web.Option) int { return strings.Compare(store.Fold(a.Label), store.Fold(b.Label)) })
 	p.Directories = append(p.Directories, web.Option{Value: nobodys, Label: web.T(r, "None")})
 	p.Roles = said(r, roles.options())
+	for i, role := range roles {
+		if tx.Exceeds(role) == nil {
+			p.Givable = append(p.Givable, p.Roles[i])
+		}
+	}
 	if v.Role != "" && !slices.ContainsFunc(p.Roles, func(o web.Option) bool { return o.Value == v.Role }) {
 		return fault.Invalid.On("role", "There is no role %.40q. Choose one in the list.", v.Role)
 	}
-	teams, err := tx.FirstGroups(offeredTeams, store.GroupID(v.Team))
-	if err != nil {
+	if err := p.fillTeams(tx, v, web.Typed(r.URL.Query().Get("find_team"))); err != nil {
 		return err
-	}
-	for _, g := range teams {
-		p.Teams = append(p.Teams, web.Option{Value: string(g.ID), Label: g.Name})
 	}
 	on := func(label, name string, chosen []string, options []web.Option) {
 		for _, value := range some(chosen) {
@@ -279,6 +282,28 @@ func (c *Console) fillChoices(tx *store.Tx, r *http.Request, p *usersPage, v peo
 	for _, list := range []*[]web.Option{&p.Roles, &p.Teams, &p.Licenses, &p.Invitations} {
 		if len(*list) > 0 {
 			*list = choices(web.T(r, "Any"), *list...)
+		}
+	}
+	return nil
+}
+
+// fillTeams are the teams that the filter offers: the first ones, or those that were looked for.
+func (p *usersPage) fillTeams(tx *store.Tx, v peopleView, search string) error {
+	var also []store.GroupID
+	for _, id := range some([]string{v.Team}) {
+		also = append(also, store.GroupID(id))
+	}
+	p.Form.Set("find_team", search)
+	teams, more, err := tx.OfferGroups(store.GroupChoice{Search: search, Limit: offeredTeams, Also: also})
+	if err != nil {
+		return err
+	}
+	p.ManyTeams = more || search != ""
+	for _, g := range teams {
+		one := web.Option{Value: string(g.ID), Label: g.Name}
+		p.Teams = append(p.Teams, one)
+		if g.DirectoryID == "" {
+			p.Own = append(p.Own, one)
 		}
 	}
 	return nil

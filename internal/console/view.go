@@ -104,21 +104,6 @@ func initials(name string) string {
 	return first(words[0]) + first(words[len(words)-1])
 }
 
-// typed is what came in a URL, fit for the database: no control characters, no
-// broken UTF-8, not too long.
-func typed(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(s, ""))
-	if runes := []rune(s); len(runes) > 200 {
-		s = string(runes[:200])
-	}
-	return strings.TrimSpace(s)
-}
-
 // choices are options with an "any" in front.
 func choices(all string, options ...web.Option) []web.Option {
 	return append([]web.Option{{Value: "", Label: all}}, options...)
@@ -130,7 +115,7 @@ func pathID[noun any](value string) (store.ID[noun], error) { return store.Parse
 // findPerson takes what somebody typed for a person: a user name, or an address
 // that one person has. Faults: Invalid on field.
 func findPerson(tx *store.Tx, field, name string) (store.User, error) {
-	name = typed(name)
+	name = web.Typed(name)
 	if name == "" {
 		return store.User{}, fault.Invalid.On(field, "Write an address or a user name.")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/pick"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -18,7 +19,7 @@ type invitePage struct {
 	Form     web.Form
 	Org      web.Org
 	Roles    []web.Option
-	Teams    []web.Option
+	Teams    web.Finder
 	Own      [][]web.Field // the organization's own attributes
 	Known    []web.Option  // managers to choose from while typing
 	Fitting  []web.Option  // managers of whom one has to be chosen
@@ -52,7 +53,7 @@ func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
 		if p.Roles, err = roleOptions(tx); err != nil {
 			return err
 		}
-		if p.Teams, err = teamOptions(tx); err != nil {
+		if p.Teams, err = pick.Teams(tx, f, "Teams"); err != nil {
 			return err
 		}
 		defs, err := tx.Definitions()
@@ -71,17 +72,6 @@ func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
 		return err
 	})
 	return p, err
-}
-
-// teamOptions are the groups in which people are put here.
-func teamOptions(tx *store.Tx) (list []web.Option, err error) {
-	groups, err := tx.Groups()
-	for _, g := range groups {
-		if g.DirectoryID == "" {
-			list = append(list, web.Option{Value: string(g.ID), Label: g.Name})
-		}
-	}
-	return list, err
 }
 
 // usualRole is what new people have for whom nobody chooses.
@@ -129,6 +119,9 @@ func (d *Door) create(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
 		return err
+	}
+	if pick.Finding(f) {
+		return d.formAgain(w, r, f, In{}, nil, nil)
 	}
 	in, fits, err := d.read(r, f)
 	do := f.Get("do")

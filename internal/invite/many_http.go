@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/pick"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -30,10 +31,11 @@ func (d *Door) mountMany(m *web.Mux) {
 const manyBody = 4 << 20
 
 type manyPage struct {
-	Form         web.Form
-	Org          web.Org
-	Roles, Teams []web.Option
-	Own          [][]web.Field // the organization's own attributes that all can have
+	Form  web.Form
+	Org   web.Org
+	Roles []web.Option
+	Teams web.Finder
+	Own   [][]web.Field // the organization's own attributes that all can have
 }
 
 func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
@@ -42,7 +44,7 @@ func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f we
 		if p.Roles, err = roleOptions(tx); err != nil {
 			return err
 		}
-		if p.Teams, err = teamOptions(tx); err != nil {
+		if p.Teams, err = pick.Teams(tx, f, web.T(r, "Teams of all of them")); err != nil {
 			return err
 		}
 		defs, err := tx.Definitions()
@@ -104,6 +106,9 @@ func (d *Door) manyCheck(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
 		return err
+	}
+	if pick.Finding(f) {
+		return d.showMany(w, r, http.StatusOK, f)
 	}
 	in := ManyIn{Addresses: f.Get("addresses"), Roles: f.All("role"), Own: ownIn(f), Note: f.Get("note"), Save: f.Get("save") != ""}
 	for _, text := range f.All("teams") {

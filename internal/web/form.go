@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -144,6 +145,15 @@ type Field struct {
 	Options                                      []Option
 }
 
+// Finder is a choice among more than a page can show: boxes of what is chosen and what was
+// found, and where to look for others.
+type Finder struct {
+	Checks     Field
+	Find       Field
+	Many       bool // there are more: they are looked for
+	None, More bool // nothing was found, or more than is shown
+}
+
 // Option is one choice of a select or of a group of boxes.
 type Option struct {
 	Value, Label string
@@ -221,4 +231,19 @@ func (f Form) choose(name string, options []Option) []Option {
 		chosen[i] = o
 	}
 	return chosen
+}
+
+// Typed is what came in a URL, fit for the database: no control characters, no
+// broken UTF-8, not too long.
+func Typed(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))
+	if runes := []rune(s); len(runes) > 200 {
+		s = string(runes[:200])
+	}
+	return strings.TrimSpace(s)
 }

@@ -73,10 +73,17 @@ func (c *Console) parseOrder(tx *store.Tx, action, reason, why string) (o order,
 		if err != nil {
 			return o, err
 		}
+		var refused error
 		for _, role := range roles {
 			if role.ID == of {
 				o.Role, o.RoleName = role.ID, role.Name
+				if name == giveRole {
+					refused = tx.Exceeds(role)
+				}
 			}
+		}
+		if refused != nil {
+			return o, fault.Denied.Over("action", refused)
 		}
 		if o.Role == "" {
 			return o, fault.Invalid.On("action", "There is no role %.40q (any more). Choose another one.", of)

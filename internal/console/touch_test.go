@@ -1,8 +1,10 @@
 package console_test
 
 import (
+	"net/http/httptest"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
@@ -93,5 +95,55 @@ func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {
 		if second, agent := s.user("second"), s.user("agent"); second.Status != store.Active || agent.Status != store.Deactivated {
 			t.Errorf("the admin is %s, the agent %s", second.Status, agent.Status)
 		}
+	})
+}
+
+// What the actor may not give or do is refused before there is a job, with the reason, and
+// not offered.
+func TestWhatManyMayNotBeGiven(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		list := access.Managing()[:len(access.Managing())-1]
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
+			return err
+		})
+		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
+		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+		s.actors["editor"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["agent"]), Name: "Ed Editor", Roles: []string{"agent"},
+			Granted: []access.Permission{access.ViewUsers, access.ViewGroups, access.EditUsers}}
+		agent := []string{string(s.people["agent"])}
+		page := s.do("lead", "GET", "/console/acme/users", nil).Body.String()
+		has(t, page, `value="role.give:lead"`, `value="role.take:admin"`, `value="team.add:`+string(s.team("Support")))
+		hasNot(t, page, `value="role.give:admin"`, `value="team.add:`+string(s.people["Everyone"]))
+		for _, c := range []struct{ who, action, api, text string }{
+			{"lead", "role.give:admin", `"role.give","role":"admin"`, "allows more than you may do yourself"},
+			{"editor", "role.give:lead", `"role.give","role":"lead"`, "allows more than you may do yourself"},
+			{"editor", "deactivate", `"deactivate"`, ""},
+			{"editor", "reactivate", `"reactivate"`, ""},
+			{"editor", "team.add:" + string(s.team("Support")), `"team.add","team":"` + string(s.team("Support")) + `"`, ""},
+		} {
+			has(t, s.post(c.who, "/console/acme/users/bulk", 403, url.Values{"user": agent, "action": {c.action}}), c.text)
+			s.post(c.who, "/console/acme/users/bulk/start", 403, url.Values{"user": agent, "action": {c.action}, "sure_admin": {"yes"}})
+			for _, preview := range []string{"", `,"preview":true`} {
+				body := `{"action":` + c.api + `,"users":["` + agent[0] + `"]` + preview + `}`
+				r := httptest.NewRequest("POST", "http://127.0.0.1:8080/api/v1/users/bulk", strings.NewReader(body))
+				r.Header.Set("X-Who", c.who)
+				r.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				if s.mux.ServeHTTP(w, r); w.Code != 403 || !strings.Contains(w.Body.String(), c.text) {
+					t.Errorf("%s: %d %s", body, w.Code, w.Body)
+				}
+			}
+		}
+		// What was ticked stays ticked.
+		has(t, s.post("lead", "/console/acme/users/bulk", 403, url.Values{"user": agent, "action": {"role.give:admin"}}), `value="`+agent[0]+`" aria-label="Choose Agent Person" checked`)
+		s.write(s.muster, func(tx *store.Tx) error {
+			list, err := s.jobs.List(tx, "", 10)
+			if len(list) > 0 {
+				t.Errorf("%d jobs were made", len(list))
+			}
+			return err
+		})
 	})
 }

@@ -229,18 +229,8 @@ func (v Domain) notice(subject web.Said, lines ...web.Said) Notice {
 
 // RunDomains asks again for the domains that are due until ctx is done.
 func (d *Door) RunDomains(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Minute)
-	defer tick.Stop()
-	for {
-		if err := d.RecheckDomains(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.ErrorContext(ctx, "re-check mail domains", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, d.opts.Log, 5*time.Minute, nil, "re-check mail domains", d.RecheckDomains)
+	return nil
 }
 
 // RecheckDomains asks the DNS for each domain that is due, once: of several servers

@@ -38,6 +38,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -391,19 +392,6 @@ func (d *Door) Connections(ctx context.Context, actor access.Actor) (list []Conn
 
 // Run removes what has expired until ctx is done.
 func (d *Door) Run(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Minute)
-	defer tick.Stop()
-	for {
-		if err := d.Sweep(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.ErrorContext(ctx, "sweep sign-in requests", "error", err)
-		}
-		if err := d.TellRequests(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.ErrorContext(ctx, "tell admins of requests for access", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return d.TellLeftOut(context.WithoutCancel(ctx))
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, d.opts.Log, 5*time.Minute, nil, "sweep sign-in requests, and tell of those for access", func(ctx context.Context) error { return errors.Join(d.Sweep(ctx), d.TellRequests(ctx)) })
+	return d.TellLeftOut(context.WithoutCancel(ctx))
 }

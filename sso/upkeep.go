@@ -27,18 +27,8 @@ var warnDays = []int{1, 7, 30, 60}
 
 // RunUpkeep looks after keys, certificates and metadata until ctx is done.
 func (d *Door) RunUpkeep(ctx context.Context) error {
-	tick := time.NewTicker(tendEvery)
-	defer tick.Stop()
-	for {
-		if err := d.Tend(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.ErrorContext(ctx, "look after connections", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, d.opts.Log, tendEvery, nil, "look after connections", d.Tend)
+	return nil
 }
 
 type dueConnection struct {

@@ -44,18 +44,8 @@ func (db *DB) RunSchemas(ctx context.Context) error {
 
 // tending does what is due until ctx ends.
 func (db *DB) tending(ctx context.Context, what string, tend func(context.Context) error) error {
-	tick := time.NewTicker(tendEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := tend(ctx); err != nil && ctx.Err() == nil {
-				db.log.ErrorContext(ctx, what, "error", err)
-			}
-		}
-	}
+	Every(ctx, db.log, tendEvery, nil, what, tend)
+	return nil
 }
 
 // TendSchemas takes the steps that are due.

@@ -24,18 +24,8 @@ const (
 
 // Run gives and tends tasks until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
-			s.opt.Log.ErrorContext(ctx, "tend checklists", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, s.opt.Log, every, nil, "tend checklists", s.Tend)
+	return nil
 }
 
 // Tend does what is due, of all organizations that have a list.

@@ -294,16 +294,6 @@ func (s *Store) Sweep(ctx context.Context) error {
 
 // Run sweeps until ctx is done.
 func (s *Store) Run(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.opt.Log.ErrorContext(ctx, "sweep second factors", "error", err)
-			}
-		}
-	}
+	store.Every(ctx, s.opt.Log, 10*time.Minute, nil, "sweep second factors", s.Sweep)
+	return nil
 }

@@ -176,30 +176,13 @@ func (d *Door) drop(tx *store.Tx, id ID) (gone bool, err error) {
 	return forgetSome(tx, id)
 }
 
-// every does something again and again until ctx is done, and at once when it is woken.
-func (d *Door) every(ctx context.Context, pause time.Duration, wake <-chan struct{}, what string, do func(context.Context) error) {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
-			d.opt.Log.ErrorContext(ctx, what, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-wake:
-		case <-tick.C:
-		}
-	}
-}
-
 // Run reads files that wait for it, looks at the feeds that are due, mails what became of
 // their imports, and sweeps what nobody wants any more.
 func (d *Door) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	running.Go(func() { d.every(ctx, 5*time.Second, d.wake, "read files of people", d.Readings) })
-	running.Go(func() { d.every(ctx, 30*time.Second, d.wakeFeeds, "import feeds", d.Tend) })
-	running.Go(func() { d.every(ctx, time.Hour, nil, "sweep imports", d.Sweep) })
+	running.Go(func() { store.Every(ctx, d.opt.Log, 5*time.Second, d.wake, "read files of people", d.Readings) })
+	running.Go(func() { store.Every(ctx, d.opt.Log, 30*time.Second, d.wakeFeeds, "import feeds", d.Tend) })
+	running.Go(func() { store.Every(ctx, d.opt.Log, time.Hour, nil, "sweep imports", d.Sweep) })
 	running.Wait()
 	return nil
 }

@@ -13,18 +13,8 @@ import (
 
 // Run sends reminders until ctx is done, and sweeps away old lists of addresses.
 func (d *Door) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		if err := errors.Join(d.Remind(ctx), d.Sweep(ctx)); err != nil && ctx.Err() == nil {
-			d.opt.Log.ErrorContext(ctx, "tend invitations", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, d.opt.Log, time.Minute, nil, "tend invitations", func(ctx context.Context) error { return errors.Join(d.Remind(ctx), d.Sweep(ctx)) })
+	return nil
 }
 
 // due is a reminder whose time has come.

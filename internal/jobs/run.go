@@ -18,38 +18,11 @@ import (
 func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for range workers {
-		running.Go(func() { s.serve(ctx) })
+		running.Go(func() { store.Every(ctx, s.opt.Log, poll, s.wake, "work on jobs", s.Work) })
 	}
-	sweep := time.NewTicker(time.Hour)
-	defer sweep.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			running.Wait()
-			return nil
-		case <-sweep.C:
-			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.opt.Log.ErrorContext(ctx, "sweep jobs", "error", err)
-			}
-		}
-	}
-}
-
-// serve is one worker.
-func (s *Service) serve(ctx context.Context) {
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for {
-		if err := s.Work(ctx); err != nil && ctx.Err() == nil {
-			s.opt.Log.ErrorContext(ctx, "work on jobs", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, s.opt.Log, time.Hour, nil, "sweep jobs", s.Sweep)
+	running.Wait()
+	return nil
 }
 
 // Work goes on until no job is waiting.

@@ -19,6 +19,7 @@ package life
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -51,18 +52,6 @@ const every = 20 * time.Second
 
 // Run makes what is due until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		for what, do := range map[string]func(context.Context) error{"planned changes": s.RunDue, "purge deleted people": s.Purge} {
-			if err := do(ctx); err != nil && ctx.Err() == nil {
-				s.opt.Log.ErrorContext(ctx, what, "error", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, s.opt.Log, every, nil, "planned changes and purge", func(ctx context.Context) error { return errors.Join(s.RunDue(ctx), s.Purge(ctx)) })
+	return nil
 }

@@ -43,18 +43,8 @@ const (
 // Run notes each minute that this server lives and how its loops do, until ctx is done.
 func (d *Door) Run(ctx context.Context) error {
 	me := Server{ID: store.NewID[Server](), Host: d.opt.Host, Version: d.opt.Version, Started: store.TimeOf(d.opt.DB.Now())}
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
-	for {
-		if err := d.Beat(ctx, me); err != nil && ctx.Err() == nil {
-			d.opt.Log.ErrorContext(ctx, "note that the server lives", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return d.gone(context.WithoutCancel(ctx), me)
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, d.opt.Log, beatEvery, nil, "note that the server lives", func(ctx context.Context) error { return d.Beat(ctx, me) })
+	return d.gone(context.WithoutCancel(ctx), me)
 }
 
 // Beat notes it once, and forgets servers that are long gone.

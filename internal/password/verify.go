@@ -308,16 +308,6 @@ func (s *Store) Sweep(ctx context.Context) error {
 
 // Run sweeps until ctx is done.
 func (s *Store) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.opts.Log.ErrorContext(ctx, "sweep sign-in attempts", "error", err)
-			}
-		}
-	}
+	store.Every(ctx, s.opts.Log, time.Hour, nil, "sweep sign-in attempts", s.Sweep)
+	return nil
 }

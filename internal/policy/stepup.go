@@ -266,16 +266,6 @@ func (d *Door) Sweep(ctx context.Context) error {
 
 // Run sweeps until ctx is done.
 func (d *Door) Run(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := d.Sweep(ctx); err != nil && ctx.Err() == nil {
-				d.opt.Log.ErrorContext(ctx, "sweep step-ups", "error", err)
-			}
-		}
-	}
+	store.Every(ctx, d.opt.Log, 10*time.Minute, nil, "sweep step-ups", d.Sweep)
+	return nil
 }

@@ -163,18 +163,8 @@ func SumsOf(tx *store.Tx, user store.UserID, days int) (list []Sum, err error) {
 
 // Run removes old deeds until ctx is done.
 func Run(ctx context.Context, db *store.DB, log *slog.Logger) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := Sweep(ctx, db); err != nil && ctx.Err() == nil {
-			log.ErrorContext(ctx, "sweep deeds", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, log, time.Hour, nil, "sweep deeds", func(ctx context.Context) error { return Sweep(ctx, db) })
+	return nil
 }
 
 // Sweep removes what came longer than DeedAge ago.

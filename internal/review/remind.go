@@ -26,18 +26,8 @@ const maxTold = 500
 
 // Run tells reviewers and starts what is repeated, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		if err := errors.Join(s.Remind(ctx), s.Repeat(ctx)); err != nil && ctx.Err() == nil {
-			s.opt.Log.ErrorContext(ctx, "tend reviews", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, s.opt.Log, time.Minute, nil, "tend reviews", func(ctx context.Context) error { return errors.Join(s.Remind(ctx), s.Repeat(ctx)) })
+	return nil
 }
 
 // soonBefore is when reviewers are told next, after the first time.

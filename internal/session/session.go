@@ -411,18 +411,8 @@ func (s *Store) Operators(ctx context.Context) (int, error) {
 
 // Run removes ended sessions until ctx is done.
 func (s *Store) Run(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Minute)
-	defer tick.Stop()
-	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.opts.Log.ErrorContext(ctx, "sweep sessions", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	store.Every(ctx, s.opts.Log, 10*time.Minute, nil, "sweep sessions", s.Sweep)
+	return nil
 }
 
 // Sweep removes what can no longer be used.

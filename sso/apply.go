@@ -27,7 +27,7 @@ type mapped struct {
 }
 
 func (v *visit) readMapping() error {
-	rules, err := rulesIn(v.tx, v.c.ID)
+	rules, err := v.rules()
 	if err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (v *visit) refresh() error {
 		v.out.Attributes = v.m.apply(doc, nil, false, "a directory manages the person")
 		return nil
 	}
-	sources, err := provenances(v.tx, u.ID)
+	sources, err := v.sources(u.ID)
 	if err != nil {
 		return err
 	}

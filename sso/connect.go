@@ -103,19 +103,27 @@ type samlSetup struct {
 }
 
 // setup reads the keys of a SAML connection.
-func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (s samlSetup, err error) {
-	var have credentials
+func (d *Door) setup(ctx context.Context, actor access.Actor, c Connection) (samlSetup, error) {
+	have, err := d.credentials(ctx, actor, c, nil)
+	if err != nil {
+		return samlSetup{}, err
+	}
+	return d.setupWith(c, have)
+}
+
+func (d *Door) credentials(ctx context.Context, actor access.Actor, c Connection, t *ticket) (have credentials, err error) {
+	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
+		have, err = credentialsOf(tx, c, t)
+		return err
+	})
+	return have, err
+}
+
+func (d *Door) setupWith(c Connection, have credentials) (s samlSetup, err error) {
 	urls := d.URLs(c)
 	s.party = saml.Party{EntityID: urls.EntityID, ACS: urls.ACS, IDPEntityID: c.Issuer, Skew: c.skew(), AllowSHA1Until: c.sha1Until(),
 		WantResponseSigned: oneOf(c.Config.WantSigned, signedResponse, signedBoth), WantAssertionSigned: oneOf(c.Config.WantSigned, signedAssertion, signedBoth),
 		WantEncrypted: c.Config.WantEncrypted, StrictCertificates: c.Config.StrictCertificates, Attributes: saml.AttributesFor(c.Vendor)}
-	err = d.opts.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
-		have, err = credentialsOf(tx, c.ID)
-		return err
-	})
-	if err != nil {
-		return s, err
-	}
 	s.party.Certificates, s.stale = have.theirs, have.stale
 	for _, k := range have.ours {
 		key, err := d.privateKey(k, c.ID)

@@ -8,16 +8,21 @@ import (
 )
 
 type ruleRow struct {
-	ID   RuleID `db:"id"`
-	Rule []byte `db:"rule"`
+	ID        RuleID     `db:"id"`
+	Rule      []byte     `db:"rule"`
+	CreatedAt store.Time `db:"created_at"`
 }
 
 // rulesIn are the rows of a connection's mapping in the order in which they were made.
 func rulesIn(tx *store.Tx, id ConnectionID) ([]Rule, error) {
 	var rows []ruleRow
-	if err := tx.Select(&rows, "SELECT id, rule FROM sso_mappings WHERE org_id = ? AND connection_id = ? ORDER BY created_at, id LIMIT ?", tx.Org(), id, maxRules); err != nil {
+	if err := tx.Select(&rows, "SELECT id, rule, created_at FROM sso_mappings WHERE org_id = ? AND connection_id = ? ORDER BY created_at, id LIMIT ?", tx.Org(), id, maxRules); err != nil {
 		return nil, err
 	}
+	return rulesOf(id, rows)
+}
+
+func rulesOf(id ConnectionID, rows []ruleRow) ([]Rule, error) {
 	list := make([]Rule, len(rows))
 	for i, row := range rows {
 		if err := json.Unmarshal(row.Rule, &list[i]); err != nil {

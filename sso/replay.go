@@ -83,6 +83,20 @@ func (d *Door) find(ctx context.Context, actor access.Actor, c Connection, t tic
 	return p, err
 }
 
+// findToCheck is find with what a SAML answer is checked with, in one statement.
+func (d *Door) findToCheck(ctx context.Context, actor access.Actor, c Connection, t ticket) (p pending, have credentials, err error) {
+	if t.handle == "" || t.browser == "" {
+		return p, have, errNotPending
+	}
+	if have, err = d.credentials(ctx, actor, c, &t); err != nil {
+		return p, have, err
+	}
+	if have.pending == nil {
+		return p, have, errNotPending
+	}
+	return *have.pending, have, nil
+}
+
 // take uses a pending sign-in up. Of two at once, one gets Expired.
 func take(tx *store.Tx, c Connection, t ticket) (p pending, err error) {
 	err = tx.Get(&p, takeRequest, t.args(c, tx.Now())...)

@@ -97,7 +97,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 		return d.samlAgain(w, r, form)
 	}
 	actor := actorOf(c, web.Actor(r))
-	p, err := d.find(r.Context(), actor, c, t)
+	p, have, err := d.findToCheck(r.Context(), actor, c, t)
 	if closed := usable(c); closed != nil && p.Purpose != purposeTest {
 		return d.refused(w, r, c, nil, closed, nil)
 	}
@@ -105,7 +105,7 @@ func (d *Door) samlACS(w http.ResponseWriter, r *http.Request, c Connection) err
 		return d.refused(w, r, c, nil, notStartedHere(t, err), nil)
 	}
 	r, c = ofPurpose(r, t, p), c.forPurpose(p.Purpose)
-	s, err := d.setup(r.Context(), actor, c)
+	s, err := d.setupWith(c, have)
 	if err != nil {
 		return d.refused(w, r, c, nil, err, nil)
 	}

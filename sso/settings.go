@@ -3,6 +3,7 @@ package sso
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"net/url"
 	"reflect"
@@ -93,13 +94,17 @@ func checkName(c *Connection, _ time.Time) *fault.Error {
 }
 
 // Settings are those that a connection of this protocol has; of both when it is empty.
-func Settings(protocol string) (list []Setting) {
-	for _, s := range settings {
-		if protocol == "" || s.Protocol == "" || s.Protocol == protocol {
-			list = append(list, s)
+func Settings(protocol string) []Setting { return slices.Collect(settingsOf(protocol)) }
+
+// settingsOf is Settings without a copy of them: every sign-in goes through them.
+func settingsOf(protocol string) iter.Seq[Setting] {
+	return func(yield func(Setting) bool) {
+		for _, s := range settings {
+			if (protocol == "" || s.Protocol == "" || s.Protocol == protocol) && !yield(s) {
+				return
+			}
 		}
 	}
-	return list
 }
 
 func settingNamed(protocol, key string) (Setting, error) {
@@ -282,7 +287,7 @@ func (s Setting) fill(c *Connection) {
 
 // filled is the connection with every default.
 func (c Connection) filled() Connection {
-	for _, s := range Settings(c.Protocol) {
+	for s := range settingsOf(c.Protocol) {
 		s.fill(&c)
 	}
 	return c

@@ -19,6 +19,7 @@ type visit struct {
 	m   mapped
 	out Outcome
 
+	known          *knownAccount  // whose subject it is, read at the beginning; nil: nobody's
 	move           store.ID[Move] // by which the person was expected here
 	nextKind, next string         // the new key while the connection is re-keyed; empty: none came
 }
@@ -46,6 +47,9 @@ func (d *Door) signIn(tx *store.Tx, c Connection, a answer.Profile) (Outcome, er
 
 func (v *visit) run() error {
 	if err := v.takeSubject(); err != nil {
+		return err
+	}
+	if err := v.readAccount(); err != nil {
 		return err
 	}
 	if err := v.readMapping(); err != nil {
@@ -121,8 +125,7 @@ func (v *visit) find() error {
 // bound looks for the identity. When its user was deleted it gives the id of that
 // user, so that the subject can follow the person to an account made anew.
 func (v *visit) bound() (old store.UserID, err error) {
-	id, err := identityOf(v.tx, v.c.ID, v.a.SubjectKind, v.a.Subject)
-	if fault.Is(err, fault.NotFound) {
+	if v.known == nil {
 		if err := lockFirst(v.tx, v.c.ID); err != nil {
 			return "", err
 		}
@@ -134,20 +137,16 @@ func (v *visit) bound() (old store.UserID, err error) {
 		if now.Config.Subject != v.c.Config.Subject || now.Config.Rekey != v.c.Config.Rekey {
 			return "", errFaster
 		}
-		id, err = identityOf(v.tx, v.c.ID, v.a.SubjectKind, v.a.Subject)
+		if err := v.readAccount(); err != nil {
+			return "", err
+		}
 	}
-	if fault.Is(err, fault.NotFound) {
+	if v.known == nil {
 		return "", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	u, err := v.tx.AnyUser(id)
-	if err != nil {
-		return "", fmt.Errorf("identity of %s: %w", v.c.ID, err)
-	}
+	u := v.known.User
 	if u.Status == store.Deleted {
-		return id, nil
+		return u.ID, nil
 	}
 	if err := alive(u); err != nil {
 		return "", err

@@ -178,9 +178,10 @@ func insertCertificates(tx *store.Tx, id ConnectionID, certs [][]byte) error {
 
 // credentials are what both sides of a connection prove themselves with.
 type credentials struct {
-	theirs [][]byte // certificates of the provider, newest first
-	stale  string   // SHA-256 sums (hex) of those that the metadata did not list when they were last read
-	ours   []keyRow // as keysIn has them
+	theirs  [][]byte // certificates of the provider, newest first
+	stale   string   // SHA-256 sums (hex) of those that the metadata did not list when they were last read
+	ours    []keyRow // as keysIn has them
+	pending *pending // the request that is answered, when one was asked for and is there
 }
 
 // selectCredentials is one statement, because every sign-in needs all of it.
@@ -189,36 +190,62 @@ const selectCredentials = `SELECT * FROM (SELECT 0 AS rank, created_at AS at, CA
 	UNION ALL SELECT * FROM (SELECT CASE WHEN active_from <= ? THEN 1 ELSE 2 END, active_from, id, use_for, 0, certificate, sealed_key
 		FROM sp_keys WHERE org_id = ? AND connection_id = ? AND (retire_at = 0 OR retire_at > ?)) AS ours`
 
-// credential is a row of either kind.
+// selectToCheck is the same and the request that an answer answers.
+const selectToCheck = selectCredentials + `
+	UNION ALL SELECT 3, expires_at, NULL, CAST({{entry}}(request_id, nonce, return_to, purpose, CAST(asked AS text), created_at) AS text), 0, verifier, NULL FROM sso_requests
+		WHERE org_id = ? AND handle = ? AND connection_id = ? AND browser = ? AND expires_at > ?`
+
+// credential is a row of any kind.
 type credential struct {
-	Rank        int              `db:"rank"` // 0: theirs; 1: ours, active or old; 2: ours, not yet
+	Rank        int              `db:"rank"` // 0: theirs; 1: ours, active or old; 2: ours, not yet; 3: the pending request
 	At          store.Time       `db:"at"`
 	ID          store.ID[keyRow] `db:"id"`
-	Name        string           `db:"name"` // fingerprint, or what the key is for
+	Name        string           `db:"name"` // fingerprint, or what the key is for, or the request as a list
 	Absent      int              `db:"absent"`
 	Certificate []byte           `db:"certificate"`
 	Sealed      []byte           `db:"sealed_key"`
 }
 
-func credentialsOf(tx *store.Tx, id ConnectionID) (c credentials, err error) {
+// request is the pending request in a row of its kind.
+func (r credential) request() (*pending, error) {
+	p := pending{Verifier: r.Certificate, ExpiresAt: r.At}
+	var asked string
+	if err := json.Unmarshal([]byte(r.Name), &[]any{&p.RequestID, &p.Nonce, &p.ReturnTo, &p.Purpose, &asked, &p.CreatedAt}); err != nil {
+		return nil, fmt.Errorf("pending request: %w", err)
+	}
+	p.Asked = []byte(asked)
+	return &p, nil
+}
+
+// credentialsOf reads them, and the request of a ticket unless that is nil.
+func credentialsOf(tx *store.Tx, c Connection, t *ticket) (out credentials, err error) {
 	var rows []credential
 	now := tx.Now()
-	if err := tx.Select(&rows, selectCredentials, tx.Org(), id, now, tx.Org(), id, now); err != nil {
-		return c, err
+	query, args := selectCredentials, []any{tx.Org(), c.ID, now, tx.Org(), c.ID, now}
+	if t != nil {
+		query, args = selectToCheck, append(args, t.args(c, now)...)
+	}
+	if err := tx.Select(&rows, query, args...); err != nil {
+		return out, err
 	}
 	slices.SortFunc(rows, func(a, b credential) int {
 		return cmp.Or(a.Rank-b.Rank, cmp.Compare(b.At, a.At), strings.Compare(string(b.ID), string(a.ID)), strings.Compare(a.Name, b.Name))
 	})
 	for _, r := range rows {
-		if r.Rank > 0 {
-			c.ours = append(c.ours, keyRow{ID: r.ID, UseFor: r.Name, Certificate: r.Certificate, Sealed: r.Sealed, ActiveFrom: r.At})
-			continue
-		}
-		if c.theirs = append(c.theirs, r.Certificate); r.Absent > 0 {
-			c.stale += r.Name + " "
+		switch {
+		case r.Rank == 3:
+			if out.pending, err = r.request(); err != nil {
+				return out, err
+			}
+		case r.Rank > 0:
+			out.ours = append(out.ours, keyRow{ID: r.ID, UseFor: r.Name, Certificate: r.Certificate, Sealed: r.Sealed, ActiveFrom: r.At})
+		default:
+			if out.theirs = append(out.theirs, r.Certificate); r.Absent > 0 {
+				out.stale += r.Name + " "
+			}
 		}
 	}
-	return c, nil
+	return out, nil
 }
 
 func certificatesIn(tx *store.Tx, id ConnectionID) ([][]byte, error) {

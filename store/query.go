@@ -71,7 +71,7 @@ func (q Query) likely() int {
 
 func (tx *Tx) userList(q Query) listing {
 	seen, more := tx.visible()
-	l := listing{tx: tx, q: q, columns: "SELECT " + userFields, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
+	l := listing{tx: tx, q: q, columns: "SELECT " + UserFields, table: " FROM users", where: " WHERE org_id = ?" + seen, id: "id", args: append([]any{tx.Org()}, more...)}
 	if q.Brief {
 		l.columns, l.first = tx.shownColumns(l.grouped())
 	}

@@ -169,7 +169,7 @@ func (tx *Tx) ShownUser(id UserID, groups bool) (User, error) {
 	return found[0], err
 }
 
-// fields is where the columns of userFields go.
+// fields is where the columns of UserFields go.
 func (u *User) fields() []any {
 	return []any{&u.ID, &u.DirectoryID, &u.Source, &u.Status, &u.EndedBy, &u.BreakGlass, &u.UserName, &u.ExternalID, &u.Email,
 		&u.DisplayName, &u.ManagerID, &u.Doc, &u.Version, &u.CreatedAt, &u.UpdatedAt, &u.LastSignInAt, &u.LastSignInMethod, &u.DeletedAt}
@@ -181,12 +181,12 @@ func (tx *Tx) UserWithGroups(id UserID) (User, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return User{}, err
 	}
-	columns, args := tx.andGroups("SELECT " + userFields)
+	columns, args := tx.andGroups("SELECT " + UserFields)
 	seen, more := tx.visible()
 	return tx.grouped(columns+" FROM users WHERE org_id = ? AND id = ?"+seen, append(append(args, tx.Org(), id), more...))
 }
 
-// grouped reads one row of userFields and directGroups. Faults: NotFound.
+// grouped reads one row of UserFields and directGroups. Faults: NotFound.
 func (tx *Tx) grouped(query string, args []any) (User, error) {
 	row := userRow{grouped: true}
 	var found []User

@@ -77,10 +77,11 @@ type NewUser struct {
 	BreakGlass bool     // invisible to directories
 }
 
-const userFields = `id, directory_id, source, status, ended_by, break_glass, user_name, COALESCE(external_id, '') AS external_id, email,
+// UserFields are the columns of a User, for a SELECT FROM users that reads more beside them.
+const UserFields = `id, directory_id, source, status, ended_by, break_glass, user_name, COALESCE(external_id, '') AS external_id, email,
 	display_name, manager_id, doc, version, created_at, updated_at, signed_in_at, signed_in_with, deleted_at`
 
-const userColumns = "SELECT " + userFields + " FROM users"
+const userColumns = "SELECT " + UserFields + " FROM users"
 
 const insertUser = `INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id,
 	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at)

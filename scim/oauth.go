@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -60,6 +61,10 @@ func (e oauthError) Error() string { return e.code + ": " + e.why }
 func unknownClient(why string) error {
 	return oauthError{401, "invalid_client", "The client is not known or did not prove itself. Check client_id and its secret or key.", why}
 }
+
+// codeSuspended is for a client that proved itself and whose organization is suspended:
+// RFC 6749 §5.2 has no nearer word.
+const codeSuspended = "unauthorized_client"
 
 func invalidRequest(why string) error { return oauthError{400, "invalid_request", why, why} }
 
@@ -180,7 +185,7 @@ func (h *handler) grant(e *logged, r *http.Request) (token string, life time.Dur
 		token, life, err = h.exchange(ctx, r, c, sent)
 	}
 	if err != nil {
-		if _, refused := errors.AsType[oauthError](err); refused {
+		if e, refused := errors.AsType[oauthError](err); refused && e.code != codeSuspended { // those did nothing wrong
 			h.limits.bad(entry)
 		}
 		return "", 0, err
@@ -239,6 +244,11 @@ func (h *handler) exchange(ctx context.Context, r *http.Request, c Client, sent 
 		ends = min(ends, c.ExpiresAt)
 	}
 	err = h.db.Write(ctx, actor, func(tx *store.Tx) error {
+		if err := tx.NotSuspended(true); fault.Is(err, fault.Denied) {
+			return oauthError{http.StatusBadRequest, codeSuspended, fault.Public(err), fault.Public(err)}
+		} else if err != nil {
+			return err
+		}
 		if proof != nil {
 			if err := proof.useOnce(tx, c.ID); err != nil {
 				return err

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -206,6 +207,41 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 		clock.Pass(time.Minute)
 		if got := d.ask(credentialsForm(), basic(id, text)); got.code != 200 {
 			t.Errorf("the right secret, afterwards: %d %s", got.code, got.raw)
+		}
+	})
+}
+
+// A suspended organization gets no tokens, whoever asks well; who cannot prove themself
+// learns nothing of it. Resumed, it gets them again at once.
+func TestASuspendedOrganizationGetsNoTokens(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		c, text := d.client("")
+		operator := access.Actor{Kind: access.Person, Operator: true, ID: string(store.NewID[store.User]())}
+		set := func(change func(tx *store.Tx) error) {
+			t.Helper()
+			if err := d.db.Write(t.Context(), operator.In(string(c.OrgID)), change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(func(tx *store.Tx) error { _, err := tx.SuspendOrg("unpaid"); return err })
+		for range 50 {
+			got := d.ask(credentialsForm(), basic(string(c.ID), text))
+			if got.code != 400 || got.Error != "unauthorized_client" || !strings.Contains(got.About, "suspended") || got.Token != "" {
+				t.Fatalf("%d %s %q", got.code, got.Error, got.About)
+			}
+		}
+		if got := d.ask(credentialsForm(), basic(string(c.ID), "wrong")); got.code != 401 || got.Error != "invalid_client" {
+			t.Errorf("a wrong secret: %d %s %q", got.code, got.Error, got.About)
+		}
+		var n int
+		if err := d.db.Lookup(t.Context(), &n, "SELECT COUNT(*) FROM directory_tokens WHERE client_id = ?", string(c.ID)); err != nil || n != 0 {
+			t.Errorf("%d tokens, %v", n, err)
+		}
+		set(func(tx *store.Tx) error { _, err := tx.ResumeOrg(); return err })
+		if got := d.ask(credentialsForm(), basic(string(c.ID), text)); got.code != 200 {
+			t.Errorf("resumed: %d %s", got.code, got.raw)
 		}
 	})
 }

@@ -52,7 +52,8 @@ type Attribute struct {
 	Uniqueness     string      `json:"uniqueness"`
 	ReferenceTypes []string    `json:"referenceTypes,omitempty"`
 	Subs           []Attribute `json:"subAttributes,omitempty"`
-	Indexed        bool        `json:"indexed"` // ours: filters with eq, sw and order find values without reading documents
+	Indexed        bool        `json:"indexed"`        // ours: filters with eq, sw and order find values without reading documents
+	Self           bool        `json:"self,omitempty"` // ours: people fill it in themselves
 
 	State State `json:"state,omitempty"`
 	Since Time  `json:"since,omitempty"` // of the state

@@ -62,6 +62,13 @@ func (s *Schema) check() error {
 	if s.Attributes == nil {
 		s.Attributes = []Attribute{}
 	}
+	if s.Resource == GroupResource {
+		for _, a := range s.Attributes {
+			if a.Self {
+				return fault.Invalid.On("self", "%s belongs to groups, and only people fill in something themselves.", a.Name)
+			}
+		}
+	}
 	return checkAll(s.Attributes, "")
 }
 
@@ -189,6 +196,10 @@ func (a *Attribute) checkRules(path string, sub bool) error {
 		return fault.Invalid.On("uniqueness", "%s is %s, which cannot be unique here. Use none.", path, a.Type)
 	case a.Indexed && slices.Contains([]string{"complex", "boolean", "binary"}, a.Type):
 		return fault.Invalid.On("indexed", "%s is %s: an index finds nothing by it. Index a sub-attribute, or leave it out.", path, a.Type)
+	case a.Self && (sub || a.MultiValued || a.Secret() || a.Type == "complex" || a.Type == "binary"):
+		return fault.Invalid.On("self", "%s cannot be filled in by people themselves: that needs one simple value that may be shown.", path)
+	case a.Self && a.Mutability == "readOnly":
+		return fault.Invalid.On("self", "%s is readOnly: only admins write it, and not the people themselves.", path)
 	case a.Indexed && a.Secret() && !unique:
 		return fault.Invalid.On("indexed", "%s is never returned, so nobody may filter by it and an index is of no use.", path)
 	}

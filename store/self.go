@@ -41,3 +41,48 @@ func (tx *Tx) UpdateSelf(change func(*Profile) error, why string) (before, after
 	after, err = tx.UpdateUser(before, UserChange{Doc: doc, Why: why, self: true})
 	return before, after, err
 }
+
+// FillSelf changes what people fill in of the organization's own attributes; what else
+// change does to the document is lost. It needs no permission, but a directory's word is
+// final. Needs Write. Faults: as UpdateUser.
+func (tx *Tx) FillSelf(change func(Doc) error, why string) (User, error) {
+	u, err := tx.Self()
+	if err != nil {
+		return u, err
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return u, err
+	}
+	typed, err := u.Attributes()
+	if err != nil {
+		return u, err
+	}
+	if err := change(typed); err != nil {
+		return u, err
+	}
+	defs, err := tx.Definitions()
+	if err != nil {
+		return u, err
+	}
+	for _, s := range defs.Of(UserResource) {
+		in, _ := doc[s.URN].(map[string]any)
+		to, _ := typed[s.URN].(map[string]any)
+		for _, a := range s.Attributes {
+			if !a.Self || to[a.Name] == nil && in[a.Name] == nil {
+				continue
+			}
+			if in == nil {
+				in = map[string]any{}
+				doc[s.URN] = in
+			}
+			if in[a.Name] = to[a.Name]; in[a.Name] == nil {
+				delete(in, a.Name)
+			}
+		}
+		if in != nil && len(in) == 0 {
+			delete(doc, s.URN)
+		}
+	}
+	return tx.UpdateUser(u, UserChange{Doc: doc, Why: why, self: true})
+}

@@ -110,7 +110,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 			o, err := db.OrgBySlug(ctx, slug)
 			return string(o.ID), o.Name, err
 		},
-		Nav: navigation, OperatorNav: operate.Nav, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh, Prove: s.policy.Prove,
+		Nav: navigation, OperatorNav: operate.Nav, Banner: s.banner, Alarm: s.alarm, Fresh: s.policy.Fresh, Prove: s.policy.Prove, Hold: s.account.Hold,
 		Entered: func(ctx context.Context, actor access.Actor) error { return s.operate.Entered(ctx, actor) },
 	})
 	s.health.mount(s.mux)

@@ -188,6 +188,7 @@ type attributeAddCmd struct {
 	Required      bool     `help:"Directories must send it."`
 	CaseExact     bool     `help:"Capitals and small letters differ."`
 	Indexed       bool     `help:"Filters find it without reading everybody."`
+	Self          bool     `help:"People fill it in themselves; with --required they are asked for it after signing in."`
 	Unique        bool     `help:"No two have the same value."`
 	Canonical     []string `help:"Values that are suggested."`
 	Mutability    string   `default:"readWrite" help:"readWrite, readOnly, immutable or writeOnly."`
@@ -197,7 +198,7 @@ type attributeAddCmd struct {
 
 func (c attributeAddCmd) Run(a *app) error {
 	attr := store.Attribute{Name: c.Name, Type: c.Type, MultiValued: c.MultiValued, Description: c.Description, Required: c.Required, CaseExact: c.CaseExact,
-		Indexed: c.Indexed, Canonical: c.Canonical, Mutability: c.Mutability, Returned: c.Returned, ReferenceTypes: c.ReferenceType}
+		Indexed: c.Indexed, Self: c.Self, Canonical: c.Canonical, Mutability: c.Mutability, Returned: c.Returned, ReferenceTypes: c.ReferenceType}
 	if c.Unique {
 		attr.Uniqueness = "server"
 	}

@@ -13,6 +13,7 @@
 //	POST /login/password  the person's own password after a temporary one (firstpassword.go)
 //	POST /password/forgot -> Run -> mail -> GET, POST /password/reset/{token} -> session
 //	/account/passkeys, /account/authenticator, /account/recovery-codes  one's own factors (factors.go)
+//	/account/complete  what the organization requires of its people, before they go on (own.go)
 //	GET, POST /setup/{token} -> organization, first operator, session
 //
 // Opening a link consumes nothing; the post that uses it does, in the transaction
@@ -184,6 +185,8 @@ func (a *Account) Mount(m *web.Mux) {
 	m.APIFresh(access.EndUsers, "POST /api/v1/users/{user}/password-reset", a.apiReset)
 	m.Member("GET /account", a.home)
 	m.Member("POST /account/export", a.export)
+	m.Member("GET /account/complete", a.showComplete)
+	m.Member("POST /account/complete", a.saveComplete)
 	m.Member("GET /account/profile", a.showProfile)
 	m.Member("POST /account/profile", a.changeProfile)
 	m.Member("GET /account/picture", a.ownPicture)

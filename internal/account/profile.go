@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -32,6 +33,7 @@ type profilePage struct {
 	Directory string // who manages the person; empty: nobody
 	Fixed     []fixed
 	Fields    []web.Field
+	Own       [][]web.Field // the organization's attributes that are the person's to fill in
 	Email     string
 	NotMine   string // why the address is not changed here, and where; empty: it is
 	notMine   error
@@ -126,6 +128,20 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 			p.Fields = append(p.Fields, p.Form.Input(f.name, f.label, "autocomplete="+f.complete, "maxlength=200"))
 		}
 	}
+	mine, err := a.ownOf(tx, u)
+	if err != nil {
+		return err
+	}
+	doc, err := u.Attributes()
+	if err != nil {
+		return err
+	}
+	for _, x := range mine {
+		if _, typed := p.Form.Values[x.Key()]; !typed {
+			extra.Fill(&p.Form, []extra.Field{x}, doc)
+		}
+	}
+	p.Own = extra.Rows(p.Form, mine, true)
 	if p.Change, err = openChange(tx, u.ID); err != nil {
 		return err
 	}
@@ -200,12 +216,15 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var others map[string]Filled
+	var mine []extra.Field
 	err = a.opts.DB.Read(r.Context(), access.Muster(actor.Org), func(tx *store.Tx) error {
 		u, err := tx.User(store.UserID(actor.ID))
 		if err != nil {
 			return err
 		}
-		others, err = a.filled(tx, u)
+		if others, err = a.filled(tx, u); err == nil {
+			mine, err = a.ownOf(tx, u)
+		}
 		return err
 	})
 	if err != nil {
@@ -228,7 +247,10 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 			}
 			return nil
 		}, "")
-		return err
+		if err != nil || len(mine) == 0 {
+			return err
+		}
+		return fillOwn(tx, f, mine, false)
 	})
 	if fault.Is(err, fault.Denied) || err != nil && f.Take(err) {
 		if fault.Is(err, fault.Denied) {

@@ -81,7 +81,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 		},
 	})
 	mux = web.NewMux(web.Options{
-		PublicURL: server.URL, Authenticate: s.sessions.Authenticate, Log: quiet,
+		PublicURL: server.URL, Authenticate: s.sessions.Authenticate, Log: quiet, Hold: s.account.Hold,
 		Prove: func(w http.ResponseWriter, r *http.Request) (bool, error) {
 			f, err := web.ReadForm(r)
 			if f.Get("proof") != good {

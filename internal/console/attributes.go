@@ -70,7 +70,7 @@ func rulesOf(a store.Attribute) (list []string) {
 		is   bool
 		text string
 	}{
-		{a.Required, "required"}, {a.Uniqueness == "server", "unique"}, {a.CaseExact && a.Type == "string", "exact case"},
+		{a.Required, "required"}, {a.Self, "filled in by people themselves"}, {a.Uniqueness == "server", "unique"}, {a.CaseExact && a.Type == "string", "exact case"},
 		{a.Mutability == "readOnly", "only changed here"}, {a.Mutability == "immutable", "set once"}, {a.Secret(), "never shown"},
 		{a.Returned == "request", "shown on request"}, {a.State == store.Building, "index is being built"}, {a.State == store.Ready, "indexed"},
 		{a.State == store.Closing || a.State == store.Purging, "index is being removed"},
@@ -115,7 +115,7 @@ func (c *Console) addAttribute(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a := store.Attribute{Name: f.Get("name"), Type: f.Get("type"), Description: f.Get("description"), MultiValued: f.Get("multiValued") != "", Required: f.Get("required") != "",
-		CaseExact: f.Get("caseExact") != "", Indexed: f.Get("indexed") != "", Canonical: commas(f.Get("canonicalValues"))}
+		CaseExact: f.Get("caseExact") != "", Self: f.Get("self") != "", Indexed: f.Get("indexed") != "", Canonical: commas(f.Get("canonicalValues"))}
 	if f.Get("uniqueness") != "" {
 		a.Uniqueness = "server"
 	}
@@ -156,6 +156,7 @@ type attributePage struct {
 	Row     attributeRow
 	MayText bool // canonical values
 	MayFind bool // index
+	MaySelf bool // be filled in by people themselves
 }
 
 func (c *Console) attribute(w http.ResponseWriter, r *http.Request) error {
@@ -187,10 +188,11 @@ func (c *Console) showAttribute(w http.ResponseWriter, r *http.Request, status i
 	}
 	a := p.Row.Attribute
 	p.MayText = a.Type == "string"
+	p.MaySelf = p.Schema.Resource == store.UserResource && !a.MultiValued && a.Type != "binary" && a.Type != "complex" && !a.Secret() && a.Mutability != "readOnly"
 	p.MayFind = a.Type != "boolean" && a.Type != "binary" && a.Type != "complex" && !a.Secret() && a.Uniqueness != "server"
 	p.Form.Set("description", a.Description)
 	p.Form.Set("canonicalValues", strings.Join(a.Canonical, ", "))
-	for name, on := range map[string]bool{"indexed": a.Indexed, "required": a.Required} {
+	for name, on := range map[string]bool{"indexed": a.Indexed, "required": a.Required, "self": a.Self} {
 		if on {
 			p.Form.Set(name, "on")
 		}
@@ -212,7 +214,7 @@ func (c *Console) editAttribute(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		a.Description, a.Required, a.Canonical = f.Get("description"), f.Get("required") != "", commas(f.Get("canonicalValues"))
+		a.Description, a.Required, a.Self, a.Canonical = f.Get("description"), f.Get("required") != "", f.Get("self") != "", commas(f.Get("canonicalValues"))
 		if a.Uniqueness != "server" {
 			a.Indexed = f.Get("indexed") != ""
 		}

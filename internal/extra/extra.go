@@ -6,6 +6,7 @@ was typed.
 	Of     the attributes that a form can ask for
 	Rows   their fields; Fill and Take put values in and out of a person's document
 	Set    values that were named one by one, for somebody new, who must have the required ones
+	       but for those that people fill in themselves: Mine
 
 What has several values or parts is shown elsewhere, and comes from directories and
 files. The package owns no table; the definitions are store's.
@@ -47,6 +48,20 @@ func Of(d *store.Definitions) (list []Field) {
 			}
 			list = append(list, Field{a, s.URN})
 		}
+	}
+	return list
+}
+
+// Mine are those that people fill in themselves.
+func Mine(d *store.Definitions) []Field {
+	return slices.DeleteFunc(Of(d), func(x Field) bool { return !x.Self })
+}
+
+// ForOthers are attributes as somebody else gives them: what people fill in themselves
+// need not be there.
+func ForOthers(list []Field) []Field {
+	for i := range list {
+		list[i].Required = list[i].Required && !list[i].Self
 	}
 	return list
 }
@@ -137,7 +152,7 @@ func (x Field) put(doc store.Doc, text string) error {
 	case reflect.DeepEqual(old, v):
 		return nil
 	case v == nil && x.Required:
-		return x.missing()
+		return x.Lacks()
 	case old != nil && x.Mutability == "immutable":
 		return fault.Conflict.On(x.Key(), "%s cannot be changed once it is set. It is %v.", x.Name, old)
 	}
@@ -154,7 +169,8 @@ func (x Field) put(doc store.Doc, text string) error {
 	return nil
 }
 
-func (x Field) missing() error {
+// Lacks is the fault of a required attribute that is not there.
+func (x Field) Lacks() error {
 	return fault.Invalid.On(x.Key(), "%s is required. Enter a value.", x.Name)
 }
 
@@ -172,7 +188,7 @@ func Missing(list []Field, doc store.Doc) (lacking []Field) {
 // its URN, a colon and the name; each required one must be there. Faults: Invalid, also
 // several joined.
 func Set(d *store.Definitions, doc store.Doc, typed map[string]string) error {
-	list := Of(d)
+	list := ForOthers(Of(d))
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(typed)) {
 		x, err := find(list, name)
@@ -185,7 +201,7 @@ func Set(d *store.Definitions, doc store.Doc, typed map[string]string) error {
 		return err
 	}
 	for _, x := range Missing(list, doc) {
-		wrong = append(wrong, x.missing())
+		wrong = append(wrong, x.Lacks())
 	}
 	return errors.Join(wrong...)
 }

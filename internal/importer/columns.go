@@ -118,11 +118,12 @@ func (f Field) shown(value string) string {
 	return clip(value, maxText)
 }
 
-// required are the own attributes that everybody must have.
+// required are the own attributes that everybody must have, but for what people fill in
+// themselves.
 func required(defs *store.Definitions) (list []Field) {
 	for _, s := range defs.Of(store.UserResource) {
 		for _, a := range s.Attributes {
-			if a.Required {
+			if a.Required && !a.Self {
 				list = append(list, Field{Name: s.URN + ":" + a.Name, Label: a.Name, attr: a, urn: s.URN})
 			}
 		}

@@ -60,7 +60,7 @@ func (d *Door) page(r *http.Request, f web.Form) (invitePage, error) {
 		if err != nil {
 			return err
 		}
-		p.Own = extra.Rows(f, extra.Of(defs), true)
+		p.Own = extra.Rows(f, extra.ForOthers(extra.Of(defs)), true)
 		q := store.PeopleQuery{Search: f.Get("manager"), Status: []store.Status{store.Active}, Limit: fitting}
 		if q.Search == "" {
 			q.Role = access.Admin

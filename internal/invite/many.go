@@ -150,7 +150,7 @@ func ownOfAll(tx *store.Tx, own map[string]string) error {
 	}
 	doc := store.Doc{}
 	set := extra.Set(defs, doc, own)
-	for _, x := range extra.Of(defs) {
+	for _, x := range extra.ForOthers(extra.Of(defs)) {
 		if x.Uniqueness == "server" && (x.Required || x.In(doc) != nil) {
 			return fault.Invalid.On("addresses", "Everybody has a %s of their own, so a list of addresses is not enough. Invite people one by one, or with a CSV file.", x.Name)
 		}

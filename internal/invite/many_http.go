@@ -51,7 +51,7 @@ func (d *Door) showMany(w http.ResponseWriter, r *http.Request, status int, f we
 		if err != nil {
 			return err
 		}
-		same := slices.DeleteFunc(extra.Of(defs), func(x extra.Field) bool { return x.Uniqueness == "server" })
+		same := slices.DeleteFunc(extra.ForOthers(extra.Of(defs)), func(x extra.Field) bool { return x.Uniqueness == "server" })
 		p.Own = extra.Rows(f, same, true)
 		return nil
 	})

@@ -103,3 +103,20 @@ func TestAListHasOwnAttributes(t *testing.T) {
 		}
 	})
 }
+
+// Who invites need not know what people fill in themselves.
+func TestWhatPeopleFillInThemselvesIsNotAskedOfOthers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.defines(store.Attribute{Name: "shirt", Required: true, Self: true, Uniqueness: "server"})
+		s.invite("ada@example.com")
+		if l, err := s.check("bob@example.com"); err != nil || l.Good() != 1 {
+			t.Errorf("a list: %v", err)
+		}
+		page := s.want(s.do("admin", "GET", "/console/acme/invite", nil), 200)
+		field := page[strings.Index(page, `name="`+ownURN+`:shirt"`):]
+		if strings.Contains(field[:strings.IndexByte(field, '>')], " required") {
+			t.Error("the form asks for it")
+		}
+	})
+}

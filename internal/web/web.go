@@ -65,6 +65,7 @@ type Options struct {
 	Metrics        func(route, method string, status int, took time.Duration)           // may be nil
 	Fresh          func(w http.ResponseWriter, r *http.Request) (asked bool, err error) // has who asks signed in lately? else answers with how to do it again; may be nil
 	Prove          func(w http.ResponseWriter, r *http.Request) (asked bool, err error) // Fresh that asks however lately it was; nil: nobody passes
+	Hold           func(r *http.Request, actor access.Actor) (to string, err error)     // where somebody has to go before a page of theirs is shown; empty: nowhere; may be nil
 	Alarm          func(r *http.Request) (text, path string)                            // what an admin must look at, over every console page of those who may configure; may be nil
 	Banner         func() string                                                        // a line over every page ("mail stays on this machine"); may be nil
 }
@@ -126,6 +127,9 @@ func (m *Mux) Member(pattern string, h Handler) {
 		if err := stateOf(r).signedIn(r); err != nil {
 			return toLogin(w, r, err)
 		}
+		if held, err := stateOf(r).held(w, r); held || err != nil {
+			return err
+		}
 		return h(w, r)
 	})
 }
@@ -144,6 +148,9 @@ func (m *Mux) Console(p access.Permission, pattern string, h Handler) {
 		s := stateOf(r)
 		if err := s.signedIn(r); err != nil {
 			return toLogin(w, r, err)
+		}
+		if held, err := s.held(w, r); held || err != nil {
+			return err
 		}
 		if err := s.enter(r, p); err != nil {
 			return err
@@ -246,6 +253,20 @@ func (m *Mux) Machine(pattern string, h Handler) {
 		r.Body = s.body
 		return h(w, r)
 	})
+}
+
+// held sends a browser that asks for a page to where its person has to go first. Forms
+// that were sent go through: what was typed must not be lost.
+func (s *state) held(w http.ResponseWriter, r *http.Request) (bool, error) {
+	if s.mux.opts.Hold == nil || r.Method != http.MethodGet && r.Method != http.MethodHead || strings.HasPrefix(r.URL.Path, "/api/") {
+		return false, nil
+	}
+	to, err := s.mux.opts.Hold(r, s.actor)
+	if err != nil || to == "" {
+		return false, err
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return true, nil
 }
 
 // enter moves the actor into the organization of the URL and checks p there.

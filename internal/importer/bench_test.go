@@ -91,8 +91,8 @@ func resident() uint64 {
 }
 
 // BenchmarkImport imports 50,000 people into an organization that has none, beside the
-// raw loop of reference/performance.md 1: users alone, in one transaction, row by row on
-// SQLite and by multi-row INSERT on PostgreSQL.
+// raw loop of reference/performance.md 1 and 8 (see rawPostgres and rawSQLite), for which
+// the goal is twice its time. It is measured apart from ours, in turns within one run.
 func BenchmarkImport(b *testing.B) {
 	const n = 50_000
 	for name, url := range map[string]func(testing.TB) string{
@@ -118,7 +118,7 @@ func BenchmarkImport(b *testing.B) {
 					b.ReportMetric(float64(used.Microseconds())/n, what+"-cpu-us/row")
 					begun, spent = time.Now(), cpu()
 				}
-				rawImport(b, db, n) // fills the database's caches, too
+				raw(b, at, n)
 				lap("raw")
 				memory := peak()
 				begun, spent = time.Now(), cpu()
@@ -154,33 +154,4 @@ func benchStage(b *testing.B, db *store.DB) *stage {
 	}})
 	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: invite.Address})
 	return s
-}
-
-// rawImport is the prepared loop: users alone, without roles, values and activity.
-func rawImport(b *testing.B, db *store.DB, n int) {
-	org, _ := storetest.Org(b, db, "raw")
-	const row = "(?, ?, 'csv', 'active', FALSE, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, 1, ?, ?)"
-	size := 1
-	if db.Dialect() == "postgres" {
-		size = 100
-	}
-	query := "INSERT INTO users (org_id, id, source, status, break_glass, user_name, user_name_key, email, email_key, display_name, sort_key, search_key, doc, version, created_at, updated_at) VALUES " +
-		strings.Repeat(row+", ", size-1) + row
-	err := db.Write(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
-		for at := 0; at < n; at += size {
-			args := make([]any, 0, size*11)
-			for i := at; i < at+size; i++ {
-				name := fmt.Sprintf("raw%d", i)
-				doc := fmt.Sprintf(`{"emails":[{"primary":true,"type":"work","value":"%s@example.com"}],"name":{"familyName":"Family","givenName":"Given"},"title":"Engineer","userName":"%s"}`, name, name)
-				args = append(args, org, store.NewID[store.User](), name, name, name+"@example.com", name+"@example.com", name, name, name, doc, tx.Now(), tx.Now())
-			}
-			if _, err := tx.Exec(query, args...); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
 }

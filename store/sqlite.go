@@ -93,6 +93,10 @@ func (w *writer) commit(batch []*job) {
 		fail(batch, err)
 		return
 	}
+	if len(batch) == 1 {
+		w.lone(ctx, batch[0])
+		return
+	}
 	for _, j := range batch {
 		if err := w.one(ctx, j); err != nil {
 			w.control(ctx, "ROLLBACK")
@@ -103,6 +107,20 @@ func (w *writer) commit(batch []*job) {
 	if err := w.control(ctx, "COMMIT"); err != nil {
 		w.control(ctx, "ROLLBACK")
 		fail(batch, err)
+	}
+}
+
+// lone runs the only command of a transaction. It needs no savepoint, under which SQLite
+// copies each page before it changes it.
+func (w *writer) lone(ctx context.Context, j *job) {
+	w.do(j)
+	end := "COMMIT"
+	if j.err != nil {
+		end = "ROLLBACK"
+	}
+	if err := w.control(ctx, end); err != nil {
+		w.control(ctx, "ROLLBACK")
+		fail([]*job{j}, err)
 	}
 }
 
@@ -132,22 +150,27 @@ func fail(batch []*job, err error) {
 // one runs a command inside its savepoint. Its error return means that the
 // savepoint itself did not hold, and the whole batch must go.
 func (w *writer) one(ctx context.Context, j *job) error {
-	if j.err = j.ctx.Err(); j.err != nil {
-		return nil
-	}
 	if err := w.control(ctx, "SAVEPOINT command"); err != nil {
 		return err
 	}
-	// Without the caller's cancellation: an interrupt would roll back the others' work too.
-	tx := w.db.newTx(context.WithoutCancel(j.ctx), j.actor, modeWrite)
-	tx.w = w
-	if j.err = guarded(j.fn, tx); j.err != nil {
+	if w.do(j); j.err != nil {
 		if err := w.control(ctx, "ROLLBACK TO command"); err != nil {
 			return err
 		}
 	}
-	j.after = tx.after
 	return w.control(ctx, "RELEASE command")
+}
+
+// do runs a command, unless nobody waits for it any more.
+func (w *writer) do(j *job) {
+	if j.err = j.ctx.Err(); j.err != nil {
+		return
+	}
+	// Without the caller's cancellation: an interrupt would roll back the others' work too.
+	tx := w.db.newTx(context.WithoutCancel(j.ctx), j.actor, modeWrite)
+	tx.w = w
+	j.err = guarded(j.fn, tx)
+	j.after = tx.after
 }
 
 // guarded runs fn and turns a panic into an error: the writer serves everybody.

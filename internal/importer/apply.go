@@ -29,7 +29,7 @@ type jobInput struct {
 // kind is our job.
 func (d *Door) kind() jobs.Kind {
 	return jobs.Kind{
-		Name: jobKind, Need: access.CreateUsers, Size: batch, Many: d.apply, UndoOne: d.undo,
+		Name: jobKind, Need: access.CreateUsers, Size: batch, One: d.applyOne, Many: d.apply, UndoOne: d.undo,
 		Title: func(say jobs.Say, j jobs.Job) string {
 			var in jobInput
 			if json.Unmarshal(j.Input, &in) != nil {
@@ -109,8 +109,7 @@ type applying struct {
 	coming map[store.UserID]bool
 }
 
-// apply does a batch of rows: all at once, or, when one of them cannot be done, each by
-// itself.
+// apply does a batch of rows, or nothing of it.
 func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result, error) {
 	var in jobInput
 	if err := json.Unmarshal(j.Input, &in); err != nil {
@@ -124,52 +123,21 @@ func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result
 	}
 	a, rows, err := d.prepare(tx, in.Run, numbers)
 	if fault.Is(err, fault.NotFound) {
-		return slices.Repeat([]jobs.Result{failed(jobs.Because("The file is not here any more."))}, len(items)), nil
+		return slices.Repeat([]jobs.Result{{State: jobs.FailedItem, Why: jobs.Because("The file is not here any more.")}}, len(items)), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains([]int{2 * batch, 8 * batch, 32 * batch}, j.Done) {
-		if err := tx.Analyze("users", "org_id", "email_key", "user_name_key"); err != nil {
-			return nil, err
-		}
-	}
-	var results []jobs.Result
-	err = tx.Try(func() (err error) {
-		results, err = a.all(rows)
-		return err
-	})
-	if err == nil || again(err) {
-		return results, err
-	}
-	results = make([]jobs.Result, len(rows))
-	for i := range rows {
-		err := tx.Try(func() error {
-			one, err := a.all(rows[i : i+1])
-			if err == nil {
-				results[i] = one[0]
-			}
-			return err
-		})
-		switch {
-		case err == nil:
-		case again(err):
-			return nil, err
-		case fault.Of(err) == fault.Internal:
-			d.opt.Log.ErrorContext(tx.Context(), "import a line", "org", tx.Org(), "import", a.run.ID, "line", rows[i].Line, "error", err)
-			results[i] = failed(jobs.Because("The server could not store this line. It is in the server's log."))
-		default:
-			results[i] = failed(jobs.Because("%s", fault.Public(err)))
-		}
-	}
-	return results, nil
+	return a.all(rows)
 }
 
-func failed(why jobs.Reason) jobs.Result { return jobs.Result{State: jobs.FailedItem, Why: why} }
-
-// again tells that the whole transaction may go well another time.
-func again(err error) bool {
-	return fault.Of(err) == fault.Unavailable || fault.Is(err, fault.Conflict) && fault.Field(err) == "version"
+// applyOne is apply for a row that stands in a batch with one that cannot be done.
+func (d *Door) applyOne(tx *store.Tx, j jobs.Job, item jobs.Item) (jobs.Result, error) {
+	list, err := d.apply(tx, j, []jobs.Item{item})
+	if err != nil {
+		return jobs.Result{}, err
+	}
+	return list[0], nil
 }
 
 // prepare reads the rows in the order of numbers, and those of their managers.

@@ -164,8 +164,8 @@ type Kind struct {
 	// result, of which the name is kept. With UndoOne nil there is no undo.
 	One, UndoOne func(tx *store.Tx, j Job, item Item) (Result, error)
 	// Many is for kinds that are faster with Size items at once than one by one; it gives a
-	// result for each. An error undoes all of them, and they are tried again later. It may
-	// be set instead of One, and UndoMany instead of UndoOne.
+	// result for each. An error undoes all of them; they are tried again at once as the One
+	// of each when there is one, else all of them later. So for UndoMany and UndoOne.
 	Many, UndoMany func(tx *store.Tx, j Job, items []Item) ([]Result, error)
 }
 

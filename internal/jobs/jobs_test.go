@@ -474,6 +474,35 @@ func TestAJobThatCannotGoOnEnds(t *testing.T) {
 	})
 }
 
+// Items that cannot be done together are done one by one: what the attempt wrote is
+// undone, what fails fails alone, and the next ones are tried together again.
+func TestWhatCannotBeDoneTogetherIsDoneSingly(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newShop(t, db, nil)
+		together := 0
+		s.Register(Kind{Name: "people.many", Need: access.CreateUsers, Size: 3, Title: func(Say, Job) string { return "Many" }, One: s.add, UndoOne: s.remove,
+			Many: func(tx *store.Tx, j Job, items []Item) ([]Result, error) {
+				together++
+				list := make([]Result, len(items))
+				for i, item := range items {
+					var err error
+					if list[i], err = s.add(tx, j, item); err != nil {
+						return nil, err
+					}
+				}
+				return list, nil
+			}})
+		j := s.start(In{Kind: "people.many", Items: names("a", "b", "boom", "skip", "d", "e", "f", "g")})
+		s.work()
+		now, list := s.job(j.ID)
+		s.is("results", strings.Join(list, "\n"), "1 done a\n2 done b\n3 failed boom Something went wrong on the server. It is in the server's log with the job's id.\n"+
+			"4 failed skip Not this one.\n5 done d\n6 done e\n7 done f\n8 done g")
+		s.is("job", fmt.Sprint(now.State, now.Done, now.Counts.Failed, together), fmt.Sprint(Finished, 8, 2, 3))
+		s.is("order", strings.Join(s.people(), " "), "a b d e f g")
+	})
+}
+
 // What was started here begins without waiting for the next look.
 func TestRunBeginsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -35,6 +35,11 @@ func (tx *Tx) PlanGroupsOf(ids []UserID) (string, error) {
 	return listing{tx: tx}.explain(tx.directGroups(ids))
 }
 
+// PlanUsersBy is how the database would go about UsersBy with a list of values of a column.
+func (tx *Tx) PlanUsersBy(column, keys string) (string, error) {
+	return listing{tx: tx}.explain(tx.usersByKeys(column, keys))
+}
+
 // PlanActivities is how the database would go about Activities.
 func (tx *Tx) PlanActivities(q ActivityQuery) (string, error) {
 	query, args := tx.activityQuery(q)

@@ -1,0 +1,56 @@
+package store_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// People are found by their keys through an index with the key, also in an organization
+// that has grown by thousands since PostgreSQL counted, when it knew another one.
+func TestManyAreFoundByTheirKeys(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for round, n := range []int{60, 3000} {
+			_, admin := storetest.Org(t, db, fmt.Sprint("acme", round))
+			err := db.Write(ctx, admin, func(tx *store.Tx) error {
+				list := make([]store.NewUser, n)
+				for i := range list {
+					name := fmt.Sprintf("person%d", i)
+					list[i] = store.NewUser{Source: store.FromCSV, Reason: store.Manual, Doc: store.Profile{UserName: name, Email: name + "@example.com", FamilyName: "Family"}.Doc()}
+				}
+				made, err := tx.CreateUsers(list)
+				if err != nil {
+					return err
+				}
+				found, err := tx.UsersBy([]store.UserID{made[7].ID, made[7].ID, made[9].ID}, []string{"Person7@example.com", "person11@example.com", "nobody@example.com"}, []string{"PERSON13"})
+				if err != nil {
+					return err
+				}
+				if got := fmt.Sprint(len(found)); got != "4" {
+					t.Errorf("%s people were found", got)
+				}
+				if round == 0 {
+					return tx.Analyze("users")
+				}
+				for column, key := range map[string]string{"id": string(made[7].ID), "email_key": "person7@example.com", "user_name_key": "person7"} {
+					plan, err := tx.PlanUsersBy(column, `["`+key+`"]`)
+					if err != nil {
+						return err
+					}
+					if !regexp.MustCompile(`Index Cond: .*\b`+column+` = |USING INDEX .*\b`+column+`=`).MatchString(plan) || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "SCAN users") {
+						t.Errorf("%s:\n%s", column, plan)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -45,6 +45,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{in_ids}}", "= ANY(ARRAY(SELECT CAST(e.value AS uuid) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)))",
 		"{{in_texts}}", "= ANY(ARRAY(SELECT e.value FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)))",
 		"{{in_ints}}", "= ANY(ARRAY(SELECT CAST(e.value AS bigint) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)))",
+		"{{among}}", "= ANY(ARRAY", "{{end_among}}", ")",
 		"{{each}}", "jsonb_array_elements(CAST(? AS jsonb)) AS e(value)",
 		"{{each_text}}", "jsonb_array_elements_text(CAST(? AS jsonb)) AS e(value)",
 		"{{as_json}}", "CAST(? AS jsonb)", "{{as_id}}", "CAST(? AS uuid)", "{{as_int}}", "CAST(? AS bigint)", "{{as_text}}", "CAST(? AS text)",
@@ -53,7 +54,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{hidden_id}}", "(SELECT CAST(? AS uuid))", "{{hidden_int}}", "(SELECT CAST(? AS bigint))", "{{hidden_text}}", "(SELECT CAST(? AS text))",
 		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))", "{{list}}", "json_agg", "{{entry}}", "json_build_array",
 		"{{gate}}", "EXISTS (SELECT 1 FROM head)",
-		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres, "{{id_text}}", "string_agg(CAST(f.id AS text), ' ')",
+		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres,
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
@@ -72,6 +73,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{ids}}", "SELECT e.value FROM json_each(?) AS e",
 	"{{in_ids}}", "IN (SELECT e.value FROM json_each(?) AS e)",
 	"{{in_texts}}", "IN (SELECT e.value FROM json_each(?) AS e)", "{{in_ints}}", "IN (SELECT e.value FROM json_each(?) AS e)",
+	"{{among}}", "IN", "{{end_among}}", "",
 	"{{each}}", "json_each(?) AS e",
 	"{{each_text}}", "json_each(?) AS e",
 	"{{as_json}}", "?", "{{as_id}}", "?", "{{as_int}}", "?", "{{as_text}}", "?",
@@ -80,7 +82,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{hidden_id}}", "?", "{{hidden_int}}", "?", "{{hidden_text}}", "?",
 	"{{group_list}}", "json_group_array(json_array(g.id, g.name))", "{{list}}", "json_group_array", "{{entry}}", "json_array",
 	"{{gate}}", "1 = 1",
-	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{id_text}}", "group_concat(f.id, ' ')",
+	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite,
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}
 

@@ -154,7 +154,7 @@ func ProfileOf(doc Doc) Profile { return profileOf(doc) }
 
 // PlanFound is how the database finds whom a word of a search means.
 func (tx *Tx) PlanFound(word string) (string, error) {
-	query, args := askedWords(word)[0].found(tx, false)
+	query, args := idsOf(askedWords(word)[0].found(tx, false))
 	return listing{tx: tx}.explain(query, args)
 }
 

@@ -12,8 +12,8 @@ import (
 // How a page of people is found, and how many there are, in a time that does not grow
 // much with the organization, whatever is asked for.
 //
-//   - What names people itself, a word or a team, is asked first, each alone. When there
-//     are few of them, their ids are met with those of the others and read from roster.
+//   - What names people itself, a word or a team, is counted first, each alone. When there
+//     are few of them, they are met with the others and read from roster, all of them once.
 //   - Then roster is read as far as few match: they are counted and sorted in the same
 //     statement. Whoever is behind that is not counted: the list says "more than".
 //   - When very many match, the page is looked for along the order, in the next people
@@ -44,10 +44,10 @@ type peopleList struct {
 	all    bool        // nobody is left out but the deleted
 	bare   bool        // not by columns of roster, at least
 	here   []condition // on columns of roster
-	few    []string    // ids of whom it can be; nil: everybody
+	few    *part       // whom it can be, who are few; nil: everybody
 	many   []condition // by what another table says, of very many
 	common []asked     // words that find very many
-	over   int         // of both, which were seen to be of more than are counted
+	over   bool        // one of both was seen to be of more people than are counted
 
 	total   int
 	atLeast bool // there are more than total
@@ -148,11 +148,10 @@ func (l *peopleList) among(set PeopleSet) error {
 		l.many = append(l.many, has)
 		return nil
 	}
-	found, err := l.fewOf(fmt.Sprintf("%s LIMIT %d", set.IDs, l.most+1), set.Args)
-	if err == nil && found == nil {
-		l.many, l.over = append(l.many, has), l.over+1
-	} else if err == nil {
-		l.meet(found)
+	query := fmt.Sprintf("%s LIMIT %d", set.IDs, l.most+1)
+	few, over, err := l.meet([]part{{query, query, set.Args, true}})
+	if !few {
+		l.many, l.over = append(l.many, has), l.over || over
 	}
 	return err
 }
@@ -210,46 +209,63 @@ func countRoles(rows []seatRow) (n int) {
 // search leaves those whom each word finds.
 func (l *peopleList) search() error {
 	for _, w := range askedWords(l.q.Search) {
-		query, args := w.found(l.tx, slices.Contains(l.q.Status, Deleted))
-		found, err := l.fewOf(query, args)
+		few, over, err := l.meet(w.found(l.tx, slices.Contains(l.q.Status, Deleted)))
 		if err != nil {
 			return err
 		}
-		if found == nil {
-			l.common, l.over = append(l.common, w), l.over+1
-		} else {
-			l.meet(found)
+		if !few {
+			l.common, l.over = append(l.common, w), l.over || over
 		}
 	}
 	return nil
 }
 
-// fewOf are the ids that a select gives, or nil when they are more than few. They come as
-// one text: as rows they take five times as long.
-func (l *peopleList) fewOf(query string, args []any) ([]string, error) {
-	var list string
-	if err := l.tx.Get(&list, "SELECT COALESCE({{id_text}}, '') FROM ("+query+") AS f", args...); err != nil {
-		return nil, err
+// meet leaves those whom the parts give, when they are few. Otherwise over tells whether
+// they are people who are there. They are counted here, and read from indexes once more
+// where they are met with the roster: that costs a fifth of carrying their ids about.
+func (l *peopleList) meet(parts []part) (few, over bool, err error) {
+	var sizes []struct{ Part, N int }
+	query, args := union(parts, func(p part, at int) string {
+		return fmt.Sprintf("SELECT %[1]d AS part, COUNT(*) AS n FROM (%[2]s) AS p%[1]d", at, p.size)
+	})
+	if err := l.tx.Select(&sizes, query, args...); err != nil {
+		return false, false, err
 	}
-	ids := strings.Fields(list)
-	slices.Sort(ids) // several indexes find the same person
-	if ids = slices.Compact(ids); len(ids) <= l.most {
-		return ids, nil
+	sum, most := 0, 0
+	for _, s := range sizes {
+		sum, most = sum+s.N, max(most, s.N)
+		over = over || s.N > l.most && parts[s.Part].exists
 	}
-	return nil, nil
+	query, args = idsOf(parts)
+	if most <= l.most && sum > l.most { // several indexes find the same person
+		if err := l.tx.Get(&most, "SELECT COUNT(*) FROM (SELECT DISTINCT f.id FROM ("+query+") AS f) AS d", args...); err != nil {
+			return false, false, err
+		}
+	}
+	if most > l.most {
+		return false, over, nil
+	}
+	if f := l.few; f != nil {
+		query, args = "SELECT m.id FROM ("+f.query+") AS m WHERE m.id IN ("+query+")", append(slices.Clip(f.args), args...)
+	}
+	l.few = &part{query: query, args: args}
+	return true, false, nil
 }
 
-// meet leaves those who are in the list, too.
-func (l *peopleList) meet(ids []string) {
-	if l.few == nil {
-		l.few = ids
-		return
+// idsOf is a select of all ids that the parts give, some of them several times.
+func idsOf(parts []part) (string, []any) {
+	return union(parts, func(p part, at int) string {
+		return fmt.Sprintf("SELECT p%[1]d.id FROM (%[2]s) AS p%[1]d", at, p.query)
+	})
+}
+
+// union is a select of each part.
+func union(parts []part, of func(p part, at int) string) (query string, args []any) {
+	list := make([]string, len(parts))
+	for i, p := range parts {
+		list[i], args = of(p, i), append(args, p.args...)
 	}
-	in := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		in[id] = true
-	}
-	l.few = slices.DeleteFunc(l.few, func(id string) bool { return !in[id] })
+	return strings.Join(list, " UNION ALL "), args
 }
 
 // costly tells that it takes looking into other tables whether somebody matches.
@@ -262,7 +278,7 @@ func (l *peopleList) easily() (string, []any) {
 		text, args = text+" AND "+c.text, append(args, c.args...)
 	}
 	if l.few != nil {
-		text, args = text+" AND r.user_id {{in_ids}}", append(args, jsonList(l.few))
+		text, args = text+" AND r.user_id {{among}} ("+l.few.query+"){{end_among}}", append(args, l.few.args...)
 	}
 	return text, args
 }
@@ -296,6 +312,17 @@ func (l *peopleList) find(limit int) (ids []UserID, err error) {
 		ids, err = l.countAndFind(limit)
 		if err != nil || !l.atLeast {
 			return ids, err
+		}
+		if !l.sort.walked || l.few != nil {
+			return l.ids(l.whole(limit))
+		}
+	case l.few != nil || !l.bare:
+		var all bool
+		if ids, all, err = l.countAmongFew(limit); err != nil || l.total == 0 || all && len(ids) == limit {
+			return ids, err
+		}
+		if all {
+			return l.ids(l.whole(limit))
 		}
 	default:
 		if err = l.count(); err != nil || l.total == 0 {
@@ -356,35 +383,86 @@ func (l *peopleList) countAndFind(limit int) (ids []UserID, err error) {
 	return ids, err
 }
 
+// looked is how many people are looked at to count.
+func (l *peopleList) looked() int {
+	switch {
+	case len(l.common) > 0 && l.few != nil: // there are not many more in all
+		return l.most / 10
+	case len(l.common) > 0, len(l.many) > 2:
+		return l.tx.db.counted.near()
+	}
+	return l.most
+}
+
+// countAmongFew counts in some of those whom the roster alone gives, and finds the page in
+// the next of them, if these are few: then all of them are read once.
+func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error) {
+	column := ", r." + l.sort.column
+	if l.sort.column == "user_id" {
+		column = ""
+	}
+	from, args := l.easily()
+	match, values := l.strictly("", nil)
+	by, behind, place := l.order("r")
+	out, _, _ := l.order("g")
+	query := fmt.Sprintf(`WITH b AS MATERIALIZED (SELECT r.user_id%[1]s %[2]s LIMIT %[10]d), f AS MATERIALIZED (SELECT r.user_id FROM b AS r LIMIT %[3]d),
+		t AS MATERIALIZED (SELECT (SELECT COUNT(*) FROM b) AS there, (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) FROM f AS r WHERE 1 = 1%[4]s) AS n)
+		SELECT t.there, t.looked, t.n, g.user_id FROM t LEFT JOIN (SELECT r.user_id%[1]s FROM (SELECT r.user_id%[1]s FROM b AS r WHERE 1 = 1%[5]s%[6]s LIMIT %[7]d) AS r WHERE 1 = 1%[4]s%[6]s LIMIT %[8]d) AS g ON t.n > 0 AND t.there <= %[11]d%[9]s`,
+		column, from, l.looked(), match, behind, by, l.tx.db.counted.near(), limit, out, l.most+1, l.most)
+	var rows []struct {
+		There int `db:"there"`
+		tally
+		ID *UserID `db:"user_id"`
+	}
+	if err := l.tx.Select(&rows, query, slices.Concat(args, values, place, values)...); err != nil {
+		return nil, false, err
+	}
+	for _, row := range rows {
+		if row.ID != nil {
+			ids = append(ids, *row.ID)
+		}
+	}
+	return ids, rows[0].There <= l.most, l.tell(rows[0].tally)
+}
+
 // count looks at some people, and at all only where none of these match.
 func (l *peopleList) count() error {
-	if l.bare && l.few == nil && l.over == 1 && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
+	if l.bare && l.over && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
 		l.total, l.atLeast = l.most, true // what is asked for was found to be more
 		return nil
 	}
-	looked := l.most
-	if len(l.common) > 0 {
-		looked = l.tx.db.counted.near()
-	}
 	from, args := l.easily()
 	match, more := l.strictly("FROM f AS r WHERE 1 = 1", nil)
-	var row struct {
-		All int `db:"looked"`
-		N   int `db:"n"`
+	var row tally
+	err := l.tx.Get(&row, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, l.looked(), match), append(args, more...)...)
+	if err != nil {
+		return err
 	}
-	err := l.tx.Get(&row, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, looked, match), append(args, more...)...)
+	return l.tell(row)
+}
+
+// tally is how many of those who were looked at match.
+type tally struct {
+	All int `db:"looked"`
+	N   int `db:"n"`
+}
+
+// tell says what a tally means for all.
+func (l *peopleList) tell(t tally) error {
 	switch {
-	case err != nil:
-	case row.All < looked:
-		l.total = row.N
-	case row.N > 1:
-		l.total, l.atLeast = rounded(row.N-1), true
+	case t.All < l.looked():
+		l.total = t.N
+	case t.N > 1:
+		l.total, l.atLeast = rounded(t.N-1), true
 	default:
+		from, args := l.easily()
 		from, args = l.strictly(from, args)
-		err = l.tx.Get(&l.total, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 %s LIMIT %d) AS found", from, l.most+1), args...)
+		if err := l.tx.Get(&l.total, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 %s LIMIT %d) AS found", from, l.most+1), args...); err != nil {
+			return err
+		}
 		l.total, l.atLeast = min(l.total, l.most), l.total > l.most
 	}
-	return err
+	return nil
 }
 
 // rounded is a number that is said to be less than the true one, with two digits that
@@ -402,7 +480,7 @@ func (l *peopleList) nearby(limit int) (string, []any) {
 	by, behind, more := l.order("r")
 	from, args := "FROM roster r WHERE r.org_id = ?", []any{l.tx.Org()}
 	rest := l.here
-	if !l.sort.walked || l.few != nil { // everybody is looked at in any case
+	if !l.sort.walked { // everybody is looked at in any case
 		from, args = l.easily()
 		rest = nil
 	}

@@ -77,6 +77,8 @@ func TestPagesOfVeryMany(t *testing.T) {
 			t.Fatal(err)
 		}
 		few, most, all := numbered(throng-10, throng), numbered(0, throng-10), numbered(0, throng)
+		backwards := slices.Clone(most)
+		slices.Reverse(backwards)
 		deactivated, active := []store.Status{store.Deactivated}, []store.Status{store.Active}
 		for name, c := range map[string]struct {
 			q     store.PeopleQuery
@@ -102,6 +104,11 @@ func TestPagesOfVeryMany(t *testing.T) {
 			"in one, not in another":  {store.PeopleQuery{Sets: []store.PeopleSet{viewers(false), members(team)}}, 10, false, few},
 			"license":                 {store.PeopleQuery{License: "full"}, 190, true, most},
 			"license of the last":     {store.PeopleQuery{License: "light"}, 0, false, nil}, // deactivated: no seat
+			"a word of all, of few":   {store.PeopleQuery{Search: "user user00024"}, 10, false, few},
+			"a word of all, of some":  {store.PeopleQuery{Search: "user user0001", Sort: "email"}, 19, true, numbered(100, 200)},
+			"the same, backwards":     {store.PeopleQuery{Search: "user user0001", Status: active, Sort: "signin"}, 19, true, numbered(100, 200)},
+			"some, but a set":         {store.PeopleQuery{Search: "user0002", Sets: []store.PeopleSet{viewers(true)}}, 40, false, numbered(200, 240)},
+			"one state, last first":   {store.PeopleQuery{Team: team, Status: active, Sort: "-name"}, 190, true, backwards},
 			"two words that all have": {store.PeopleQuery{Search: "user use"}, 59, true, all},
 		} {
 			t.Run(name, func(t *testing.T) {

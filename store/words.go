@@ -118,27 +118,34 @@ func askedWords(search string) (list []asked) {
 	return list
 }
 
-// found is the select of the ids of those whom the word finds, from indexes alone, some of
-// them several times; of each index one more than are counted.
-func (w asked) found(tx *Tx, deleted bool) (string, []any) {
-	at, there := "u.deleted_at = 0", "NOT r.status = 'deleted'"
+// part is one index of those in which a word is looked for.
+type part struct {
+	query  string // the ids
+	size   string // as many rows, without the ids when an index has these not
+	args   []any
+	exists bool // of nobody who is deleted, or of nobody else when these are asked for
+}
+
+// found are the ids of those whom the word finds, from indexes alone, some of them several
+// times. The roster tells whether somebody is deleted in its rows, not in this index, and
+// whoever is found is looked up there anyway.
+func (w asked) found(tx *Tx, deleted bool) (parts []part) {
+	at := "u.deleted_at = 0"
 	if deleted {
-		at, there = "u.deleted_at > 0", "r.status = 'deleted'"
+		at = "u.deleted_at > 0"
 	}
-	var parts []string
-	var args []any
-	add := func(query string, values ...any) {
-		parts = append(parts, fmt.Sprintf("SELECT p%d.id FROM (%s LIMIT %d) AS p%d", len(parts), query, tx.db.counted+1, len(parts)))
-		args = append(args, values...)
+	add := func(exists bool, id, from string, values ...any) {
+		from = fmt.Sprintf(" FROM %s LIMIT %d", from, tx.db.counted+1)
+		parts = append(parts, part{"SELECT " + id + " AS id" + from, "SELECT 1" + from, values, exists})
 	}
-	add("SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name_key >= ? AND u.user_name_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
-	add("SELECT u.id FROM users u WHERE u.org_id = ? AND u.email_key >= ? AND u.email_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
-	add("SELECT r.user_id AS id FROM roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ? AND "+there, tx.Org(), w.folded, w.folded+afterAll)
-	add("SELECT u.id FROM users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
+	add(true, "u.id", "users u WHERE u.org_id = ? AND u.user_name_key >= ? AND u.user_name_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
+	add(true, "u.id", "users u WHERE u.org_id = ? AND u.email_key >= ? AND u.email_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
+	add(false, "r.user_id", "roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ?", tx.Org(), w.folded, w.folded+afterAll)
+	add(true, "u.id", "users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
 	for _, word := range w.kept() {
-		add("SELECT v.user_id AS id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)
+		add(false, "v.user_id", "user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)
 	}
-	return strings.Join(parts, " UNION ALL "), args
+	return parts
 }
 
 // kept are the beginnings of rows under wordAttr that the word finds.

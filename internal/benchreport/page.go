@@ -129,6 +129,13 @@ var lists = []struct{ name, what string }{
 	{"created-today", "created today"}, {"word", "search for a word of 900"}, {"two-common-words", "two words of 8,000 each"}, {"user-name", "a user name"}, {"employee-number", "an employee number"},
 	{"two-letters", "two letters, of 8,000"}, {"one-letter", "one letter, of 8,000"}, {"one-letter-of-all", "one letter, of everybody"}, {"word-and-letter-of-all", "a word of 8,000 and a letter of everybody"},
 	{"word-deactivated-by-last-sign-in", "a word of 8,000, deactivated, by sign-in"}, {"nobody", "a word of nobody"},
+	{"word-and-letter-by-last-sign-in", "a word of 8,000 and a letter of everybody, by sign-in"}, {"word-and-letter-deep", "... by name, deep in the list"}, {"word-and-letter-deactivated", "... deactivated"}, {"three-words", "... and a third word"},
+	{"two-letters-of-many", "a letter of everybody and one of 8,000"}, {"letter-of-all-twice", "two words of everybody"}, {"letter-of-all-by-status", "a letter of everybody, by status"}, {"letter-of-all-deactivated-by-last-sign-in", "... deactivated, by sign-in"},
+	{"letter-of-all-team-deep", "... in a team of everybody, deep in the list"}, {"letter-of-all-default-role", "... with the default role"}, {"letter-of-all-viewers-by-last-sign-in", "... role Viewer, by sign-in"}, {"letter-last-name-first", "one letter, the last name first"},
+	{"three-filters", "status, source and never signed in"}, {"three-filters-by-last-sign-in", "status, role and a time, by sign-in"}, {"team-of-all-default-role-never", "team of everybody, the default role, never signed in"},
+	{"team-of-all-invited-by-address", "team of everybody, invited, by address"}, {"team-of-all-not-for-30-days-by-last-sign-in", "... not for 30 days, by sign-in"}, {"team-of-all-deep", "... deep in the list"}, {"team-of-all-viewers", "... role Viewer"},
+	{"default-role-deactivated-by-last-sign-in", "the default role, deactivated, by sign-in"}, {"deactivated-last-name-first-deep", "deactivated, the last name first, deep in the list"}, {"license", "the license of those without another one (97,000)"},
+	{"license-team-of-all-by-last-sign-in", "... in a team of everybody, by sign-in"}, {"no-second-factor", "without a second factor (everybody)"}, {"no-second-factor-team-of-all-deactivated", "... deactivated, in a team of everybody"},
 }
 
 const (

@@ -69,10 +69,10 @@ func newSite(t testing.TB, db *store.DB) *site {
 	},
 		Traits: map[string]func(tx *store.Tx) []store.PeopleSet{
 			"locked": func(tx *store.Tx) []store.PeopleSet {
-				return []store.PeopleSet{{IDs: "SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name = ?", Args: []any{tx.Org(), "ivy@acme.example"}}}
+				return []store.PeopleSet{{IDs: "SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name_key = ? AND u.deleted_at = 0", Args: []any{tx.Org(), "ivy@acme.example"}}}
 			},
 			"nofactor": func(tx *store.Tx) []store.PeopleSet {
-				not := store.PeopleSet{IDs: "SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name = ?", Args: []any{tx.Org(), "ivy@acme.example"}, Not: true}
+				not := store.PeopleSet{IDs: "SELECT u.id FROM users u WHERE u.org_id = ? AND u.user_name_key = ? AND u.deleted_at = 0", Args: []any{tx.Org(), "ivy@acme.example"}, Not: true}
 				return []store.PeopleSet{not, not}
 			},
 		},

@@ -3,7 +3,6 @@ package store
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -22,7 +21,7 @@ func (tx *Tx) checkRoleTexts(r, was *OrgRole, all []OrgRole) error {
 		if err := checkText(f.field, f.text, f.limit); err != nil {
 			return err
 		}
-		if strings.ContainsFunc(f.text, unseen) {
+		if strings.ContainsFunc(f.text, fault.Unseen) {
 			return fault.Invalid.On(f.field, "That holds a control character or one that turns the direction of writing. Type it again.")
 		}
 	}
@@ -38,11 +37,6 @@ func (tx *Tx) checkRoleTexts(r, was *OrgRole, all []OrgRole) error {
 		}
 	}
 	return tx.checkPermissions(r, was)
-}
-
-// unseen are characters that show nothing or turn what stands around them.
-func unseen(c rune) bool {
-	return unicode.IsControl(c) || c == unicode.ReplacementChar || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == 0x200e || c == 0x200f || c == 0x061c
 }
 
 func (tx *Tx) checkPermissions(r, was *OrgRole) error {

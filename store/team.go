@@ -181,7 +181,7 @@ func checkTeamText(field, text string, limit int) error {
 	if err := checkText(field, text, limit); err != nil {
 		return err
 	}
-	if strings.ContainsFunc(text, unseen) {
+	if strings.ContainsFunc(text, fault.Unseen) {
 		return fault.Invalid.On(field, "That holds a control character or one that turns the direction of writing. Type it again.")
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -96,9 +95,7 @@ func signatureIn(text string) (string, error) {
 	if len(text) > maxSignature {
 		return "", fault.Invalid.On("signature", "The signature is %d bytes long; at most %d are possible.", len(text), maxSignature)
 	}
-	if strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.IsControl(c) && c != '\n' || c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c)
-	}) {
+	if strings.ContainsFunc(text, func(c rune) bool { return c != '\n' && fault.Unseen(c) }) {
 		return "", fault.Invalid.On("signature", "The signature holds a control character or broken text. Type it again.")
 	}
 	return text, nil

@@ -192,20 +192,6 @@ func initials(name string) string {
 	return string(out)
 }
 
-// line checks a text of one line.
-func line(field, value string, most int) (string, error) {
-	value = strings.TrimSpace(value)
-	if len(value) > most {
-		return "", fault.Invalid.On(field, "That is %d bytes long; at most %d are possible.", len(value), most)
-	}
-	if strings.ContainsFunc(value, func(c rune) bool {
-		return unicode.IsControl(c) || c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c)
-	}) {
-		return "", fault.Invalid.On(field, "That holds a control character or broken text. Type it again.")
-	}
-	return value, nil
-}
-
 func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
@@ -236,8 +222,8 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 				if _, sent := f.Values[field.name]; !sent {
 					continue
 				}
-				value, err := line(field.name, f.Get(field.name), 200)
-				if err != nil {
+				value := strings.TrimSpace(f.Get(field.name))
+				if err := fault.Line(field.name, value, 200); err != nil {
 					return err
 				}
 				if _, is := others[field.attr]; is && value != *field.value {

@@ -25,8 +25,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -229,10 +227,10 @@ func (t *Task) check(tx *store.Tx, list string) error {
 	if t.Title == "" {
 		return fault.Invalid.On("title", "Say what is to be done.")
 	}
-	if err := line("title", t.Title, 200); err != nil {
+	if err := fault.Line("title", t.Title, 200); err != nil {
 		return err
 	}
-	if err := line("note", t.Note, 1000); err != nil {
+	if err := fault.Line("note", t.Note, 1000); err != nil {
 		return err
 	}
 	if t.Days < -maxDays || t.Days > maxDays {
@@ -252,19 +250,6 @@ func (t *Task) check(tx *store.Tx, list string) error {
 		return nil
 	}
 	return fault.Invalid.On("who", "Choose who does it: admins, manager or person.")
-}
-
-// line refuses what would break a page or a log.
-func line(field, text string, most int) error {
-	switch {
-	case len(text) > most:
-		return fault.Invalid.On(field, "This is %d bytes long; at most %d are possible.", len(text), most)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.IsControl(c) || c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c)
-	}):
-		return fault.Invalid.On(field, "That holds a control character or one that turns the direction of writing. Type it again.")
-	}
-	return nil
 }
 
 // dueOn is the end of the day so many days after a moment.

@@ -29,7 +29,7 @@ import (
 
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
-var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/invite", "internal/jobs", "internal/mail",
+var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/fault", "internal/invite", "internal/jobs", "internal/mail",
 	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web"}
 
 // english are templates that stay so, each for a reason.
@@ -326,6 +326,16 @@ func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Exp
 	})
 }
 
+// ofFault tells whether e is something of package fault.
+func ofFault(e ast.Expr) bool {
+	kind, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	id, ok := kind.X.(*ast.Ident)
+	return ok && id.Name == "fault"
+}
+
 // goCall collects the sentences in calls of web.T, Reader.T, faults and forms.
 func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) string) {
 	arg := func(i int) string {
@@ -380,11 +390,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 			c.add(arg(0), key{at: at})
 			return
 		}
-		kind, ok := sel.X.(*ast.SelectorExpr)
-		if !ok || !people {
-			return
-		}
-		if id, ok := kind.X.(*ast.Ident); !ok || id.Name != "fault" {
+		if !people || pkg != "internal/fault" && !ofFault(sel.X) {
 			return
 		}
 		c.add(arg(map[string]int{"Say": 0, "On": 1, "Wrap": 1}[sel.Sel.Name]), key{at: at})

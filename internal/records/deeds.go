@@ -50,10 +50,10 @@ func (t *Told) check(now time.Time) error {
 	if !deedForm.MatchString(t.Kind) {
 		return fault.Invalid.On("kind", "%.60q is no kind of activity. Use lower-case letters, digits, dots and hyphens, such as ticket.handled.", t.Kind)
 	}
-	if err := line("ref", t.Ref, 200, true); err != nil {
+	if err := needed("ref", t.Ref, 200); err != nil {
 		return err
 	}
-	if err := line("title", t.Title, 300, true); err != nil {
+	if err := needed("title", t.Title, 300); err != nil {
 		return err
 	}
 	if t.URL != "" {
@@ -117,7 +117,7 @@ func whose(tx *store.Tx, name string) (store.UserID, error) {
 		u, err := tx.User(id)
 		return u.ID, err
 	}
-	if err := line("user", name, 300, true); err != nil {
+	if err := needed("user", name, 300); err != nil {
 		return "", err
 	}
 	u, err := tx.UserByName(name)

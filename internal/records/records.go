@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -78,22 +77,15 @@ func (r Ref) check() error {
 	if !kindForm.MatchString(r.Kind) {
 		return fault.Invalid.On("kind", "%.60q is no kind of record. Use 1 to 40 lower-case letters, digits and hyphens, such as contact.", r.Kind)
 	}
-	return line("id", r.ID, 200, true)
+	return needed("id", r.ID, 200)
 }
 
-// line refuses what would break a page or a log.
-func line(field, text string, most int, needed bool) error {
-	switch {
-	case needed && strings.TrimSpace(text) == "":
+// needed is a line that may not be empty.
+func needed(field, text string, most int) error {
+	if strings.TrimSpace(text) == "" {
 		return fault.Invalid.On(field, "%s is empty.", field)
-	case len(text) > most:
-		return fault.Invalid.On(field, "%s is %d bytes long; at most %d are possible.", field, len(text), most)
-	case strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.IsControl(c) || c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c)
-	}):
-		return fault.Invalid.On(field, "%s holds a control character or broken text.", field)
 	}
-	return nil
+	return fault.Line(field, text, most)
 }
 
 // maxAttributes bounds the object that an application keeps with a record.
@@ -112,10 +104,10 @@ func (in *In) check() error {
 		return err
 	}
 	in.Name, in.Address = strings.TrimSpace(in.Name), strings.TrimSpace(in.Address)
-	if err := line("name", in.Name, 200, true); err != nil {
+	if err := needed("name", in.Name, 200); err != nil {
 		return err
 	}
-	if err := line("address", in.Address, 254, false); err != nil {
+	if err := fault.Line("address", in.Address, 254); err != nil {
 		return err
 	}
 	if len(in.Attributes) == 0 {

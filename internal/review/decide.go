@@ -116,7 +116,7 @@ type decider struct {
 
 func (s *Service) decideIn(tx *store.Tx, r Review, who decider, in Decision) ([]Outcome, error) {
 	in.Note = strings.TrimSpace(in.Note)
-	if err := line("note", in.Note, 500, false); err != nil {
+	if err := fault.Line("note", in.Note, 500); err != nil {
 		return nil, err
 	}
 	switch {

@@ -31,8 +31,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -189,7 +187,10 @@ func (s *Service) Start(tx *store.Tx, in In) (Review, error) {
 
 // check refuses what cannot be started, and fills in the names of what is meant.
 func (s *Service) check(tx *store.Tx, r *Review, in In) error {
-	if err := line("name", r.Name, 120, true); err != nil {
+	if r.Name == "" {
+		return fault.Invalid.On("name", "Write something here, such as Spring review.")
+	}
+	if err := fault.Line("name", r.Name, 120); err != nil {
 		return err
 	}
 	if !slices.Contains(Months(), in.Months) {
@@ -294,21 +295,6 @@ func checkReviewers(tx *store.Tx, list []store.UserID) error {
 		err = fault.Invalid.On("reviewers", "Reviewers are active admins of this organization. Choose them in the list.")
 	}
 	return err
-}
-
-// line refuses what would break a page or a log.
-func line(field, text string, most int, needed bool) error {
-	switch {
-	case needed && text == "":
-		return fault.Invalid.On(field, "Write something here, such as Spring review.")
-	case len(text) > most:
-		return fault.Invalid.On(field, "This is %d bytes long; at most %d are possible.", len(text), most)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool {
-		return unicode.IsControl(c) || c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c)
-	}):
-		return fault.Invalid.On(field, "That holds a control character or one that turns the direction of writing. Type it again.")
-	}
-	return nil
 }
 
 // Get finds a review. Faults: Denied, NotFound.

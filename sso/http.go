@@ -129,6 +129,7 @@ type answered struct {
 	arrival     answer.Profile
 	id          string // names the answer, for the replay record
 	idToken     string // OIDC, raw; a logout names it as its hint
+	sub         string // OIDC, as the provider sent it, whatever people are known by here
 	certificate string // SAML: SHA-256 of the one that verified the answer
 	until       time.Time
 	trace       answer.Trace

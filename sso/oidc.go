@@ -202,8 +202,11 @@ func (d *Door) oidcAnswer(r *http.Request, c Connection, t ticket, p pending, q 
 		return in, err
 	}
 	who := oidc.PersonOf(party, id.Claims, info)
+	if end := id.Claims.At("exp"); c.Config.EndWithToken && (who.SessionNotOnOrAfter.IsZero() || end.Before(who.SessionNotOnOrAfter)) {
+		who.SessionNotOnOrAfter = end
+	}
 	in.arrival = who
-	in.id, in.idToken, in.until = string(id.Payload), tokens.ID, id.Until
+	in.id, in.idToken, in.sub, in.until = string(id.Payload), tokens.ID, id.Claims.Text("sub"), id.Until
 	return in, nil
 }
 

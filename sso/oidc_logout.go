@@ -98,13 +98,18 @@ func (d *Door) endNamed(tx *store.Tx, c Connection, sid, subject string) error {
 		}
 		full := len(refs) == maxRefs
 		if subject != "" {
-			refs = slices.DeleteFunc(refs, func(ref SessionRef) bool { return ref.SubjectKind == "sub" && ref.Subject != subject })
-			own, err := refsOfSubject(tx, c.ID, "sub", subject)
+			refs = slices.DeleteFunc(refs, func(ref SessionRef) bool { return ref.ofAnother(subject) })
+			own, err := refsOfNameID(tx, c.ID, subject)
 			if err != nil {
 				return err
 			}
-			full = full || len(own) == maxRefs
-			for _, ref := range own {
+			older, err := refsOfSubject(tx, c.ID, "sub", subject)
+			if err != nil {
+				return err
+			}
+			full = full || len(own) == maxRefs || len(older) == maxRefs
+			older = slices.DeleteFunc(older, func(ref SessionRef) bool { return ref.nameKey != "" })
+			for _, ref := range slices.Concat(own, older) {
 				if sid == "" || ref.SessionIndex == "" {
 					refs = append(refs, ref)
 				}
@@ -117,6 +122,16 @@ func (d *Door) endNamed(tx *store.Tx, c Connection, sid, subject string) error {
 			return err
 		}
 	}
+}
+
+// ofAnother tells that a session is known to be of somebody else than this sub. What
+// people are known by here may be another claim, as at Entra ID, so the sub is kept
+// beside it; sessions from before that have it only as their subject.
+func (ref SessionRef) ofAnother(sub string) bool {
+	if ref.nameKey != "" {
+		return ref.nameKey != secret.Hash(sub)
+	}
+	return ref.SubjectKind == "sub" && ref.Subject != sub
 }
 
 // backChannelRefused answers the provider's server in the words of the standard;

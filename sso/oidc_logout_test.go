@@ -2,8 +2,10 @@ package sso
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +97,102 @@ func TestBackChannelLogout(t *testing.T) {
 		}
 		if n := len(s.log("user.signout")); n != 4 {
 			t.Errorf("%d sign-outs in the activity, want 4", n)
+		}
+	})
+}
+
+// A logout token names the sub of the ID token, also where people are known by another
+// claim, as at Entra ID: that ends their sessions, and nobody else's.
+func TestBackChannelLogoutWhereSubIsNotTheSubject(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		other := s.create(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: idp.URL, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret})
+		idp.Register(other.Redirect)
+		for _, id := range []ConnectionID{c.ID, other.ID} {
+			if err := db.Write(t.Context(), s.admin, func(tx *store.Tx) error {
+				_, err := alterConnection(tx, id, func(c *Connection) error { c.Config.Subject = "oid+tid"; return nil })
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		enter := func(c Created, oid, sub, sid string) browser {
+			t.Helper()
+			idp.As(map[string]any{"sub": sub, "oid": oid, "tid": "acme", "sid": sid, "email": oid + "@acme.example", "email_verified": true, "name": oid})
+			b := newBrowser(t)
+			if p := b.open(c.URLs.Login); !p.signedIn() {
+				t.Fatalf("%s: status %d: %s", oid, p.status, p.body)
+			}
+			return b
+		}
+		named := func(change map[string]any) string {
+			return idp.LogoutToken(func(_, c map[string]any) {
+				delete(c, "sid")
+				maps.Copy(c, change)
+			})
+		}
+		laptop, phone := enter(c, "ada", "pairwise-a", "s1"), enter(c, "ada", "pairwise-a", "s2")
+		eve, elsewhere := enter(c, "eve", "ada@acme", "s3"), enter(other, "zoe", "pairwise-a", "s4")
+		var kinds []string
+		if err := db.LookupAll(t.Context(), &kinds, "SELECT DISTINCT subject_kind FROM sso_sessions"); err != nil || !slices.Equal(kinds, []string{"oid+tid"}) {
+			t.Fatalf("people are known by %q, %v", kinds, err)
+		}
+		if status, _ := s.logout(c, named(map[string]any{"sid": "s1", "sub": "ada@acme"})); status != http.StatusOK || !s.in(laptop) {
+			t.Errorf("a sid with somebody else's sub: status %d, ada %v", status, s.in(laptop))
+		}
+		if status, _ := s.logout(c, named(map[string]any{"sub": "ada"})); status != http.StatusOK || !s.in(laptop) {
+			t.Errorf("what she is known by is not her sub: status %d, ada %v", status, s.in(laptop))
+		}
+		if status, _ := s.logout(c, named(map[string]any{"sid": "s2", "sub": "pairwise-a"})); status != http.StatusOK || !s.in(laptop) || s.in(phone) {
+			t.Errorf("by sid and sub: status %d, laptop %v, phone %v", status, s.in(laptop), s.in(phone))
+		}
+		all := named(map[string]any{"sub": "pairwise-a"})
+		if status, _ := s.logout(c, all); status != http.StatusOK || s.in(laptop) || !s.in(eve) || !s.in(elsewhere) {
+			t.Errorf("by sub: status %d, ada %v, eve %v, the same sub over another connection %v", status, s.in(laptop), s.in(eve), s.in(elsewhere))
+		}
+		back := enter(c, "ada", "pairwise-a", "s5")
+		if status, _ := s.logout(c, all); status != http.StatusBadRequest || !s.in(back) {
+			t.Errorf("the same token again: status %d, ada %v", status, s.in(back))
+		}
+	})
+}
+
+// The ID token's exp says how long it proves a sign-in. It ends sessions only where the
+// connection says so; session_expiry does everywhere, and the earlier of both holds.
+func TestEndOfAnIDToken(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		ends := func(claims map[string]any) time.Duration {
+			t.Helper()
+			who := map[string]any{"sub": "ada", "email": "ada@acme.example", "email_verified": true, "name": "Ada"}
+			maps.Copy(who, claims)
+			idp.As(who)
+			if p := newBrowser(t).open(c.URLs.Login); !p.signedIn() {
+				t.Fatalf("status %d: %s", p.status, p.body)
+			}
+			var at store.Time
+			if err := db.Lookup(t.Context(), &at, "SELECT expires_at FROM sessions ORDER BY id DESC LIMIT 1"); err != nil {
+				t.Fatal(err)
+			}
+			return time.Until(at.Time())
+		}
+		hour := time.Now().Add(time.Hour).Unix()
+		if left := ends(nil); left < 2*time.Hour {
+			t.Errorf("the session ends in %v although nobody asked for that", left)
+		}
+		if left := ends(map[string]any{"session_expiry": hour}); left > time.Hour || left < 10*time.Minute {
+			t.Errorf("session_expiry in an hour: it ends in %v", left)
+		}
+		s.settle(c, "end_with_id_token=true")
+		if left := ends(nil); left > 5*time.Minute {
+			t.Errorf("with the ID token: it ends in %v", left)
+		}
+		if left := ends(map[string]any{"session_expiry": hour}); left > 5*time.Minute {
+			t.Errorf("the earlier of both: it ends in %v", left)
 		}
 	})
 }

@@ -24,6 +24,7 @@ type SessionRef struct {
 	NameID       answer.NameID // SAML
 	CreatedAt    store.Time
 
+	nameKey string // hash of NameID's value, or of OIDC's sub; empty when none is kept
 	idToken []byte // OIDC, sealed
 }
 
@@ -46,6 +47,9 @@ func (d *Door) refer(tx *store.Tx, c Connection, id session.ID, user store.UserI
 			return fmt.Errorf("name identifier: %w", err)
 		}
 		row.NameIDKey, row.NameID = secret.Hash(a.NameID.Value), name
+	}
+	if in.sub != "" {
+		row.NameIDKey = secret.Hash(in.sub)
 	}
 	if in.idToken != "" {
 		var err error
@@ -111,7 +115,7 @@ type refRow struct {
 
 func (r refRow) ref() (SessionRef, error) {
 	out := SessionRef{Session: r.Session, User: r.User, Connection: r.Connection, SubjectKind: r.SubjectKind, Subject: r.Subject,
-		SessionIndex: r.SessionIndex, CreatedAt: r.CreatedAt, idToken: r.IDToken}
+		SessionIndex: r.SessionIndex, CreatedAt: r.CreatedAt, nameKey: r.NameIDKey, idToken: r.IDToken}
 	if len(r.NameID) == 0 {
 		return out, nil
 	}
@@ -165,7 +169,7 @@ func refsOfIndex(tx *store.Tx, c ConnectionID, index string) ([]SessionRef, erro
 }
 
 // refsOfNameID are the sessions that were opened with a NameID of this value on a
-// connection. Its other parts are the caller's to compare.
+// connection, or with this sub. The NameID's other parts are the caller's to compare.
 func refsOfNameID(tx *store.Tx, c ConnectionID, value string) ([]SessionRef, error) {
 	if value == "" {
 		return nil, nil

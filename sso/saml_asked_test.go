@@ -87,6 +87,12 @@ func TestContextThatIsAskedFor(t *testing.T) {
 		if p := newBrowser(t).samlSignIn(c.URLs.Login); !p.signedIn() {
 			t.Errorf("accepted besides: %d %s", p.status, p.body)
 		}
+		s.settle(c, "authn_context_accepted=", "authn_context_order=urn:example:weak\n"+mfa+"\n"+stronger)
+		if p := newBrowser(t).samlSignIn(c.URLs.Login); !p.signedIn() {
+			t.Errorf("stronger by the order: %d %s", p.status, p.body)
+		}
+		idp.Next(ssotest.Login{Assertion: authenticated(0, "urn:example:weak")})
+		s.refused(newBrowser(t).samlSignIn(c.URLs.Login), "authentication.context")
 	})
 }
 
@@ -105,6 +111,9 @@ func TestContextSettings(t *testing.T) {
 			{map[string]string{"authn_context": "password"}, "authn_context"},
 			{map[string]string{"authn_context": "urn:a b"}, "authn_context"},
 			{map[string]string{"authn_context": "urn:a", "authn_context_comparison": "better"}, "authn_context"},
+			{map[string]string{"authn_context": "urn:a", "authn_context_order": "urn:b"}, "authn_context"},
+			{map[string]string{"authn_context_order": "strong"}, "authn_context_order"},
+			{map[string]string{"authn_context": "urn:a", "authn_context_comparison": "better", "authn_context_order": "urn:b\nurn:a"}, "authn_context"},
 			{map[string]string{"authn_context_comparison": "stronger"}, "authn_context_comparison"},
 			{map[string]string{"login_hint_parameter": "SAMLRequest"}, "login_hint_parameter"},
 			{map[string]string{"login_hint_parameter": "a&b"}, "login_hint_parameter"},
@@ -116,6 +125,12 @@ func TestContextSettings(t *testing.T) {
 			if _, err := p.update(d, c.set); !fault.Is(err, fault.Invalid) || fault.Field(err) != c.field {
 				t.Errorf("%v: %v on %q", c.set, err, fault.Field(err))
 			}
+		}
+		if _, err := p.update(d, map[string]string{"authn_context": "urn:a", "authn_context_comparison": "better", "authn_context_order": "urn:a\nurn:b"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.update(d, map[string]string{"authn_context_order": ""}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("nothing is better any more: %v", err)
 		}
 		if _, err := p.update(d, map[string]string{"authn_context": "urn:a", "authn_context_accepted": "urn:b,urn:c", "authn_context_comparison": "better", "idp_initiated_paths": "/account, /apps"}); err != nil {
 			t.Error(err)

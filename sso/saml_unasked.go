@@ -24,7 +24,7 @@ type samlAsked struct {
 // Connect, over what the connection asks for anyway.
 func askedOf(r *http.Request, c Connection) samlAsked {
 	return samlAsked{Fresh: c.Config.ForceAuthn || r.URL.Query().Get("prompt") == "login",
-		Contexts: saml.Contexts{Asked: c.Config.AuthnContext, Comparison: c.Config.AuthnContextCompare, Also: c.Config.AuthnContextAccepted}}
+		Contexts: saml.Contexts{Asked: c.Config.AuthnContext, Comparison: c.Config.AuthnContextCompare, Also: c.Config.AuthnContextAccepted, Order: c.Config.AuthnContextOrder}}
 }
 
 // expect is what the answer to a pending request must show.

@@ -24,6 +24,7 @@ type OIDCConfig struct {
 	DomainHint   string   `json:"domain_hint,omitempty"`
 	GroupsClaim  string   `json:"groups_claim,omitempty"`
 	ResponseMode string   `json:"response_mode,omitempty"`
+	EndWithToken bool     `json:"end_with_id_token,omitempty"`
 }
 
 // The words of the settings.
@@ -60,6 +61,9 @@ var oidcSettings = []Setting{
 		Kind: KindChoice, Default: modeQuery, Choices: []Word{{modeQuery, "In the address (query)"}, {modeFormPost, "As a form post (form_post)"}}, at: func(c *Connection) any { return &c.Config.ResponseMode }},
 	{Key: "id_token_algorithms", Protocol: protocolOIDC, Group: "Tokens", Label: "Algorithms of ID tokens", Help: "What the provider offered when the connection was made. A token that is signed in another way is refused.",
 		Kind: KindList, at: func(c *Connection) any { return &c.Config.Algorithms }, check: checkAlgorithms},
+	{Key: "end_with_id_token", Protocol: protocolOIDC, Group: "Tokens", Label: "Sessions end with the ID token (exp)",
+		Help: "An ID token ends within the hour at most providers, which says how long it proves a sign-in and not how long somebody may work. Without this, a session ends as session_expiry and the organization's rules say.",
+		Kind: KindSwitch, at: func(c *Connection) any { return &c.Config.EndWithToken }},
 	{Key: "hosted_domain", Protocol: protocolOIDC, Group: "Tokens", Label: "Workspace domain", Help: "Google: the one Workspace whose people may sign in (hd). Empty: every domain that this organization has verified.",
 		Kind: KindText, at: func(c *Connection) any { return &c.Config.HostedDomain }, check: checkHostedDomain},
 	{Key: "groups_claim", Protocol: protocolOIDC, Group: "Tokens", Label: "Claim with the groups", Help: "Its name, or a path such as realm_access.roles. Empty: groups.",

@@ -31,6 +31,7 @@ type SAMLConfig struct {
 	AuthnContext         []string `json:"authn_context,omitempty"`
 	AuthnContextCompare  string   `json:"authn_context_comparison,omitempty"`
 	AuthnContextAccepted []string `json:"authn_context_accepted,omitempty"`
+	AuthnContextOrder    []string `json:"authn_context_order,omitempty"`
 	LoginHint            string   `json:"login_hint,omitempty"` // preset, none, parameter, subject
 	LoginHintParameter   string   `json:"login_hint_parameter,omitempty"`
 	WantSigned           string   `json:"want_signed,omitempty"` // any, response, assertion, both
@@ -89,13 +90,15 @@ var samlSettings = []Setting{
 	{Key: "name_id_format", Protocol: protocolSAML, Group: "Requests", Label: "NameID format asked for", Help: "None sends no NameIDPolicy, for providers that answer InvalidNameIDPolicy. It stays once people are known by their NameID.",
 		Kind: KindChoice, Default: formatPreset, Choices: nameIDChoices(), Fixed: saml.SubjectNameID, at: func(c *Connection) any { return &c.Config.NameIDFormat }},
 	{Key: "authn_context", Protocol: protocolSAML, Group: "Requests", Label: "Way of signing in asked for (RequestedAuthnContext)",
-		Help: "Authentication context classes, such as https://refeds.org/profile/mfa. The answer must name one of them, or one of those accepted below; empty: any way will do.",
+		Help: "Authentication context classes, such as https://refeds.org/profile/mfa, the one that you like best first. The answer must name one of them, or one of those accepted below; empty: any way will do.",
 		Kind: KindList, at: func(c *Connection) any { return &c.Config.AuthnContext }, check: checkContexts},
-	{Key: "authn_context_comparison", Protocol: protocolSAML, Group: "Requests", Label: "How the provider compares", Help: "Which class is stronger than which the provider knows alone; not every one takes something else than exact.",
+	{Key: "authn_context_comparison", Protocol: protocolSAML, Group: "Requests", Label: "How the provider compares", Help: "Which class is stronger than which the provider knows alone, unless you say it below; not every one takes something else than exact.",
 		Kind: KindChoice, Default: saml.ComparisonExact, at: func(c *Connection) any { return &c.Config.AuthnContextCompare }, check: checkContexts,
 		Choices: []Word{{saml.ComparisonExact, "Exactly one of them"}, {saml.ComparisonMinimum, "At least as strong"}, {saml.ComparisonBetter, "Stronger than all of them"}, {saml.ComparisonMaximum, "As strong as possible, at most that"}}},
 	{Key: "authn_context_accepted", Protocol: protocolSAML, Group: "Requests", Label: "Other classes that will do as the answer", Help: "What a provider answers that signed somebody in by a stronger way, as the explanation of a refused sign-in shows it.",
 		Kind: KindList, at: func(c *Connection) any { return &c.Config.AuthnContextAccepted }, check: checkContexts},
+	{Key: "authn_context_order", Protocol: protocolSAML, Group: "Requests", Label: "The provider's classes by strength, the weakest first", Help: "With this, an answer of a stronger class will do where at least as strong or stronger was asked for, and of a weaker one where at most that was.",
+		Kind: KindList, at: func(c *Connection) any { return &c.Config.AuthnContextOrder }, check: checkContexts},
 	{Key: "login_hint", Protocol: protocolSAML, Group: "Requests", Label: "Tell the provider who is coming", Help: "So that nobody types their address twice. Entra ID, Google and Auth0 take a parameter and AD FS another one; Keycloak takes the request's Subject, over which Entra ID fails.",
 		Kind: KindChoice, Default: hintPreset, Choices: []Word{{hintPreset, "As the preset says"}, {hintNone, "No"}, {hintParameter, "As a parameter of the URL"}, {hintSubject, "As the Subject of the request"}},
 		at: func(c *Connection) any { return &c.Config.LoginHint }},
@@ -162,16 +165,23 @@ func checkSHA1Until(c *Connection, now time.Time) *fault.Error {
 	return nil
 }
 
-// checkContexts: classes are absolute URIs, and what is better than all that is asked
-// for must be said.
+// checkContexts: classes are absolute URIs, an order has a place for all that is asked
+// for, and what is better than that must be said.
 func checkContexts(c *Connection, _ time.Time) *fault.Error {
-	for _, class := range slices.Concat(c.Config.AuthnContext, c.Config.AuthnContextAccepted) {
+	order := c.Config.AuthnContextOrder
+	for _, class := range slices.Concat(c.Config.AuthnContext, c.Config.AuthnContextAccepted, order) {
 		if u, err := url.Parse(class); err != nil || u.Scheme == "" || strings.ContainsAny(class, " <>\"") {
 			return &fault.Error{Kind: fault.Invalid, Public: fmt.Sprintf("%q is not an authentication context class; one looks like urn:oasis:names:tc:SAML:2.0:ac:classes:X509.", answer.Clip(class, 200))}
 		}
 	}
-	if c.Config.AuthnContextCompare == saml.ComparisonBetter && len(c.Config.AuthnContext) > 0 && len(c.Config.AuthnContextAccepted) == 0 {
-		return &fault.Error{Kind: fault.Invalid, Public: "Which classes are better is not ours to guess: list those that will do in authn_context_accepted first."}
+	for _, class := range c.Config.AuthnContext {
+		if len(order) > 0 && !slices.Contains(order, class) {
+			return &fault.Error{Kind: fault.Invalid, Public: "authn_context_order does not say how strong " + answer.Clip(class, 200) + " is, which is asked for."}
+		}
+	}
+	strongest := len(order) > 0 && slices.Contains(c.Config.AuthnContext, order[len(order)-1])
+	if c.Config.AuthnContextCompare == saml.ComparisonBetter && len(c.Config.AuthnContext) > 0 && len(c.Config.AuthnContextAccepted) == 0 && (len(order) == 0 || strongest) {
+		return &fault.Error{Kind: fault.Invalid, Public: "Which classes are better is not ours to guess: list those that will do in authn_context_accepted first, or all by their strength in authn_context_order."}
 	}
 	return nil
 }

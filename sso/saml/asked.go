@@ -42,10 +42,11 @@ type Contexts struct {
 	Asked      []string `json:"asked,omitempty"`      // authentication context classes; none: any will do
 	Comparison string   `json:"comparison,omitempty"` // ComparisonExact when empty
 	Also       []string `json:"also,omitempty"`       // classes that will do beside those asked for
+	Order      []string `json:"order,omitempty"`      // the provider's classes, the weakest first; none: it is not known
 }
 
 // How a provider compares (saml-core-2.0 §3.3.2.2.1). Which class is stronger than
-// which it knows alone.
+// which it knows alone, unless Order says it.
 const (
 	ComparisonExact   = "exact"
 	ComparisonMinimum = "minimum"
@@ -71,7 +72,7 @@ func (c Contexts) into(request *etree.Element) {
 }
 
 // answeredBy tells whether a class will do as the answer. What is stronger than
-// what was asked for must be on the list: we do not guess an order.
+// what was asked for must be on the list, or behind it in the order: we do not guess one.
 func (c Contexts) answeredBy(class string) bool {
 	switch {
 	case len(c.Asked) == 0:
@@ -81,7 +82,31 @@ func (c Contexts) answeredBy(class string) bool {
 	case c.Comparison != ComparisonBetter && slices.Contains(c.Asked, class):
 		return true
 	}
-	return slices.Contains(c.Also, class)
+	return slices.Contains(c.Also, class) || c.inOrder(class)
+}
+
+// inOrder compares by the order: with the weakest of what was asked for ("at least as
+// strong as one of them"), else with the strongest.
+func (c Contexts) inOrder(class string) bool {
+	at := slices.Index(c.Order, class)
+	weakest, strongest := len(c.Order), -1
+	for _, asked := range c.Asked {
+		if i := slices.Index(c.Order, asked); i >= 0 {
+			weakest, strongest = min(weakest, i), max(strongest, i)
+		}
+	}
+	if at < 0 || strongest < 0 {
+		return false
+	}
+	switch c.Comparison {
+	case ComparisonMinimum:
+		return at >= weakest
+	case ComparisonBetter:
+		return at > strongest
+	case ComparisonMaximum:
+		return at <= strongest
+	}
+	return false
 }
 
 // expected is what will do, for the trace.
@@ -89,6 +114,11 @@ func (c Contexts) expected() string {
 	list := c.Also
 	if c.Comparison != ComparisonBetter {
 		list = slices.Concat(c.Asked, c.Also)
+	}
+	for _, class := range c.Order {
+		if c.inOrder(class) && !slices.Contains(list, class) {
+			list = append(list[:len(list):len(list)], class)
+		}
 	}
 	return strings.Join(list, " or ")
 }

@@ -155,6 +155,14 @@ func askedCases() []hostileCase {
 		{name: "more than the minimum, on the list", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonMinimum, Also: []string{classPassword}})},
 		{name: "no better than what was asked for", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classPassword}, Comparison: ComparisonBetter, Also: []string{classMFA}})},
 		{name: "better, on the list", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonBetter, Also: []string{classPassword}})},
+		{name: "more than the minimum, by the order", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonMinimum, Order: []string{classMFA, classPassword}})},
+		{name: "less than the minimum, by the order", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonMinimum, Order: []string{classPassword, classMFA}})},
+		{name: "an order that does not have the answer", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonMinimum, Order: []string{classMFA}})},
+		{name: "better, by the order", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonBetter, Order: []string{classMFA, classPassword}})},
+		{name: "better than one of two", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classMFA, "urn:strongest"}, Comparison: ComparisonBetter, Order: []string{classMFA, classPassword, "urn:strongest"}})},
+		{name: "below the maximum, by the order", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonMaximum, Order: []string{classPassword, classMFA}})},
+		{name: "above the maximum", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classMFA}, Comparison: ComparisonMaximum, Order: []string{classMFA, classPassword}})},
+		{name: "an order says nothing of what was asked for exactly", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classMFA}, Order: []string{classMFA, classPassword}})},
 		{name: "no context where one was asked for", stop: "authentication.context", expect: asked(Contexts{Asked: []string{classPassword}}), login: func(l *ssotest.Login) {
 			l.Tree = func(_, assertion *etree.Element) {
 				statement := assertion.SelectElement("AuthnStatement")

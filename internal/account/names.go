@@ -69,12 +69,8 @@ func (a *Account) changeNames(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	version, err := strconv.ParseInt(f.Get("version"), 10, 64)
-	if err != nil || version < 0 {
-		version = 0
-	}
 	err = a.opts.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		return tx.SetNameFormat(store.NameFormat(f.Get("format")), version)
+		return tx.SetNameFormat(store.NameFormat(f.Get("format")), f.Version())
 	})
 	if err != nil && f.Take(err) {
 		return a.writeNames(w, r, web.Status(err), f)

@@ -62,12 +62,8 @@ func rulesIn(f web.Form) (rules password.Rules, version int64) {
 		}
 		return n
 	}
-	version, err := strconv.ParseInt(f.Get("version"), 10, 64)
-	if err != nil || version < 0 {
-		version = 0
-	}
 	return password.Rules{MinLength: number("min_length"), Strength: number("strength"), History: number("history"), ExpireDays: number("expire_days"),
-		Upper: f.Get("upper") != "", Lower: f.Get("lower") != "", Digit: f.Get("digit") != "", Special: f.Get("special") != ""}, version
+		Upper: f.Get("upper") != "", Lower: f.Get("lower") != "", Digit: f.Get("digit") != "", Special: f.Get("special") != ""}, f.Version()
 }
 
 func (a *Account) changeRules(w http.ResponseWriter, r *http.Request) error {

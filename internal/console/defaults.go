@@ -124,10 +124,6 @@ func (c *Console) setDefaults(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	version, err := strconv.ParseInt(f.Get("version"), 10, 64)
-	if err != nil || version < 0 {
-		version = 0
-	}
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		words, err := c.reasonWords(r, tx)
 		if err != nil {
@@ -150,7 +146,7 @@ func (c *Console) setDefaults(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		return tx.SetDefaults(d, version)
+		return tx.SetDefaults(d, f.Version())
 	})
 	if f.Take(err) {
 		return c.showDefaults(w, r, web.Status(err), f)

@@ -44,12 +44,8 @@ func (c *Console) changeLanguage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	version, err := strconv.ParseInt(f.Get("version"), 10, 64)
-	if err != nil || version < 0 {
-		version = 0
-	}
 	l := store.Locale{Language: f.Get("language"), TimeZone: f.Get("time_zone")}
-	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return setLocale(tx, l, version) })
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return setLocale(tx, l, f.Version()) })
 	if err != nil && f.Take(err) {
 		return c.writeLanguage(w, r, web.Status(err), f)
 	}

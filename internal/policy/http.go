@@ -238,7 +238,7 @@ func methodsOf(f web.Form) Change {
 			ch.Domains[domain] = SSO(f.Get(name))
 		}
 	}
-	ch.Version, _ = strconv.ParseInt(f.Get("version"), 10, 64)
+	ch.Version = f.Version()
 	return ch
 }
 

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/factor"
@@ -27,7 +26,7 @@ func (d *Door) changeSecond(w http.ResponseWriter, r *http.Request) error {
 	}
 	rule := Second(f.Get("second_factor"))
 	ch := Change{Second: &rule}
-	ch.Version, _ = strconv.ParseInt(f.Get("version"), 10, 64)
+	ch.Version = f.Version()
 	if f.Get("confirmed") == "" {
 		e, err := d.Preview(r.Context(), web.Actor(r), ch)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -66,6 +67,12 @@ func (f Form) Get(name string) string {
 		return v[0]
 	}
 	return ""
+}
+
+// Version is that of the setting that was on the page; 0 when there was none yet.
+func (f Form) Version() int64 {
+	n, _ := strconv.ParseInt(f.Get("version"), 10, 64)
+	return max(n, 0)
 }
 
 // All are the values of a field with several.

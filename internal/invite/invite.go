@@ -354,14 +354,14 @@ func free(tx *store.Tx, address string) error {
 		same = append(same, u)
 	}
 	u := same[0]
-	way := "Open that person's page to change something."
+	name := u.Profile().FullName()
 	switch u.Status {
 	case store.Invited:
-		way = "Send the invitation again from that person's page."
+		return fault.Conflict.On("email", "That address already has an account here: %s (invited). Send the invitation again from that person's page.", name)
 	case store.Deactivated:
-		way = "Reactivate the person instead."
+		return fault.Conflict.On("email", "That address already has an account here: %s (deactivated). Reactivate the person instead.", name)
 	}
-	return fault.Conflict.On("email", "That address already has an account here: %s (%s). %s", u.Profile().FullName(), u.Status, way)
+	return fault.Conflict.On("email", "That address already has an account here: %s (active). Open that person's page to change something.", name)
 }
 
 // join puts a new person into local groups.

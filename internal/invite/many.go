@@ -133,7 +133,7 @@ func (d *Door) CheckMany(tx *store.Tx, in ManyIn) (ManyList, error) {
 		return l, err
 	}
 	for i, one := range typed {
-		l.Rows = append(l.Rows, ManyRow{Line: i + 1, Typed: one.Typed, GivenName: one.Given, FamilyName: one.Family, Email: one.Email, Why: becauseOf(one.Wrong)})
+		l.Rows = append(l.Rows, ManyRow{Line: i + 1, Typed: one.Typed, GivenName: one.Given, FamilyName: one.Family, Email: one.Email, Why: jobs.Why(one.Wrong)})
 	}
 	if err := d.judge(tx, l.Rows); err != nil {
 		return l, err

@@ -109,20 +109,12 @@ func (d *Door) inviteRow(tx *store.Tx, l ListHead, r ManyRow) (jobs.Result, erro
 	case kind == fault.Internal, kind == fault.Unavailable, kind == fault.Denied, fault.Field(err) == "version":
 		return jobs.Result{}, err // not the address's fault: it waits on
 	}
-	why := becauseOf(err)
+	why := jobs.Why(err)
 	mine, err := endRow(tx, l.ID, r.Line, RowWaits, RowFailed, why)
 	if err != nil || !mine {
 		return skipped, err
 	}
 	return jobs.Result{State: jobs.FailedItem, Why: why}, nil
-}
-
-// becauseOf is what a fault says; none when there is none.
-func becauseOf(err error) jobs.Reason {
-	if err == nil {
-		return jobs.Reason{}
-	}
-	return jobs.Because("%s", fault.Public(err))
 }
 
 // listKind is the name of our job.

@@ -3,6 +3,7 @@ package invite_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -179,5 +180,46 @@ func TestManyInTheConsole(t *testing.T) {
 		}
 		s.api("stranger", "GET", "/invitation-lists/"+id, "", 404)
 		s.api("admin", "POST", "/invitation-lists", `{"addresses":"a@example.com","roles":["king"]}`, 400)
+	})
+}
+
+// What is wrong with an address is said in the reader's language, whichever package said it.
+func TestReasonsOfAListAreInTheReadersLanguage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		list := func(roles ...string) (l invite.ManyList) {
+			s.must(func(tx *store.Tx) (err error) {
+				l, err = s.door.CheckMany(tx, invite.ManyIn{Addresses: "ada@example.com", Roles: roles})
+				return err
+			})
+			return l
+		}
+		s.must(func(tx *store.Tx) error {
+			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &[]access.Permission{access.ViewUsers}})
+			return err
+		})
+		gone, taken := list("lead"), list()
+		s.must(func(tx *store.Tx) error { _, err := tx.DeleteRole("lead", store.WithoutRole, 0); return err })
+		for _, c := range []struct {
+			list            invite.ListID
+			before          func()
+			english, german string
+		}{
+			{gone.ID, func() {}, "There is no role &#34;lead&#34;. Choose one of", "Es gibt keine Rolle &#34;lead&#34;. Wählen Sie eine von"},
+			{taken.ID, func() { s.invite("ada@example.com") }, "already has an account here: Ada Lovelace (invited). Send the invitation again", "hat hier schon ein Konto: Ada Lovelace (eingeladen). Senden Sie die Einladung"},
+		} {
+			c.before()
+			at := "/console/acme/invite/many/" + string(c.list)
+			s.want(s.do("admin", "POST", at, nil), 303)
+			for language, want := range map[string]string{"en": c.english, "de": c.german} {
+				r := httptest.NewRequest("GET", "http://127.0.0.1:8080"+at, nil)
+				r.Header.Set("X-Who", "admin")
+				r.Header.Set("Accept-Language", language)
+				w := httptest.NewRecorder()
+				if s.mux.ServeHTTP(w, r); !strings.Contains(w.Body.String(), want) {
+					t.Errorf("%s: no %q in %s", language, want, w.Body)
+				}
+			}
+		}
 	})
 }

@@ -31,6 +31,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -92,18 +93,31 @@ type Starter struct {
 
 // Reason is a sentence that can be translated when it is shown.
 type Reason struct {
-	Format string   `json:"f,omitempty"`
-	Args   []string `json:"a,omitempty"`
+	Format string    `json:"f,omitempty"`
+	Args   []string  `json:"a,omitempty"`
+	Said   *web.Said `json:"s,omitempty"` // the same with all that a fault says, if it is one's
 }
 
 // Because makes a Reason; it takes %s only.
-func Because(format string, args ...string) Reason { return Reason{format, args} }
+func Because(format string, args ...string) Reason { return Reason{Format: format, Args: args} }
+
+// Why is what a fault says.
+func Why(err error) Reason {
+	said := web.SaidBy(err)
+	if said.IsZero() {
+		return Reason{}
+	}
+	return Reason{Format: "%s", Args: []string{said.String()}, Said: &said}
+}
 
 // Say is web.T for one request, or fmt.Sprintf.
 type Say = func(sentence string, args ...any) string
 
 // In says the reason.
 func (r Reason) In(say Say) string {
+	if r.Said != nil {
+		return say("%s", *r.Said)
+	}
 	if r.Format == "" {
 		return ""
 	}

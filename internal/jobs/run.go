@@ -362,7 +362,7 @@ func (s *Service) refused(tx *store.Tx, j Job, item Item, err error) (Result, er
 		s.opt.Log.ErrorContext(tx.Context(), "item of a job", "org", tx.Org(), "job", j.ID, "kind", j.Kind, "target", item.Target, "error", err)
 		return Result{State: FailedItem, Why: Because("Something went wrong on the server. It is in the server's log with the job's id.")}, nil
 	}
-	return Result{State: FailedItem, Why: Because("%s", fault.Public(err))}, nil
+	return Result{State: FailedItem, Why: Why(err)}, nil
 }
 
 // end closes a job and records how it went.

@@ -136,6 +136,9 @@ type Said = texts.Said
 // Say makes a sentence for a page, which shows it with t.
 func Say(sentence string, args ...any) Said { return texts.Say(sentence, args...) }
 
+// SaidBy are the sentences of a fault; zero when err brings none.
+func SaidBy(err error) Said { return texts.SaidBy(err) }
+
 // SayN is Say for a sentence about n of something.
 func SayN(n int, one, other string, args ...any) Said { return texts.SayN(n, one, other, args...) }
 

@@ -3,11 +3,14 @@ package texts
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
+
+	"github.com/muster-id/muster/internal/fault"
 )
 
-// saidJSON is a Said as it is stored until somebody reads it. Arguments are texts, whole
-// numbers and times; anything else becomes its text.
+// saidJSON is a Said as it is stored until somebody reads it. Arguments are texts, words of
+// ours, whole numbers and times; anything else becomes its text.
 type saidJSON struct {
 	Sentence string `json:"sentence"`
 	One      string `json:"one,omitempty"`
@@ -17,7 +20,8 @@ type saidJSON struct {
 
 type arg struct {
 	Text string     `json:"text,omitempty"`
-	N    *int       `json:"n,omitempty"`
+	Word fault.Word `json:"word,omitempty"`
+	N    *int64     `json:"n,omitempty"`
 	At   *time.Time `json:"at,omitempty"`
 	Said *Said      `json:"said,omitempty"`
 }
@@ -26,21 +30,30 @@ type arg struct {
 func (s Said) MarshalJSON() ([]byte, error) {
 	out := saidJSON{Sentence: s.english, One: s.one, N: s.n}
 	for _, v := range s.args {
-		switch v := v.(type) {
-		case int:
-			out.Args = append(out.Args, arg{N: &v})
-			continue
-		case Said:
-			out.Args = append(out.Args, arg{Said: &v})
-			continue
-		}
-		if at, ok := Moment(v); ok {
-			out.Args = append(out.Args, arg{At: &at})
-		} else {
-			out.Args = append(out.Args, arg{Text: fmt.Sprint(v)})
-		}
+		out.Args = append(out.Args, argOf(v))
 	}
 	return json.Marshal(out)
+}
+
+func argOf(v any) arg {
+	switch v := v.(type) {
+	case Said:
+		return arg{Said: &v}
+	case fault.Word:
+		return arg{Word: v}
+	case error:
+		if s := SaidBy(v); !s.IsZero() {
+			return arg{Said: &s}
+		}
+	}
+	if at, ok := Moment(v); ok {
+		return arg{At: &at}
+	}
+	if is := reflect.ValueOf(v); is.CanInt() {
+		n := is.Int()
+		return arg{N: &n}
+	}
+	return arg{Text: fmt.Sprint(v)}
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -54,6 +67,8 @@ func (s *Said) UnmarshalJSON(text []byte) error {
 		switch {
 		case a.N != nil:
 			s.args = append(s.args, *a.N)
+		case a.Word != "":
+			s.args = append(s.args, a.Word)
 		case a.At != nil:
 			s.args = append(s.args, *a.At)
 		case a.Said != nil:

@@ -2,9 +2,11 @@ package texts_test
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web/texts"
 )
 
@@ -12,7 +14,9 @@ import (
 func TestSentencesAreStored(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
-	for _, s := range []texts.Said{{}, texts.Say("Saved."), texts.Say("%s ends on %s.", "A <b>", at), texts.Say("%d of %d, %s", 3, 4, texts.Say("Saved.")), texts.SayN(2, "one day", "%d days")} {
+	for _, s := range []texts.Said{{}, texts.Say("Saved."), texts.Say("%s ends on %s.", "A <b>", at), texts.Say("%d of %d, %s", 3, 4, texts.Say("Saved.")), texts.SayN(2, "one day", "%d days"),
+		texts.SaidBy(errors.Join(fault.Invalid.Say("%s is %d bytes long; at most %d are possible.", fault.Word("The title"), 300, int64(200)), fault.Invalid.Say("Saved."))),
+		texts.Say("%s: %s", "A", fault.Invalid.Say("%s is %d bytes long; at most %d are possible.", fault.Word("The title"), 300, 200))} {
 		text, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)

@@ -24,21 +24,22 @@ import (
 // doc; secret is "all" (never printed) or "url" (printed without the password)
 // and adds the same setting with "_file"; min and max bound numbers and times.
 type Settings struct {
-	HTTP        HTTP      `key:"http" doc:"The listener."`
-	PublicURL   PublicURL `key:"public_url" example:"https://muster.example.com" doc:"Where browsers, directories and identity providers reach this server. Without it: http:// and the listener's address, if that is on loopback. Plain http is accepted on loopback only."`
-	DataDir     string    `key:"data_dir" default:"./muster-data" example:"/var/lib/muster" doc:"Folder for the embedded database and the server key. Made at start, readable by its owner only."`
-	SecretKey   string    `key:"secret_key" secret:"all" example:"64 hex digits, from: openssl rand -hex 32" doc:"Server key, 32 bytes as hex or base64. It seals stored private keys and client secrets. Without it: the file server.key in the data folder, made at first start."`
-	Database    Database  `key:"database" doc:"Where everything is stored."`
-	Mail        Mail      `key:"mail" doc:"Outgoing mail."`
-	Egress      Egress    `key:"egress" doc:"Requests that this server makes to addresses given by its users (metadata, issuers)."`
-	SCIM        SCIM      `key:"scim" doc:"Directories."`
-	Invite      Invite    `key:"invite" doc:"Invitations."`
-	Import      Import    `key:"import" doc:"People from files."`
-	Session     Session   `key:"session" doc:"Signed-in browsers."`
-	SignIns     SignIns   `key:"signins" doc:"The log of sign-ins."`
-	Permissions string    `key:"permissions" example:"[{\"name\": \"view_all_tickets\", \"group\": \"Tickets\", \"label\": \"View all tickets\", \"description\": \"Sees every ticket.\", \"roles\": [\"agent\"]}]" doc:"The catalog of the applications' permissions, of which organizations make roles. In the file a list of name, group, label, description and roles (of agent and viewer, who has it from the start); in the environment the same as JSON. It replaces the catalog that Muster comes with: view_all_tickets, delete_tickets, manage_macros, export_data, view_analytics."`
-	Metrics     Metrics   `key:"metrics" doc:"Prometheus metrics at /metrics. With neither address nor token they are served to callers on loopback only."`
-	Log         Log       `key:"log" doc:"Logs, on standard error."`
+	HTTP         HTTP      `key:"http" doc:"The listener."`
+	PublicURL    PublicURL `key:"public_url" example:"https://muster.example.com" doc:"Where browsers, directories and identity providers reach this server. Without it: http:// and the listener's address, if that is on loopback. Plain http is accepted on loopback only."`
+	DataDir      string    `key:"data_dir" default:"./muster-data" example:"/var/lib/muster" doc:"Folder for the embedded database and the server key. Made at start, readable by its owner only."`
+	SecretKey    string    `key:"secret_key" secret:"all" example:"64 hex digits, from: openssl rand -hex 32" doc:"Server key, 32 bytes as hex or base64. It seals stored private keys and client secrets. Without it: the file server.key in the data folder, made at first start."`
+	SecretKeyOld string    `key:"secret_key_old" secret:"all" example:"the key from before" doc:"Server keys from before (or the next one), separated by commas: they open what they have sealed, and seal nothing. For an exchange of the key: see operator.md."`
+	Database     Database  `key:"database" doc:"Where everything is stored."`
+	Mail         Mail      `key:"mail" doc:"Outgoing mail."`
+	Egress       Egress    `key:"egress" doc:"Requests that this server makes to addresses given by its users (metadata, issuers)."`
+	SCIM         SCIM      `key:"scim" doc:"Directories."`
+	Invite       Invite    `key:"invite" doc:"Invitations."`
+	Import       Import    `key:"import" doc:"People from files."`
+	Session      Session   `key:"session" doc:"Signed-in browsers."`
+	SignIns      SignIns   `key:"signins" doc:"The log of sign-ins."`
+	Permissions  string    `key:"permissions" example:"[{\"name\": \"view_all_tickets\", \"group\": \"Tickets\", \"label\": \"View all tickets\", \"description\": \"Sees every ticket.\", \"roles\": [\"agent\"]}]" doc:"The catalog of the applications' permissions, of which organizations make roles. In the file a list of name, group, label, description and roles (of agent and viewer, who has it from the start); in the environment the same as JSON. It replaces the catalog that Muster comes with: view_all_tickets, delete_tickets, manage_macros, export_data, view_analytics."`
+	Metrics      Metrics   `key:"metrics" doc:"Prometheus metrics at /metrics. With neither address nor token they are served to callers on loopback only."`
+	Log          Log       `key:"log" doc:"Logs, on standard error."`
 }
 
 // HTTP is the listener.

@@ -108,7 +108,7 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	if opt.Key == nil {
+	if opt.Key.IsZero() {
 		opt.Key = secret.NewKey()
 	}
 	h := &handler{db: db, opt: opt, limits: newLimits(db.Now, opt.Rate), log: newLog(db, opt), lanes: make(chan struct{}, db.Lanes()), keys: keyReader{asks: map[string]*keyAsk{}}}

@@ -106,7 +106,7 @@ func TestTenantTablesLeadWithTheOrganization(t *testing.T) {
 	}
 	defer rows.Close()
 	serverWide := []string{"orgs", "setups", "signin_attempts", "signin_choices", "used_challenges", // known before an organization is
-		"servers", "doctor_runs"} // of no organization
+		"servers", "server_keys", "doctor_runs"} // of no organization
 	for rows.Next() {
 		var table, first string
 		if err := rows.Scan(&table, &first); err != nil {

@@ -44,6 +44,12 @@ func (a *app) load(file string, flags map[string]string, env []string) error {
 			}
 			return nil
 		},
+		"secret_key_old": func(text string) error {
+			if _, err := secret.ParseKeys(text); err != nil {
+				return fmt.Errorf("holds something that is no key (%w)", err)
+			}
+			return nil
+		},
 		"permissions": func(text string) error {
 			_, err := access.ParseCatalog(text)
 			return err
@@ -73,7 +79,7 @@ func (a *app) open() (*system, error) {
 	if err := makeDataDir(a.cfg.DataDir); err != nil {
 		return nil, err
 	}
-	key, err := serverKey(a.cfg.SecretKey, a.cfg.DataDir)
+	key, err := serverKey(a.cfg)
 	if err != nil {
 		return nil, err
 	}

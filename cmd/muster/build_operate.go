@@ -4,9 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/console"
+	"github.com/muster-id/muster/internal/factor"
+	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/internal/invite"
 	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/policy"
@@ -26,9 +29,9 @@ func (s *system) operateOptions(cfg *config.Config, log *slog.Logger) operate.Op
 			if err != nil {
 				return nil, err
 			}
-			return doctor{ctx: ctx, cfg: cfg, db: s.db, policy: s.policy, database: database}.checks(data)
+			return doctor{ctx: ctx, cfg: cfg, db: s.db, policy: s.policy, key: s.key, database: database}.checks(data)
 		},
-		Keys: s.keyOps(), Did: console.Did,
+		Key: s.key, Sealed: sealedValues(), Keys: s.keyOps(), Did: console.Did,
 		ServerKeys: func(ctx context.Context) ([]operate.ServerKey, error) { return s.serverKeys(ctx, cfg.SecretKey != "") },
 		HasSecond: func(tx *store.Tx, user store.UserID) (bool, error) {
 			f, err := s.factors.Of(tx, user)
@@ -42,6 +45,11 @@ func (s *system) operateOptions(cfg *config.Config, log *slog.Logger) operate.Op
 			_, err := s.invites.Resend(tx, org, user)
 			return err
 		}}
+}
+
+// sealedValues are all that the server's key seals for longer than some minutes.
+func sealedValues() []store.Sealed {
+	return slices.Concat(sso.Sealed(), factor.Sealed(), importer.Sealed())
 }
 
 // orgFacts puts together what doors know of these organizations.

@@ -48,6 +48,7 @@ type cli struct {
 	Policy     policyCmd     `cmd:"" help:"How people of an organization sign in."`
 	Breakglass breakglassCmd `cmd:"" help:"Accounts of an organization for the day when single sign-on fails."`
 	Key        keyCmd        `cmd:"" help:"Keys for the REST API."`
+	SecretKey  secretKeyCmd  `cmd:"" name:"secret-key" help:"The key that seals stored secrets, and its exchange."`
 }
 
 // settingFlags makes a struct with one hidden string flag per setting, so that

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
@@ -102,5 +104,20 @@ func (doctorCmd) open(a *app, d *doctor) error {
 	}
 	s := &system{db: db, passwords: password.New(password.Options{DB: db, Log: a.log}), sso: sso.New(sso.Options{DB: db, Log: a.log})}
 	d.db, d.policy = db, policy.New(s.policyOptions(a.log))
+	d.key = a.knownKey()
 	return nil
+}
+
+// knownKey is the server's key when there is one; it makes none.
+func (a *app) knownKey() secret.Key {
+	if a.cfg.SecretKey == "" {
+		if _, err := readKey(filepath.Join(a.cfg.DataDir, "server.key")); err != nil {
+			return secret.Key{} // said by another check
+		}
+	}
+	key, err := serverKey(a.cfg)
+	if err != nil {
+		return secret.Key{}
+	}
+	return key
 }

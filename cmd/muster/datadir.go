@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/secret"
 )
 
@@ -24,9 +25,18 @@ func makeDataDir(dir string) error {
 	return os.Remove(probe.Name())
 }
 
-// serverKey is the key of the settings, else the one in the data folder, which
-// is made when there is none. Two processes that start at once get the same one.
-func serverKey(text, dir string) (secret.Key, error) {
+// serverKey is the key of the settings, else the one in the data folder, which is made when
+// there is none, with those from before. Two processes that start at once get the same one.
+func serverKey(cfg *config.Config) (secret.Key, error) {
+	older, err := secret.ParseKeys(cfg.SecretKeyOld)
+	if err != nil {
+		return secret.Key{}, err
+	}
+	key, err := sealingKey(cfg.SecretKey, cfg.DataDir)
+	return key.Over(older...), err
+}
+
+func sealingKey(text, dir string) (secret.Key, error) {
 	if text != "" {
 		return secret.ParseKey(text)
 	}
@@ -37,16 +47,16 @@ func serverKey(text, dir string) (secret.Key, error) {
 	}
 	made, err := os.CreateTemp(dir, ".server.key-*") // mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("the server key cannot be made in %s: %w", dir, err)
+		return secret.Key{}, fmt.Errorf("the server key cannot be made in %s: %w", dir, err)
 	}
 	defer os.Remove(made.Name())
 	_, err = made.WriteString(secret.NewKey().String() + "\n")
 	err = errors.Join(err, made.Sync(), made.Close())
 	if err != nil {
-		return nil, fmt.Errorf("the server key cannot be written to %s: %w", made.Name(), err)
+		return secret.Key{}, fmt.Errorf("the server key cannot be written to %s: %w", made.Name(), err)
 	}
 	if err := os.Link(made.Name(), name); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("the server key cannot be put at %s: %w", name, err)
+		return secret.Key{}, fmt.Errorf("the server key cannot be put at %s: %w", name, err)
 	}
 	return readKey(name)
 }
@@ -54,11 +64,11 @@ func serverKey(text, dir string) (secret.Key, error) {
 func readKey(name string) (secret.Key, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("the server key %s cannot be read: %w", name, err)
+		return secret.Key{}, fmt.Errorf("the server key %s cannot be read: %w", name, err)
 	}
 	key, err := secret.ParseKey(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("the server key %s is damaged (%w); put the right one back, without it stored secrets cannot be opened", name, err)
+		return secret.Key{}, fmt.Errorf("the server key %s is damaged (%w); put the right one back, without it stored secrets cannot be opened", name, err)
 	}
 	return key, nil
 }

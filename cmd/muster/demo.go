@@ -3,14 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,9 +49,11 @@ type demo struct {
 // fillDemo gives the password of demoAdmin. It is made from the server key, so
 // that it can be told again and stands nowhere.
 func fillDemo(ctx context.Context, s *system) (password string, err error) {
-	mac := hmac.New(sha256.New, s.key)
-	mac.Write([]byte("password of the demo's admin"))
-	text := strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)))
+	made, err := hex.DecodeString(s.key.Derive("password of the demo's admin").String())
+	if err != nil {
+		return "", err
+	}
+	text := strings.ToLower(base32.StdEncoding.EncodeToString(made))
 	d := &demo{system: s, ctx: ctx, password: text[:6] + "-" + text[6:12] + "-" + text[12:18]}
 	done, err := d.begin()
 	if err != nil || done {

@@ -15,6 +15,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/policy"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
@@ -27,6 +28,7 @@ type doctor struct {
 	cfg      *config.Config
 	db       *store.DB     // nil: there is none to look into
 	policy   *policy.Door  // with db
+	key      secret.Key    // zero: it cannot be had
 	database operate.Check // whether it answers
 }
 
@@ -44,6 +46,9 @@ func (d doctor) checks(data bool) ([]operate.Check, error) {
 	list = append(list, d.database)
 	if d.db != nil {
 		steps := []func() (operate.Check, error){d.domains, d.policies, d.certificates}
+		if !d.key.IsZero() && (data || d.cfg.SecretKeyOld != "") {
+			steps = append(steps, d.sealed)
+		}
 		if data {
 			steps = append(steps, d.data)
 		}
@@ -71,10 +76,10 @@ func (d doctor) folder() []operate.Check {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		out[0] = found(name, "warn", web.Say("%s can be read by others (mode %s).", dir, mode.String()), web.Say("Run: chmod 700 %s", dir))
 	}
-	return append(out, d.key())
+	return append(out, d.keyFile())
 }
 
-func (d doctor) key() operate.Check {
+func (d doctor) keyFile() operate.Check {
 	name, file := web.Say("server key"), filepath.Join(d.cfg.DataDir, "server.key")
 	if d.cfg.SecretKey != "" {
 		return found(name, "ok", web.Say("From the settings."))
@@ -90,6 +95,33 @@ func (d doctor) key() operate.Check {
 		return found(name, "fail", web.Say("%s can be read by others (mode %s).", file, info.Mode().Perm().String()), web.Say("Run: chmod 600 %s", file))
 	}
 	return found(name, "ok", web.Say("%s; keep a copy apart from the database.", file))
+}
+
+// sealed tells what the newest key did not seal.
+func (d doctor) sealed() (operate.Check, error) {
+	older, lost := 0, 0
+	var items []operate.Item
+	for _, s := range sealedValues() {
+		n, err := d.db.Reseal(d.ctx, d.key, s, false)
+		if err != nil {
+			return operate.Check{}, err
+		}
+		if older, lost = older+n.Older, lost+n.Lost; n.Older+n.Lost > 0 {
+			items = append(items, operate.Item{Text: web.Say("%s: %d with an older key, %d that no key opens", n.What, n.Older, n.Lost)})
+		}
+	}
+	name := web.Say("sealed values")
+	c := found(name, "ok", web.Say("All are sealed with the server key."))
+	switch {
+	case lost > 0:
+		c = found(name, "fail", web.Say("Some stored secrets cannot be opened:"), web.Say("Put the key that sealed them into MUSTER_SECRET_KEY_OLD, or make them anew."))
+	case older > 0:
+		c = found(name, "warn", web.Say("Some are sealed with an older key:"), web.Say("Run: muster secret-key reseal"))
+	case d.cfg.SecretKeyOld != "":
+		c.Todo = web.Say("A day after the exchange, take MUSTER_SECRET_KEY_OLD out of the settings.")
+	}
+	c.Items = items
+	return c, nil
 }
 
 // answers is the check of a database that is open.

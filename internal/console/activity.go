@@ -57,7 +57,7 @@ var did = map[string]string{
 	"user.recovery.make": "made new recovery codes for", "user.recovery.use": "used a recovery code of", "user.factors.reset": "removed the second factors of",
 	"key.create": "made the API key", "key.revoke": "revoked an API key",
 	"operator.remove": "took the right to run the server from", "operator.search": "looked in all organizations for", "mail.retry": "had sent again the mail to", "mail.drop": "dropped the mail to", "mail.test": "sent a test mail to",
-	"doctor.run": "examined the server", "org.rename": "renamed the organization", "org.suspend": "suspended", "org.resume": "resumed", "operator.enter": "looked into the console of",
+	"doctor.run": "examined the server", "secretkey.reseal": "sealed the stored secrets with the newest key of the server", "org.rename": "renamed the organization", "org.suspend": "suspended", "org.resume": "resumed", "operator.enter": "looked into the console of",
 	"activity.export": "took along the activity log,", "org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"checklist.template": "changed the list", "checklist.start": "gave tasks for", "checklist.done": "did a task for", "checklist.undone": "opened a task again for",
 	"review.start": "started the review", "review.change": "changed the review", "review.finish": "finished the review", "review.decide": "decided in a review about", "review.repeat.fail": "could not repeat the review",

@@ -7,6 +7,7 @@ Package operate is the view of whoever runs the server, over all organizations.
 	/console/-/server                 server.go       version, database, servers that run and their loops
 	/console/-/mail                   mail_http.go    the queue: sending again, dropping, a test; also /api/v1/mail
 	/console/-/keys                   keys_http.go    API keys of everybody, the server's own; also /api/v1/operator-keys
+	                                  reseal.go       the exchange of the server's secret key
 	/console/-/operators              operators.go    who runs the server; also /api/v1/operators
 	/console/-/people, activity       people_http.go  an address in all organizations; what operators did
 
@@ -16,7 +17,7 @@ What an operator does is recorded where it happens: in the organization that it 
 else under store.NoOrg, which is the server itself. That somebody who runs the server
 comes into an organization that is not the own one is on record there (Entered), too.
 
-It owns the tables operator_entries, servers and doctor_runs and relies on store, session and mail. What other
+It owns the tables operator_entries, servers, server_keys and doctor_runs and relies on store, session and mail. What other
 doors know is handed in from cmd/muster.
 */
 package operate
@@ -30,6 +31,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -55,6 +57,9 @@ type Options struct {
 	HasSecond func(tx *store.Tx, user store.UserID) (bool, error)
 	// Examine are the checks of the doctor.
 	Examine func(ctx context.Context, data bool) ([]Check, error)
+	// Key is the server's secret key, and Sealed what it seals.
+	Key    secret.Key
+	Sealed []store.Sealed
 	// Host and Version are this server's; Loops how its background loops do.
 	Host, Version string
 	Loops         func() []Loop

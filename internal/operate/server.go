@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -27,6 +28,7 @@ type Server struct {
 	ID      store.ID[Server] `db:"id"`
 	Host    string           `db:"host"`
 	Version string           `db:"version"`
+	Prints  string           `db:"prints"` // of the secret keys that it knows
 	Started store.Time       `db:"started_at"`
 	Seen    store.Time       `db:"seen_at"`
 	Found   store.JSON       `db:"loops"`
@@ -58,13 +60,22 @@ func (d *Door) Beat(ctx context.Context, me Server) error {
 			ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, loops = excluded.loops`, me.ID, me.Host, me.Version, me.Started, tx.Now(), string(loops)); err != nil {
 			return err
 		}
-		_, err := tx.Exec("DELETE FROM servers WHERE seen_at < ?", tx.Now().Add(-forget))
+		if _, err := tx.Exec("INSERT INTO server_keys (server_id, prints) VALUES (?, ?) ON CONFLICT (server_id) DO NOTHING", me.ID, strings.Join(d.opt.Key.Prints(), " ")); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("DELETE FROM servers WHERE seen_at < ?", tx.Now().Add(-forget)); err != nil {
+			return err
+		}
+		_, err := tx.Exec("DELETE FROM server_keys WHERE server_id NOT IN (SELECT id FROM servers)")
 		return err
 	})
 }
 
 func (d *Door) gone(ctx context.Context, me Server) error {
 	return d.opt.DB.Write(ctx, access.Muster(string(store.NoOrg)), func(tx *store.Tx) error {
+		if _, err := tx.Exec("DELETE FROM server_keys WHERE server_id = ?", me.ID); err != nil {
+			return err
+		}
 		_, err := tx.Exec("DELETE FROM servers WHERE id = ?", me.ID)
 		return err
 	})
@@ -73,7 +84,7 @@ func (d *Door) gone(ctx context.Context, me Server) error {
 // Servers are those that were heard of in the last day, the newest first.
 func (d *Door) Servers(ctx context.Context) ([]Server, error) {
 	var list []Server
-	if err := d.opt.DB.LookupAll(ctx, &list, "SELECT id, host, version, started_at, seen_at, loops FROM servers ORDER BY id DESC LIMIT 100"); err != nil {
+	if err := d.opt.DB.LookupAll(ctx, &list, "SELECT s.id, s.host, s.version, s.started_at, s.seen_at, s.loops, COALESCE(k.prints, '') AS prints FROM servers s LEFT JOIN server_keys k ON k.server_id = s.id ORDER BY s.id DESC LIMIT 100"); err != nil {
 		return nil, err
 	}
 	for i := range list {

@@ -55,6 +55,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))", "{{list}}", "json_agg", "{{entry}}", "json_build_array",
 		"{{gate}}", "EXISTS (SELECT 1 FROM head)",
 		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres,
+		"{{joined_ids}}", "encode(string_agg(uuid_send(p.id), ''), 'hex')", // in the order of p
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
@@ -82,7 +83,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{hidden_id}}", "?", "{{hidden_int}}", "?", "{{hidden_text}}", "?",
 	"{{group_list}}", "json_group_array(json_array(g.id, g.name))", "{{list}}", "json_group_array", "{{entry}}", "json_array",
 	"{{gate}}", "1 = 1",
-	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite,
+	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{joined_ids}}", "group_concat(p.id, '')",
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}
 

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"slices"
 	"strings"
 
@@ -28,37 +27,53 @@ type Member struct {
 
 const membersPage = 5000
 
+const pageOfMembers = " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > {{hidden_id}} ORDER BY m.user_id LIMIT {{hidden_int}}"
+
 // Members hands every person in a group to each, in order of id, and never holds more than a
 // page of them: no connection is in use while each runs. Names cost a join (ten
 // times, measured at 100,000), so they come only when asked for.
 func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error {
-	query := "SELECT m.user_id FROM members m"
 	if names {
-		query = "SELECT m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id"
+		return tx.namedMembers(group, each)
 	}
-	query += " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > {{hidden_id}} ORDER BY m.user_id LIMIT {{hidden_int}}"
+	// A page is one value: a row for each id cost both sides more than the ids did.
+	const query = "SELECT COALESCE({{joined_ids}}, '') FROM (SELECT m.user_id AS id FROM members m" + pageOfMembers + ") AS p"
+	after := UserID(noID)
+	for {
+		var ids string
+		if err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error { return rows.Scan(&ids) }); err != nil {
+			return err
+		}
+		n := len(ids) / len(noID)
+		for i := range n {
+			after = UserID(ids[i*len(noID) : (i+1)*len(noID)])
+			if err := each(Member{ID: after, Kind: KindUser}); err != nil {
+				return err
+			}
+		}
+		if n < membersPage {
+			return nil
+		}
+	}
+}
+
+func (tx *Tx) namedMembers(group GroupID, each func(Member) error) error {
+	const query = "SELECT m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id" + pageOfMembers
 	after := UserID(noID)
 	page := make([]Member, 0, 64)
 	m := Member{Kind: KindUser} // one for all rows, and one list of where to scan to
-	var id sql.RawBytes
-	var ids []byte // those of a page share one string, which spares one for each member
-	dest := []any{&id, &m.Name, &m.Since}
-	if !names {
-		dest = dest[:1]
-	}
+	dest := []any{&m.ID, &m.Name, &m.Since}
 	for {
-		page, ids = page[:0], ids[:0]
+		page = page[:0]
 		err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error {
 			err := rows.Scan(dest...)
-			page, ids = append(page, m), appendID(ids, id)
+			page = append(page, m)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		all := string(ids)
-		for i, m := range page {
-			m.ID = UserID(all[i*len(noID) : (i+1)*len(noID)])
+		for _, m := range page {
 			if err := each(m); err != nil {
 				return err
 			}

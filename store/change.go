@@ -93,7 +93,14 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if err != nil {
 		return u, err
 	}
-	n, err := tx.updated(u, next, head, append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...), act)
+	steps = append(steps, tx.moveSteps(u.DirectoryID, next.DirectoryID)...)
+	write := func() (int64, error) { return tx.updated(u, next, head, steps, act) }
+	var n int64
+	if head.free == updateUserDoc && len(steps) == 0 && tx.inConvoy() {
+		n, err = tx.rewriteDoc(&rewriting{next: next, searchKey: hot.searchKey}, act, write)
+	} else {
+		n, err = write()
+	}
 	if err != nil {
 		return u, takenExtra(taken(err, next.UserName, next.ExternalID))
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
@@ -140,6 +141,13 @@ func classify(err error) error {
 		return fault.Unavailable.Wrap(err, "The database cannot be reached. Try again in a moment.")
 	}
 	return err
+}
+
+// undone tells that a statement which failed has certainly changed nothing: PostgreSQL said so, or
+// it did not begin.
+func undone(err error) bool {
+	_, refused := errors.AsType[*pq.Error](err)
+	return refused || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // busy tells that another connection holds an SQLite file.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,6 +127,19 @@ func (db *DB) TakeLanes() (giveBack func()) {
 		for range cap(db.lanes) {
 			db.lanes.leave()
 		}
+	}
+}
+
+// AwaitRiders returns when n commands lead or wait in convoys; at once where there are none.
+func (db *DB) AwaitRiders(n int) {
+	for on := 0; db.d.oneStmt && on < n; {
+		on = 0
+		db.convoys.mu.Lock()
+		for _, c := range db.convoys.of {
+			on += c.running + len(c.waiting)
+		}
+		db.convoys.mu.Unlock()
+		runtime.Gosched()
 	}
 }
 

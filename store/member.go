@@ -146,7 +146,11 @@ func (tx *Tx) AddMembers(id GroupID, ids []UserID) (bool, error) {
 	if err := tx.Require(access.EditGroups); err != nil || len(ids) == 0 {
 		return false, err
 	}
-	n, err := tx.insertMembers(Group{ID: id}, distinct(ids))
+	alone := func() (int64, error) { return tx.insertMembers(Group{ID: id}, distinct(ids)) }
+	if len(ids) == 1 && tx.inConvoy() {
+		return tx.member("add", id, ids[0], tx.joinOfAll, alone)
+	}
+	n, err := alone()
 	return n > 0, err
 }
 
@@ -156,7 +160,11 @@ func (tx *Tx) RemoveMembers(id GroupID, ids []UserID) (bool, error) {
 	if err := tx.Require(access.EditGroups); err != nil || len(ids) == 0 {
 		return false, err
 	}
-	n, err := tx.removeMembers(Group{ID: id}, distinct(ids), true)
+	alone := func() (int64, error) { return tx.removeMembers(Group{ID: id}, distinct(ids), true) }
+	if len(ids) == 1 && tx.inConvoy() {
+		return tx.member("remove", id, ids[0], tx.partOfAll, alone)
+	}
+	n, err := alone()
 	return n > 0, err
 }
 

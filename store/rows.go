@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -183,29 +184,69 @@ func (tx *Tx) UserWithGroups(id UserID) (User, error) {
 	}
 	columns, args := tx.andGroups("SELECT " + UserFields)
 	seen, more := tx.visible()
-	return tx.grouped(columns+" FROM users WHERE org_id = ? AND id = ?"+seen, append(append(args, tx.Org(), id), more...))
+	args = append(args, tx.Org())
+	var u User
+	one := groupedUser{}
+	r := &rider{id: string(id), ask: &one}
+	err := tx.together("read with groups", r, func(list []*rider) error {
+		ids := make([]string, len(list))
+		for i, r := range list {
+			ids[i] = r.id
+		}
+		var came []*rider
+		found, err := tx.groupedRows(columns+" FROM users WHERE org_id = ? AND id = ANY(CAST(? AS uuid[]))"+seen, append(append(slices.Clip(args), pq.Array(ids)), more...))
+		for _, one := range found {
+			if r := byID(list, one.u.ID); r != nil {
+				*r.ask.(*groupedUser) = one
+				came = append(came, r)
+			}
+		}
+		return happened(came, err)
+	}, func() (err error) {
+		u, err = tx.grouped(columns+" FROM users WHERE org_id = ? AND id = ?"+seen, append(append(slices.Clip(args), id), more...))
+		return err
+	})
+	if r.done {
+		return tx.withIndirect(one)
+	}
+	return u, err
 }
 
-// grouped reads one row of UserFields and directGroups. Faults: NotFound.
-func (tx *Tx) grouped(query string, args []any) (User, error) {
+// groupedUser is a row of UserFields and directGroups.
+type groupedUser struct {
+	u      User
+	nested bool
+}
+
+func (tx *Tx) groupedRows(query string, args []any) (found []groupedUser, err error) {
 	row := userRow{grouped: true}
-	var found []User
-	err := tx.byKey(query, args, func(rows *sqlx.Rows) (err error) {
+	err = tx.byKey(query, args, func(rows *sqlx.Rows) (err error) {
 		var u User
 		if err = rows.Scan(append(u.fields(), &row.nested, &row.groups)...); err == nil {
 			u.Groups, err = groupList(row.groups)
 		}
-		found = append(found, u)
+		found = append(found, groupedUser{u, row.nested})
 		return err
 	})
+	return found, err
+}
+
+func (tx *Tx) withIndirect(one groupedUser) (User, error) {
+	found := []User{one.u}
+	err := tx.addGroups(found, &userRow{grouped: true, nested: one.nested})
+	return found[0], err
+}
+
+// grouped reads one row of UserFields and directGroups. Faults: NotFound.
+func (tx *Tx) grouped(query string, args []any) (User, error) {
+	found, err := tx.groupedRows(query, args)
 	if err != nil {
 		return User{}, err
 	}
 	if len(found) == 0 {
 		return User{}, fault.NotFound.Say("There is no such user.")
 	}
-	err = tx.addGroups(found, &row)
-	return found[0], err
+	return tx.withIndirect(found[0])
 }
 
 // statusOf spares a string for each row.

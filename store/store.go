@@ -17,7 +17,7 @@ How a write reaches the disk. On PostgreSQL, Write is a transaction; Command is
 for the hot paths, where reading and one changing call are enough: the change and
 its activity row are a single statement (3.5 times the rate of a transaction at
 one client, 2 times at many), guarded by the row's version and run again when it
-lost. On SQLite both go to the one writer, which puts up to 64 waiting commands
+lost; the usual ones of a directory that come at the same time share one (convoy.go). On SQLite both go to the one writer, which puts up to 64 waiting commands
 into one durable commit with a savepoint each (2.7 times the rate of a commit
 each, with synchronous=FULL).
 
@@ -84,7 +84,8 @@ type DB struct {
 	stmts   statements
 	schemas definitionsCache
 	slots   slots
-	lanes   lanes    // PostgreSQL only
+	lanes   lanes // PostgreSQL only
+	convoys convoys
 	refused sync.Map // organizations with refused sign-ins since the last sweep
 	counted counted
 

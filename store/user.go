@@ -124,10 +124,6 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 		return User{}, err
 	}
 	u := tx.newUser(in, hot, doc)
-	steps, err := tx.newUserSteps(u, hot, in)
-	if err != nil {
-		return User{}, err
-	}
 	grants, err := tx.newGrants(u, in.Doc)
 	if err != nil {
 		return User{}, err
@@ -136,20 +132,20 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	steps = append(steps, extras...)
 	shown, err := tx.masked(in.Doc)
 	if err != nil {
 		return User{}, err
 	}
-	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, u.CreatedAt, u.UpdatedAt)}
-	n, err := tx.insertUser(u, head, steps, Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-		Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}}, in.Roles)
+	act := Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
+		Detail: map[string]any{"source": u.Source, "status": u.Status, "after": shown}}
+	write := func() error { return tx.insertNew(u, hot, in, extras, act) }
+	if tx.inConvoy() && u.Status == Active && !u.BreakGlass && len(in.Roles)+len(extras)+len(teams)+len(grants.want) == 0 {
+		err = tx.create(&newcomer{u: u, hot: hot}, act, write)
+	} else {
+		err = write()
+	}
 	if err != nil {
 		return User{}, takenExtra(taken(err, hot.userName, hot.externalID))
-	}
-	if n == 0 { // the organization's limits came or went at this moment
-		return User{}, errStale
 	}
 	if err := tx.setGrants(u, grants); err != nil {
 		return u, err
@@ -157,16 +153,30 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	return u, tx.joinDefaults([]UserID{u.ID}, teams, why)
 }
 
-func (tx *Tx) insertUser(u User, head seatHead, steps []step, act Activity, roles []string) (int64, error) {
-	if !seated(u.Status) {
-		return tx.change(step{head.free, head.args}, steps, act)
+// insertNew writes a new person and what belongs to the row. Faults: Conflict, also on "seats".
+func (tx *Tx) insertNew(u User, hot hotColumns, in NewUser, extras []step, act Activity) error {
+	steps, err := tx.newUserSteps(u, hot, in)
+	if err != nil {
+		return err
 	}
-	return tx.seating(head, steps, act, func() ([]string, error) {
-		if len(roles) == 0 {
-			return []string{DefaultRole}, nil
-		}
-		return roles, nil
-	})
+	steps = append(steps, extras...)
+	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
+		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, string(u.Doc), u.CreatedAt, u.UpdatedAt)}
+	var n int64
+	if !seated(u.Status) {
+		n, err = tx.change(step{head.free, head.args}, steps, act)
+	} else {
+		n, err = tx.seating(head, steps, act, func() ([]string, error) {
+			if len(in.Roles) == 0 {
+				return []string{DefaultRole}, nil
+			}
+			return in.Roles, nil
+		})
+	}
+	if err == nil && n == 0 { // the organization's limits came or went at this moment
+		return errStale
+	}
+	return err
 }
 
 func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {

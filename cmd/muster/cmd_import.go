@@ -54,7 +54,7 @@ func (c userImportCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	out := imported{Notices: append([]string{}, run.Notices...), Rows: []importer.RowView{}}
+	out := imported{Notices: run.Noticed(), Rows: []importer.RowView{}}
 	err = c.do(a, actor, run, &out)
 	if c.DryRun || out.JobID == "" {
 		if forgot := door.Forget(a.ctx, actor, run.ID); err == nil {
@@ -152,7 +152,7 @@ func (out *imported) read(a *app, actor access.Actor, run importer.Run, refused 
 		for _, row := range rows {
 			v := importer.ViewOf(row)
 			if why := refused[row.User]; why != "" && row.User != "" {
-				v.Action, v.Problem = importer.Failed, &importer.Problem{Value: row.Email, Why: why, Remedy: "Correct the line and import the file again."}
+				v.Action, v.Problem = importer.Failed, &importer.ProblemView{Value: row.Email, Why: why, Remedy: "Correct the line and import the file again."}
 			}
 			switch v.Action {
 			case importer.Create:

@@ -349,7 +349,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	}
 	name := strings.TrimPrefix(filepath.ToSlash(strings.Split(at, ".go:")[0]+".go"), root+"/")
 	people := slices.Contains(toPeople, pkg) && !slices.Contains(atStart, name)
-	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "refuse" && people {
+	if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "refuse" || f.Name == "bad" && pkg != "internal/invite") && people {
 		c.add(arg(map[string]int{"internal/policy": 2}[pkg]), key{at: at}) // wrapped faults
 	}
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "aboutAccount" {

@@ -40,9 +40,18 @@ type View struct {
 	CreatedAt string         `json:"created_at"`
 }
 
+// Noticed is what was noticed of the file, in English.
+func (r Run) Noticed() []string {
+	list := []string{}
+	for _, n := range r.Notices {
+		list = append(list, n.String())
+	}
+	return list
+}
+
 func view(r Run) View {
 	return View{ID: r.ID, Name: r.Name, State: r.State, Settings: r.Settings, Header: append([]string{}, r.Header...), Unused: append([]string{}, r.Unmapped...),
-		Notices: append([]string{}, r.Notices...), Counts: r.Counts, Lines: r.Total, Read: r.Read, Problem: r.Problem, By: r.By, CreatedAt: r.CreatedAt.RFC3339()}
+		Notices: r.Noticed(), Counts: r.Counts, Lines: r.Total, Read: r.Read, Problem: r.Problem.String(), By: r.By, CreatedAt: r.CreatedAt.RFC3339()}
 }
 
 // RowView is a line as programs see it.
@@ -55,13 +64,25 @@ type RowView struct {
 	UserID  store.UserID `json:"user_id,omitempty"`
 	Changes []string     `json:"changes,omitempty"` // columns
 	Diff    []Change     `json:"diff,omitempty"`
-	Problem *Problem     `json:"problem,omitempty"`
+	Problem *ProblemView `json:"problem,omitempty"`
 	Named   string       `json:"user_name_made,omitempty"`
+}
+
+// ProblemView is why a line is not imported, as programs see it: in English.
+type ProblemView struct {
+	Column string `json:"column"`
+	Value  string `json:"value"`
+	Why    string `json:"why"`
+	Remedy string `json:"remedy"`
 }
 
 // ViewOf is a row as programs see it.
 func ViewOf(row Row) RowView {
-	return RowView{row.N, row.Line, row.Action, row.Email, row.Name, row.User, row.columns(), row.Changes, row.Problem, row.Named}
+	v := RowView{row.N, row.Line, row.Action, row.Email, row.Name, row.User, row.columns(), row.Changes, nil, row.Named}
+	if p := row.Problem; p != nil {
+		v.Problem = &ProblemView{p.Column, p.Value, p.Why.String(), p.Remedy.String()}
+	}
+	return v
 }
 
 func (d *Door) apiList(w http.ResponseWriter, r *http.Request) error {

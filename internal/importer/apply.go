@@ -11,6 +11,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -237,34 +238,34 @@ func (a *applying) managerOf(r *Row) store.UserID {
 
 // plan looks at a row again. A result means that it is not done, and why.
 func (a *applying) plan(w *world, r *Row) (plan, *jobs.Result, error) {
-	skip := func(why string, args ...string) (plan, *jobs.Result, error) {
-		result := jobs.Skip(jobs.Because(why, args...))
+	skip := func(why jobs.Reason) (plan, *jobs.Result, error) {
+		result := jobs.Skip(why)
 		return plan{}, &result, nil
 	}
 	var u *store.User
 	if r.Action == Update {
 		if u = w.users[r.User]; u == nil {
-			return skip("This person was deleted after the preview.")
+			return skip(jobs.Because("This person was deleted after the preview."))
 		}
 	} else {
 		there, no := w.match(a.run.Settings.Key, r.Cells)
 		switch {
 		case no != nil:
-			return skip("%s", no.Why+" "+no.Remedy)
+			return skip(jobs.Told(no.Why, no.Remedy))
 		case there != nil:
-			return skip("Somebody else created %s after the preview. Upload the file again to see what is left.", there.DisplayName)
+			return skip(jobs.Because("Somebody else created %s after the preview. Upload the file again to see what is left.", there.DisplayName))
 		}
 	}
 	manager := &boss{id: a.managerOf(r)}
 	if manager.user = w.users[manager.id]; manager.user == nil && !a.coming[manager.id] {
-		manager.refusal = refused(fieldManager, r.Cells[fieldManager], "The manager is not here: the line was not imported, or the person was deleted after the preview.", "Correct that first, and upload the file again.")
+		manager.refusal = refused(fieldManager, r.Cells[fieldManager], web.Say("The manager is not here: the line was not imported, or the person was deleted after the preview."), web.Say("Correct that first, and upload the file again."))
 	}
 	p, no, err := w.decide(a.tx, a.fields, r.Cells, u, manager)
 	switch {
 	case err != nil:
 		return p, nil, err
 	case no != nil:
-		return skip("%s", no.Why+" "+no.Remedy)
+		return skip(jobs.Told(no.Why, no.Remedy))
 	case u == nil:
 		return p, nil, nil
 	case len(p.changes) == 0:
@@ -273,7 +274,7 @@ func (a *applying) plan(w *world, r *Row) (plan, *jobs.Result, error) {
 	for _, c := range p.changes {
 		i := slices.IndexFunc(r.Changes, func(was Change) bool { return was.Column == c.Column })
 		if i < 0 || r.Changes[i].From != c.From {
-			return skip("%s was changed to %s after the preview, so nothing was overwritten. Upload the file again to see what it would do now.", c.Column, quoted(c.From))
+			return skip(jobs.Because("%s was changed to %s after the preview, so nothing was overwritten. Upload the file again to see what it would do now.", c.Column, quoted(c.From)))
 		}
 	}
 	return p, nil, nil

@@ -1,12 +1,10 @@
 package importer
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -24,19 +22,19 @@ func (d *Door) clean(cells []string, columns []*Field, roles []store.OrgRole) (m
 			return out, p
 		}
 		if !utf8.ValidString(value) {
-			return wrong(&Problem{Why: "The value holds bytes that do not belong to the file's encoding.", Remedy: "Choose another encoding, or save the file as “CSV UTF-8”."})
+			return wrong(&Problem{Why: web.Say("The value holds bytes that do not belong to the file's encoding."), Remedy: web.Say("Choose another encoding, or save the file as “CSV UTF-8”.")})
 		}
 		switch f.Name {
 		case fieldEmail:
 			address, err := d.opt.Address(value)
 			if err != nil {
-				return wrong(&Problem{Why: fault.Public(err), Remedy: "Correct the address."})
+				return wrong(&Problem{Why: web.SaidBy(err), Remedy: web.Say("Correct the address.")})
 			}
 			value = address
 		case fieldRole:
 			role, ok := roleNamed(value, roles)
 			if !ok {
-				return wrong(&Problem{Why: "There is no such role.", Remedy: "Write one of " + strings.Join(roleNames(roles), ", ") + ", or leave the cell empty."})
+				return wrong(&Problem{Why: web.Say("There is no such role."), Remedy: web.Say("Write one of %s, or leave the cell empty.", strings.Join(roleNames(roles), ", "))})
 			}
 			value = role
 		case fieldUserName, fieldManager:
@@ -231,7 +229,7 @@ type refusal struct {
 	action Action
 }
 
-func refused(column, value, why, remedy string) *refusal {
+func refused(column, value string, why, remedy web.Said) *refusal {
 	return &refusal{Problem{Column: column, Value: clip(value, 80), Why: why, Remedy: remedy}, Failed}
 }
 
@@ -244,7 +242,7 @@ func (w *world) match(key string, cells map[string]string) (*store.User, *refusa
 		case 1:
 			return w.users[of[0]], nil
 		default:
-			return nil, refused(fieldNumber, cells[fieldNumber], fmt.Sprintf("%d people have this employee number.", len(of)), "Choose another key, or correct the people first.")
+			return nil, refused(fieldNumber, cells[fieldNumber], web.Say("%d people have this employee number.", len(of)), web.Say("Choose another key, or correct the people first."))
 		}
 	}
 	byName := w.byName[store.Fold(name)]
@@ -257,10 +255,10 @@ func (w *world) match(key string, cells map[string]string) (*store.User, *refusa
 	}
 	if key != fieldEmail { // nobody has the key: a new person, whose name and address must be free
 		if byName != "" {
-			return nil, refused(fieldUserName, name, "Somebody else has this user name: "+w.users[byName].DisplayName+".", "Correct the user name, or choose it as the key.")
+			return nil, refused(fieldUserName, name, web.Say("Somebody else has this user name: %s.", w.users[byName].DisplayName), web.Say("Correct the user name, or choose it as the key."))
 		}
 		if len(byEmail) > 0 {
-			return nil, refused(fieldEmail, email, "Somebody else has this address: "+w.users[byEmail[0]].DisplayName+".", "Correct the address, or choose it as the key.")
+			return nil, refused(fieldEmail, email, web.Say("Somebody else has this address: %s.", w.users[byEmail[0]].DisplayName), web.Say("Correct the address, or choose it as the key."))
 		}
 		return nil, nil
 	}
@@ -270,11 +268,11 @@ func (w *world) match(key string, cells map[string]string) (*store.User, *refusa
 	case byName != "" && (len(byEmail) == 0 || slices.Contains(byEmail, byName)):
 		return w.users[byName], nil
 	case byName != "":
-		return nil, refused(fieldUserName, name, fmt.Sprintf("The user name %q and the address belong to two different people.", clip(name, 80)), "Correct one of them.")
+		return nil, refused(fieldUserName, name, web.Say("The user name %q and the address belong to two different people.", clip(name, 80)), web.Say("Correct one of them."))
 	case len(byEmail) == 1:
 		return w.users[byEmail[0]], nil
 	}
-	return nil, refused(fieldEmail, email, fmt.Sprintf("%d people have this address.", len(byEmail)), "Add a column user_name that says which one is meant.")
+	return nil, refused(fieldEmail, email, web.Say("%d people have this address.", len(byEmail)), web.Say("Add a column user_name that says which one is meant."))
 }
 
 // managerNamed finds somebody's manager: by user name, address or employee number.
@@ -288,11 +286,11 @@ func (w *world) managerNamed(value string) (*store.User, *refusal) {
 	}
 	switch len(of) {
 	case 0:
-		return nil, refused(fieldManager, value, "The manager is neither a person here nor in the file.", "Write the manager's address, user name or employee number, or leave the cell empty.")
+		return nil, refused(fieldManager, value, web.Say("The manager is neither a person here nor in the file."), web.Say("Write the manager's address, user name or employee number, or leave the cell empty."))
 	case 1:
 		return w.users[of[0]], nil
 	}
-	return nil, refused(fieldManager, value, fmt.Sprintf("%d people are meant by this manager.", len(of)), "Write the manager's user name.")
+	return nil, refused(fieldManager, value, web.Say("%d people are meant by this manager.", len(of)), web.Say("Write the manager's user name."))
 }
 
 // boss is a manager as far as it is known when a line is looked at.
@@ -316,7 +314,7 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 		at.profile.UserName = cells[fieldEmail]
 	}
 	if u == nil && at.profile.UserName == "" && cells[fieldEmail] == "" {
-		return p, refused(fieldUserName, "", "A new person needs a user name or an e-mail address.", "Fill one of them."), nil
+		return p, refused(fieldUserName, "", web.Say("A new person needs a user name or an e-mail address."), web.Say("Fill one of them.")), nil
 	}
 	for _, f := range fields {
 		if f == nil || cells[f.Name] == "" || f.Name == fieldRole || f.Name == fieldTeams || f.Name == fieldManager {
@@ -336,7 +334,7 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 			}
 		}
 		if from != "" && f.attr.Mutability == "immutable" {
-			return p, refused(f.Name, f.shown(to), "This value cannot be changed once it is set, and this person has another.", "Leave the cell empty."), nil
+			return p, refused(f.Name, f.shown(to), web.Say("This value cannot be changed once it is set, and this person has another."), web.Say("Leave the cell empty.")), nil
 		}
 		at.set(*f, to)
 		if f.secret() {
@@ -349,7 +347,7 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 	}
 	if touched := p.inDocument(); len(touched) > 0 && u != nil && u.DirectoryID != "" {
 		name, err := w.directory(tx, u.DirectoryID)
-		r := refused(touched[0], cells[touched[0]], fmt.Sprintf("This person is managed by the directory %s.", name), "Change it there, or take these columns out of the file: "+strings.Join(touched, ", ")+".")
+		r := refused(touched[0], cells[touched[0]], web.Say("This person is managed by the directory %s.", name), web.Say("Change it there, or take these columns out of the file: %s.", strings.Join(touched, ", ")))
 		r.action = Managed
 		return p, r, err
 	}
@@ -362,7 +360,7 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 	if u == nil || len(p.inDocument()) > 0 {
 		for _, f := range w.required {
 			if at.get(f) == "" {
-				return p, refused(f.Name, "", fmt.Sprintf("%s is required of everybody in this organization, and the line gives no value.", f.attr.Name), lacking(f, fields)), nil
+				return p, refused(f.Name, "", web.Say("%s is required of everybody in this organization, and the line gives no value.", f.attr.Name), lacking(f, fields)), nil
 			}
 		}
 	}
@@ -370,14 +368,14 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 }
 
 // lacking says what to do about a required attribute without a value.
-func lacking(f Field, fields []*Field) string {
+func lacking(f Field, fields []*Field) web.Said {
 	switch {
 	case f.attr.Type == "complex" || f.attr.Type == "binary":
-		return "A file cannot give it: ask an admin to make it optional, or add the person through the directory."
+		return web.Say("A file cannot give it: ask an admin to make it optional, or add the person through the directory.")
 	case slices.ContainsFunc(fields, func(c *Field) bool { return c != nil && c.Name == f.Name }):
-		return "Fill this cell."
+		return web.Say("Fill this cell.")
 	}
-	return "Add a column " + f.Name + ", and choose it as the field " + f.attr.Name + "."
+	return web.Say("Add a column %s, and choose it as the field %s.", f.Name, f.attr.Name)
 }
 
 func limitOf(f *Field) int {
@@ -405,7 +403,7 @@ func (w *world) decideManager(cell string, at *person, p *plan, manager *boss) *
 		return nil
 	}
 	if p.user != nil && id == p.user.ID {
-		return refused(fieldManager, cell, "This person would be their own manager.", "Leave the cell empty, or write somebody else.")
+		return refused(fieldManager, cell, web.Say("This person would be their own manager."), web.Say("Leave the cell empty, or write somebody else."))
 	}
 	from := at.profile.ManagerID
 	if u := w.users[store.UserID(from)]; u != nil {
@@ -433,10 +431,10 @@ func (w *world) decideRights(tx *store.Tx, cells map[string]string, p *plan) *re
 	if role := cells[fieldRole]; role != "" && (len(roles) != 1 || roles[0] != role) {
 		if i := slices.IndexFunc(w.ranks, func(r store.OrgRole) bool { return r.ID == role }); i >= 0 {
 			if w.unattended && !w.ranks[i].Harmless() {
-				return refused(fieldRole, role, "A file that is fetched by itself gives nobody a role that allows to change others.", "Give the role by hand, or read the file again as an admin.")
+				return refused(fieldRole, role, web.Say("A file that is fetched by itself gives nobody a role that allows to change others."), web.Say("Give the role by hand, or read the file again as an admin."))
 			}
 			if err := tx.Exceeds(w.ranks[i]); err != nil {
-				return refused(fieldRole, role, fault.Public(err), "Leave the cell empty, or ask an admin to import the file.")
+				return refused(fieldRole, role, web.SaidBy(err), web.Say("Leave the cell empty, or ask an admin to import the file."))
 			}
 		}
 		p.role = role
@@ -449,7 +447,7 @@ func (w *world) decideRights(tx *store.Tx, cells map[string]string, p *plan) *re
 		}
 		g, ok := w.teams[store.Fold(name)]
 		if !ok {
-			return refused(fieldTeams, name, fmt.Sprintf("There is no team %q.", clip(name, 80)), "Make the team first, or correct its name; several are separated by |.")
+			return refused(fieldTeams, name, web.Say("There is no team %q.", clip(name, 80)), web.Say("Make the team first, or correct its name; several are separated by |."))
 		}
 		if !in[g.ID] {
 			in[g.ID] = true
@@ -461,10 +459,10 @@ func (w *world) decideRights(tx *store.Tx, cells map[string]string, p *plan) *re
 	}
 	if p.user != nil && len(p.changes) > 0 {
 		if w.unattended && w.above(*p.user, w.roles[p.user.ID]) {
-			return refused(p.changes[0].Column, cells[p.changes[0].Column], "A file that is fetched by itself changes nobody who may change others: whoever writes the file could sign in as them.", "Change the person by hand, or read the file again as an admin.")
+			return refused(p.changes[0].Column, cells[p.changes[0].Column], web.Say("A file that is fetched by itself changes nobody who may change others: whoever writes the file could sign in as them."), web.Say("Change the person by hand, or read the file again as an admin."))
 		}
 		if err := tx.MayTouchAs(*p.user, w.roles[p.user.ID], w.ranks); err != nil {
-			return refused(p.changes[0].Column, cells[p.changes[0].Column], fault.Public(err), "Take the line out of the file, or ask an admin to import it.")
+			return refused(p.changes[0].Column, cells[p.changes[0].Column], web.SaidBy(err), web.Say("Take the line out of the file, or ask an admin to import it."))
 		}
 	}
 	return nil

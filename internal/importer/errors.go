@@ -56,7 +56,7 @@ func (d *Door) ErrorsFile(ctx context.Context, actor access.Actor, run Run, w io
 		rows = rows[1:]
 		why := refused[row.User]
 		if row.Problem != nil {
-			why = fmt.Sprintf("line %d, %s: %s %s", row.Line, row.Problem.Column, row.Problem.Why, row.Problem.Remedy)
+			why = fmt.Sprintf("line %d, %s: %s %s", row.Line, row.Problem.Column, row.Problem.Why.String(), row.Problem.Remedy.String())
 		}
 		if why == "" || row.N != n {
 			continue

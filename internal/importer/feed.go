@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -41,7 +41,7 @@ type Feed struct {
 	Active   bool   // its host's key is pinned, if it has one
 	Paused   bool
 	LastAt   store.Time
-	Last     string // how it went
+	Last     web.Said // how it went
 	Bad      bool
 	NextAt   store.Time
 
@@ -171,12 +171,12 @@ func (d *Door) Look(ctx context.Context, org store.OrgID, id FeedID) error {
 			return endLook(tx, f.ID, words, false, seen)
 		}
 		d.opt.Log.WarnContext(ctx, "import feed", "org", org, "feed", f.ID, "error", err)
-		said := fault.Public(err)
-		if said == "" {
-			said = "The files could not be fetched. It is in the server's log."
+		said := web.SaidBy(err)
+		if said.IsZero() {
+			said = web.Say("The files could not be fetched. It is in the server's log.")
 		}
-		if said != f.Last { // once for each new reason
-			if err := d.report(tx, f, "Muster could not fetch people from "+f.Name, []string{said}, ""); err != nil {
+		if kept(said) != kept(f.Last) { // once for each new reason
+			if err := d.report(tx, f, web.Say("Muster could not fetch people from %s", f.Name), []web.Said{said}, ""); err != nil {
 				return err
 			}
 		}
@@ -186,15 +186,15 @@ func (d *Door) Look(ctx context.Context, org store.OrgID, id FeedID) error {
 }
 
 // lookAt takes the files that nobody is writing any more.
-func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (string, map[string]stamp, error) {
+func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said, map[string]stamp, error) {
 	at, err := d.openFeed(ctx, actor, f)
 	if err != nil {
-		return "", f.looked, err
+		return web.Said{}, f.looked, err
 	}
 	defer at.Close()
 	files, err := at.list()
 	if err != nil {
-		return "", f.looked, err
+		return web.Said{}, f.looked, err
 	}
 	slices.SortFunc(files, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	seen, taken, same := map[string]stamp{}, 0, 0
@@ -218,7 +218,7 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (string, 
 			same++
 		}
 	}
-	return fmt.Sprintf("%d files there, %d new, %d taken before.", len(seen), taken, same), seen, wrong
+	return web.Say("%d files there, %d new, %d taken before.", len(seen), taken, same), seen, wrong
 }
 
 // fetch takes one file in, once, and tells whether it was new.
@@ -281,45 +281,45 @@ func (d *Door) goOn(ctx context.Context, actor access.Actor, run Run) error {
 		if run.Good() == 0 && run.Bad() == 0 {
 			return markTold(tx, run.ID)
 		}
-		if why == "" && run.Good() > 0 {
+		if why.IsZero() && run.Good() > 0 {
 			_, err := d.start(tx, run, 0)
 			return err // the report comes when it has ended
 		}
-		if why == "" {
-			why = "No line of it can be imported."
+		if why.IsZero() {
+			why = web.Say("No line of it can be imported.")
 		}
 		if err := markTold(tx, run.ID); err != nil {
 			return err
 		}
-		return d.report(tx, f, run.Name+" waits for you", append([]string{"The file " + run.Name + " came from " + f.Name + " and was not imported by itself. " + why}, counted(run)...), "/import/"+string(run.ID))
+		return d.report(tx, f, web.Say("%s waits for you", run.Name), append([]web.Said{web.Say("The file %s came from %s and was not imported by itself. %s", run.Name, f.Name, why)}, counted(run)...), "/import/"+string(run.ID))
 	})
 }
 
 // guards is why a file is not imported by itself; empty when it may be.
-func guards(run Run, s FeedSettings, people int) string {
+func guards(run Run, s FeedSettings, people int) web.Said {
 	changed := run.Counts[Create] + run.Counts[Update]
 	switch share := 100 * changed / max(people, 1); {
 	case changed > 0 && share > s.MaxChanged:
-		return fmt.Sprintf("It would create or change %d people beside %d that are there, which is more than %d %%.", changed, people, s.MaxChanged)
+		return web.Say("It would create or change %d people beside %d that are there, which is more than %d %%.", changed, people, s.MaxChanged)
 	case run.gone() > s.MaxGone:
-		return fmt.Sprintf("It would deactivate %d of %d people, which is more than %d %%.", run.Counts[Deactivate], run.People, s.MaxGone)
+		return web.Say("It would deactivate %d of %d people, which is more than %d %%.", run.Counts[Deactivate], run.People, s.MaxGone)
 	case run.Bad() > 0 && run.Counts[Failed] > changed+run.Counts[Unchanged]:
-		return "Most of its lines have errors."
+		return web.Say("Most of its lines have errors.")
 	}
-	return ""
+	return web.Said{}
 }
 
-func counted(run Run) (lines []string) {
+func counted(run Run) (lines []web.Said) {
 	for _, a := range actions {
 		if n := run.Counts[a.Action]; n > 0 {
-			lines = append(lines, fmt.Sprintf("%s: %d", a.Label, n))
+			lines = append(lines, web.Say("%s: %d", web.Say(a.Label), n))
 		}
 	}
 	return lines
 }
 
 // report mails the admins of a feed.
-func (d *Door) report(tx *store.Tx, f Feed, subject string, lines []string, link string) error {
+func (d *Door) report(tx *store.Tx, f Feed, subject web.Said, lines []web.Said, link string) error {
 	org, err := d.opt.DB.OrgByID(tx.Context(), tx.Org())
 	if err != nil {
 		return err
@@ -337,9 +337,17 @@ func (d *Door) report(tx *store.Tx, f Feed, subject string, lines []string, link
 		if u.Status != store.Active || mail.CheckAddress(u.Email) != nil {
 			continue
 		}
-		letter := mail.Letter{Subject: subject, Greeting: "Hello " + u.DisplayName + ",", Lines: lines, Small: []string{"You get this mail because you look after the people of " + org.Name + "."}}
+		reader, err := mail.ReaderOf(tx, u.ID)
+		if err != nil {
+			return err
+		}
+		letter := mail.Letter{Reader: reader, Subject: reader.Say(subject), Greeting: reader.T("Hello %s,", u.DisplayName),
+			Small: []string{reader.T("You get this mail because you look after the people of %s.", org.Name)}}
+		for _, line := range lines {
+			letter.Lines = append(letter.Lines, reader.Say(line))
+		}
 		if link != "" {
-			letter.Button, letter.Link = "Look at it", strings.TrimSuffix(d.opt.PublicURL, "/")+"/console/"+org.Slug+link
+			letter.Button, letter.Link = reader.T("Look at it"), strings.TrimSuffix(d.opt.PublicURL, "/")+"/console/"+org.Slug+link
 		}
 		if err := d.opt.Queue(tx, letter.To(u.Email)); err != nil {
 			return err
@@ -400,17 +408,17 @@ func (d *Door) tell(tx *store.Tx, id ID) error {
 	if err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("The file %s from %s was imported: %d done, %d skipped, %d failed.", run.Name, f.Name, job.Counts.Done, job.Counts.Skipped, job.Counts.Failed)}
+	lines := []web.Said{web.Say("The file %s from %s was imported: %d done, %d skipped, %d failed.", run.Name, f.Name, job.Counts.Done, job.Counts.Skipped, job.Counts.Failed)}
 	for _, word := range []string{"created", "updated", "deactivated"} {
 		if n := job.Counts.Did[word]; n > 0 {
-			lines = append(lines, fmt.Sprintf("%s: %d", word, n))
+			lines = append(lines, web.Say("%s: %d", web.Say(word), n))
 		}
 	}
 	if run.Bad() > 0 {
-		lines = append(lines, fmt.Sprintf("%d lines have errors and were left out; they can be downloaded.", run.Bad()))
+		lines = append(lines, web.SayN(run.Bad(), "One line has errors and was left out; it can be downloaded.", "%d lines have errors and were left out; they can be downloaded."))
 	}
 	if job.State != jobs.Finished {
-		lines = append(lines, "The import was stopped before its end.")
+		lines = append(lines, web.Say("The import was stopped before its end."))
 	}
-	return d.report(tx, f, "People were imported from "+f.Name, append(lines, "It can be undone for 24 hours."), "/import/"+string(run.ID))
+	return d.report(tx, f, web.Say("People were imported from %s", f.Name), append(lines, web.Say("It can be undone for 24 hours.")), "/import/"+string(run.ID))
 }

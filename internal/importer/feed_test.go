@@ -102,14 +102,14 @@ func TestAFolderIsWatched(t *testing.T) {
 		settle(t, filepath.Join(s.folder, "other", "secret.csv"), "email,first\nstolen@example.com,S\n")
 		f := s.feed(importer.NewFeed{Kind: importer.Folder, Name: "HR", Settings: importer.FeedSettings{Path: "hr", New: importer.NewActive}})
 		f = s.look(f.ID)
-		if s.named("ann@example.com").Source != store.FromCSV || f.Bad || !strings.Contains(f.Last, "1 new") {
+		if s.named("ann@example.com").Source != store.FromCSV || f.Bad || !strings.Contains(f.Last.String(), "1 new") {
 			t.Errorf("%+v", f)
 		}
 		if got := s.letters(); strings.Join(got, ",") != "People were imported from HR" {
 			t.Errorf("mails: %q", got)
 		}
 		settle(t, filepath.Join(own, "hr", "again.csv"), "email,first\nann@example.com,Ann\n") // the same content
-		if f = s.look(f.ID); !strings.Contains(f.Last, "0 new, 2 taken before") || len(s.letters()) > 0 {
+		if f = s.look(f.ID); !strings.Contains(f.Last.String(), "0 new, 2 taken before") || len(s.letters()) > 0 {
 			t.Errorf("once: %+v", f)
 		}
 		settle(t, filepath.Join(own, "hr", "big.csv"), "email\nb1@example.com\nb2@example.com\nb3@example.com\n") // of 11 people
@@ -128,7 +128,7 @@ func TestAFolderIsWatched(t *testing.T) {
 		}
 		s.letters()
 		settle(t, filepath.Join(own, "hr", "d.csv"), "PK\x03\x04")
-		if f = s.look(f.ID); !f.Bad || !strings.Contains(f.Last, "spreadsheet") || len(s.letters()) != 1 {
+		if f = s.look(f.ID); !f.Bad || !strings.Contains(f.Last.String(), "spreadsheet") || len(s.letters()) != 1 {
 			t.Errorf("a wrong file: %+v", f)
 		}
 	})
@@ -173,7 +173,7 @@ func TestAFolderIsNotLeft(t *testing.T) {
 		}
 		for _, path := range []string{"out", "up", "root", "root/tmp", "", "nowhere"} {
 			f := s.look(s.feed(importer.NewFeed{Kind: importer.Folder, Name: "x" + path, Settings: importer.FeedSettings{Path: path}}).ID)
-			if path != "" && (!f.Bad || !strings.Contains(f.Last, "cannot be read")) {
+			if path != "" && (!f.Bad || !strings.Contains(f.Last.String(), "cannot be read")) {
 				t.Errorf("%q: %+v", path, f)
 			}
 		}
@@ -319,7 +319,7 @@ func TestFilesComeBySFTP(t *testing.T) {
 		tries := host.tries
 		host.exchange()
 		settle(t, filepath.Join(host.dir, "out", "more.csv"), "email\nbob@example.com\n")
-		if f = s.look(f.ID); !f.Bad || !strings.Contains(f.Last, "another key") || host.tries != tries || s.people() != 3 {
+		if f = s.look(f.ID); !f.Bad || !strings.Contains(f.Last.String(), "another key") || host.tries != tries || s.people() != 3 {
 			t.Errorf("a host with another key: %+v, %d sign-ins more", f, host.tries-tries)
 		}
 		for table, rows := range storetest.Dump(t, db) {

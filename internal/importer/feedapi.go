@@ -39,12 +39,8 @@ type FeedView struct {
 
 // ViewOfFeed is a feed as programs see it.
 func (d *Door) ViewOfFeed(f Feed) FeedView {
-	v := FeedView{ID: f.ID, Kind: f.Kind, Name: f.Name, Settings: f.Settings, Version: f.version(), Active: f.Active, Paused: f.Paused, Pinned: fingerprint(f.HostKey), Shown: fingerprint(f.SeenKey),
-		Busy: f.busy(store.TimeOf(d.opt.DB.Now())), Last: f.Last, Bad: f.Bad}
-	if f.LastAt != 0 {
-		v.LastAt = f.LastAt.RFC3339()
-	}
-	return v
+	return FeedView{ID: f.ID, Kind: f.Kind, Name: f.Name, Settings: f.Settings, Version: f.version(), Active: f.Active, Paused: f.Paused, Pinned: fingerprint(f.HostKey), Shown: fingerprint(f.SeenKey),
+		Busy: f.busy(store.TimeOf(d.opt.DB.Now())), Last: f.Last.String(), Bad: f.Bad, LastAt: f.LastAt.OrEmpty()}
 }
 
 func (d *Door) apiFeeds(w http.ResponseWriter, r *http.Request) error {

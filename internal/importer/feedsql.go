@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -30,7 +31,7 @@ type feedRow struct {
 const feedColumns = "SELECT id, kind, name, settings, secret, host_key, seen_key, active, looked, next_at, last_at, last_words, last_bad, paused, lease_until FROM import_feeds"
 
 func (row feedRow) feed() (Feed, error) {
-	f := Feed{ID: row.ID, Kind: row.Kind, Name: row.Name, HostKey: row.HostKey, SeenKey: row.SeenKey, Active: row.Active, LastAt: row.LastAt, Last: row.Last,
+	f := Feed{ID: row.ID, Kind: row.Kind, Name: row.Name, HostKey: row.HostKey, SeenKey: row.SeenKey, Active: row.Active, LastAt: row.LastAt, Last: saidIn(row.Last),
 		Bad: row.Bad, NextAt: row.NextAt, Paused: row.Paused, lease: row.Lease, sealed: row.Secret}
 	if err := json.Unmarshal(row.Settings, &f.Settings); err != nil {
 		return f, fmt.Errorf("feed %s: %w", row.ID, err)
@@ -130,7 +131,7 @@ func claimFeed(tx *store.Tx, f Feed, until store.Time) (bool, error) {
 	return n == 1, err
 }
 
-func endLook(tx *store.Tx, id FeedID, words string, wrong bool, looked map[string]stamp) error {
+func endLook(tx *store.Tx, id FeedID, words web.Said, wrong bool, looked map[string]stamp) error {
 	if looked == nil {
 		looked = map[string]stamp{}
 	}
@@ -139,7 +140,7 @@ func endLook(tx *store.Tx, id FeedID, words string, wrong bool, looked map[strin
 		return err
 	}
 	_, err = tx.Exec("UPDATE import_feeds SET lease_until = 0, last_at = ?, last_words = ?, last_bad = ?, looked = {{as_json}} WHERE org_id = ? AND id = ?",
-		tx.Now(), clip(words, 1000), wrong, string(raw), tx.Org(), id)
+		tx.Now(), kept(words), wrong, string(raw), tx.Org(), id)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -264,17 +265,17 @@ func cleanAttribute(a store.Attribute, cell string) (string, *Problem) {
 			case "false", "no", "0", "nein", "falsch":
 				part = "false"
 			default:
-				return cell, &Problem{Why: "The value is neither true nor false.", Remedy: "Write true or false."}
+				return cell, &Problem{Why: web.Say("The value is neither true nor false."), Remedy: web.Say("Write true or false.")}
 			}
 		case "integer", "decimal":
 			if !numbers[a.Type].MatchString(part) {
-				return cell, &Problem{Why: "The value is not a number of type " + a.Type + ".", Remedy: "Write it in digits, such as 42, without spaces; a decimal has a point."}
+				return cell, &Problem{Why: web.Say("The value is not a number of type %s.", a.Type), Remedy: web.Say("Write it in digits, such as 42, without spaces; a decimal has a point.")}
 			}
 		case "dateTime":
 			at, err := time.Parse(time.RFC3339, part)
 			if err != nil {
 				if at, err = time.Parse(time.DateOnly, part); err != nil {
-					return cell, &Problem{Why: "The value is not a time.", Remedy: "Write it like 2026-01-31 or 2026-01-31T09:00:00Z."}
+					return cell, &Problem{Why: web.Say("The value is not a time."), Remedy: web.Say("Write it like 2026-01-31 or 2026-01-31T09:00:00Z.")}
 				}
 			}
 			part = at.Format(time.RFC3339)
@@ -291,17 +292,17 @@ func tooLong(value string, limit int) *Problem {
 	if len(value) <= limit {
 		return nil
 	}
-	return &Problem{Why: fmt.Sprintf("The value is %d bytes long; at most %d are possible.", len(value), limit), Remedy: "Shorten it, or look for a quote that is missing above."}
+	return &Problem{Why: web.Say("The value is %d bytes long; at most %d are possible.", len(value), limit), Remedy: web.Say("Shorten it, or look for a quote that is missing above.")}
 }
 
 // unclean refuses what would break a line of a mail or a page.
 func unclean(value string) *Problem {
 	for _, c := range value {
 		if c == '\n' {
-			return &Problem{Why: "The value goes over several lines.", Remedy: "Write it on one line."}
+			return &Problem{Why: web.Say("The value goes over several lines."), Remedy: web.Say("Write it on one line.")}
 		}
 		if unicode.IsControl(c) || c == unicode.ReplacementChar || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
-			return &Problem{Why: "The value holds a control character, a mark that turns text around, or broken text.", Remedy: "Type it again, on one line."}
+			return &Problem{Why: web.Say("The value holds a control character, a mark that turns text around, or broken text."), Remedy: web.Say("Type it again, on one line.")}
 		}
 	}
 	return nil

@@ -89,7 +89,7 @@ func (d *Door) postUpload(w http.ResponseWriter, r *http.Request) error {
 	var f web.Form
 	run, err := d.receive(r)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		f.Fail("file", fmt.Sprintf("The file is larger than %d MB. Split it into several.", MaxFile>>20))
+		f.Fail("file", web.T(r, "The file is larger than %d MB. Split it into several.", MaxFile>>20))
 		return d.uploadPage(w, r, http.StatusRequestEntityTooLarge, f)
 	}
 	if f.Take(err) {
@@ -149,8 +149,8 @@ func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
 		return d.previewPage(w, r, http.StatusOK, run, web.Form{})
 	}
 	var f web.Form
-	if run.Problem != "" {
-		f.Fail("", run.Problem)
+	if !run.Problem.IsZero() {
+		f.Fail("", web.T(r, "%s", run.Problem))
 	}
 	return d.columnsPage(w, r, http.StatusOK, run, f)
 }

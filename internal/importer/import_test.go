@@ -178,7 +178,7 @@ func (s *stage) sum(run importer.Run) string {
 		text := fmt.Sprintf("%d:%s", r.Line, r.Action)
 		if r.Problem != nil {
 			text += "(" + r.Problem.Column + ")"
-			if r.Problem.Why == "" || r.Problem.Remedy == "" {
+			if r.Problem.Why.IsZero() || r.Problem.Remedy.IsZero() {
 				s.t.Errorf("line %d does not explain itself: %+v", r.Line, r.Problem)
 			}
 		}
@@ -360,7 +360,7 @@ func TestAnImportRespectsOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		run := s.read("email,first,role\nscott@example.com,Mallory,\n", nil)
-		if got := s.sum(run); got != "2:managed(given_name)" || !strings.Contains(s.rows(run)[0].Problem.Why, "Okta") {
+		if got := s.sum(run); got != "2:managed(given_name)" || !strings.Contains(s.rows(run)[0].Problem.Why.String(), "Okta") {
 			t.Errorf("managed: %s", got)
 		}
 		run = s.read("email,first,role\nscott@example.com,Scott,viewer\n", nil)

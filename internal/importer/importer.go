@@ -35,6 +35,7 @@ import (
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/secret"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -204,13 +205,13 @@ type Run struct {
 	Settings  Settings
 	Header    []string
 	Unmapped  []string // names of columns that fill nothing
-	Notices   []string
+	Notices   []web.Said
 	Sample    [][]string // the first lines
 	Counts    map[Action]int
-	Read      int    // lines, while it is read
-	Total     int    // lines
-	Problem   string // why it could not be read
-	People    int    // of the organization, whom a file may leave out
+	Read      int      // lines, while it is read
+	Total     int      // lines
+	Problem   web.Said // why it could not be read
+	People    int      // of the organization, whom a file may leave out
 	Job       jobs.ID
 	By        string // who uploaded it
 	CreatedAt store.Time

@@ -1,16 +1,15 @@
 package importer
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -68,7 +67,7 @@ func (d *Door) Stop(ctx context.Context, actor access.Actor, id ID) error {
 		if err != nil || run.State != Reading {
 			return err
 		}
-		return stopReading(tx, id, run.turn, "")
+		return stopReading(tx, id, run.turn, web.Said{})
 	})
 }
 
@@ -101,7 +100,7 @@ func (d *Door) readLater(ctx context.Context, org store.OrgID, id ID) error {
 	switch {
 	case fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.SignIn):
 		return d.opt.DB.Write(ctx, muster, func(tx *store.Tx) error {
-			return stopReading(tx, id, run.turn, fmt.Sprintf("%s, who wanted this file to be read, may not do this any more.", run.reader.Name))
+			return stopReading(tx, id, run.turn, web.Say("%s, who wanted this file to be read, may not do this any more.", run.reader.Name))
 		})
 	case err != nil:
 		return err
@@ -124,7 +123,11 @@ func (r *reading) ended(tx *store.Tx, err error) error {
 	if r.ctx.Err() != nil {
 		return leaveReading(tx, r.id, r.turn)
 	}
-	return stopReading(tx, r.id, r.turn, cmp.Or(fault.Public(err), "The server could not read this file. It is in the server's log. Try again."))
+	why := web.SaidBy(err)
+	if why.IsZero() {
+		why = web.Say("The server could not read this file. It is in the server's log. Try again.")
+	}
+	return stopReading(tx, r.id, r.turn, why)
 }
 
 // dropAfter is how long a file waits for somebody to confirm it; one that a feed brought

@@ -3,7 +3,6 @@ package importer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -301,9 +301,9 @@ func (r *reading) row(n int, rec Record) *Row {
 	switch {
 	case row.Problem != nil:
 	case row.Cells[r.set.Key] == "":
-		row.Problem = &Problem{Column: r.set.Key, Value: "", Why: "The line does not say whom it is about.", Remedy: "Fill this column, by which a line finds its person, or choose another key."}
+		row.Problem = &Problem{Column: r.set.Key, Value: "", Why: web.Say("The line does not say whom it is about."), Remedy: web.Say("Fill this column, by which a line finds its person, or choose another key.")}
 	case r.wave[n] == circle:
-		row.Problem = &Problem{Column: fieldManager, Value: clip(row.Cells[fieldManager], 80), Why: "The managers lead in a circle back to this person.", Remedy: "Leave the manager empty for whoever is at the top."}
+		row.Problem = &Problem{Column: fieldManager, Value: clip(row.Cells[fieldManager], 80), Why: web.Say("The managers lead in a circle back to this person."), Remedy: web.Say("Leave the manager empty for whoever is at the top.")}
 	default:
 		row.Problem = r.second(n, row)
 	}
@@ -321,7 +321,7 @@ func (r *reading) second(n int, row *Row) *Problem {
 	}
 	for _, key := range keysOf(row.Cells[fieldEmail], row.Cells[fieldUserName], number) {
 		if first := int(r.at[key]); first != 0 && first < n {
-			return &Problem{Column: r.set.Key, Value: clip(row.Cells[r.set.Key], 80), Why: fmt.Sprintf("Line %d is about the same person.", r.line[first]), Remedy: "Keep one of the two lines."}
+			return &Problem{Column: r.set.Key, Value: clip(row.Cells[r.set.Key], 80), Why: web.Say("Line %d is about the same person.", int(r.line[first])), Remedy: web.Say("Keep one of the two lines.")}
 		}
 	}
 	return nil
@@ -370,7 +370,7 @@ func (r *reading) judgeOne(tx *store.Tx, w *world, row *Row) error {
 	switch {
 	case u == nil && r.seats == 0:
 		row.Action, row.Changes = Seats, nil
-		row.Problem = &Problem{Value: row.Email, Why: fmt.Sprintf("All %d seats of the organization are taken, with the lines above.", r.limit), Remedy: "Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again."}
+		row.Problem = &Problem{Value: row.Email, Why: web.Say("All %d seats of the organization are taken, with the lines above.", r.limit), Remedy: web.Say("Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again.")}
 	case u == nil:
 		row.Action, row.User, row.Changes, row.Named = Create, store.NewID[store.User](), nil, p.named // its cells say the same
 		r.seats--                                                                                      // below 0 without a limit, and stays there
@@ -439,7 +439,7 @@ func (r *reading) spread() error {
 			}
 			for i := range rows {
 				rows[i].Action, rows[i].Changes = Failed, nil
-				rows[i].Problem = &Problem{Column: fieldManager, Value: clip(rows[i].Cells[fieldManager], 80), Why: "The manager's own line cannot be imported.", Remedy: "Correct that line first."}
+				rows[i].Problem = &Problem{Column: fieldManager, Value: clip(rows[i].Cells[fieldManager], 80), Why: web.Say("The manager's own line cannot be imported."), Remedy: web.Say("Correct that line first.")}
 			}
 			return replaceRows(tx, r.id, rows)
 		})

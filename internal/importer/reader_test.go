@@ -163,7 +163,7 @@ func TestBadLinesStayAlone(t *testing.T) {
 		mark := "good"
 		if r.Problem != nil {
 			mark = r.Problem.Column
-			if r.Problem.Value == "" || r.Problem.Why == "" || r.Problem.Remedy == "" {
+			if r.Problem.Value == "" || r.Problem.Why.IsZero() || r.Problem.Remedy.IsZero() {
 				t.Errorf("line %d does not explain itself: %+v", r.Line, r.Problem)
 			}
 		} else if r.Short {
@@ -214,7 +214,7 @@ func FuzzCSV(f *testing.F) {
 			if r.Problem == nil && len(r.Cells) != len(s.columns) {
 				t.Errorf("line %d has %d cells for %d columns", r.Line, len(r.Cells), len(s.columns))
 			}
-			if p := r.Problem; p != nil && !utf8.ValidString(p.Why) {
+			if p := r.Problem; p != nil && !utf8.ValidString(p.Why.String()) {
 				t.Errorf("line %d: %q", r.Line, p.Why)
 			}
 		}

@@ -10,14 +10,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 )
 
 // Problem is why a line is not imported.
 type Problem struct {
-	Column string `json:"column"`
-	Value  string `json:"value"`
-	Why    string `json:"why"`
-	Remedy string `json:"remedy"`
+	Column string   `json:"column"`
+	Value  string   `json:"value"`
+	Why    web.Said `json:"why"`
+	Remedy web.Said `json:"remedy"`
 }
 
 // Record is one line with at least one value.
@@ -113,8 +114,8 @@ func (f *Reader) record(cells []string, line int) Record {
 		if cells[i] = strings.TrimSpace(cell); i < len(f.header) || cells[i] == "" {
 			continue
 		}
-		r.Problem = &Problem{Column: fmt.Sprintf("%d", i+1), Value: clip(cells[i], 80), Why: fmt.Sprintf("The line has %d values, but the first line names %d columns.", len(cells), len(f.header)),
-			Remedy: "Put values that hold the delimiter into quotes."}
+		r.Problem = &Problem{Column: fmt.Sprintf("%d", i+1), Value: clip(cells[i], 80), Why: web.Say("The line has %d values, but the first line names %d columns.", len(cells), len(f.header)),
+			Remedy: web.Say("Put values that hold the delimiter into quotes.")}
 		return r
 	}
 	for len(r.Cells) < len(f.header) {
@@ -135,9 +136,9 @@ func (f *Reader) lineProblem(err error) *Problem {
 	column := fmt.Sprintf("character %d", p.Column)
 	switch {
 	case errors.Is(p.Err, csv.ErrBareQuote):
-		return &Problem{Column: column, Value: "\"", Why: "A quote stands in the middle of a value that does not begin with one.", Remedy: "Put the whole value in quotes and double the inner ones."}
+		return &Problem{Column: column, Value: "\"", Why: web.Say("A quote stands in the middle of a value that does not begin with one."), Remedy: web.Say("Put the whole value in quotes and double the inner ones.")}
 	case errors.Is(p.Err, csv.ErrQuote):
-		return &Problem{Column: column, Value: "\"", Why: "A quoted value goes on after its closing quote.", Remedy: "Double the quotes inside the value."}
+		return &Problem{Column: column, Value: "\"", Why: web.Say("A quoted value goes on after its closing quote."), Remedy: web.Say("Double the quotes inside the value.")}
 	}
 	return nil
 }

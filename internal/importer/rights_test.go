@@ -30,11 +30,11 @@ func TestRequiredAttributes(t *testing.T) {
 		s.person("old@example.com")
 		s.badges(store.Attribute{Name: "badge", Required: true}, store.Attribute{Name: "pin", Returned: "never"}, store.Attribute{Name: "born", Mutability: "immutable"})
 		run := s.read("email,title\nann@example.com,Clerk\nold@example.com,Clerk\n", nil)
-		if got := s.sum(run); got != "2:error("+badgeURN+":badge) 3:error("+badgeURN+":badge)" || !strings.Contains(s.rows(run)[0].Problem.Remedy, "Add a column "+badgeURN+":badge") {
+		if got := s.sum(run); got != "2:error("+badgeURN+":badge) 3:error("+badgeURN+":badge)" || !strings.Contains(s.rows(run)[0].Problem.Remedy.String(), "Add a column "+badgeURN+":badge") {
 			t.Errorf("without the column: %s %+v", got, s.rows(run)[0].Problem)
 		}
 		run = s.read("email,title,badge,pin,born\nann@example.com,Clerk,B1,1234,Bonn\nbob@example.com,,,,\nold@example.com,,,,\n", nil)
-		if got := s.sum(run); got != "2:create 3:error("+badgeURN+":badge) 4:unchanged" || s.rows(run)[1].Problem.Remedy != "Fill this cell." {
+		if got := s.sum(run); got != "2:create 3:error("+badgeURN+":badge) 4:unchanged" || s.rows(run)[1].Problem.Remedy.String() != "Fill this cell." {
 			t.Errorf("with the column: %s %+v", got, s.rows(run)[1].Problem)
 		}
 		s.start(run)

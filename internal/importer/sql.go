@@ -10,13 +10,14 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
 // found is what was recognized of a file.
 type found struct {
 	Header  []string   `json:"header"`
-	Notices []string   `json:"notices"`
+	Notices []web.Said `json:"notices"`
 	Sample  [][]string `json:"sample"` // its first lines
 }
 
@@ -43,7 +44,7 @@ const runColumns = "SELECT id, name, feed_id, state, settings, found, counts, li
 
 func (row runRow) run() (Run, error) {
 	r := Run{ID: row.ID, Name: row.Name, Feed: row.Feed, State: row.State, Read: row.Lines, People: row.People, Job: row.Job, By: row.By, CreatedAt: row.CreatedAt,
-		Total: row.Total, Problem: row.Problem, turn: row.Turn}
+		Total: row.Total, Problem: saidIn(row.Problem), turn: row.Turn}
 	var f found
 	for _, part := range []struct {
 		raw  store.JSON
@@ -60,6 +61,26 @@ func (row runRow) run() (Run, error) {
 		}
 	}
 	return r, nil
+}
+
+// kept is a sentence as a column of text has it until somebody reads it.
+func kept(s web.Said) string {
+	if s.IsZero() {
+		return ""
+	}
+	raw, err := json.Marshal(s)
+	if err != nil || len(raw) > 4000 { // faults of many files
+		raw, _ = json.Marshal(clip(s.String(), 1000))
+	}
+	return string(raw)
+}
+
+// saidIn is the other way, also of a text that was kept as it is.
+func saidIn(text string) (s web.Said) {
+	if text != "" && json.Unmarshal([]byte(text), &s) != nil {
+		s = web.Say(text)
+	}
+	return s
 }
 
 func findRun(tx *store.Tx, id ID) (Run, error) {
@@ -151,8 +172,8 @@ func setPeople(tx *store.Tx, id ID, turn string, people int) error {
 	return lostTurn(tx.Exec("UPDATE import_runs SET people = ? WHERE org_id = ? AND id = ? AND turn = ?", people, tx.Org(), id, turn))
 }
 
-func stopReading(tx *store.Tx, id ID, turn, problem string) error {
-	_, err := tx.Exec("UPDATE import_runs SET state = ?, problem = ?, turn = '', turn_until = 0 WHERE org_id = ? AND id = ? AND turn = ? AND state = 'reading'", Uploaded, problem, tx.Org(), id, turn)
+func stopReading(tx *store.Tx, id ID, turn string, problem web.Said) error {
+	_, err := tx.Exec("UPDATE import_runs SET state = ?, problem = ?, turn = '', turn_until = 0 WHERE org_id = ? AND id = ? AND turn = ? AND state = 'reading'", Uploaded, kept(problem), tx.Org(), id, turn)
 	return err
 }
 

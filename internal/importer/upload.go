@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -105,10 +106,10 @@ func (d *Door) Reread(ctx context.Context, actor access.Actor, id ID, form Form)
 	if err != nil {
 		return run, err
 	}
-	f := found{Notices: []string{}, Sample: [][]string{}}
+	f := found{Notices: []web.Said{}, Sample: [][]string{}}
 	if form.Encoding == "" {
 		if form.Encoding = known.Encoding; known.Encoding == "Windows-1252" {
-			f.Notices = append(f.Notices, "The file is not in UTF-8; it was read as Windows-1252 (Western European). Look at names with accents below before you go on. If they are wrong, choose another encoding, or save the file as “CSV UTF-8”.")
+			f.Notices = append(f.Notices, web.Say("The file is not in UTF-8; it was read as Windows-1252 (Western European). Look at names with accents below before you go on. If they are wrong, choose another encoding, or save the file as “CSV UTF-8”."))
 		}
 	}
 	if form.Delimiter == "" {
@@ -164,7 +165,7 @@ func (f *found) read(r io.Reader, form Form) error {
 	}
 	for i, name := range f.Header {
 		if j := slices.Index(f.Header, name); j < i && name != "" {
-			f.Notices = append(f.Notices, fmt.Sprintf("There are two columns named %.60q; the first of them is used unless you choose otherwise.", name))
+			f.Notices = append(f.Notices, web.Say("There are two columns named %.60q; the first of them is used unless you choose otherwise.", name))
 		}
 	}
 	return nil

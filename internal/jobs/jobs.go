@@ -110,6 +110,12 @@ func Why(err error) Reason {
 	return Reason{Format: "%s", Args: []string{said.String()}, Said: &said}
 }
 
+// Told is a Reason of two sentences: what is wrong, and what to do about it.
+func Told(why, remedy web.Said) Reason {
+	said := web.Say("%s %s", why, remedy)
+	return Reason{Format: "%s", Args: []string{said.String()}, Said: &said}
+}
+
 // Say is web.T for one request, or fmt.Sprintf.
 type Say = func(sentence string, args ...any) string
 

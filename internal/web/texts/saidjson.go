@@ -56,8 +56,13 @@ func argOf(v any) arg {
 	return arg{Text: fmt.Sprint(v)}
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote, and a text that is a sentence by itself.
 func (s *Said) UnmarshalJSON(text []byte) error {
+	var whole string
+	if json.Unmarshal(text, &whole) == nil {
+		*s = Say(whole)
+		return nil
+	}
 	var in saidJSON
 	if err := json.Unmarshal(text, &in); err != nil {
 		return err

@@ -1,0 +1,68 @@
+package importer_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/importer"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// TestReasonsInTheReadersLanguage: why a line is refused, what was noticed of the file and
+// why a row was not done are told in the reader's language on pages, in English to
+// programs, and in that of whoever gets the letter. What was kept as a text is still shown.
+func TestReasonsInTheReadersLanguage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		german := func(path string) string {
+			r := httptest.NewRequest("GET", "http://127.0.0.1:8080"+path, nil)
+			r.Header.Set("X-Who", "admin")
+			r.Header.Set("Accept-Language", "de")
+			w := httptest.NewRecorder()
+			s.mux.ServeHTTP(w, r)
+			return s.want(w, http.StatusOK)
+		}
+		has := func(what, text string, parts ...string) {
+			t.Helper()
+			for _, part := range parts {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s: no %q in\n%s", what, part, text)
+				}
+			}
+		}
+		run := s.read("email,first,first,team,role\nann@example.com,Ann,,Sales,\nbob,Bob,,,\ncy@example.com,Cy,,,\ndee@example.com,Dee,,,boss\n", nil)
+		page := german("/console/acme/import/" + string(run.ID))
+		has("the preview", page, "Es gibt kein Team", "Legen Sie zuerst das Team an", "Zwei Spalten heißen", "Diese Rolle gibt es nicht.", "Berichtigen Sie die Adresse.")
+		english := s.want(s.do("admin", "GET", "/api/v1/imports/"+string(run.ID)+"/rows", nil), http.StatusOK)
+		has("for programs", english, `There is no team \"Sales\".`, "There is no such role.", "Correct the address.")
+		has("the file of errors", s.want(s.do("admin", "GET", "/console/acme/import/"+string(run.ID)+"/errors.csv", nil), http.StatusOK), "Make the team first")
+
+		s.must(func(tx *store.Tx) error {
+			_, err := tx.Exec("UPDATE import_rows SET data = {{as_json}} WHERE org_id = ? AND run_id = ? AND n = 1", `{"problem":{"column":"team","value":"","why":"As it was kept.","remedy":"Do it."}}`, tx.Org(), run.ID)
+			return err
+		})
+		has("a text", german("/console/acme/import/"+string(run.ID)), "As it was kept.", "Do it.")
+
+		s.person("cy@example.com", "viewer")
+		job := s.start(run)
+		has("the job", german("/console/acme/jobs/"+string(job.ID)), "nach der Vorschau angelegt")
+
+		s.must(func(tx *store.Tx) error {
+			return tx.SetOrgSetting(store.LocaleSetting, store.Locale{Language: "de", TimeZone: "Europe/Berlin"}, 0)
+		})
+		s.letters()
+		f := s.feed(importer.NewFeed{Kind: importer.Folder, Name: "HR", Settings: importer.FeedSettings{Path: "hr", New: importer.NewActive}})
+		settle(t, filepath.Join(s.folder, "acme", "hr", "d.csv"), "PK\x03\x04")
+		f = s.look(f.ID)
+		if got := s.letters(); fmt.Sprint(got) != "[Muster konnte keine Personen von HR holen]" {
+			t.Errorf("letters: %q", got)
+		}
+		has("the feed", german("/console/acme/import-feeds"), "Tabellenkalkulation")
+		has("the feed for programs", f.Last.String(), "spreadsheet")
+	})
+}

@@ -17,6 +17,7 @@ type UserChange struct {
 	Why    string  // for the activity log
 	Leave  Leaving // the same, of somebody who is deactivated
 	self   bool    // of the actor, see UpdateSelf
+	stale  bool    // only what leads to nobody goes, see ForgetManager
 }
 
 const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
@@ -58,7 +59,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	if docSame && statusSame && !adopted {
 		return u, nil
 	}
-	if err := tx.mayChange(u, next, !docSame, ch.self); err != nil {
+	if err := tx.mayChange(u, next, !docSame && !ch.stale, ch.self); err != nil {
 		return u, err
 	}
 	act := Activity{Action: changeName(u, next, docSame), TargetKind: "user", TargetID: string(u.ID), TargetName: next.DisplayName, Detail: map[string]any{}}

@@ -123,8 +123,8 @@ func (tx *Tx) PurgeUser(id UserID, t Traces, forget ...func(*Tx, UserID) error) 
 	if err := tx.Get(&u, userColumns+" WHERE org_id = ? AND id = ?"+tx.ForUpdate(), tx.Org(), id); err != nil {
 		return err
 	}
-	if u.Status != Deleted || u.DeletedAt >= tx.Now().Add(-RestoreFor) {
-		return fault.Conflict.Say("%s is not to be removed: deleted people are kept for 30 days.", u.DisplayName)
+	if err := tx.overdue(u); err != nil {
+		return err
 	}
 	for _, f := range forget {
 		if err := f(tx, id); err != nil {
@@ -157,6 +157,48 @@ func (tx *Tx) PurgeUser(id UserID, t Traces, forget ...func(*Tx, UserID) error) 
 		return err
 	}
 	return tx.Record(Activity{Action: "user.purge", TargetKind: "user", TargetID: string(id), TargetName: purgedName})
+}
+
+// overdue refuses to remove who can still be restored.
+func (tx *Tx) overdue(u User) error {
+	if u.Status != Deleted || u.DeletedAt >= tx.Now().Add(-RestoreFor) {
+		return fault.Conflict.Say("%s is not to be removed: deleted people are kept for 30 days.", u.DisplayName)
+	}
+	return nil
+}
+
+// ForgetManager takes a person whom PurgeUser may remove out of the attributes of some of
+// those whose manager that was, and tells whether there may be more. A directory's word
+// stays final: what goes leads to nobody. Who is deleted stays as they were. Needs Write. Faults: as PurgeUser.
+func (tx *Tx) ForgetManager(id UserID) (more bool, err error) {
+	if err := tx.Require(access.Operate); err != nil {
+		return false, err
+	}
+	u, err := tx.AnyUser(id)
+	if err != nil {
+		return false, err
+	}
+	if err := tx.overdue(u); err != nil {
+		return false, err
+	}
+	var list []User
+	if err := tx.Select(&list, userColumns+" WHERE org_id = ? AND manager_id = ? AND deleted_at = 0 ORDER BY id LIMIT ?"+tx.ForUpdate(), tx.Org(), id, purgeBatch); err != nil {
+		return false, err
+	}
+	for _, u := range list {
+		doc, err := u.Attributes()
+		if err != nil {
+			return false, err
+		}
+		enterprise, _ := doc[EnterpriseURN].(map[string]any)
+		if delete(enterprise, "manager"); len(enterprise) == 0 {
+			delete(doc, EnterpriseURN)
+		}
+		if _, err := tx.UpdateUser(u, UserChange{Doc: doc, Why: "the manager was removed for good", stale: true}); err != nil {
+			return false, err
+		}
+	}
+	return len(list) == purgeBatch, nil
 }
 
 // purgeRows empties every table that has people in a column user_id, whoever owns it: so

@@ -14,8 +14,9 @@ import (
 const purgeAtOnce = 200
 
 // Purge removes for good who was deleted more than store.RestoreFor ago: the person's
-// rows everywhere, and the name out of the activity log. Each person goes in one
-// transaction; of two servers one finds nobody to remove.
+// rows everywhere, and the name out of the activity log. Those whose manager the person
+// was have none first, some at a time; then the person goes in one transaction. Of two
+// servers one finds nobody to remove.
 func (s *Service) Purge(ctx context.Context) error {
 	people, err := s.opt.DB.Overdue(ctx, purgeAtOnce)
 	if err != nil {
@@ -30,6 +31,9 @@ func (s *Service) Purge(ctx context.Context) error {
 			traces, err = tx.Traces(p.User)
 			return err
 		})
+		for more := true; more && err == nil; {
+			err = s.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) { more, err = tx.ForgetManager(p.User); return err })
+		}
 		if err == nil {
 			err = s.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
 				return tx.PurgeUser(p.User, traces, append(s.opt.Forget, forgetPlans)...)

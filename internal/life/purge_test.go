@@ -82,7 +82,7 @@ var notPeople = map[string]string{
 	"api_keys name": "", "connections name": "", "directories name": "", "directory_clients name": "", "directory_tokens name": "", "groups name": "",
 	"import_feeds name": "", "import_runs name": "", "import_seen name": "", "org_settings name": "", "org_roles name": "", "orgs name": "", "seats name": "", "sso_rekeys subject": "",
 	"users name":       "the row itself goes",
-	"users manager_id": "the id of nobody by then; in the person's attributes, which a directory may keep",
+	"users manager_id": "taken out of the person's attributes, of which it is a copy, before the manager goes",
 	"jobs starter":     "an id; jobs go thirty days after their end, as deleted people do",
 	"job_results name": "the same", "job_results target": "the same",
 	"mails recipient": "letters go after thirty days", "mails subject": "the same", "mails text": "the same", "mails html": "the same",
@@ -298,6 +298,75 @@ func TestPurgedPeopleStandNowhere(t *testing.T) {
 		})
 		if len(acts) != 3 || acts[0].Action != "user.purge" || acts[1].Action != "user.delete" || acts[1].TargetName != "Removed person" || len(acts[1].Changes()) != 1 {
 			p.t.Errorf("what happened must stay: %+v", acts)
+		}
+	})
+}
+
+// Whose manager was removed for good has none any more, also where a directory said so;
+// nothing else of theirs changes, and it is on record.
+func TestNobodyKeepsAPurgedManager(t *testing.T) {
+	each(t, func(p *place) {
+		boss, other := p.userOf(p.admin, "gone.boss", store.Active, access.Viewer), p.user("other")
+		okta := access.Actor{Kind: access.Directory, Org: p.admin.Org, Name: "Okta"}
+		p.write(p.admin, func(tx *store.Tx) error {
+			d, err := tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
+			okta.ID = string(d.ID)
+			return err
+		})
+		made := map[string]store.UserID{}
+		for name, actor := range map[string]access.Actor{"own": p.admin, "managed": okta, "tombstone": p.admin, "others": p.admin} {
+			p.write(actor, func(tx *store.Tx) error {
+				of := boss.ID
+				if name == "others" {
+					of = other.ID
+				}
+				doc := store.Profile{UserName: name, GivenName: "A", Department: "Sales", ManagerID: string(of)}.Doc()
+				doc[store.EnterpriseURN].(map[string]any)["manager"].(map[string]any)["displayName"] = "Gone Boss"
+				u, err := tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromAPI})
+				made[name] = u.ID
+				return err
+			})
+		}
+		p.write(p.admin, func(tx *store.Tx) error {
+			for _, id := range []store.UserID{boss.ID, made["tombstone"]} {
+				if _, err := tx.DeleteUser(id, ""); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		read := func(name string) (u store.User, acts []store.Activity) {
+			p.write(p.admin, func(tx *store.Tx) (err error) {
+				if u, err = tx.AnyUser(made[name]); err == nil {
+					acts, err = tx.Activities(store.ActivityQuery{Target: string(u.ID)})
+				}
+				return err
+			})
+			return u, acts
+		}
+		was, _ := read("others")
+		p.clock.Pass(29 * 24 * time.Hour)
+		if err := p.life.Purge(context.Background()); err != nil {
+			p.t.Fatal(err)
+		}
+		if u, _ := read("own"); u.ManagerID != boss.ID {
+			p.t.Error("the manager is gone before the time")
+		}
+		p.clock.Pass(2 * 24 * time.Hour)
+		if err := p.life.Purge(context.Background()); err != nil {
+			p.t.Fatal(err)
+		}
+		for _, name := range []string{"own", "managed"} {
+			u, acts := read(name)
+			if text := string(u.Doc); u.ManagerID != "" || strings.Contains(text, string(boss.ID)) || strings.Contains(text, "Gone Boss") || u.Profile().Department != "Sales" {
+				p.t.Errorf("%s: %s, %s", name, u.ManagerID, text)
+			}
+			if len(acts) != 2 || acts[0].Action != "user.update" || strings.Contains(string(acts[0].Detail["why"].(string)), "Boss") {
+				p.t.Errorf("%s: %d acts, %+v", name, len(acts), acts[0])
+			}
+		}
+		if u, _ := read("others"); u.Version != was.Version || u.ManagerID != other.ID {
+			p.t.Errorf("somebody else's report was changed: %d, %s", u.Version, u.ManagerID)
 		}
 	})
 }

@@ -87,17 +87,27 @@ from a directory over SCIM, by single sign-on, or by invitation.
 
 Every setting is also a flag: "muster config reference" lists them.`
 
+// parser reads the command line into the grammar and the setting flags; helped is called when
+// it has shown the help.
+func parser(flags any, helped func(), stdout, stderr io.Writer) (*kong.Kong, *cli, error) {
+	grammar := &cli{Plugins: kong.Plugins{flags}}
+	p, err := kong.New(grammar, kong.Name("muster"), kong.Description(about), kong.Writers(stdout, stderr),
+		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", "), "conform_vendors": strings.Join(conform.Vendors(), ", "),
+			"directory_vendors": strings.Join(scim.VendorNames(), ", "), "directory_switches": scim.SwitchNames()},
+		kong.Exit(func(int) { helped() }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		return nil, nil, fmt.Errorf("command line: %w", err)
+	}
+	return p, grammar, nil
+}
+
 // command parses the arguments, loads the settings and runs one command.
 func command(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
 	flags := settingFlags()
-	grammar := &cli{Plugins: kong.Plugins{flags}}
 	helped := false
-	parser, err := kong.New(grammar, kong.Name("muster"), kong.Description(about), kong.Writers(stdout, stderr),
-		kong.Vars{"vendors": strings.Join(sso.Vendors(), ", "), "conform_vendors": strings.Join(conform.Vendors(), ", "),
-			"directory_vendors": strings.Join(scim.VendorNames(), ", "), "directory_switches": scim.SwitchNames()},
-		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	parser, grammar, err := parser(flags, func() { helped = true }, stdout, stderr)
 	if err != nil {
-		return fmt.Errorf("command line: %w", err)
+		return err
 	}
 	parsed, err := parser.Parse(args)
 	if helped {

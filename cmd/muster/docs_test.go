@@ -3,11 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 // What these pages say to run is run as it stands there; the JSON behind a block is
@@ -99,4 +104,63 @@ func within(want, got any, at string) string {
 		return fmt.Sprintf("%s is %v, want %v", at, got, want)
 	}
 	return ""
+}
+
+var (
+	spans      = regexp.MustCompile("(?s)```(?:sh)?\n(.*?)```|`(muster [^`]+)`")
+	ofCommands = regexp.MustCompile(`(?m)^\s*(?:\$ )?(muster [^#\n|]+)`)
+	longFlags  = regexp.MustCompile(`--([a-z][a-z-]*)`)
+)
+
+// Every command that the documentation names is there, with the flags that it is given.
+func TestCommandsOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	p, _, err := parser(settingFlags(), func() {}, io.Discard, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob("../../docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"docs/api.md", "docs/operator.md", "docs/performance.md", "docs/settings.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"} {
+		pages = append(pages, "../../"+name)
+	}
+	n := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, span := range spans.FindAllStringSubmatch(string(text), -1) {
+			for _, m := range ofCommands.FindAllStringSubmatch(strings.ReplaceAll(span[1], "\\\n", " ")+"\n"+strings.ReplaceAll(span[2], "\n", " "), -1) {
+				n++
+				node, words := p.Model.Node, strings.Fields(m[1])[1:]
+				for _, w := range words {
+					at := slices.IndexFunc(node.Children, func(c *kong.Node) bool { return c.Name == w })
+					if at < 0 {
+						if len(node.Positional) == 0 && regexp.MustCompile(`^[a-z][a-z-]+$`).MatchString(w) && len(node.Children) > 0 {
+							t.Errorf("%s: there is no %q in %q", page, w, m[1])
+						}
+						break
+					}
+					node = node.Children[at]
+				}
+				known := map[string]bool{"help": true}
+				for at := node; at != nil; at = at.Parent {
+					for _, f := range at.Flags {
+						known[f.Name] = true
+					}
+				}
+				for _, f := range longFlags.FindAllStringSubmatch(m[1], -1) {
+					if !known[f[1]] && !known[strings.TrimPrefix(f[1], "no-")] {
+						t.Errorf("%s: %q has no --%s", page, m[1], f[1])
+					}
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d commands were read", n)
+	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -87,5 +89,47 @@ func TestAReviewInABrowser(t *testing.T) {
 	p.usable("review-finished")
 	p.open(s.url + "/console/acme/reviews")
 	p.usable("reviews")
+	p.quiet()
+}
+
+// A manager reviews the own people under the own account: with rows, decided ones among them.
+func TestAManagersReviewInABrowser(t *testing.T) {
+	t.Parallel()
+	prog := newProgram(t)
+	s := prog.serve("--demo")
+	demo, _ := s.hello["demo"].(map[string]any)
+	password, _ := demo["password"].(string)
+	sheet := filepath.Join(t.TempDir(), "people.csv")
+	if err := os.WriteFile(sheet, []byte("email,given_name,family_name,role,manager\nnora@acme.example,Nora,North,agent,"+demoAdmin+
+		"\nsam@acme.example,Sam,South-Wieselburger-Feldkirchen,viewer,"+demoAdmin+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	prog.must("user", "import", "--org", "acme", sheet)
+	p := newBrowser(t).visit("manager", 1280, 800)
+	p.open(s.url + "/login?with=password&next=/console/acme/reviews/new")
+	p.fill("input[name=email]", demoAdmin)
+	p.fill("input[name=password]", password)
+	p.press("main form button[type=submit]")
+	p.fill("input[name=name]", "Spring review")
+	p.do(chromedp.Click(chromedp.CSS("input[name=managers]")))
+	p.press("main form button[type=submit]")
+	p.open(s.url + "/account/reviews")
+	p.sees("Spring review")
+	p.usable("my-reviews")
+	p.press("main li a")
+	p.sees("Nora North", "Sam South")
+	p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+	p.usable("my-review")
+	p.do(withScripts(false))
+	if status := p.press("button[value=remove]"); status != 400 {
+		t.Errorf("nothing ticked: %d", status)
+	}
+	p.do(withScripts(true))
+	p.usable("my-review-refused")
+	p.do(withScripts(false), chromedp.Click(chromedp.CSS("main tbody tr:first-child input[name=row]")))
+	p.press("button[value=confirm]")
+	p.sees("One row was decided.")
+	p.do(withScripts(true))
+	p.usable("my-review-decided")
 	p.quiet()
 }

@@ -3,7 +3,7 @@ Package extra has what an organization adds to its users in forms and in what pr
 send: fields for the attributes with one simple value, and such values read from what
 was typed.
 
-	Of     the attributes that a form can ask for
+	Of     the attributes that a form can ask for; Due those that must be there by whatever door
 	Rows   their fields; Fill and Take put values in and out of a person's document
 	Set    values that were named one by one, for somebody new, who must have the required ones
 	       but for those that people fill in themselves: Mine
@@ -47,6 +47,19 @@ func Of(d *store.Definitions) (list []Field) {
 				continue
 			}
 			list = append(list, Field{a, s.URN})
+		}
+	}
+	return list
+}
+
+// Due are the required attributes that somebody else than the person gives, of every kind:
+// also those that no form asks for.
+func Due(d *store.Definitions) (list []Field) {
+	for _, s := range d.Of(store.UserResource) {
+		for _, a := range s.Attributes {
+			if a.Required && !a.Self {
+				list = append(list, Field{a, s.URN})
+			}
 		}
 	}
 	return list

@@ -32,7 +32,7 @@ var may = map[string][]string{
 	"internal/records":     {"store", "internal/access", "internal/fault"},
 	"internal/api":         {"store", "internal/life", "internal/records", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/invite":      {"store", "internal/extra", "internal/pick", "internal/records", "internal/jobs", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
-	"internal/importer":    {"store", "internal/jobs", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
+	"internal/importer":    {"store", "internal/extra", "internal/jobs", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":     {"store", "internal/extra", "internal/records", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/console":     {"store", "internal/checklist", "internal/extra", "internal/jobs", "internal/life", "internal/pick", "internal/records", "internal/session", "internal/web", "internal/access", "internal/fault"},
 	"internal/operate":     {"store", "internal/session", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},

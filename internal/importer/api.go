@@ -160,11 +160,7 @@ func (d *Door) apiGet(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) apiForget(w http.ResponseWriter, r *http.Request) error {
-	run, err := d.find(r)
-	if err == nil {
-		err = d.Forget(r.Context(), web.Actor(r), run.ID)
-	}
-	if err != nil {
+	if _, err := d.to(r, d.Forget); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

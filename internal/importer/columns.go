@@ -118,19 +118,6 @@ func (f Field) shown(value string) string {
 	return clip(value, maxText)
 }
 
-// required are the own attributes that everybody must have, but for what people fill in
-// themselves.
-func required(defs *store.Definitions) (list []Field) {
-	for _, s := range defs.Of(store.UserResource) {
-		for _, a := range s.Attributes {
-			if a.Required && !a.Self {
-				list = append(list, Field{Name: s.URN + ":" + a.Name, Label: a.Name, attr: a, urn: s.URN})
-			}
-		}
-	}
-	return list
-}
-
 // guessed maps each column to the field whose name it bears, "" where there is none. A
 // field is filled by the first of its columns.
 func guessed(header []string, fields []Field) []string {

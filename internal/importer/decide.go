@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/muster-id/muster/internal/extra"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -96,7 +97,7 @@ type world struct {
 	managers map[store.DirectoryID]string
 	names    store.NameFormat // of people whose line says no user name
 	ranks    []store.OrgRole
-	required []Field // own attributes that everybody must have
+	required []extra.Field // own attributes that everybody must have
 
 	unattended bool // nobody has looked: a feed brought the file
 }
@@ -117,7 +118,7 @@ func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.User
 	if err != nil {
 		return nil, err
 	}
-	w.required = required(defs)
+	w.required = extra.Due(defs)
 	var ids []store.UserID
 	var emails, names []string
 	some := func(list *[]string, value string) {
@@ -358,24 +359,22 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 		p.named = w.names.UserName(at.profile)
 	}
 	if u == nil || len(p.inDocument()) > 0 {
-		for _, f := range w.required {
-			if at.get(f) == "" {
-				return p, refused(f.Name, "", web.Say("%s is required of everybody in this organization, and the line gives no value.", f.attr.Name), lacking(f, fields)), nil
-			}
+		for _, x := range extra.Missing(w.required, p.doc) {
+			return p, refused(x.Key(), "", web.Say("%s is required of everybody in this organization, and the line gives no value.", x.Name), lacking(x, fields)), nil
 		}
 	}
 	return p, w.decideRights(tx, cells, &p), nil
 }
 
 // lacking says what to do about a required attribute without a value.
-func lacking(f Field, fields []*Field) web.Said {
+func lacking(x extra.Field, fields []*Field) web.Said {
 	switch {
-	case f.attr.Type == "complex" || f.attr.Type == "binary":
+	case x.Type == "complex" || x.Type == "binary":
 		return web.Say("A file cannot give it: ask an admin to make it optional, or add the person through the directory.")
-	case slices.ContainsFunc(fields, func(c *Field) bool { return c != nil && c.Name == f.Name }):
+	case slices.ContainsFunc(fields, func(c *Field) bool { return c != nil && c.Name == x.Key() }):
 		return web.Say("Fill this cell.")
 	}
-	return web.Say("Add a column %s, and choose it as the field %s.", f.Name, f.attr.Name)
+	return web.Say("Add a column %s, and choose it as the field %s.", x.Key(), x.Name)
 }
 
 func limitOf(f *Field) int {

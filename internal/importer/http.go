@@ -134,6 +134,15 @@ func (d *Door) find(r *http.Request) (Run, error) {
 	return d.Get(r.Context(), web.Actor(r), id)
 }
 
+// to does something to the import that the path names.
+func (d *Door) to(r *http.Request, do func(context.Context, access.Actor, ID) error) (Run, error) {
+	run, err := d.find(r)
+	if err == nil {
+		err = do(r.Context(), web.Actor(r), run.ID)
+	}
+	return run, err
+}
+
 func (d *Door) show(w http.ResponseWriter, r *http.Request) error {
 	run, err := d.find(r)
 	if err != nil {
@@ -421,10 +430,7 @@ func (d *Door) postStart(w http.ResponseWriter, r *http.Request) error {
 
 // postStop ends the reading of a file.
 func (d *Door) postStop(w http.ResponseWriter, r *http.Request) error {
-	run, err := d.find(r)
-	if err == nil {
-		err = d.Stop(r.Context(), web.Actor(r), run.ID)
-	}
+	run, err := d.to(r, d.Stop)
 	if err != nil {
 		return err
 	}
@@ -433,10 +439,7 @@ func (d *Door) postStop(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) postForget(w http.ResponseWriter, r *http.Request) error {
-	run, err := d.find(r)
-	if err == nil {
-		err = d.Forget(r.Context(), web.Actor(r), run.ID)
-	}
+	run, err := d.to(r, d.Forget)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (m *mailbox) all() []Letter {
 }
 
 func sentenceOf(err error) string {
-	return refusalOf(err, nil).sentence
+	return refusalOf(err, nil).sentence.String()
 }
 
 // A preview runs the sign-in itself and leaves no trace of it.

@@ -100,10 +100,10 @@ func TestChromiumSignsOutAcrossSites(t *testing.T) {
 			t.Fatalf("%s: the button: %v", name, err)
 		}
 		text := ""
-		for limited.Err() == nil && !strings.Contains(text, leaveWords["done"]) {
+		for limited.Err() == nil && !strings.Contains(text, leaveWords["done"].String()) {
 			text, _ = chromedp.Run(limited, chromedp.Evaluate[string]("location.pathname + ' ' + document.body.innerText"))
 		}
-		if !strings.Contains(text, leaveWords["done"]) || !strings.HasPrefix(text, "/sso/logout/") {
+		if !strings.Contains(text, leaveWords["done"].String()) || !strings.HasPrefix(text, "/sso/logout/") {
 			t.Errorf("%s: ended at %q", name, text)
 		}
 		cancel()

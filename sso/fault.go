@@ -20,34 +20,34 @@ import (
 type refusal struct {
 	status   int        // of the page
 	check    string     // what failed
-	sentence string     // safe to show
-	hint     string     // what the administrator can change
+	sentence web.Said   // safe to show
+	hint     web.Said   // what the administrator can change
 	request  bool       // counts as a request for access
 	final    bool       // no mail to the account's address helps
 	confirm  store.User // whom a mail may ask; none: nobody
 	trace    answer.Trace
 }
 
-func (r *refusal) Error() string { return "sign-in refused (" + r.check + "): " + r.sentence }
+func (r *refusal) Error() string { return "sign-in refused (" + r.check + "): " + r.sentence.String() }
 
-func refuse(status int, check, sentence, hint string) *refusal {
+func refuse(status int, check string, sentence, hint web.Said) *refusal {
 	return &refusal{status: status, check: check, sentence: sentence, hint: hint}
 }
 
 // answers maps the fault kinds to the sign-in failure page. A test walks them.
 var answers = map[fault.Kind]struct {
 	status int
-	plain  string
+	plain  web.Said
 }{
-	fault.Internal:    {http.StatusInternalServerError, "Something went wrong on our side."},
-	fault.Invalid:     {http.StatusBadRequest, "The identity provider's answer could not be used."},
-	fault.NotFound:    {http.StatusNotFound, "There is no such connection. Check the address with your administrator."},
-	fault.Conflict:    {http.StatusConflict, "Somebody else changed this at the same moment. Start again."},
-	fault.Denied:      {http.StatusForbidden, "This account may not sign in. Ask your administrator."},
-	fault.SignIn:      {http.StatusForbidden, "The identity provider did not sign you in."},
-	fault.Expired:     {http.StatusBadRequest, "This sign-in is too old or was used already. Start again."},
-	fault.TooMany:     {http.StatusTooManyRequests, "Too many sign-ins at once. Wait a minute, then start again."},
-	fault.Unavailable: {http.StatusServiceUnavailable, "Your identity provider cannot be reached. Try again in a minute."},
+	fault.Internal:    {http.StatusInternalServerError, web.Say("Something went wrong on our side.")},
+	fault.Invalid:     {http.StatusBadRequest, web.Say("The identity provider's answer could not be used.")},
+	fault.NotFound:    {http.StatusNotFound, web.Say("There is no such connection. Check the address with your administrator.")},
+	fault.Conflict:    {http.StatusConflict, web.Say("Somebody else changed this at the same moment. Start again.")},
+	fault.Denied:      {http.StatusForbidden, web.Say("This account may not sign in. Ask your administrator.")},
+	fault.SignIn:      {http.StatusForbidden, web.Say("The identity provider did not sign you in.")},
+	fault.Expired:     {http.StatusBadRequest, web.Say("This sign-in is too old or was used already. Start again.")},
+	fault.TooMany:     {http.StatusTooManyRequests, web.Say("Too many sign-ins at once. Wait a minute, then start again.")},
+	fault.Unavailable: {http.StatusServiceUnavailable, web.Say("Your identity provider cannot be reached. Try again in a minute.")},
 }
 
 // refusalOf makes any error of a sign-in presentable; trace may be nil.
@@ -58,25 +58,62 @@ func refusalOf(err error, trace answer.Trace) *refusal {
 		return &out
 	}
 	if not, ok := errors.AsType[*session.NotAllowed](err); ok {
-		r := refuse(http.StatusForbidden, "policy", fault.Public(err), "The organization's rule is: "+not.Rule+". It is in the console under Security.")
-		r.trace = append(slices.Clone(trace), answer.Check{Name: "policy", Expected: not.Use, Got: "single sign-on", Hint: r.hint})
+		r := refuse(http.StatusForbidden, "policy", saidOf(err), web.Say("The organization's rule is: %s. It is in the console under Security.", not.Rule))
+		r.trace = append(slices.Clone(trace), answer.Check{Name: "policy", Expected: not.Use, Got: "single sign-on", Hint: r.hint.String()})
 		return r
 	}
 	kind := fault.Of(err)
 	a := answers[kind]
-	r := &refusal{status: a.status, check: kind.String(), sentence: orElse(fault.Public(err), a.plain), trace: trace}
+	r := &refusal{status: a.status, check: kind.String(), sentence: saidOf(err), trace: trace}
+	if r.sentence.IsZero() {
+		r.sentence = a.plain
+	}
 	if kind == fault.Unavailable || fault.Field(err) != "" { // about settings, which are the administrator's
-		r.sentence, r.hint = a.plain, fault.Public(err)
+		r.sentence, r.hint = a.plain, saidOf(err)
 	}
 	if c, failed := trace.Failed(); failed {
-		r.check, r.hint = c.Name, c.Hint
+		r.check, r.hint = c.Name, asItIs(c.Hint)
 	}
 	return r
 }
 
+// saidOf is a fault's sentence, which is stored until somebody reads it; none for an
+// error without one.
+func saidOf(err error) web.Said {
+	format, args := fault.Said(err)
+	for i, a := range args {
+		if word, ok := a.(fault.Word); ok {
+			args[i] = web.Say(string(word))
+		}
+	}
+	return web.Say(format, args...)
+}
+
+// asItIs is a text that is not translated; none when it is empty.
+func asItIs(text string) web.Said {
+	if text == "" {
+		return web.Said{}
+	}
+	return web.Say("%s", text)
+}
+
+// explain puts what failed into the detail of an activity: in English for whoever reads
+// the log by machine, and so that a page says it in its reader's language.
+func (r *refusal) explain(detail map[string]any) {
+	detail["check"], detail["why"] = r.check, r.sentence.String()
+	said := map[string]web.Said{"why": r.sentence}
+	if !r.hint.IsZero() {
+		detail["hint"], said["hint"] = r.hint.String(), r.hint
+	}
+	detail["said"] = said
+	if len(r.trace) > 0 {
+		detail["trace"] = r.trace
+	}
+}
+
 type refusedPage struct {
 	Status    int
-	Sentence  string
+	Sentence  web.Said
 	Reference string
 	Again     string // where to start again; empty when that would not help
 }
@@ -115,13 +152,8 @@ func (d *Door) refused(w http.ResponseWriter, r *http.Request, c Connection, a *
 func (d *Door) record(r *http.Request, actor access.Actor, c Connection, a *answer.Profile, out *refusal, ref string) error {
 	return d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
 		row := store.Activity{Action: "user.signin.refused", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
-			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol, "check": out.check, "why": out.sentence}}
-		if out.hint != "" {
-			row.Detail["hint"] = out.hint
-		}
-		if len(out.trace) > 0 {
-			row.Detail["trace"] = out.trace
-		}
+			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol}}
+		out.explain(row.Detail)
 		if a != nil {
 			row.Detail["subject"], row.Detail["email"] = answer.Clip(a.Subject, answer.GotLimit), answer.Clip(a.Email, answer.GotLimit)
 			// The person's own log shows it too, when there is an account.

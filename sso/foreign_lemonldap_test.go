@@ -59,7 +59,7 @@ func TestForeignLemonLDAP(t *testing.T) {
 			t.Errorf("the frame's request: %d at %s: %v", p.status, p.url, s.log("user.signout.refused"))
 		}
 		back, _ := b.form(out)
-		if end := b.open(back); s.in(b) || !strings.Contains(end.body, leaveWords[string(saml.LogoutDone)]) {
+		if end := b.open(back); s.in(b) || !strings.Contains(end.body, leaveWords[string(saml.LogoutDone)].String()) {
 			t.Errorf("signing out ended at %s (still in: %v): %s", end.url, s.in(b), end.body)
 		}
 	})

@@ -62,7 +62,7 @@ func TestForeignOIDCProvider(t *testing.T) {
 			fields.Set("logout", "yes")
 			out = b.send(action, fields)
 		}
-		if !strings.Contains(out.body, leaveWords[string(saml.LogoutDone)]) {
+		if !strings.Contains(out.body, leaveWords[string(saml.LogoutDone)].String()) {
 			t.Errorf("signing out ended with status %d at %s: %s", out.status, out.url, out.body)
 		}
 		if s.in(b) || s.in(second) {

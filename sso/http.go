@@ -88,7 +88,7 @@ func (d *Door) on(protocol string, h connectionHandler) web.Handler {
 		defer func() {
 			if p := recover(); p != nil {
 				d.opts.Log.ErrorContext(r.Context(), "panic in a sign-in", "connection", c.ID, "panic", p, "stack", string(debug.Stack()))
-				err = d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "panic", answers[fault.Invalid].plain, "This is a fault of this server; its operator finds it in the log."), nil)
+				err = d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "panic", answers[fault.Invalid].plain, web.Say("This is a fault of this server; its operator finds it in the log.")), nil)
 			}
 		}()
 		return h(w, r, c)
@@ -119,7 +119,7 @@ var errTooManyStarts = fault.TooMany.Say("Too many sign-ins were started from yo
 
 func usable(c Connection) error {
 	if c.Status != statusActive {
-		return refuse(http.StatusForbidden, "status", "Signing in this way is not open. Ask your administrator.", "The connection is "+c.Status+". Activate it first.")
+		return refuse(http.StatusForbidden, "status", web.Say("Signing in this way is not open. Ask your administrator."), web.Say("The connection is not active (%s). Activate it first.", c.Status))
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (in answered) spend(tx *store.Tx, c Connection, t ticket, reread *bool) (no
 	}
 	return now, tx.Post(insertReplay, []any{tx.Org(), c.ID, secret.Hash(in.id), store.TimeOf(in.until)}, func(rows int64) error {
 		if rows == 0 {
-			return refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
+			return refuse(http.StatusBadRequest, "replay", saidOf(errNotPending), web.Say("The identity provider sent the same answer twice, or somebody copied one."))
 		}
 		return nil
 	})
@@ -245,7 +245,7 @@ func (d *Door) write(r *http.Request, c Connection, work func(tx *store.Tx) erro
 const autoSubmit = `document.getElementById("go").submit()`
 
 type postPage struct {
-	Title, Text string
+	Title, Text web.Said
 	Action      string
 	Fields      url.Values
 }

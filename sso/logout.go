@@ -128,7 +128,7 @@ func left(tx *store.Tx, c Connection, handle, outcome, reference string) error {
 }
 
 type leavePage struct {
-	Title, Here, There string
+	Title, Here, There web.Said
 	Provider           string
 	Action             string // where the form or the link goes; empty: nowhere
 	Fields             url.Values
@@ -137,15 +137,15 @@ type leavePage struct {
 }
 
 // leaveWords are what the page says of the provider, by outcome.
-var leaveWords = map[string]string{
-	"none":                     "It offers no single logout here, so you may still be signed in there. Sign out there too, or close the browser, if others use this device.",
-	leaveWaiting:               "It has not answered, so you may still be signed in there. Sign out there too, or close the browser, if others use this device.",
-	leaveUnverified:            "Its answer could not be verified, so you may still be signed in there. Sign out there too, or close the browser, if others use this device.",
-	string(saml.LogoutDone):    "You are signed out there too.",
-	string(saml.LogoutPartial): "You are signed out there, but not of every application that it signed you in to.",
-	string(saml.LogoutRefused): "It did not sign you out. Sign out there too, or close the browser, if others use this device.",
-	"sending":                  "You are being signed out there too.",
-	"asked":                    "It asked for that.",
+var leaveWords = map[string]web.Said{
+	"none":                     web.Say("It offers no single logout here, so you may still be signed in there. Sign out there too, or close the browser, if others use this device."),
+	leaveWaiting:               web.Say("It has not answered, so you may still be signed in there. Sign out there too, or close the browser, if others use this device."),
+	leaveUnverified:            web.Say("Its answer could not be verified, so you may still be signed in there. Sign out there too, or close the browser, if others use this device."),
+	string(saml.LogoutDone):    web.Say("You are signed out there too."),
+	string(saml.LogoutPartial): web.Say("You are signed out there, but not of every application that it signed you in to."),
+	string(saml.LogoutRefused): web.Say("It did not sign you out. Sign out there too, or close the browser, if others use this device."),
+	"sending":                  web.Say("You are being signed out there too."),
+	"asked":                    web.Say("It asked for that."),
 }
 
 // showLeft is the page on which every signing out over a provider ends. Shown for
@@ -159,9 +159,9 @@ func (d *Door) showLeft(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := leavePage{Title: "You are signed out", Here: "Your session here has ended.", Provider: c.Name, There: leaveWords["none"]}
+	page := leavePage{Title: web.Say("You are signed out"), Here: web.Say("Your session here has ended."), Provider: c.Name, There: leaveWords["none"]}
 	if web.Actor(r).Signed() { // again, or still: the address was opened by hand
-		page.Title, page.Here = "You are signed in here", "You have a session here."
+		page.Title, page.Here = web.Say("You are signed in here"), web.Say("You have a session here.")
 	}
 	handle := r.PathValue("handle")
 	if handle == "" {
@@ -186,7 +186,7 @@ func (d *Door) showLeft(w http.ResponseWriter, r *http.Request) error {
 	if err := json.Unmarshal(plain, &out); err != nil {
 		return fmt.Errorf("sign out at %s: %w", c.Name, err)
 	}
-	page.Title, page.There, page.Action, page.Fields, page.Post = "You are signed out here", leaveWords["sending"], out.URL, out.Form, out.Form != nil
+	page.Title, page.There, page.Action, page.Fields, page.Post = web.Say("You are signed out here"), leaveWords["sending"], out.URL, out.Form, out.Form != nil
 	if page.Post {
 		submits(w, onward(out.URL))
 	} else {
@@ -239,13 +239,8 @@ func (d *Door) recordLogout(r *http.Request, c Connection, out *refusal, ref str
 	}
 	err := d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
 		row := store.Activity{Action: "user.signout.refused", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
-			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol, "check": out.check, "why": out.sentence}}
-		if out.hint != "" {
-			row.Detail["hint"] = out.hint
-		}
-		if len(out.trace) > 0 {
-			row.Detail["trace"] = out.trace
-		}
+			Detail: map[string]any{"reference": ref, "connection": c.ID, "method": c.Protocol}}
+		out.explain(row.Detail)
 		return tx.Record(row)
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func TestSimpleSAMLphpLogout(t *testing.T) {
 		b := enter()
 		elsewhere := enter()
 		p := b.follow(b.send(s.url+"/logout", url.Values{}))
-		if !strings.Contains(p.body, leaveWords["done"]) {
+		if !strings.Contains(p.body, leaveWords["done"].String()) {
 			t.Fatalf("the page (status %d at %s) says\n%s\n%v", p.status, p.url, p.body, s.log("user.signout.refused"))
 		}
 		if p := b.open(conn.URLs.Login); !strings.Contains(p.body, "password") {

@@ -169,13 +169,13 @@ func TestSigningOutAtTheProviderToo(t *testing.T) {
 				}
 				if len(c.bindings) > 0 {
 					again := b.open(p.url.String()) // the message is handed out once
-					if !strings.Contains(again.body, leaveWords[leaveWaiting]) {
+					if !strings.Contains(again.body, leaveWords[leaveWaiting].String()) {
 						t.Errorf("seen again before the answer: %s", again.body)
 					}
 					p = b.follow(p)
 				}
-				if !strings.Contains(p.body, leaveWords[c.says]) || !strings.Contains(p.body, "Your session here has ended.") || p.status != http.StatusOK {
-					t.Errorf("the page (status %d) does not say %q:\n%s", p.status, leaveWords[c.says], p.body)
+				if !strings.Contains(p.body, leaveWords[c.says].String()) || !strings.Contains(p.body, "Your session here has ended.") || p.status != http.StatusOK {
+					t.Errorf("the page (status %d) does not say %q:\n%s", p.status, leaveWords[c.says].String(), p.body)
 				}
 				if (p.reference() != "") != c.reference {
 					t.Errorf("reference %q, want one: %t", p.reference(), c.reference)
@@ -260,7 +260,7 @@ func TestHostileLogoutAtTheDoor(t *testing.T) {
 		}
 		// Garbage under the true RelayState does not hide the true answer.
 		stranger.open(c.SLO + "?SAMLResponse=a&RelayState=" + handle)
-		if p := victim.follow(page); !strings.Contains(p.body, leaveWords["done"]) {
+		if p := victim.follow(page); !strings.Contains(p.body, leaveWords["done"].String()) {
 			t.Errorf("the true answer is not shown: %s", p.body)
 		}
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -107,8 +108,8 @@ func (v *visit) theOne(found []store.User) (store.User, error) {
 	var u store.User
 	for _, f := range found {
 		if u.ID != "" && u.ID != f.ID {
-			return store.User{}, refuse(http.StatusForbidden, "account", "Several accounts here fit you, so none was chosen. Ask your administrator to sort them out.",
-				"Give one of the accounts another e-mail address or external ID: "+u.UserName+", "+f.UserName+".")
+			return store.User{}, refuse(http.StatusForbidden, "account", web.Say("Several accounts here fit you, so none was chosen. Ask your administrator to sort them out."),
+				web.Say("Give one of the accounts another e-mail address or external ID: %s, %s.", u.UserName, f.UserName))
 		}
 		u = f
 	}
@@ -116,8 +117,8 @@ func (v *visit) theOne(found []store.User) (store.User, error) {
 		return u, nil
 	}
 	if u.BreakGlass {
-		return store.User{}, refuse(http.StatusForbidden, "break-glass", "Your account signs in with its password only.",
-			"Break-glass accounts are never bound to an identity provider.")
+		return store.User{}, refuse(http.StatusForbidden, "break-glass", web.Say("Your account signs in with its password only."),
+			web.Say("Break-glass accounts are never bound to an identity provider."))
 	}
 	if err := alive(u); err != nil {
 		return store.User{}, err
@@ -127,8 +128,8 @@ func (v *visit) theOne(found []store.User) (store.User, error) {
 		return store.User{}, err
 	}
 	if taken {
-		return store.User{}, refuse(http.StatusForbidden, "identity", "Your account is bound to another identity at your identity provider. Ask your administrator.",
-			"The account "+u.UserName+" is bound to another subject on this connection. If the person was created anew at the identity provider, unlink the old identity on the person's page.")
+		return store.User{}, refuse(http.StatusForbidden, "identity", web.Say("Your account is bound to another identity at your identity provider. Ask your administrator."),
+			web.Say("The account %s is bound to another subject on this connection. If the person was created anew at the identity provider, unlink the old identity on the person's page.", u.UserName))
 	}
 	return u, nil
 }
@@ -145,28 +146,28 @@ func (v *visit) mayLink() (*refusal, error) {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	no := func(check, format string, args ...any) *refusal {
-		return refuse(http.StatusForbidden, check, unlinkable, fmt.Sprintf(format, args...))
+	no := func(check string, hint web.Said) *refusal {
+		return refuse(http.StatusForbidden, check, web.Say(unlinkable), hint)
 	}
 	switch {
 	case !domain.Speaks(v.c.ID):
-		r := no("domain", "The domain %q is assigned to another connection. People of it sign in there.", name)
-		r.sentence = "There is an account with your e-mail address here that this sign-in cannot be linked to. Ask your administrator."
+		r := no("domain", web.Say("The domain %q is assigned to another connection. People of it sign in there.", name))
+		r.sentence = web.Say("There is an account with your e-mail address here that this sign-in cannot be linked to. Ask your administrator.")
 		r.final = true
 		return r, nil
 	case !domain.Verified():
-		return no("domain", "Verify the domain %q for this organization (domains), then the account can be linked on the next sign-in.", name), nil
+		return no("domain", web.Say("Verify the domain %q for this organization (domains), then the account can be linked on the next sign-in.", name)), nil
 	case v.a.EmailSaid == answer.SaidNo:
-		return no("email_verified", "The identity provider says that the address is not verified. Verify it there."), nil
+		return no("email_verified", web.Say("The identity provider says that the address is not verified. Verify it there.")), nil
 	case v.a.EmailSaid == answer.Unsaid && v.c.Protocol == protocolOIDC && !domain.assigned(v.c.ID):
-		return no("email_verified", "The identity provider does not say whether the address is verified. Send email_verified, or assign the domain %q to this connection.", name), nil
+		return no("email_verified", web.Say("The identity provider does not say whether the address is verified. Send email_verified, or assign the domain %q to this connection.", name)), nil
 	}
 	return nil, nil
 }
 
 func refuseOutside(name string, domains []string) error {
-	return refuse(http.StatusForbidden, "domain", "Your e-mail address is not in a domain of this organization. Ask your administrator for an invitation.",
-		fmt.Sprintf("The address is in %q. Accounts are created for verified domains only (%s); verify this one, or invite the person.", name, strings.Join(domains, ", ")))
+	return refuse(http.StatusForbidden, "domain", web.Say("Your e-mail address is not in a domain of this organization. Ask your administrator for an invitation."),
+		web.Say("The address is in %q. Accounts are created for verified domains only (%s); verify this one, or invite the person.", name, strings.Join(domains, ", ")))
 }
 
 // names are what a directory may have sent as userName.

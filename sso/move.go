@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -130,7 +131,7 @@ func (d *Door) expectation(tx *store.Tx, to Connection, u store.User) (MoveLine,
 		if may == nil {
 			l.email = store.Fold(u.Email)
 		} else {
-			l.How = may.hint
+			l.How = may.hint.String()
 		}
 	}
 	switch {
@@ -382,8 +383,8 @@ func (v *visit) putAside() error {
 		return err
 	}
 	if by == unlinked {
-		return refuse(http.StatusForbidden, "unlinked", "This sign-in was unlinked from your account here. Ask your administrator.",
-			"An admin has unlinked it. It can be used again or linked to somebody on the person's page (Identities).")
+		return refuse(http.StatusForbidden, "unlinked", web.Say("This sign-in was unlinked from your account here. Ask your administrator."),
+			web.Say("An admin has unlinked it. It can be used again or linked to somebody on the person's page (Identities)."))
 	}
 	id, err := store.ParseID[Move](by)
 	if err != nil {
@@ -396,7 +397,7 @@ func (v *visit) putAside() error {
 	if err != nil {
 		return err
 	}
-	return refuse(http.StatusForbidden, "moved", "You sign in over "+m.To.Name+" now.", "An admin has moved the people of this connection. Undo the move on the connection's page if that was wrong.")
+	return refuse(http.StatusForbidden, "moved", web.Say("You sign in over %s now.", m.To.Name), web.Say("An admin has moved the people of this connection. Undo the move on the connection's page if that was wrong."))
 }
 
 // unlinked is what put an identity aside when an admin did.

@@ -49,8 +49,8 @@ func (d *Door) oidcLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 		return d.refused(w, r, c, nil, err, nil)
 	}
 	if q.Has("iss") && q.Get("iss") != c.Issuer {
-		return d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "iss", "This sign-in belongs to another identity provider. Start again from your own sign-in page.",
-			"The provider that started the sign-in calls itself "+answer.Clip(q.Get("iss"), 200)+"; this connection is for "+c.Issuer+"."), nil)
+		return d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "iss", web.Say("This sign-in belongs to another identity provider. Start again from your own sign-in page."),
+			web.Say("The provider that started the sign-in calls itself %s; this connection is for %s.", answer.Clip(q.Get("iss"), 200), c.Issuer)), nil)
 	}
 	t, p, err := d.start(w, r, c)
 	if err != nil {
@@ -144,7 +144,7 @@ func (d *Door) oidcCallback(w http.ResponseWriter, r *http.Request, c Connection
 				again[name] = q[name]
 			}
 		}
-		return post(w, r, "'self'", postPage{Title: "Signing you in", Text: "One moment: your sign-in is being completed.", Action: r.URL.Path, Fields: again})
+		return post(w, r, "'self'", postPage{Title: web.Say("Signing you in"), Text: web.Say("One moment: your sign-in is being completed."), Action: r.URL.Path, Fields: again})
 	}
 	p, err := d.find(r.Context(), actorOf(c, web.Actor(r)), c, t)
 	if closed := usable(c); closed != nil && p.Purpose != purposeTest {

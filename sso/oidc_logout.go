@@ -76,7 +76,7 @@ func (d *Door) oidcBackChannel(w http.ResponseWriter, r *http.Request, c Connect
 			return err
 		}
 		if !fresh {
-			return refuse(http.StatusBadRequest, "replay", "This sign-out message was used already.", "The identity provider sent the same token twice, or somebody copied one.")
+			return refuse(http.StatusBadRequest, "replay", web.Say("This sign-out message was used already."), web.Say("The identity provider sent the same token twice, or somebody copied one."))
 		}
 		return d.endNamed(tx, c, out.SessionID, out.Subject)
 	})
@@ -145,7 +145,7 @@ func (d *Door) backChannelRefused(w http.ResponseWriter, r *http.Request, c Conn
 	if out.status >= http.StatusInternalServerError {
 		status, code = out.status, "temporarily_unavailable"
 	}
-	return web.JSON(w, status, map[string]string{"error": code, "error_description": out.sentence + " Reference: " + ref})
+	return web.JSON(w, status, map[string]string{"error": code, "error_description": out.sentence.String() + " Reference: " + ref})
 }
 
 // oidcFrontChannel is what the provider loads in a frame of its sign-out page
@@ -172,5 +172,5 @@ func (d *Door) oidcFrontChannel(w http.ResponseWriter, r *http.Request, c Connec
 	if err != nil {
 		return err
 	}
-	return pages.Write(w, r, http.StatusOK, "left", leavePage{Title: "You are signed out", Here: "Your session here has ended.", Provider: c.Name, There: leaveWords["asked"]})
+	return pages.Write(w, r, http.StatusOK, "left", leavePage{Title: web.Say("You are signed out"), Here: web.Say("Your session here has ended."), Provider: c.Name, There: leaveWords["asked"]})
 }

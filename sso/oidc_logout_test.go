@@ -305,13 +305,13 @@ func TestRPInitiatedLogout(t *testing.T) {
 		}
 		end := b.follow(p)
 		q := idp.Asked()
-		if end.status != http.StatusOK || end.url.Path != p.url.Path || !strings.Contains(end.body, leaveWords[string(saml.LogoutDone)]) {
+		if end.status != http.StatusOK || end.url.Path != p.url.Path || !strings.Contains(end.body, leaveWords[string(saml.LogoutDone)].String()) {
 			t.Errorf("status %d at %s: %s", end.status, end.url, end.body)
 		}
 		if q.Get("client_id") != idp.ClientID || q.Get("post_logout_redirect_uri") != c.SignedOut || strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("state") == "" {
 			t.Errorf("asked %v", q)
 		}
-		if p := b.open(c.SignedOut + "?state=" + url.QueryEscape("made up")); p.status != http.StatusOK || !strings.Contains(p.body, leaveWords[leaveWaiting]) {
+		if p := b.open(c.SignedOut + "?state=" + url.QueryEscape("made up")); p.status != http.StatusOK || !strings.Contains(p.body, leaveWords[leaveWaiting].String()) {
 			t.Errorf("a made-up state: %d at %s: %s", p.status, p.url, p.body)
 		}
 		// A provider without the endpoint: the session here ends all the same.
@@ -320,7 +320,7 @@ func TestRPInitiatedLogout(t *testing.T) {
 		o := s.create(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: plain.URL, ClientID: plain.ClientID, ClientSecret: plain.ClientSecret})
 		plain.Register(o.Redirect)
 		b = s.as(plain, o, "eve", "")
-		if p := b.send(s.url+"/logout", url.Values{}); s.in(b) || !strings.Contains(p.body, leaveWords["none"]) {
+		if p := b.send(s.url+"/logout", url.Values{}); s.in(b) || !strings.Contains(p.body, leaveWords["none"].String()) {
 			t.Errorf("no endpoint: still in %v, at %s: %s", s.in(b), p.url, p.body)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -47,6 +48,24 @@ type Refused struct {
 	Check    string `json:"check"`
 	Sentence string `json:"sentence"` // what the person is shown
 	Hint     string `json:"hint,omitempty"`
+
+	said *refusal
+}
+
+// SentenceSaid is Sentence for a page in its reader's language.
+func (r *Refused) SentenceSaid() web.Said {
+	if r.said == nil { // it was stored meanwhile
+		return web.Say(r.Sentence)
+	}
+	return r.said.sentence
+}
+
+// HintSaid is Hint for a page in its reader's language.
+func (r *Refused) HintSaid() web.Said {
+	if r.said == nil {
+		return web.Say(r.Hint)
+	}
+	return r.said.hint
 }
 
 // AttributeChange is one attribute of the person before and after.
@@ -121,5 +140,5 @@ func (d *Door) Preview(ctx context.Context, actor access.Actor, id ConnectionID,
 		}
 	}
 	r := refusalOf(err, nil)
-	return Outcome{Step: out.Step, Why: out.Why, Refused: &Refused{Check: r.check, Sentence: r.sentence, Hint: r.hint}}, nil
+	return Outcome{Step: out.Step, Why: out.Why, Refused: &Refused{Check: r.check, Sentence: r.sentence.String(), Hint: r.hint.String(), said: r}}, nil
 }

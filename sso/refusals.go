@@ -110,7 +110,7 @@ func (d *Door) nowhere(w http.ResponseWriter, r *http.Request, id string) error 
 	if d.recorded.takes(Connection{}, actor.IP, false) {
 		actor = access.Actor{Org: string(store.NoOrg), IP: actor.IP, Request: actor.Request}
 		row := store.Activity{Action: "user.signin.refused", TargetKind: "connection", TargetName: shown(id, 64), Detail: map[string]any{
-			"reference": page.Reference, "check": failedConnection, "why": page.Sentence, "expected": "the id of a connection", "got": shown(id, 64)}}
+			"reference": page.Reference, "check": failedConnection, "why": page.Sentence.String(), "said": map[string]web.Said{"why": page.Sentence}, "expected": "the id of a connection", "got": shown(id, 64)}}
 		if err := d.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error { return tx.Record(row) }); err != nil {
 			return fmt.Errorf("record refused sign-in %s: %w", page.Reference, err)
 		}

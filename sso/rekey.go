@@ -9,6 +9,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
@@ -102,8 +103,8 @@ func (v *visit) takeSubject() error {
 		}
 	}
 	if v.a.Subject == "" && v.c.Config.Subject != "" {
-		return refuse(http.StatusForbidden, "subject", "The identity provider sent no usable identifier for you.",
-			"People of this connection are known by "+v.c.Config.Subject+", which did not come, or not as one value. Send it, or re-key the connection.")
+		return refuse(http.StatusForbidden, "subject", web.Say("The identity provider sent no usable identifier for you."),
+			web.Say("People of this connection are known by %s, which did not come, or not as one value. Send it, or re-key the connection.", v.c.Config.Subject))
 	}
 	return checkSubject(v.a.Subject, v.a.SubjectKind)
 }
@@ -122,8 +123,8 @@ func (v *visit) boundNext() error {
 		return err
 	}
 	if v.out.User.ID != "" && v.out.User.ID != id {
-		return refuse(http.StatusForbidden, "subject", "Your sign-in fits two accounts here. Ask your administrator.",
-			fmt.Sprintf("The old key %q and the new key %q of the running re-key belong to two people. Unlink the wrong one on its page.", v.a.Subject, v.next))
+		return refuse(http.StatusForbidden, "subject", web.Say("Your sign-in fits two accounts here. Ask your administrator."),
+			web.Say("The old key %q and the new key %q of the running re-key belong to two people. Unlink the wrong one on its page.", v.a.Subject, v.next))
 	}
 	if v.out.User.ID != "" {
 		return nil

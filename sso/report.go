@@ -20,9 +20,9 @@ import (
 type report struct {
 	Protocol    string       `json:"protocol"`
 	Trace       answer.Trace `json:"trace,omitempty"`
-	Sentence    string       `json:"sentence,omitempty"` // why it failed, as a person would read it
+	Sentence    web.Said     `json:"said,omitzero"`      // why it failed, as a person would read it
 	Check       string       `json:"check,omitempty"`    // the check that failed
-	Hint        string       `json:"hint,omitempty"`     // what to change
+	Hint        web.Said     `json:"said_hint,omitzero"` // what to change
 	Certificate string       `json:"certificate,omitempty"`
 	Person      *reported    `json:"person,omitempty"`
 	Account     *account     `json:"account,omitempty"` // what a sign-in would come to
@@ -67,7 +67,7 @@ func (r report) forContact() report {
 		return r
 	}
 	if r.Account.Refused != nil {
-		r.Hint = "The answer of the identity provider is right; the person has no way in here yet. Tell whoever sent you the link."
+		r.Hint = web.Say("The answer of the identity provider is right; the person has no way in here yet. Tell whoever sent you the link.")
 	}
 	r.Account = nil
 	return r

@@ -159,7 +159,7 @@ func (s *site) logouts(conn Created, there func(b browser) (p page, ok bool)) {
 		return b
 	}
 	b, elsewhere := enter(), enter()
-	if p := b.follow(b.send(s.url+"/logout", url.Values{})); !strings.Contains(p.body, leaveWords["done"]) {
+	if p := b.follow(b.send(s.url+"/logout", url.Values{})); !strings.Contains(p.body, leaveWords["done"].String()) {
 		s.t.Errorf("the page (status %d at %s) says\n%s\n%v", p.status, p.url, p.body, s.log("user.signout.refused"))
 	}
 	if p := b.open(conn.URLs.Login); !strings.Contains(p.body, "username") {

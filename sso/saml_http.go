@@ -58,7 +58,7 @@ func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 	ask := saml.AuthnRequest{ID: p.RequestID, RelayState: t.handle, NameIDFormat: c.nameIDPolicy(), ForceAuthn: asked.Fresh, Contexts: asked.Contexts,
 		Hint: c.hint(r.URL.Query().Get("login_hint")), Now: d.opts.DB.Now(), SignKey: s.signKey, SignCert: s.signing[0]}
 	if ask.SSOURL, ask.Binding, err = c.ssoURL(); err != nil {
-		return d.refused(w, r, c, nil, refuse(http.StatusServiceUnavailable, "binding", answers[fault.Unavailable].plain, fault.Public(err)), nil)
+		return d.refused(w, r, c, nil, refuse(http.StatusServiceUnavailable, "binding", answers[fault.Unavailable].plain, saidOf(err)), nil)
 	}
 	out, err := saml.NewAuthnRequest(s.party, ask)
 	if err == nil {
@@ -69,7 +69,7 @@ func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 	}
 	http.SetCookie(w, d.cookie(t.handle, t.browser, true))
 	if out.Form != nil {
-		return post(w, r, originOf(out.URL), postPage{Title: "To your sign-in page", Text: "You are being sent to your organization's sign-in page.",
+		return post(w, r, originOf(out.URL), postPage{Title: web.Say("To your sign-in page"), Text: web.Say("You are being sent to your organization's sign-in page."),
 			Action: out.URL, Fields: out.Form})
 	}
 	http.Redirect(w, r, out.URL, http.StatusSeeOther)
@@ -139,7 +139,7 @@ func fromElsewhere(r *http.Request) bool {
 // Lax cookie comes along. It gives no stranger's browser anything: without the
 // cookie the second post is refused.
 func (d *Door) samlAgain(w http.ResponseWriter, r *http.Request, form url.Values) error {
-	return post(w, r, "'self'", postPage{Title: "Signing you in", Text: "One moment: your sign-in is being completed.", Action: r.URL.Path,
+	return post(w, r, "'self'", postPage{Title: web.Say("Signing you in"), Text: web.Say("One moment: your sign-in is being completed."), Action: r.URL.Path,
 		Fields: url.Values{"SAMLResponse": form["SAMLResponse"], "RelayState": form["RelayState"], "resent": {"1"}}})
 }
 
@@ -149,8 +149,8 @@ func notStartedHere(t ticket, err error) error {
 	if isHandle(t.handle) {
 		return err
 	}
-	return refuse(http.StatusBadRequest, "RelayState", "Signing in from your identity provider's page is not switched on. Start here instead.",
-		"The identity provider sent an answer that was not asked for. Have its tile open this connection's login URL, or set idp_initiated to bounce.")
+	return refuse(http.StatusBadRequest, "RelayState", web.Say("Signing in from your identity provider's page is not switched on. Start here instead."),
+		web.Say("The identity provider sent an answer that was not asked for. Have its tile open this connection's login URL, or set idp_initiated to bounce."))
 }
 
 // samlArrival is the profile of an assertion. SAML has no word on whether an

@@ -93,7 +93,7 @@ func (d *Door) samlLogoutAsked(w http.ResponseWriter, r *http.Request, c Connect
 			return err
 		}
 		if !fresh {
-			return refuse(http.StatusBadRequest, "replay", "This sign-out message was used already.", "The identity provider sent the same message twice, or somebody copied one.")
+			return refuse(http.StatusBadRequest, "replay", web.Say("This sign-out message was used already."), web.Say("The identity provider sent the same message twice, or somebody copied one."))
 		}
 		refs, err := refsOfNameID(tx, c.ID, asked.NameID.Value)
 		if err != nil {
@@ -113,7 +113,7 @@ func (d *Door) samlLogoutAsked(w http.ResponseWriter, r *http.Request, c Connect
 	}
 	to, with := c.Config.SLO.response(binding)
 	if to == "" {
-		return pages.Write(w, r, http.StatusOK, "left", leavePage{Title: "You are signed out", Here: "Your session here has ended.", Provider: c.Name, There: leaveWords["asked"]})
+		return pages.Write(w, r, http.StatusOK, "left", leavePage{Title: web.Say("You are signed out"), Here: web.Say("Your session here has ended."), Provider: c.Name, There: leaveWords["asked"]})
 	}
 	// RelayState goes back to the provider's own address only; nothing is redirected to it.
 	if len(relayState) > maxRelayState {
@@ -131,7 +131,7 @@ func (d *Door) samlLogoutAsked(w http.ResponseWriter, r *http.Request, c Connect
 	// Providers that sign people out of many applications do it in frames.
 	web.Policy(w, "frame-ancestors", originOf(out.URL))
 	w.Header().Del("X-Frame-Options")
-	return post(w, r, onward(out.URL), postPage{Title: "You are signed out here", Text: "Your identity provider is being told so.", Action: out.URL, Fields: out.Form})
+	return post(w, r, onward(out.URL), postPage{Title: web.Say("You are signed out here"), Text: web.Say("Your identity provider is being told so."), Action: out.URL, Fields: out.Form})
 }
 
 // maxRelayState is what saml-bindings-2.0 §3.4.3 allows.
@@ -172,8 +172,8 @@ func (d *Door) samlLogoutAnswered(w http.ResponseWriter, r *http.Request, c Conn
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {
-		return d.logoutRefused(w, r, c, refuse(http.StatusBadRequest, "RelayState", "Your identity provider answered a sign-out that was not started here, or took too long.",
-			"The answer came with a RelayState that no pending sign-out of this connection has."), nil)
+		return d.logoutRefused(w, r, c, refuse(http.StatusBadRequest, "RelayState", web.Say("Your identity provider answered a sign-out that was not started here, or took too long."),
+			web.Say("The answer came with a RelayState that no pending sign-out of this connection has.")), nil)
 	}
 	if err != nil {
 		return d.logoutRefused(w, r, c, err, nil)

@@ -106,7 +106,7 @@ func (d *Door) bounce(w http.ResponseWriter, r *http.Request, c Connection, rela
 	}
 	if n >= maxBounces {
 		return d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "response.in_response_to", answers[fault.Invalid].plain,
-			"The identity provider answers our requests with answers to nothing (no InResponseTo, no RelayState). Let it send both back, or set idp_initiated to direct."), nil)
+			web.Say("The identity provider answers our requests with answers to nothing (no InResponseTo, no RelayState). Let it send both back, or set idp_initiated to direct.")), nil)
 	}
 	count := &http.Cookie{Name: name, Value: strconv.Itoa(n + 1), Path: "/", MaxAge: bounceFor, Secure: d.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if d.secure {
@@ -123,8 +123,8 @@ func (d *Door) bounce(w http.ResponseWriter, r *http.Request, c Connection, rela
 
 // errArtifact answers the artifact binding: the artifact would have us fetch the
 // answer from the provider, at a sender's word. No call is made.
-var errArtifact = refuse(http.StatusBadRequest, "binding", "Your identity provider answered in a way that is not supported here. Ask your administrator.",
-	"The identity provider uses the HTTP-Artifact binding (SAMLart), which is not supported. Let it answer by HTTP-POST: our metadata names no other assertion consumer service.")
+var errArtifact = refuse(http.StatusBadRequest, "binding", web.Say("Your identity provider answered in a way that is not supported here. Ask your administrator."),
+	web.Say("The identity provider uses the HTTP-Artifact binding (SAMLart), which is not supported. Let it answer by HTTP-POST: our metadata names no other assertion consumer service."))
 
 // samlACSGet is what comes to the ACS by GET: an artifact, or somebody who typed the address.
 func (d *Door) samlACSGet(w http.ResponseWriter, r *http.Request, c Connection) error {
@@ -133,7 +133,7 @@ func (d *Door) samlACSGet(w http.ResponseWriter, r *http.Request, c Connection) 
 	}
 	if r.URL.Query().Has("SAMLResponse") {
 		return d.refused(w, r, c, nil, refuse(http.StatusBadRequest, "binding", errArtifact.sentence,
-			"The identity provider answers by HTTP-Redirect, for which SAML has no sign-in. Let it answer by HTTP-POST."), nil)
+			web.Say("The identity provider answers by HTTP-Redirect, for which SAML has no sign-in. Let it answer by HTTP-POST.")), nil)
 	}
 	return d.refused(w, r, c, nil, errNoAnswer, nil)
 }

@@ -1,11 +1,11 @@
 package sso
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -75,8 +75,8 @@ func (v *visit) run() error {
 
 func checkSubject(subject, kind string) error {
 	if len(subject) == 0 || len(subject) > 1000 || len(kind) > 500 || !cleanText(subject) || !cleanText(kind) {
-		return refuse(http.StatusForbidden, "subject", "The identity provider sent no usable identifier for you.",
-			"Send an identifier of 1 to 1000 characters that never changes.")
+		return refuse(http.StatusForbidden, "subject", web.Say("The identity provider sent no usable identifier for you."),
+			web.Say("Send an identifier of 1 to 1000 characters that never changes."))
 	}
 	return nil
 }
@@ -188,8 +188,8 @@ func (v *visit) create() (store.User, error) {
 	p := store.Profile{UserName: name, Email: a.Email}
 	switch _, err := v.tx.UserByName(p.UserName); {
 	case err == nil:
-		return store.User{}, refuse(http.StatusForbidden, "account", "There is an account with your user name here that this sign-in cannot be linked to. Ask your administrator.",
-			fmt.Sprintf("The user name %q is taken by a user with another e-mail address.", p.UserName))
+		return store.User{}, refuse(http.StatusForbidden, "account", web.Say("There is an account with your user name here that this sign-in cannot be linked to. Ask your administrator."),
+			web.Say("The user name %q is taken by a user with another e-mail address.", p.UserName))
 	case !fault.Is(err, fault.NotFound):
 		return store.User{}, err
 	}
@@ -203,10 +203,10 @@ func (v *visit) create() (store.User, error) {
 		u, err = v.tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromJIT, Status: store.Active})
 	}
 	if fault.Is(err, fault.Conflict) && fault.Field(err) == "seats" {
-		return u, refuse(http.StatusForbidden, "seats", "Your organization has no free seat for an account of yours. Ask your administrator.", fault.Public(err))
+		return u, refuse(http.StatusForbidden, "seats", web.Say("Your organization has no free seat for an account of yours. Ask your administrator."), saidOf(err))
 	}
 	if fault.Is(err, fault.Invalid) {
-		return u, refuse(http.StatusForbidden, "profile", "The identity provider sent details about you that cannot be stored.", fault.Public(err))
+		return u, refuse(http.StatusForbidden, "profile", web.Say("The identity provider sent details about you that cannot be stored."), saidOf(err))
 	}
 	return u, err
 }
@@ -241,10 +241,10 @@ func (v *visit) wasHere(p store.Profile) error {
 
 // errEnded and errDeleted are for people who were here and are not any more.
 var (
-	errEnded = refuse(http.StatusForbidden, "status", "Your account has been deactivated. Ask your administrator.",
-		"Reactivate the account first; a sign-in never does.")
-	errDeleted = refuse(http.StatusForbidden, "status", "Your account here has been deleted. Ask your administrator.",
-		"Restore the account, or let the directory provision or somebody invite the person anew; a sign-in never creates again who was deleted.")
+	errEnded = refuse(http.StatusForbidden, "status", web.Say("Your account has been deactivated. Ask your administrator."),
+		web.Say("Reactivate the account first; a sign-in never does."))
+	errDeleted = refuse(http.StatusForbidden, "status", web.Say("Your account here has been deleted. Ask your administrator."),
+		web.Say("Restore the account, or let the directory provision or somebody invite the person anew; a sign-in never creates again who was deleted."))
 )
 
 func alive(u store.User) error {
@@ -258,11 +258,11 @@ func alive(u store.User) error {
 }
 
 func errNotProvisioned(c Connection) *refusal {
-	hint := "Approve the request, invite or create the person, or let the connection create accounts (jit)."
+	hint := web.Say("Approve the request, invite or create the person, or let the connection create accounts (jit).")
 	if c.Accounts == accountsSCIM {
-		hint = "Assign the person to the application at the directory and let it provision them; this connection takes people of the directory only."
+		hint = web.Say("Assign the person to the application at the directory and let it provision them; this connection takes people of the directory only.")
 	}
-	r := refuse(http.StatusForbidden, "not provisioned", "You have no account here yet. Your administrator has been told that you asked.", hint)
+	r := refuse(http.StatusForbidden, "not provisioned", web.Say("You have no account here yet. Your administrator has been told that you asked."), hint)
 	r.request = true
 	return r
 }

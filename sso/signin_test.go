@@ -459,7 +459,7 @@ func TestEveryFaultHasAPage(t *testing.T) {
 	t.Parallel()
 	for _, kind := range fault.Kinds() {
 		r := refusalOf(kind.Wrap(errors.New("inner detail"), ""), nil)
-		if r.status < 400 || http.StatusText(r.status) == "" || r.sentence == "" {
+		if r.status < 400 || http.StatusText(r.status) == "" || r.sentence.IsZero() {
 			t.Errorf("%s: status %d, sentence %q", kind, r.status, r.sentence)
 		}
 	}

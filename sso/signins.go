@@ -10,6 +10,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -67,6 +68,10 @@ type SignInEntry struct {
 	Certificate    string `json:"certificate,omitempty"`      // SHA-256 of the one that verified the answer
 	KeyID          string `json:"key_id,omitempty"`           // of the key that verified the ID token
 	ProviderStated string `json:"authenticated_at,omitempty"` // when the provider says that the person signed in there
+
+	// The same as Reason and Hint, for a page in its reader's language.
+	ReasonSaid web.Said `json:"-"`
+	HintSaid   web.Said `json:"-"`
 
 	Checks  answer.Trace    `json:"checks,omitempty"`  // SignIn alone: each check, expected and received
 	Account json.RawMessage `json:"account,omitempty"` // SignIn alone: how the account, the roles and the teams came about; see Outcome
@@ -214,6 +219,10 @@ func entryOf(s store.SignIn, a store.Activity, c Connection, whole bool) SignInE
 	e := SignInEntry{ID: idOf(s), Time: s.At.RFC3339(), Result: s.Result, Reference: s.Reference, Method: s.Method, ConnectionID: s.Connection, Connection: c.Name,
 		UserID: string(s.User), Email: text("email"), Subject: s.Subject, Check: s.Check, Reason: text("why"), Hint: text("hint"), IP: text("ip"), Device: session.Device(text("agent")), RequestID: text("request"),
 		Repeats: s.Repeats, SessionID: text("session"), Certificate: text("certificate"), KeyID: text("key"), ProviderStated: text("authenticated_at")}
+	e.ReasonSaid, e.HintSaid = web.Say(e.Reason), web.Say(e.Hint)
+	if said := saidIn(a); !said["why"].IsZero() {
+		e.ReasonSaid, e.HintSaid = said["why"], said["hint"]
+	}
 	e.SignOut = a.Action == "user.signout.refused"
 	if a.TargetKind == "user" {
 		e.Name = a.TargetName
@@ -233,6 +242,15 @@ func entryOf(s store.SignIn, a store.Activity, c Connection, whole bool) SignInE
 		}
 	}
 	return e
+}
+
+// saidIn are the sentences of a refusal as they were stored for readers of any language.
+func saidIn(a store.Activity) (said map[string]web.Said) {
+	raw, err := json.Marshal(a.Detail["said"])
+	if err != nil || json.Unmarshal(raw, &said) != nil {
+		return nil
+	}
+	return said
 }
 
 // traceOf reads the checks back out of an activity row.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 )
@@ -72,8 +73,8 @@ func (d *Door) proveAgain(tx *store.Tx, c Connection, p pending, in *answered) (
 	began, at := p.ExpiresAt.Time().Add(-pendingFor), in.arrival.AuthnInstant
 	if at.Before(began.Add(-time.Minute)) { // clocks differ; a zero time is before, too
 		return "", in.refuseStepUp("fresh sign-in", "after "+began.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339),
-			"Your identity provider did not ask you to sign in again, so this was not confirmed.",
-			"The provider must honour ForceAuthn (SAML) or prompt=login and max_age with auth_time (OpenID Connect).")
+			web.Say("Your identity provider did not ask you to sign in again, so this was not confirmed."),
+			web.Say("The provider must honour ForceAuthn (SAML) or prompt=login and max_age with auth_time (OpenID Connect)."))
 	}
 	user, err := identityOf(tx, c.ID, in.arrival.SubjectKind, in.arrival.Subject)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -87,8 +88,8 @@ func (d *Door) proveAgain(tx *store.Tx, c Connection, p pending, in *answered) (
 	}
 	if !same {
 		return "", in.refuseStepUp("person", "the person of the session", in.arrival.Subject,
-			"Somebody else signed in at your identity provider, or your session has ended. Nothing was confirmed.",
-			"The person must sign in as themself at the identity provider.")
+			web.Say("Somebody else signed in at your identity provider, or your session has ended. Nothing was confirmed."),
+			web.Say("The person must sign in as themself at the identity provider."))
 	}
 	u, err := tx.AnyUser(user)
 	if err != nil {
@@ -99,7 +100,7 @@ func (d *Door) proveAgain(tx *store.Tx, c Connection, p pending, in *answered) (
 }
 
 // refuseStepUp adds the check that failed to what was checked before.
-func (in *answered) refuseStepUp(name, expected, got, sentence, hint string) error {
-	in.trace = append(slices.Clone(in.trace), answer.Check{Name: name, Expected: expected, Got: answer.Clip(got, 200), Hint: hint})
+func (in *answered) refuseStepUp(name, expected, got string, sentence, hint web.Said) error {
+	in.trace = append(slices.Clone(in.trace), answer.Check{Name: name, Expected: expected, Got: answer.Clip(got, 200), Hint: hint.String()})
 	return refuse(http.StatusForbidden, name, sentence, hint)
 }

@@ -186,9 +186,9 @@ func (d *Door) endTest(w http.ResponseWriter, r *http.Request, c Connection, run
 				return broken
 			}
 			if !fresh {
-				failure = refuse(http.StatusBadRequest, "replay", fault.Public(errNotPending), "The identity provider sent the same answer twice, or somebody copied one.")
+				failure = refuse(http.StatusBadRequest, "replay", saidOf(errNotPending), web.Say("The identity provider sent the same answer twice, or somebody copied one."))
 			} else if no := rep.Account.Refused; no != nil {
-				failure = refuse(http.StatusForbidden, no.Check, no.Sentence, no.Hint)
+				failure = no.said
 			}
 		}
 		return d.concludeTest(tx, c, row, &rep, failure)
@@ -230,16 +230,13 @@ func (d *Door) concludeTest(tx *store.Tx, c Connection, row testRow, rep *report
 		out := refusalOf(failure, rep.Trace)
 		row.Outcome, row.FailedCheck = testFailed, out.check
 		if first, failed := rep.Trace.Failed(); failed && first.Name == out.check {
-			out.hint = orElse(remedyOf(c.Vendor, out.check, true), out.hint)
+			if s := remedyOf(c.Vendor, out.check, true); s != "" {
+				out.hint = asItIs(s)
+			}
 		}
-		rep.Sentence, rep.Check, rep.Hint = out.sentence, out.check, out.hint
-		detail["check"], detail["why"] = out.check, out.sentence
-		if out.hint != "" {
-			detail["hint"] = out.hint
-		}
-		if len(rep.Trace) > 0 {
-			detail["trace"] = rep.Trace
-		}
+		rep.Check, rep.Sentence, rep.Hint = out.check, out.sentence, out.hint
+		out.trace = rep.Trace
+		out.explain(detail)
 	}
 	plain, err := json.Marshal(rep)
 	if err != nil {

@@ -30,7 +30,7 @@ import (
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
 var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/fault", "internal/invite", "internal/jobs", "internal/mail",
-	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web"}
+	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web", "sso"}
 
 // english are templates that stay so, each for a reason.
 var english = map[string]string{

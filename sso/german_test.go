@@ -1,0 +1,75 @@
+package sso
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/sso/ssotest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// Who reads German is told in German why a sign-in did not work, and so is the admin who
+// looks at it later; a program reads English.
+func TestRefusalsInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.saml("existing")
+		german := func() browser {
+			b := newBrowser(t)
+			b.open(s.url + "/sso/logout/" + string(c.ID) + "?lang=de")
+			return b
+		}
+		says := func(p page, want, english string) {
+			t.Helper()
+			text := webtest.Text(webtest.Page(t, p.body))
+			if p.status < 400 || !strings.Contains(text, want) || p.reference() == "" {
+				t.Errorf("status %d, want %q: %s", p.status, want, text)
+				return
+			}
+			e := s.signin(t, p.reference())
+			if e.Reason != english {
+				t.Errorf("%s: a program reads %q, want %q", p.reference(), e.Reason, english)
+			}
+			admin := s.adminBrowser()
+			for _, path := range []string{"/console/acme/signins/" + p.reference() + "?lang=de", "/console/acme/signins"} {
+				if text := webtest.Text(webtest.Page(t, admin.open(s.url+path).body)); !strings.Contains(text, want) {
+					t.Errorf("%s lacks %q: %s", path, want, text)
+				}
+			}
+		}
+		idp.Next(ssotest.Login{NameID: "ada", Attributes: map[string][]string{"email": {"ada@acme.example"}}})
+		says(german().samlSignIn(c.URLs.Login), "Sie haben hier noch kein Konto. Ihr Administrator erfährt, dass Sie gefragt haben.",
+			"You have no account here yet. Your administrator has been told that you asked.")
+		says(german().send(c.ACS, url.Values{"SAMLResponse": {"eA=="}, "RelayState": {strings.Repeat("a", 43)}}),
+			"Diese Anmeldung wurde nicht in diesem Browser begonnen, wurde schon verwendet oder hat länger als 15 Minuten gedauert. Beginnen Sie noch einmal.",
+			"This sign-in was not started in this browser, was used already, or took longer than 15 minutes. Start again.")
+		says(german().send(c.ACS, url.Values{}), "Diese Adresse nimmt die Antwort Ihres Identitätsanbieters an. Beginnen Sie die Anmeldung stattdessen hier.",
+			"This address takes the answer of your identity provider. Start the sign-in here instead.")
+		s.settle(c, "accounts=jit")
+		s.domain("acme.example", true, "")
+		idp.Next(ssotest.Login{NameID: "eve", Attributes: map[string][]string{"email": {"eve@other.example"}}})
+		p := german().samlSignIn(c.URLs.Login)
+		says(p, "Ihre E-Mail-Adresse gehört zu keiner Domain dieser Organisation. Bitten Sie Ihren Administrator um eine Einladung.",
+			"Your e-mail address is not in a domain of this organization. Ask your administrator for an invitation.")
+		hint := "Die Adresse gehört zu \"other.example\". Konten werden nur für nachgewiesene Domains angelegt (acme.example); weisen Sie diese nach oder laden Sie die Person ein."
+		if text := webtest.Text(webtest.Page(t, s.adminBrowser().open(s.url+"/console/acme/signins/"+p.reference()+"?lang=de").body)); !strings.Contains(text, hint) {
+			t.Errorf("the hint: %s", text)
+		}
+		if _, err := s.door.Disable(t.Context(), s.admin, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		says(german().open(c.URLs.Login), "Dieser Anmeldeweg ist nicht offen. Fragen Sie Ihren Administrator.", "Signing in this way is not open. Ask your administrator.")
+		nowhere := german().open(s.url + "/sso/saml/" + string(store.NewID[Connection]()) + "/login")
+		if text := webtest.Text(webtest.Page(t, nowhere.body)); !strings.Contains(text, "Diese Verbindung gibt es nicht. Prüfen Sie die Adresse mit Ihrem Administrator.") {
+			t.Errorf("no such connection: %s", text)
+		}
+		left := german().open(s.url + "/sso/logout/" + string(c.ID))
+		if text := webtest.Text(webtest.Page(t, left.body)); !strings.Contains(text, "Sie sind abgemeldet") || !strings.Contains(text, "Ihre Sitzung hier ist beendet.") {
+			t.Errorf("signed out: %s", text)
+		}
+	})
+}

@@ -315,7 +315,7 @@ func (d *Door) tellRequests(tx *store.Tx) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	notice := Notice{Subject: web.Say("Somebody asks for access"), Button: web.Say("Look at the requests"), Path: "/requests",
+	notice := web.Notice{Subject: web.Say("Somebody asks for access"), Button: web.Say("Look at the requests"), Path: "/requests",
 		Lines: []web.Said{web.Say("They signed in at your identity provider and have no account here:")}}
 	for _, q := range list {
 		notice.Lines = append(notice.Lines, web.Say("%s %s", q.Name(), q.Email))

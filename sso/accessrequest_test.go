@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
@@ -165,8 +166,8 @@ func TestAdminsAreToldOfRequestsOnceADay(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		p := somewhere(t, db, "acme", "oidc", "existing")
 		var mu sync.Mutex
-		var told []Notice
-		d := New(Options{DB: db, PublicURL: "http://muster.test", Tell: func(tx *store.Tx, n Notice) error {
+		var told []web.Notice
+		d := New(Options{DB: db, PublicURL: "http://muster.test", Tell: func(tx *store.Tx, n web.Notice) error {
 			tx.AfterCommit(func() { mu.Lock(); told = append(told, n); mu.Unlock() })
 			return nil
 		}})

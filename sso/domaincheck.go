@@ -222,9 +222,9 @@ func (d *Door) recordGone(tx *store.Tx, v *Domain) error {
 }
 
 // notice is a mail about the domain, with the record to publish.
-func (v Domain) notice(subject web.Said, lines ...web.Said) Notice {
+func (v Domain) notice(subject web.Said, lines ...web.Said) web.Notice {
 	lines = append(lines, web.Say("The record: type TXT, name %s, value %s.", v.TXTName(), v.TXTValue()))
-	return Notice{Subject: subject, Lines: lines, Button: web.Say("Look at the domain"), Path: "/domains"}
+	return web.Notice{Subject: subject, Lines: lines, Button: web.Say("Look at the domain"), Path: "/domains"}
 }
 
 // RunDomains asks again for the domains that are due until ctx is done.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -64,7 +65,7 @@ func newRegistrar(t *testing.T, db *store.DB, clock *storetest.Clock, slug strin
 	var mu sync.Mutex
 	mails := []string{}
 	r := registrar{place: somewhere(t, db, slug, "saml", "jit"), dns: n, mails: &mails, clock: clock}
-	r.Door = New(Options{DB: db, PublicURL: "http://muster.test", LookupTXT: n.lookup, Tell: func(tx *store.Tx, n Notice) error {
+	r.Door = New(Options{DB: db, PublicURL: "http://muster.test", LookupTXT: n.lookup, Tell: func(tx *store.Tx, n web.Notice) error {
 		tx.AfterCommit(func() { mu.Lock(); mails = append(mails, n.Subject.String()); mu.Unlock() })
 		return nil
 	}})

@@ -244,7 +244,7 @@ func (d *Door) renewKeys(ctx context.Context, actor access.Actor, c Connection) 
 		return err
 	}
 	return d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		return d.tell(tx, Notice{Subject: web.Say("New keys for %s", c.Name), Button: web.Say("Look at the keys"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{
+		return d.tell(tx, web.Notice{Subject: web.Say("New keys for %s", c.Name), Button: web.Say("Look at the keys"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{
 			web.Say("The certificate that this server uses towards the identity provider %s ends soon. New keys are published in the metadata of the connection and take over in 14 days.", c.Name),
 			web.Say("If the identity provider reads our metadata by itself, there is nothing to do. Else give it the new metadata, or the new certificate, before that day.")}})
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -25,7 +26,7 @@ import (
 type clocked struct {
 	*place
 	door *Door
-	told []Notice
+	told []web.Notice
 	mu   sync.Mutex
 }
 
@@ -41,7 +42,7 @@ func atClock(t *testing.T, db *store.DB) *clocked {
 func (c *clocked) another(key secret.Key) *Door {
 	const url = "http://muster.test"
 	return New(Options{DB: c.db, Sessions: session.New(session.Options{DB: c.db, PublicURL: url}), Key: key, PublicURL: url, Egress: loopback,
-		Tell: func(_ *store.Tx, n Notice) error {
+		Tell: func(_ *store.Tx, n web.Notice) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.told = append(c.told, n)

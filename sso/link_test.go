@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/ssotest"
@@ -34,9 +35,9 @@ func TestContactSetsUpAConnection(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := serve(t, db)
-		var told []Notice
+		var told []web.Notice
 		var mailed []Letter
-		s.door.opts.Tell = func(_ *store.Tx, n Notice) error { told = append(told, n); return nil }
+		s.door.opts.Tell = func(_ *store.Tx, n web.Notice) error { told = append(told, n); return nil }
 		s.door.opts.Mail = func(_ *store.Tx, l Letter) error { mailed = append(mailed, l); return nil }
 		idp := ssotest.NewIDP()
 		idp.Serve(t)

@@ -410,7 +410,7 @@ func (d *Door) hold(tx *store.Tx, c Connection, r *metadataRow, m saml.Metadata,
 	for _, why := range reasons {
 		lines = append(lines, web.Say("%s", why))
 	}
-	return d.tell(tx, Notice{Subject: web.Say("The metadata of %s changed and waits for you", c.Name), Button: web.Say("Look at the change"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: lines})
+	return d.tell(tx, web.Notice{Subject: web.Say("The metadata of %s changed and waits for you", c.Name), Button: web.Say("Look at the change"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: lines})
 }
 
 // nowOf is what a connection goes by.

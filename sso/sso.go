@@ -51,6 +51,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/guides"
 	"github.com/muster-id/muster/sso/oidc"
@@ -77,7 +78,7 @@ type Options struct {
 	AcceptInvitation func(tx *store.Tx, u store.User) error
 
 	// Tell mails a notice to the admins of the transaction's organization; nil: nobody is told.
-	Tell func(tx *store.Tx, n Notice) error
+	Tell func(tx *store.Tx, n web.Notice) error
 
 	// Required tells whether the organization lets people in over connections alone, and
 	// holds that until the commit; nil: it never does.

@@ -162,7 +162,7 @@ func (d *Door) warnOfEnds(tx *store.Tx, c Connection) error {
 			Detail: map[string]any{"certificate": e.fingerprint, "whose": e.whose, "at": store.TimeOf(e.at).RFC3339(), "days": warnDays[at], "why": words}}); err != nil {
 			return err
 		}
-		err = d.tell(tx, Notice{Subject: web.Say("A certificate of %s ends soon", c.Name), Button: web.Say("Look at the connection"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{web.Say("%s", words)}})
+		err = d.tell(tx, web.Notice{Subject: web.Say("A certificate of %s ends soon", c.Name), Button: web.Say("Look at the connection"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{web.Say("%s", words)}})
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ func (d *Door) tellExchange(tx *store.Tx, c Connection, was, is []string) error 
 	if len(fresh) == 0 {
 		return nil
 	}
-	return d.tell(tx, Notice{Subject: web.Say("%s has a new signing certificate", c.Name), Button: web.Say("Look at the connection"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{
+	return d.tell(tx, web.Notice{Subject: web.Say("%s has a new signing certificate", c.Name), Button: web.Say("Look at the connection"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{
 		web.Say("The metadata of the identity provider %s lists a new signing certificate beside the one that was known. It counts from now on.", c.Name),
 		web.Say("SHA-256: %s", strings.Join(fresh, ", ")), web.Say("If nobody there is exchanging keys, close the connection and ask.")}})
 }

@@ -78,8 +78,8 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 	s.invites = invite.New(s.inviteOptions(url, cfg.Invite.TTL, log))
 	s.openLife(log)
 	s.openWork(cfg, log)
-	s.checklists = checklist.New(checklist.Options{DB: db, Log: log, Mail: s.mailTask, SecondFactor: s.hasFactor})
-	s.reviews = review.New(review.Options{DB: db, Log: log, ConnectionNames: sso.ConnectionNames, Mail: s.mailReviewer})
+	s.checklists = checklist.New(checklist.Options{DB: db, Log: log, Mail: s.mailNotice, SecondFactor: s.hasFactor})
+	s.reviews = review.New(review.Options{DB: db, Log: log, ConnectionNames: sso.ConnectionNames, Mail: s.mailNotice})
 	s.sso = sso.New(sso.Options{DB: db, Sessions: s.sessions, Key: key, PublicURL: url, Egress: cfg.Egress.Allow, Log: log, Tell: s.tellAdmins, SignInAge: cfg.SignIns.Age, SignInRows: cfg.SignIns.Rows, Mail: s.mailPerson, AcceptInvitation: s.invites.SignedIn,
 		Required: func(tx *store.Tx) (bool, error) { return s.policy.HoldRequired(tx) }})
 

@@ -11,14 +11,13 @@ import (
 	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/records"
-	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
 
 // inviteOptions is what invitations know of other doors, which they may not import.
 func (s *system) inviteOptions(url string, ttl time.Duration, log *slog.Logger) invite.Options {
 	return invite.Options{DB: s.db, Sessions: s.sessions, Passwords: s.passwords, Factors: s.factors, Jobs: s.jobs, Queue: s.mail.Queue, PublicURL: url, TTL: ttl, Log: log, MayUsePassword: s.mayUsePassword, OnlySSO: s.policy.OnlySSO,
-		Tell: func(tx *store.Tx, n invite.Notice) error { return s.tellAdmins(tx, sso.Notice(n)) },
+		Tell: s.tellAdmins,
 		Connections: func(ctx context.Context, org store.OrgID, email string) ([]invite.Way, error) {
 			list, err := s.sso.ChoicesOf(ctx, org)
 			out := make([]invite.Way, len(list))

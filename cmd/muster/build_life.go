@@ -9,7 +9,6 @@ import (
 	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/review"
 	"github.com/muster-id/muster/internal/web"
-	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
 
@@ -29,7 +28,7 @@ func (s *system) tellPassedOver(tx *store.Tx, p life.Plan, name string) error {
 	if p.Action == life.Reactivate {
 		subject, line = web.Say("%s was not reactivated as planned", who), web.Say("%s was to be reactivated at %s, as %s had planned. That was not done.", who, p.DueAt, p.By)
 	}
-	return s.tellAdmins(tx, sso.Notice{Subject: subject,
+	return s.tellAdmins(tx, web.Notice{Subject: subject,
 		Lines:  []web.Said{line, web.Say("%s", p.Outcome)},
 		Button: web.Say("Open the person"), Path: "/users/" + string(p.UserID)})
 }

@@ -2,11 +2,10 @@ package main
 
 import (
 	"github.com/muster-id/muster/internal/account"
-	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
-	"github.com/muster-id/muster/internal/review"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso"
 	"github.com/muster-id/muster/store"
 )
@@ -23,10 +22,10 @@ func (s *system) mailFactor(tx *store.Tx, l factor.Letter) error {
 
 // tellAdmins mails a notice to every active admin of the organization who has an
 // address.
-func (s *system) tellAdmins(tx *store.Tx, n sso.Notice) error { return s.tellEachAdmin(tx, n, false) }
+func (s *system) tellAdmins(tx *store.Tx, n web.Notice) error { return s.tellEachAdmin(tx, n, false) }
 
 // tellEachAdmin leaves out who chose to get no notices, unless all must know.
-func (s *system) tellEachAdmin(tx *store.Tx, n sso.Notice, all bool) error {
+func (s *system) tellEachAdmin(tx *store.Tx, n web.Notice, all bool) error {
 	admins, err := tx.Admins()
 	if err != nil {
 		return err
@@ -66,16 +65,6 @@ func (s *system) tellEachAdmin(tx *store.Tx, n sso.Notice, all bool) error {
 	return nil
 }
 
-// mailReviewer tells somebody of a review.
-func (s *system) mailReviewer(tx *store.Tx, user store.UserID, l review.Letter) error {
-	return s.mailNotice(tx, user, l)
-}
-
-// mailTask tells somebody of tasks for people who join or leave.
-func (s *system) mailTask(tx *store.Tx, user store.UserID, l checklist.Letter) error {
-	return s.mailNotice(tx, user, review.Letter(l))
-}
-
 // hasFactor tells whether somebody has a second factor.
 func (s *system) hasFactor(tx *store.Tx, user store.UserID) (bool, error) {
 	f, err := s.factors.Of(tx, user)
@@ -83,7 +72,7 @@ func (s *system) hasFactor(tx *store.Tx, user store.UserID) (bool, error) {
 }
 
 // mailNotice is for whoever is active and wants notices.
-func (s *system) mailNotice(tx *store.Tx, user store.UserID, l review.Letter) error {
+func (s *system) mailNotice(tx *store.Tx, user store.UserID, l web.Notice) error {
 	u, err := tx.AnyUser(user)
 	if fault.Is(err, fault.NotFound) || err == nil && (u.Status != store.Active || mail.CheckAddress(u.Email) != nil) {
 		return nil

@@ -33,7 +33,7 @@ func (s *system) policyOptions(log *slog.Logger) policy.Options {
 		StepUp: func(w http.ResponseWriter, r *http.Request, now session.Session, back string) error {
 			return s.sso.StepUp(w, r, now, back)
 		},
-		Tell: func(tx *store.Tx, n policy.Notice) error { return s.tellEachAdmin(tx, sso.Notice(n), true) },
+		Tell: func(tx *store.Tx, n web.Notice) error { return s.tellEachAdmin(tx, n, true) },
 	}
 }
 

@@ -79,13 +79,6 @@ type Template struct {
 	since store.Time
 }
 
-// Letter is what somebody is told by mail.
-type Letter struct {
-	Subject, Button web.Said
-	Lines           []web.Said
-	Path            string
-}
-
 // Options of a Service.
 type Options struct {
 	DB  *store.DB
@@ -93,7 +86,7 @@ type Options struct {
 	// SecondFactor tells whether somebody has one. May be nil: then such tasks are ticked off by hand.
 	SecondFactor func(tx *store.Tx, user store.UserID) (bool, error)
 	// Mail tells somebody who is active and wants notices. May be nil.
-	Mail func(tx *store.Tx, user store.UserID, l Letter) error
+	Mail func(tx *store.Tx, user store.UserID, l web.Notice) error
 }
 
 // Service has the operations. Safe for concurrent use, also by several servers.

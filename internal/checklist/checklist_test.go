@@ -2,11 +2,9 @@ package checklist_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -65,7 +63,7 @@ func (d *desk) another() *checklist.Service {
 			defer d.mu.Unlock()
 			return d.factors[user], nil
 		},
-		Mail: func(_ *store.Tx, user store.UserID, l checklist.Letter) error {
+		Mail: func(_ *store.Tx, user store.UserID, l web.Notice) error {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			for name, id := range d.ids {
@@ -105,32 +103,12 @@ func (d *desk) person(name, role string, from store.Source) {
 
 func (d *desk) ask(want int, who, method, path, body string) string {
 	d.t.Helper()
-	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
-	r.Header.Set("X-Who", who)
-	if r.Header.Set("Content-Type", "application/json"); !strings.HasPrefix(path, "/api/") {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	w := httptest.NewRecorder()
-	d.mux.ServeHTTP(w, r)
-	if w.Code != want {
-		d.t.Fatalf("%s %s: %d, want %d: %.600s", method, path, w.Code, want, w.Body)
-	}
-	if w.Code == 303 {
-		return w.Header().Get("Location")
-	}
-	if text := w.Body.String(); strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
-		webtest.Page(d.t, text)
-	}
-	return w.Body.String()
+	return webtest.Ask(d.t, d.mux, want, who, method, path, body)
 }
 
 func (d *desk) json(want int, who, method, path, body string) map[string]any {
 	d.t.Helper()
-	out := map[string]any{}
-	if err := json.Unmarshal([]byte(d.ask(want, who, method, path, body)), &out); err != nil {
-		d.t.Fatal(err)
-	}
-	return out
+	return webtest.AskJSON(d.t, d.mux, want, who, method, path, body)
 }
 
 func (d *desk) tend(services ...*checklist.Service) {

@@ -372,7 +372,7 @@ func (s *Service) tell(tx *store.Tx, slug string) error {
 			}
 		}
 		for _, id := range to {
-			if err := s.opt.Mail(tx, id, Letter{Path: path, Button: web.Say("Open the tasks"), Subject: web.SayN(n, "One task is overdue", "%d tasks are overdue"),
+			if err := s.opt.Mail(tx, id, web.Notice{Path: path, Button: web.Say("Open the tasks"), Subject: web.SayN(n, "One task is overdue", "%d tasks are overdue"),
 				Lines: []web.Said{web.Say("Somebody who joins or leaves is waiting for it. Tick off what is done.")}}); err != nil {
 				return err
 			}

@@ -87,15 +87,7 @@ func (d *Door) asked(tx *store.Tx, org store.Org, u store.User, i Invitation) er
 	if d.opt.Tell == nil {
 		return nil
 	}
-	return d.opt.Tell(tx, Notice{Subject: web.Say("%s asks for a new invitation to %s", u.Profile().FullName(), org.Name),
+	return d.opt.Tell(tx, web.Notice{Subject: web.Say("%s asks for a new invitation to %s", u.Profile().FullName(), org.Name),
 		Lines:  []web.Said{web.Say("%s (%s) opened an invitation whose time is over, and asks for a new one.", u.Profile().FullName(), u.Email)},
 		Button: web.Say("Look at the invitation"), Path: "/users/" + string(u.ID)})
-}
-
-// Notice is a mail to the admins; Path is below their organization's console.
-type Notice struct {
-	Subject web.Said
-	Lines   []web.Said
-	Button  web.Said
-	Path    string
 }

@@ -41,6 +41,7 @@ import (
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -127,7 +128,7 @@ type Options struct {
 	// OnlySSO tells which of these mail domains must use single sign-on. May be nil: none.
 	OnlySSO func(tx *store.Tx, domains []string) (map[string]bool, error)
 	// Tell mails all admins. May be nil: then nobody is told.
-	Tell func(tx *store.Tx, n Notice) error
+	Tell func(tx *store.Tx, n web.Notice) error
 }
 
 // Way is a connection to an identity provider that an invited person may use.

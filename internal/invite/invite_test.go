@@ -17,6 +17,7 @@ import (
 	"github.com/muster-id/muster/internal/mail"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -37,7 +38,7 @@ type stage struct {
 	queue     func(*store.Tx, mail.Message) error // a real outbox instead of mails
 	onlySSO   map[string]bool
 	elsewhere bool // everybody signs in with single sign-on
-	told      chan invite.Notice
+	told      chan web.Notice
 	passwords *password.Store
 	jobs      *jobs.Service
 }
@@ -45,7 +46,7 @@ type stage struct {
 func newStage(t *testing.T, db *store.DB) *stage {
 	t.Helper()
 	id, _ := storetest.Org(t, db, "acme")
-	s := &stage{t: t, db: db, mails: make(chan mail.Message, 1000), told: make(chan invite.Notice, 100)}
+	s := &stage{t: t, db: db, mails: make(chan mail.Message, 1000), told: make(chan web.Notice, 100)}
 	var err error
 	if s.org, err = db.OrgByID(ctx, id); err != nil {
 		t.Fatal(err)
@@ -61,7 +62,7 @@ func newStage(t *testing.T, db *store.DB) *stage {
 		MayUsePassword: func(*store.Tx, store.UserID) (bool, error) { return !s.elsewhere, nil },
 		Connections:    func(context.Context, store.OrgID, string) ([]invite.Way, error) { return nil, nil },
 		OnlySSO:        func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },
-		Tell: func(tx *store.Tx, n invite.Notice) error {
+		Tell: func(tx *store.Tx, n web.Notice) error {
 			tx.AfterCommit(func() { s.told <- n })
 			return nil
 		},

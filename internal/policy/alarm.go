@@ -9,14 +9,6 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// Notice is what all admins of the organization are told by mail.
-type Notice struct {
-	Subject web.Said
-	Lines   []web.Said // a paragraph each
-	Button  web.Said   // what the link does; empty: no link
-	Path    string     // in the organization's console
-}
-
 // SignIn is a sign-in of a break-glass account that no admin has acknowledged.
 type SignIn struct {
 	ID   store.ID[SignIn] `db:"id"`
@@ -45,7 +37,7 @@ func (d *Door) alarm(tx *store.Tx, user store.UserID, left int) error {
 	if ip != "" {
 		used = web.Say("The break-glass account %s was used to sign in on %s from %s.", who.Name, tx.Now(), ip)
 	}
-	return d.tell(tx, Notice{Subject: web.Say("Break-glass sign-in: %s", who.Name),
+	return d.tell(tx, web.Notice{Subject: web.Say("Break-glass sign-in: %s", who.Name),
 		Lines: []web.Said{
 			used,
 			web.Say("If you know why, acknowledge it in the console. If nobody does, deactivate the account and make sure of who has its password and recovery codes."),
@@ -53,7 +45,7 @@ func (d *Door) alarm(tx *store.Tx, user store.UserID, left int) error {
 		Button: web.Say("Look at it"), Path: "/security"})
 }
 
-func (d *Door) tell(tx *store.Tx, n Notice) error {
+func (d *Door) tell(tx *store.Tx, n web.Notice) error {
 	if d.opt.Tell == nil {
 		return nil
 	}

@@ -421,7 +421,7 @@ func (d *Door) announce(tx *store.Tx, e *Effect) error {
 	if was == is {
 		return nil
 	}
-	n := Notice{Subject: web.Say("Single sign-on is required now"), Button: web.Say("Look at the policy"), Path: "/security",
+	n := web.Notice{Subject: web.Say("Single sign-on is required now"), Button: web.Say("Look at the policy"), Path: "/security",
 		Lines: []web.Said{web.Say("%s made single sign-on required. Whoever it means signs in over your identity provider; passwords work for break-glass accounts only, with a recovery code.", tx.Actor().Name)}}
 	if was {
 		n.Subject = web.Say("Single sign-on is no longer required")

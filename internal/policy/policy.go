@@ -31,6 +31,7 @@ import (
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -127,7 +128,7 @@ type Options struct {
 	// and then to the path back.
 	StepUp func(w http.ResponseWriter, r *http.Request, s session.Session, back string) error
 	// Tell mails a notice to all admins of the organization; nil: nobody is told.
-	Tell func(tx *store.Tx, n Notice) error
+	Tell func(tx *store.Tx, n web.Notice) error
 }
 
 // Connection is what the policy asks about a connection.

@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -29,7 +30,7 @@ type site struct {
 	connections   []policy.Connection
 	resets, ended []store.UserID
 	mu            sync.Mutex
-	told          []policy.Notice // guarded by mu
+	told          []web.Notice // guarded by mu
 }
 
 func newSite(t *testing.T, db *store.DB) *site {
@@ -47,7 +48,7 @@ func newSite(t *testing.T, db *store.DB) *site {
 			s.ended = users
 			return nil
 		},
-		Tell: func(_ *store.Tx, n policy.Notice) error {
+		Tell: func(_ *store.Tx, n web.Notice) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.told = append(s.told, n)

@@ -126,8 +126,8 @@ func openManagers(tx *store.Tx, id ID) (list []store.UserID, err error) {
 	return list, tx.Select(&list, "SELECT DISTINCT manager_id FROM review_rows WHERE org_id = ? AND review_id = ? AND decision = '' AND manager_id IS NOT NULL LIMIT ?", tx.Org(), id, maxTold)
 }
 
-func letter(r Review, path string) Letter {
-	l := Letter{Path: path, Button: web.Say("Open the review"), Subject: web.Say("Please review: %s", r.Name),
+func letter(r Review, path string) web.Notice {
+	l := web.Notice{Path: path, Button: web.Say("Open the review"), Subject: web.Say("Please review: %s", r.Name),
 		Lines: []web.Said{web.Say("You are asked to review who has which roles and teams: %s. It is to be done by %s.", r.Name, r.DueAt),
 			web.Say("For each of them, say whether the person still needs it.")}}
 	switch r.Reminded {

@@ -87,13 +87,6 @@ type Reviewer struct {
 	Email string       `db:"email"`
 }
 
-// Letter is what reviewers are told by mail.
-type Letter struct {
-	Subject, Button web.Said
-	Lines           []web.Said
-	Path            string
-}
-
 // Options of a Service.
 type Options struct {
 	DB  *store.DB
@@ -101,7 +94,7 @@ type Options struct {
 	// ConnectionNames are the names of connections by id.
 	ConnectionNames func(*store.Tx) (map[string]string, error)
 	// Mail tells somebody who is active and wants notices. May be nil.
-	Mail func(tx *store.Tx, user store.UserID, l Letter) error
+	Mail func(tx *store.Tx, user store.UserID, l web.Notice) error
 }
 
 // Service has the operations. Safe for concurrent use, also by several servers.

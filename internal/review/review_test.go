@@ -2,7 +2,6 @@ package review_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -59,7 +58,7 @@ func newDesk(t *testing.T, db *store.DB, clock *storetest.Clock) *desk {
 }
 
 func (d *desk) another() *review.Service {
-	return review.New(review.Options{DB: d.db, Log: slog.New(slog.DiscardHandler), Mail: func(_ *store.Tx, user store.UserID, l review.Letter) error {
+	return review.New(review.Options{DB: d.db, Log: slog.New(slog.DiscardHandler), Mail: func(_ *store.Tx, user store.UserID, l web.Notice) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		for name, id := range d.ids {
@@ -128,34 +127,12 @@ func (d *desk) team(name string, people ...string) store.GroupID {
 // ask sends a form, or reads a page or the API, and wants this status.
 func (d *desk) ask(want int, who, method, path, body string) string {
 	d.t.Helper()
-	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
-	r.Header.Set("X-Who", who)
-	if method != "GET" && !strings.HasPrefix(path, "/api/") {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	} else if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	w := httptest.NewRecorder()
-	d.mux.ServeHTTP(w, r)
-	if w.Code != want {
-		d.t.Fatalf("%s %s: %d, want %d: %.600s", method, path, w.Code, want, w.Body)
-	}
-	if w.Code == 303 {
-		return w.Header().Get("Location")
-	}
-	if text := w.Body.String(); strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
-		webtest.Page(d.t, text)
-	}
-	return w.Body.String()
+	return webtest.Ask(d.t, d.mux, want, who, method, path, body)
 }
 
 func (d *desk) json(want int, who, method, path, body string) map[string]any {
 	d.t.Helper()
-	out := map[string]any{}
-	if err := json.Unmarshal([]byte(d.ask(want, who, method, path, body)), &out); err != nil {
-		d.t.Fatal(err)
-	}
-	return out
+	return webtest.AskJSON(d.t, d.mux, want, who, method, path, body)
 }
 
 // start begins a review of everybody, decided by root and bob, and gives its address in the API.

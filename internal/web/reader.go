@@ -136,6 +136,14 @@ type Said = texts.Said
 // Say makes a sentence for a page, which shows it with t.
 func Say(sentence string, args ...any) Said { return texts.Say(sentence, args...) }
 
+// Notice is what somebody must learn by mail, before it is known who reads it.
+type Notice struct {
+	Subject Said
+	Lines   []Said // a paragraph each
+	Button  Said   // what the link does; empty: no link
+	Path    string // for admins in their organization's console ("/domains"), for others of the server
+}
+
 // SaidBy are the sentences of a fault; zero when err brings none.
 func SaidBy(err error) Said { return texts.SaidBy(err) }
 

@@ -1,8 +1,11 @@
 package storetest
 
 import (
+	"slices"
 	"strings"
+	"testing"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/store"
 )
 
@@ -28,4 +31,36 @@ func Plan(tx *store.Tx, query string, args ...any) (string, error) {
 		text.WriteString(step.Detail + "; ")
 	}
 	return text.String(), err
+}
+
+// Planned is a query and the index that it is to go by.
+type Planned struct {
+	index, query string
+	args         []any
+}
+
+// By makes one.
+func By(index, query string, args ...any) Planned { return Planned{index, query, args} }
+
+// WantPlans fails the test for queries in a new organization that do not go by their index
+// in SQLite, or that have one of the steps never in their plan.
+func WantPlans(t *testing.T, list func(tx *store.Tx) []Planned, never ...string) {
+	t.Helper()
+	db := SQLite(t)
+	org, _ := Org(t, db, "acme")
+	err := db.Read(t.Context(), access.Muster(string(org)), func(tx *store.Tx) error {
+		for _, q := range list(tx) {
+			plan, err := Plan(tx, q.query, q.args...)
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(plan, q.index) || slices.ContainsFunc(never, func(step string) bool { return strings.Contains(plan, step) }) {
+				t.Errorf("%.80s: %s, want %s and none of %q", q.query, plan, q.index, never)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

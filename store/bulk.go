@@ -319,7 +319,7 @@ func (tx *Tx) UsersBy(ids []UserID, emails, names []string) ([]User, error) {
 
 // usersByKeys finds people by a list of keys. PostgreSQL takes an organization that has
 // just grown by thousands for empty until it counts anew, and would read all of it for each
-// list: nine tenths of an import, where counting in between took a tenth. So it looks up
+// list: nine tenths of an import, unless it is told to count in between. So it looks up
 // each key behind OFFSET 0, where only one index can be used, by a plan that is made anew.
 func (tx *Tx) usersByKeys(column, keys string) (byKey string, args []any) {
 	seen, more := tx.visible()

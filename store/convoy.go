@@ -18,7 +18,8 @@ import (
 // sides: 40 % less for a status or a membership, 15 to 20 % for a new person.
 //
 // A convoy decides nothing. People whom somebody else holds are left out, so that nobody
-// waits for a lock that concerns another, and a statement that PostgreSQL refuses has
+// waits for a lock that concerns another (a user name that somebody is just taking is
+// waited for by those beside it, too), and a statement that PostgreSQL refuses has
 // changed nothing. Whoever was left out does the same alone, as if there had been no
 // others, and has the answer or the fault from that.
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
@@ -64,7 +65,7 @@ func (l listing) explain(query string, args []any) (string, error) {
 		explain = "EXPLAIN "
 	}
 	var out strings.Builder
-	err := l.tx.rows(explain+query, args, true, func(rows *sqlx.Rows) error {
+	err := l.tx.rows(explain+query, args, func(rows *sqlx.Rows) error {
 		columns, err := rows.SliceScan()
 		if err == nil {
 			last := columns[len(columns)-1]
@@ -141,6 +142,13 @@ func (db *DB) AwaitRiders(n int) {
 		db.convoys.mu.Unlock()
 		runtime.Gosched()
 	}
+}
+
+// SleepWithin has PostgreSQL sleep, in a search whose cancellation never comes.
+func (tx *Tx) SleepWithin(limit time.Duration) error {
+	return tx.within(limit, func(tx *Tx) error {
+		return tx.rows("SELECT CAST(pg_sleep({{as_int}}) AS text)", []any{180}, func(*sqlx.Rows) error { return nil })
+	})
 }
 
 // AwaitLockWait returns when some statement waits for another's lock.

@@ -244,7 +244,7 @@ func (tx *Tx) holders(resource string, after UserID, where Cond) (list []holder,
 	}
 	s.cond(where)
 	s.add(" ORDER BY id LIMIT ?", tendBatch)
-	err = tx.rows(s.sql.String(), s.args, true, func(rows *sqlx.Rows) error {
+	err = tx.rows(s.sql.String(), s.args, func(rows *sqlx.Rows) error {
 		var h holder
 		err := rows.Scan(&h.ID, &h.Status, &h.Name, &h.Doc, &h.Version)
 		list = append(list, h)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -337,17 +338,40 @@ func (l listing) search(query string, args []any, scan func(*sqlx.Rows) error) e
 	defer cancel()
 	tx := *l.tx
 	tx.ctx = ctx
-	err := tx.rows(query, args, l.q.Where.scan, scan)
+	var err error
+	if l.q.Where.scan {
+		err = tx.within(budget+time.Second, func(tx *Tx) error { return tx.rows(query, args, scan) })
+	} else {
+		err = tx.query(query, args, scan)
+	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && l.tx.ctx.Err() == nil {
 		return fault.TooMany.Wrap(err, "The search took longer than %v. %s", budget, indexedWays)
 	}
 	return err
 }
 
-func (tx *Tx) rows(query string, args []any, unprepared bool, scan func(*sqlx.Rows) error) error {
-	if !unprepared {
-		return tx.query(query, args, scan)
+// within has PostgreSQL itself end a statement of fn that takes longer. A cancellation that
+// comes before the statement has begun is lost, because the driver sends it once; without a
+// limit of its own the search would go on to its end, and its caller with it.
+func (tx *Tx) within(limit time.Duration, fn func(tx *Tx) error) error {
+	if tx.db.write != nil || tx.pg != nil { // a transaction is its caller's
+		return fn(tx)
 	}
+	pg, err := tx.db.sql.BeginTxx(tx.ctx, nil)
+	if err != nil {
+		return classify(err)
+	}
+	defer pg.Rollback() // nothing was changed
+	if _, err := pg.ExecContext(tx.ctx, "SET LOCAL statement_timeout = "+strconv.FormatInt(limit.Milliseconds(), 10)); err != nil {
+		return classify(err)
+	}
+	limited := *tx
+	limited.pg = pg
+	return fn(&limited)
+}
+
+// rows is query for a statement that is not kept prepared.
+func (tx *Tx) rows(query string, args []any, scan func(*sqlx.Rows) error) error {
 	rows, err := tx.raw().QueryxContext(tx.ctx, tx.db.d.text(query), args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstLine(query), classify(err))

@@ -439,9 +439,29 @@ func TestSearchesHaveABudget(t *testing.T) {
 	})
 }
 
+// PostgreSQL forgets a cancellation that comes between two messages, and ends the search all the same.
+func TestASearchEndsWithoutBeingCancelled(t *testing.T) {
+	t.Parallel()
+	db := storetest.Postgres(t)
+	begun := time.Now()
+	err := db.Read(ctx, access.Muster(""), func(tx *store.Tx) error { return tx.SleepWithin(100 * time.Millisecond) })
+	if took := time.Since(begun); !fault.Is(err, fault.Unavailable) || took > 2*time.Minute {
+		t.Errorf("after %s: %v", took, err)
+	}
+	if err := db.Read(ctx, access.Muster(""), func(tx *store.Tx) error {
+		var limit string
+		err := tx.Get(&limit, "SELECT current_setting('statement_timeout')")
+		if limit != "0" {
+			t.Errorf("what comes next has %s", limit)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 // A search that is under way is stopped, and not only before it begins. On a busy
-// machine a budget can be over before the database has begun: then it gets more. It
-// is long because PostgreSQL forgets a cancellation that comes between two messages.
+// machine a budget can be over before the database has begun: then it gets more.
 func TestARunningSearchIsStopped(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -394,5 +394,5 @@ func (tx *Tx) countDocs(resource string, where Cond) (n int, err error) {
 		s.add("SELECT COUNT(*) FROM groups g WHERE g.org_id = ? AND ", tx.Org())
 	}
 	s.cond(where)
-	return n, tx.rows(s.sql.String(), s.args, true, func(rows *sqlx.Rows) error { return rows.Scan(&n) })
+	return n, tx.rows(s.sql.String(), s.args, func(rows *sqlx.Rows) error { return rows.Scan(&n) })
 }

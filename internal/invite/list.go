@@ -56,7 +56,7 @@ func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 		}
 	}
 	if q.Asked {
-		where += " AND i.asked_at > 0 AND i.state = 'pending' AND " + waits
+		where += asked
 	}
 	if q.After != "" {
 		where, args = where+" AND i.id < ?", append(args, q.After)
@@ -68,6 +68,9 @@ func (d *Door) List(tx *store.Tx, q Query) ([]Invitation, error) {
 	}
 	return list, err
 }
+
+// asked are those whose person asked for a new link.
+const asked = " AND i.asked_at > 0 AND i.state = 'pending' AND " + waits
 
 // stored is the state in the row of one that is derived.
 func stored(s State) State {

@@ -15,6 +15,8 @@ func TestQueriesHaveTheirIndexes(t *testing.T) {
 		return []storetest.Planned{
 			storetest.By("invitations_user", newestInvitations, tx.Org(), `["x"]`),
 			storetest.By("invitations_state", "SELECT "+invitationFields+" FROM invitations i WHERE i.org_id = ?"+must(inState(Expired))+" AND i.id < ? ORDER BY i.id DESC LIMIT ?", tx.Org(), "pending", tx.Now(), inv, 50),
+			storetest.By("invitations_bounced", "SELECT "+invitationFields+" FROM invitations i WHERE i.org_id = ?"+must(inState(Bounced))+" AND i.id < ? ORDER BY i.id DESC LIMIT ?", tx.Org(), "pending", inv, 50),
+			storetest.By("invitations_asked", "SELECT "+invitationFields+" FROM invitations i WHERE i.org_id = ?"+asked+" AND i.id < ? ORDER BY i.id DESC LIMIT ?", tx.Org(), inv, 50),
 			storetest.By("sqlite_autoindex_invitation_batch_rows_1", selectRows+" AND line > ? ORDER BY line LIMIT ?", tx.Org(), inv, 5, 50),
 			storetest.By("sqlite_autoindex_invitations_1", "SELECT "+invitationFields+" FROM invitations i WHERE i.org_id = ? AND i.id < ? ORDER BY i.id DESC LIMIT ?", tx.Org(), inv, 50),
 			storetest.By("invitations_remind", "SELECT org_id, id, user_id, remind_at FROM invitations WHERE state = 'pending' AND remind_at > 0 AND remind_at <= ? ORDER BY remind_at LIMIT 50", tx.Now()),

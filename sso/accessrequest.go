@@ -3,6 +3,7 @@ package sso
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -170,7 +171,7 @@ func (d *Door) Approve(ctx context.Context, actor access.Actor, id store.ID[Acce
 		if err != nil {
 			return err
 		}
-		how := "the request was approved by " + orElse(actor.Name, "an admin")
+		how := fmt.Sprintf(howApproved, orElse(actor.Name, "an admin"))
 		if err := bind(tx, identity{Connection: c.ID, Kind: q.Kind, Subject: q.Subject, User: u.ID, How: how}); err != nil {
 			return err
 		}

@@ -106,16 +106,16 @@ func (d *Door) approveRequest(w http.ResponseWriter, r *http.Request) error {
 	}
 	return d.decideRequest(w, r, func(id store.ID[AccessRequest], f web.Form) (AccessRequest, error) {
 		return d.Approve(r.Context(), web.Actor(r), id, Approval{User: f.Get("user"), Role: f.Get("role")})
-	}, " can sign in now.")
+	}, func(name string) string { return web.T(r, "%s can sign in now.", name) })
 }
 
 func (d *Door) declineRequest(w http.ResponseWriter, r *http.Request) error {
 	return d.decideRequest(w, r, func(id store.ID[AccessRequest], _ web.Form) (AccessRequest, error) {
 		return d.Decline(r.Context(), web.Actor(r), id)
-	}, " was declined.")
+	}, func(name string) string { return web.T(r, "%s was declined.", name) })
 }
 
-func (d *Door) decideRequest(w http.ResponseWriter, r *http.Request, decide func(store.ID[AccessRequest], web.Form) (AccessRequest, error), done string) error {
+func (d *Door) decideRequest(w http.ResponseWriter, r *http.Request, decide func(store.ID[AccessRequest], web.Form) (AccessRequest, error), done func(name string) string) error {
 	id, err := store.ParseID[AccessRequest](r.PathValue("request"))
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (d *Door) decideRequest(w http.ResponseWriter, r *http.Request, decide func
 	if err != nil {
 		return err
 	}
-	web.Flash(w, q.Name()+done)
+	web.Flash(w, done(q.Name()))
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/requests", http.StatusSeeOther)
 	return nil
 }

@@ -217,7 +217,7 @@ func (d *Door) linkConfirmed(ctx context.Context, actor access.Actor, f confirma
 		if _, err := v.theOne([]store.User{u}); err != nil {
 			return err
 		}
-		const how = "confirmed by a mail to the account's address"
+		const how = howConfirmed
 		if err := bind(tx, identity{Connection: c.ID, Kind: f.Kind, Subject: f.Subject, User: u.ID, How: how}); err != nil {
 			return err
 		}

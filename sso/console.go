@@ -39,10 +39,14 @@ type connectionPage struct {
 	Tested           bool       // recently enough to activate
 	Form             web.Form
 	Activity         string // where its sign-ins are
-	Notes            []string
+	Notes            []web.Said
 }
 
-type copyField struct{ ID, Label, Help, Value string }
+type copyField struct {
+	ID          string
+	Label, Help web.Said
+	Value       string
+}
 
 // accountsText says what the words of the command line mean.
 var accountsText = map[string]string{
@@ -89,7 +93,7 @@ func (d *Door) connectionPage(w http.ResponseWriter, r *http.Request, k desk, st
 		return err
 	}
 	slug, c := web.OrgOf(r).Slug, k.c
-	p.Up, p.UpName = "/console/"+slug+"/connections", "All connections"
+	p.Up, p.UpName = "/console/"+slug+"/connections", web.T(r, "All connections")
 	page := connectionPage{deskPage: p, ID: c.ID, Line: lineOf(slug, c), Issuer: c.Issuer, ClientID: c.Config.ClientID, Copy: d.copyFields(c), Created: c.CreatedAt.Time(), Notes: c.Notes(d.opts.DB.Now()),
 		Form: f, Activity: "/console/" + slug + "/activity"}
 	var ders [][]byte
@@ -131,7 +135,7 @@ func (d *Door) activateHere(w http.ResponseWriter, r *http.Request, k desk) erro
 	if err != nil {
 		return err
 	}
-	web.Flash(w, k.c.Name+" is open: people can sign in over it.")
+	web.Flash(w, web.T(r, "%s is open: people can sign in over it.", k.c.Name))
 	http.Redirect(w, r, k.base, http.StatusSeeOther)
 	return nil
 }
@@ -178,22 +182,22 @@ func (d *Door) disableHere(w http.ResponseWriter, r *http.Request, k desk) error
 // that providers use.
 func (d *Door) copyFields(c Connection) []copyField {
 	u := d.URLs(c)
-	login := copyField{"login", "Login URL", "Where people of this organization start; for a tile or a bookmark.", u.Login}
+	login := copyField{"login", web.Say("Login URL"), web.Say("Where people of this organization start; for a tile or a bookmark."), u.Login}
 	if c.Protocol == protocolOIDC {
-		login.Help = "Where people of this organization start; also the initiate login URI for a tile at the provider."
+		login.Help = web.Say("Where people of this organization start; also the initiate login URI for a tile at the provider.")
 		return []copyField{
-			{"redirect", "Redirect URL", "Also called callback or sign-in redirect URI. Enter it exactly so.", u.Redirect},
+			{"redirect", web.Say("Redirect URL"), web.Say("Also called callback or sign-in redirect URI. Enter it exactly so."), u.Redirect},
 			login,
-			{"signed-out", "Sign-out redirect URL", "Also called post-logout redirect URI; where people come back to after signing out there.", u.SignedOut},
-			{"backchannel", "Back-channel logout URL", "Where the provider says that somebody signed out there. Session required can be on.", u.BackChannel},
-			{"frontchannel", "Front-channel logout URL", "For providers without back-channel logout. Session required must be on.", u.FrontChannel},
-			{"jwks", "Key set URL (JWKS)", "Only for client authentication with a key (private_key_jwt).", u.JWKS},
+			{"signed-out", web.Say("Sign-out redirect URL"), web.Say("Also called post-logout redirect URI; where people come back to after signing out there."), u.SignedOut},
+			{"backchannel", web.Say("Back-channel logout URL"), web.Say("Where the provider says that somebody signed out there. Session required can be on."), u.BackChannel},
+			{"frontchannel", web.Say("Front-channel logout URL"), web.Say("For providers without back-channel logout. Session required must be on."), u.FrontChannel},
+			{"jwks", web.Say("Key set URL (JWKS)"), web.Say("Only for client authentication with a key (private_key_jwt)."), u.JWKS},
 		}
 	}
 	return []copyField{
-		{"acs", "Single sign-on URL (ACS)", "Also called Reply URL, Recipient or Destination.", u.ACS},
-		{"entity", "Audience URI (entity ID)", "Also called Identifier or SP entity ID.", u.EntityID},
-		{"metadata", "Metadata URL", "Identity providers that read metadata need this alone.", u.Metadata},
+		{"acs", web.Say("Single sign-on URL (ACS)"), web.Say("Also called Reply URL, Recipient or Destination."), u.ACS},
+		{"entity", web.Say("Audience URI (entity ID)"), web.Say("Also called Identifier or SP entity ID."), u.EntityID},
+		{"metadata", web.Say("Metadata URL"), web.Say("Identity providers that read metadata need this alone."), u.Metadata},
 		login,
 	}
 }

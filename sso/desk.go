@@ -73,7 +73,7 @@ type deskPage struct {
 
 // deskStep is a line of the list that says how far the set-up is.
 type deskStep struct {
-	Title, Path string
+	Label, Path string
 	Here, Done  bool
 }
 
@@ -87,10 +87,10 @@ func (d *Door) page(r *http.Request, k desk, here string) (p deskPage, err error
 	p = deskPage{Name: k.c.Name, Base: k.base, Status: k.c.Status, Protocol: protocolName(k.c.Protocol), Vendor: guides.Label(k.c.Vendor),
 		Up: k.base, UpName: k.c.Name, Ready: k.c.Issuer != ""}
 	p.Steps = []deskStep{
-		{Title: "At the identity provider", Path: k.base + "/setup", Here: here == "setup", Done: k.c.Issuer != ""},
-		{Title: "What it gives", Path: k.base + "/provider", Here: here == "provider", Done: k.c.Issuer != ""},
-		{Title: "Test", Path: k.base + "/tests", Here: here == "tests", Done: passed != 0},
-		{Title: "Activate", Path: k.base, Here: here == "", Done: k.c.Status == statusActive},
+		{Label: "At the identity provider", Path: k.base + "/setup", Here: here == "setup", Done: k.c.Issuer != ""},
+		{Label: "What it gives", Path: k.base + "/provider", Here: here == "provider", Done: k.c.Issuer != ""},
+		{Label: "Test", Path: k.base + "/tests", Here: here == "tests", Done: passed != 0},
+		{Label: "Activate", Path: k.base, Here: here == "", Done: k.c.Status == statusActive},
 	}
 	return p, err
 }
@@ -253,7 +253,7 @@ func (d *Door) showTest(w http.ResponseWriter, r *http.Request, k desk) error {
 	if err != nil {
 		return err
 	}
-	p.Up, p.UpName = k.base+"/tests", "All tests"
+	p.Up, p.UpName = k.base+"/tests", web.T(r, "All tests")
 	page := testPage{deskPage: p, People: "/console/" + web.OrgOf(r).Slug + "/users/", Test: t, Outcome: t.outcome(store.TimeOf(d.opts.DB.Now())), Kept: rep.Protocol != "", Report: rep, Answer: "Response"}
 	if k.c.Protocol == protocolOIDC {
 		page.Answer = "ID token"

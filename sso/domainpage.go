@@ -21,11 +21,11 @@ type domainCard struct {
 	Chosen      []string     // names
 }
 
-// domainLabels say the states to people.
-var domainLabels = map[string][2]string{
-	domainUnproved: {"Not verified yet", "invited"}, domainVerified: {"Verified", "good"},
-	domainMissing: {"Record missing", "warn"}, domainOff: {"Switched off", "bad"},
-}
+// domainLabels say the states to people, and domainBadges how they look.
+var (
+	domainLabels = map[string]string{domainUnproved: "Not verified yet", domainVerified: "Verified", domainMissing: "Record missing", domainOff: "Switched off"}
+	domainBadges = map[string]string{domainUnproved: "invited", domainVerified: "good", domainMissing: "warn", domainOff: "bad"}
+)
 
 // EndsAt is when a missing record takes effect.
 func (c domainCard) EndsAt() any { return c.LostAt.Add(graceOfDomain) }
@@ -45,8 +45,7 @@ func (d *Door) domains(w http.ResponseWriter, r *http.Request, status int, f web
 	}
 	page := domainsPage{Org: web.OrgOf(r), Form: f}
 	for _, v := range list {
-		label := domainLabels[v.State()]
-		card := domainCard{Domain: v, Label: label[0], Badge: label[1]}
+		card := domainCard{Domain: v, Label: domainLabels[v.State()], Badge: domainBadges[v.State()]}
 		for _, c := range connections {
 			card.Connections = append(card.Connections, web.Option{Value: string(c.ID), Label: c.Name, Chosen: v.assigned(c.ID)})
 			if v.assigned(c.ID) {
@@ -80,7 +79,7 @@ func (d *Door) domainForm(do func(r *http.Request, f web.Form) (done string, err
 
 func (d *Door) addDomain(r *http.Request, f web.Form) (string, error) {
 	v, err := d.AddDomain(r.Context(), web.Actor(r), NewDomain{Domain: f.Get("domain")})
-	return v.Domain + " is added. Publish its record, then check it.", err
+	return web.T(r, "%s is added. Publish its record, then check it.", v.Domain), err
 }
 
 func (d *Door) checkDomain(r *http.Request, _ web.Form) (string, error) {
@@ -89,9 +88,9 @@ func (d *Door) checkDomain(r *http.Request, _ web.Form) (string, error) {
 		return "", err
 	}
 	if v.State() == domainVerified {
-		return v.Domain + " is verified. " + v.Answer, nil
+		return web.T(r, "%s is verified. %s", v.Domain, v.Answer), nil
 	}
-	return v.Domain + " was checked. " + v.Answer, nil
+	return web.T(r, "%s was checked. %s", v.Domain, v.Answer), nil
 }
 
 func (d *Door) assignDomain(r *http.Request, f web.Form) (string, error) {
@@ -106,10 +105,10 @@ func (d *Door) assignDomain(r *http.Request, f web.Form) (string, error) {
 		}
 	}
 	v, err := d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), to)
-	return "The connections of " + v.Domain + " are saved.", err
+	return web.T(r, "The connections of %s are saved.", v.Domain), err
 }
 
 func (d *Door) removeDomain(r *http.Request, _ web.Form) (string, error) {
 	v, err := d.RemoveDomain(r.Context(), web.Actor(r), r.PathValue("domain"))
-	return v.Domain + " is removed.", err
+	return web.T(r, "%s is removed.", v.Domain), err
 }

@@ -2,6 +2,7 @@ package sso
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -52,7 +53,7 @@ func (d *Door) LinkIdentity(ctx context.Context, actor access.Actor, user store.
 		if _, err := v.theOne([]store.User{u}); err != nil {
 			return inWords("subject", err)
 		}
-		how := "linked by " + orElse(actor.Name, "an admin")
+		how := fmt.Sprintf(howLinked, orElse(actor.Name, "an admin"))
 		if err := bind(tx, identity{Connection: c.ID, Kind: k.Kind, Subject: k.Subject, User: u.ID, How: how}); err != nil {
 			return err
 		}

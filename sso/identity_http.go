@@ -93,7 +93,14 @@ func (d *Door) changeIdentity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, orElse(map[string]string{"unlink": "Unlinked. Sessions that came over it have ended.", "restore": "It counts again."}[action], "Linked."))
+	said := web.T(r, "Linked.")
+	switch action {
+	case "unlink":
+		said = web.T(r, "Unlinked. Sessions that came over it have ended.")
+	case "restore":
+		said = web.T(r, "It counts again.")
+	}
+	web.Flash(w, said)
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/users/"+string(id)+"/identities", http.StatusSeeOther)
 	return nil
 }
@@ -198,7 +205,7 @@ func (d *Door) startMove(w http.ResponseWriter, r *http.Request) error {
 	if m.State == "" {
 		return d.moveForm(w, r, http.StatusOK, f, &m)
 	}
-	web.Flash(w, "They are expected at "+m.To.Name+" now.")
+	web.Flash(w, web.T(r, "They are expected at %s now.", m.To.Name))
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/connections/"+string(from)+"/move", http.StatusSeeOther)
 	return nil
 }

@@ -139,7 +139,7 @@ func (d *Door) activateAtLink(w http.ResponseWriter, r *http.Request, k desk) er
 	if err != nil {
 		return err
 	}
-	web.Flash(w, k.c.Name+" is open: people can sign in over it.")
+	web.Flash(w, web.T(r, "%s is open: people can sign in over it.", k.c.Name))
 	http.Redirect(w, r, k.base, http.StatusSeeOther)
 	return nil
 }
@@ -200,7 +200,7 @@ func (d *Door) linksPage(w http.ResponseWriter, r *http.Request, status int, pag
 	now := store.TimeOf(d.opts.DB.Now())
 	classes := map[string]string{"sent": "info", "opened": "info", "finished": "good", "expired": "warn", "revoked": "grey"}
 	for _, l := range links {
-		line := linkLine{ID: l.ID, For: orElse(names[l.ConnectionID], "A new connection"), To: l.Email, By: l.CreatedBy, State: l.State(now),
+		line := linkLine{ID: l.ID, For: orElse(names[l.ConnectionID], web.T(r, "A new connection")), To: l.Email, By: l.CreatedBy, State: l.State(now),
 			Class: classes[l.State(now)], Created: l.CreatedAt, Until: l.ExpiresAt, Open: l.holds(now) == nil, MayActivate: l.MayActivate}
 		if l.ConnectionID != "" {
 			line.Path = page.Up + "/" + string(l.ConnectionID)

@@ -207,9 +207,9 @@ func (d *Door) changeMapping(w http.ResponseWriter, r *http.Request, change func
 	if err != nil {
 		return err
 	}
-	said := "Saved. People get it with their next sign-in."
+	said := web.T(r, "Saved. People get it with their next sign-in.")
 	if done.Roles+done.Teams > 0 {
-		said = fmt.Sprintf("Saved. Taken at once: %d roles, %d memberships of teams.", done.Roles, done.Teams)
+		said = web.T(r, "Saved. Taken at once: %d roles, %d memberships of teams.", done.Roles, done.Teams)
 	}
 	web.Flash(w, said)
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/connections/"+string(id)+"/mapping", http.StatusSeeOther)
@@ -302,7 +302,11 @@ func (d *Door) lockAttribute(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, map[bool]string{true: "Sign-ins leave it as it is now.", false: "Sign-ins fill it again."}[lock])
+	said := web.T(r, "Sign-ins fill it again.")
+	if lock {
+		said = web.T(r, "Sign-ins leave it as it is now.")
+	}
+	web.Flash(w, said)
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/users/"+string(id), http.StatusSeeOther)
 	return nil
 }

@@ -17,7 +17,7 @@ func (v *visit) match() (store.User, error) {
 		if err != nil {
 			return u, err
 		}
-		v.say(StepExpected, "an admin moves the person to this connection")
+		v.say(StepExpected, whyExpected)
 		return v.theOne([]store.User{u})
 	}
 	if v.c.Accounts == accountsSCIM {
@@ -40,7 +40,7 @@ func (v *visit) matchManaged() (store.User, error) {
 		}
 	}
 	if len(found) > 0 {
-		v.say(StepDirectory, fmt.Sprintf("a directory knows the person by the external ID %q", found[0].ExternalID))
+		v.say(StepDirectory, fmt.Sprintf(whyExternal, found[0].ExternalID))
 		return v.theOne(found)
 	}
 	for _, name := range v.names() {
@@ -52,7 +52,7 @@ func (v *visit) matchManaged() (store.User, error) {
 		}
 	}
 	if len(found) > 0 {
-		v.say(StepDirectory, fmt.Sprintf("a directory sent the person with the user name %q", found[0].UserName))
+		v.say(StepDirectory, fmt.Sprintf(whyUserName, found[0].UserName))
 		return v.theOne(found)
 	}
 	if v.a.Email == "" || v.a.EmailSaid == answer.SaidNo {
@@ -66,7 +66,7 @@ func (v *visit) matchManaged() (store.User, error) {
 	if err != nil {
 		return store.User{}, err
 	}
-	v.say(StepDirectory, fmt.Sprintf("a directory sent the person with the address %s", v.a.Email))
+	v.say(StepDirectory, fmt.Sprintf(whyAddress, v.a.Email))
 	return v.theOne(managed(list))
 }
 
@@ -98,7 +98,7 @@ func (v *visit) matchEmail() (store.User, error) {
 	if may != nil {
 		return store.User{}, v.askAddress(may, found)
 	}
-	v.say(StepEmail, fmt.Sprintf("the account has the address %s, in a domain that the organization has proved", v.a.Email))
+	v.say(StepEmail, fmt.Sprintf(whyEmail, v.a.Email))
 	return v.theOne(found)
 }
 

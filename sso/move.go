@@ -26,6 +26,7 @@ type MoveLine struct {
 	How     string       `json:"how"`
 
 	key, email string
+	hint       web.Said // the whole of How
 }
 
 // What becomes of a person.
@@ -92,7 +93,7 @@ func (d *Door) planMove(tx *store.Tx, from, to Connection) ([]MoveLine, error) {
 		if err != nil {
 			return nil, err
 		}
-		l := MoveLine{UserID: id, Name: u.DisplayName, Outcome: moveDone, How: "has an identity there already"}
+		l := MoveLine{UserID: id, Name: u.DisplayName, Outcome: moveDone, How: howThere}
 		if !done[id] {
 			if l, err = d.expectation(tx, to, u); err != nil {
 				return nil, err
@@ -104,7 +105,7 @@ func (d *Door) planMove(tx *store.Tx, from, to Connection) ([]MoveLine, error) {
 	}
 	for i, l := range lines {
 		if l.key != "" && seen["key "+l.key] > 1 || l.email != "" && seen["email "+l.email] > 1 {
-			lines[i].Outcome, lines[i].How, lines[i].key, lines[i].email = moveAmbiguous, "somebody else fits as well", "", ""
+			lines[i].Outcome, lines[i].How, lines[i].hint, lines[i].key, lines[i].email = moveAmbiguous, howSomebody, web.Said{}, "", ""
 		}
 	}
 	return lines, nil
@@ -114,14 +115,14 @@ func (d *Door) planMove(tx *store.Tx, from, to Connection) ([]MoveLine, error) {
 func (d *Door) expectation(tx *store.Tx, to Connection, u store.User) (MoveLine, error) {
 	l := MoveLine{UserID: u.ID, Name: u.DisplayName, Outcome: moveLeft}
 	if alive(u) != nil || u.BreakGlass {
-		l.How = fmt.Sprintf("the account is %s", u.Status)
+		l.How = fmt.Sprintf(howStatus, u.Status)
 		return l, nil
 	}
 	if u.DirectoryID != "" && u.ExternalID != "" {
 		l.key = u.ExternalID
 	}
 	if u.Email == "" {
-		l.How = "has no address and no external ID of a directory"
+		l.How = howNameless
 	} else {
 		v := visit{d: d, tx: tx, c: to, a: answer.Profile{Email: u.Email, EmailSaid: answer.SaidYes}}
 		may, err := v.mayLink()
@@ -131,14 +132,15 @@ func (d *Door) expectation(tx *store.Tx, to Connection, u store.User) (MoveLine,
 		if may == nil {
 			l.email = store.Fold(u.Email)
 		} else {
-			l.How = may.hint.String()
+			l.How, l.hint = may.hint.String(), may.hint
 		}
 	}
 	switch {
 	case l.key != "":
-		l.Outcome, l.How = moveByKey, fmt.Sprintf("linked at the first sign-in with the directory's external ID %q", l.key)
+		l.hint = web.Said{}
+		l.Outcome, l.How = moveByKey, fmt.Sprintf(howByKey, l.key)
 	case l.email != "":
-		l.Outcome, l.How = moveByEmail, "linked at the first sign-in with the address "+u.Email
+		l.Outcome, l.How = moveByEmail, fmt.Sprintf(howByAddress, u.Email)
 	}
 	return l, nil
 }

@@ -137,7 +137,7 @@ func (v *visit) boundNext() error {
 		return err
 	}
 	v.out.User = u
-	v.say(StepRekey, "the new key of the running re-key was bound to this account before")
+	v.say(StepRekey, whyRekeyed)
 	return seen(v.tx, v.c.ID, v.nextKind, v.next, lastingKeys(v.a))
 }
 
@@ -157,7 +157,7 @@ func (v *visit) bindNext() error {
 	}
 	v.out.Notes = append(v.out.Notes, "The new key of the running re-key was bound to the account.")
 	return bind(v.tx, identity{Connection: v.c.ID, Kind: v.nextKind, Subject: v.next, User: u.ID, State: identityNext,
-		How: "came with the old key while the connection was re-keyed", Keys: lastingKeys(v.a)})
+		How: howNextKey, Keys: lastingKeys(v.a)})
 }
 
 // RekeyLine is what would become of one identity.
@@ -249,7 +249,7 @@ func planRekey(tx *store.Tx, c Connection, source string) ([]RekeyLine, error) {
 		if err := json.Unmarshal(r.Keys, &r.remembered); err != nil {
 			return nil, fmt.Errorf("identity of %s: %w", r.User, err)
 		}
-		l := RekeyLine{UserID: r.User, Name: names[r.User], Old: r.Subject, New: have[r.User], Outcome: rekeyDone, How: "the new key is bound"}
+		l := RekeyLine{UserID: r.User, Name: names[r.User], Old: r.Subject, New: have[r.User], Outcome: rekeyDone, How: howBound}
 		if l.New == "" {
 			if l, err = guessKey(tx, c, source, r, l); err != nil {
 				return nil, err
@@ -265,7 +265,7 @@ func planRekey(tx *store.Tx, c Connection, source string) ([]RekeyLine, error) {
 			continue
 		}
 		if other := taken[l.New]; wanted[l.New] > 1 || other != "" && other != l.UserID {
-			lines[i].Outcome, lines[i].How = rekeyAmbiguous, "somebody else has the same new key, so it is bound to nobody before they sign in"
+			lines[i].Outcome, lines[i].How = rekeyAmbiguous, howSameKey
 		}
 	}
 	return lines, nil
@@ -279,16 +279,16 @@ func guessKey(tx *store.Tx, c Connection, source string, r keyedRow, l RekeyLine
 	}
 	a.NameID.Value = r.remembered[saml.SubjectNameID]
 	if _, key := subjectBy(source, a); key != "" {
-		l.New, l.Outcome, l.How = key, rekeyMatched, "it came with the last sign-in"
+		l.New, l.Outcome, l.How = key, rekeyMatched, howLast
 		return l, nil
 	}
-	l.Outcome, l.How = rekeyUnknown, "it is bound at the next sign-in, while both keys are accepted"
+	l.Outcome, l.How = rekeyUnknown, howAtNext
 	if c.Accounts != accountsSCIM {
 		return l, nil
 	}
 	u, err := tx.AnyUser(r.User)
 	if err == nil && u.DirectoryID != "" && u.ExternalID != "" && u.Status != store.Deleted {
-		l.New, l.Outcome, l.How = u.ExternalID, rekeyDirectory, "it is the directory's external ID"
+		l.New, l.Outcome, l.How = u.ExternalID, rekeyDirectory, howDirectory
 	}
 	return l, err
 }

@@ -2,6 +2,7 @@ package sso
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -40,7 +41,7 @@ func (d *Door) StartRekey(ctx context.Context, actor access.Actor, id Connection
 			if l.Outcome != rekeyMatched && l.Outcome != rekeyDirectory {
 				continue
 			}
-			if err := bind(tx, identity{Connection: c.ID, Kind: source, Subject: l.New, User: l.UserID, State: identityNext, By: string(k.id), How: "re-keyed: " + l.How}); err != nil {
+			if err := bind(tx, identity{Connection: c.ID, Kind: source, Subject: l.New, User: l.UserID, State: identityNext, By: string(k.id), How: fmt.Sprintf(howRekeyed, l.How)}); err != nil {
 				return err
 			}
 			k.Lines[i].Outcome = rekeyDone

@@ -14,8 +14,8 @@ func (d *Door) mountRekey(m *web.Mux) {
 	const page, api = "/console/{org}/connections/{connection}/rekey", "/api/v1/connections/{connection}/rekey"
 	m.Console(access.Configure, "GET "+page, d.showRekey)
 	m.ConsoleFresh(access.Configure, "POST "+page, d.startRekey)
-	m.ConsoleFresh(access.Configure, "POST "+page+"/finish", d.endRekeyPage(d.FinishRekey, "The new key alone counts now."))
-	m.Console(access.Configure, "POST "+page+"/undo", d.endRekeyPage(d.UndoRekey, "The old key counts again."))
+	m.ConsoleFresh(access.Configure, "POST "+page+"/finish", d.endRekeyPage(d.FinishRekey, web.Say("The new key alone counts now.")))
+	m.Console(access.Configure, "POST "+page+"/undo", d.endRekeyPage(d.UndoRekey, web.Say("The old key counts again.")))
 	m.API(access.Configure, "GET "+api, d.apiRekey(d.RunningRekey))
 	m.APIFresh(access.Configure, "POST "+api, d.apiStartRekey)
 	m.APIFresh(access.Configure, "POST "+api+"/finish", d.apiRekey(d.FinishRekey))
@@ -52,7 +52,7 @@ func (d *Door) rekeyForm(w http.ResponseWriter, r *http.Request, status int, f w
 	if err != nil {
 		return err
 	}
-	p := rekeyPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Now: orElse(c.Config.Subject, "the vendor's preset"), Form: f, Rekey: dry, Dry: dry != nil}
+	p := rekeyPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Now: orElse(c.Config.Subject, web.T(r, "the vendor's preset")), Form: f, Rekey: dry, Dry: dry != nil}
 	if dry == nil {
 		k, err := d.RunningRekey(r.Context(), web.Actor(r), id)
 		switch {
@@ -65,10 +65,9 @@ func (d *Door) rekeyForm(w http.ResponseWriter, r *http.Request, status int, f w
 	p.MayUndo = p.Rekey == nil && c.Config.Subject != ""
 	if p.Rekey != nil {
 		n := p.Rekey.Counts()
-		for _, o := range []struct{ key, words string }{{rekeyDone, "have the new key"}, {rekeyMatched, "have it from their last sign-in"}, {rekeyDirectory, "have it from the directory"},
-			{rekeyAmbiguous, "cannot be told from somebody else yet"}, {rekeyUnknown, "get it at their next sign-in"}} {
-			if n[o.key] > 0 {
-				p.Counts = append(p.Counts, rekeyCount{n[o.key], o.words})
+		for _, key := range []string{rekeyDone, rekeyMatched, rekeyDirectory, rekeyAmbiguous, rekeyUnknown} {
+			if n[key] > 0 {
+				p.Counts = append(p.Counts, rekeyCount{n[key], rekeyWords[key]})
 			}
 		}
 		p.Lines = p.Rekey.Lines[:min(len(p.Rekey.Lines), shownLines)]
@@ -103,16 +102,16 @@ func (d *Door) startRekey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.toRekey(w, r, "Both keys are accepted now.")
+	return d.toRekey(w, r, web.Say("Both keys are accepted now."))
 }
 
-func (d *Door) toRekey(w http.ResponseWriter, r *http.Request, said string) error {
-	web.Flash(w, said)
+func (d *Door) toRekey(w http.ResponseWriter, r *http.Request, said web.Said) error {
+	web.Flash(w, web.T(r, "%s", said))
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/connections/"+r.PathValue("connection")+"/rekey", http.StatusSeeOther)
 	return nil
 }
 
-func (d *Door) endRekeyPage(end func(context.Context, access.Actor, ConnectionID) (Rekey, error), said string) web.Handler {
+func (d *Door) endRekeyPage(end func(context.Context, access.Actor, ConnectionID) (Rekey, error), said web.Said) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := store.ParseID[Connection](r.PathValue("connection"))
 		if err != nil {

@@ -47,7 +47,7 @@ func (d *Door) Info(c Connection) Info {
 	out := Info{ID: c.ID, Protocol: c.Protocol, Name: c.Name, Vendor: c.Vendor, Status: c.Status, Accounts: c.Accounts, Issuer: c.Issuer,
 		ACS: u.ACS, EntityID: u.EntityID, Metadata: u.Metadata, Redirect: u.Redirect, JWKS: u.JWKS, SignedOut: u.SignedOut,
 		BackLogout: u.BackChannel, FrontLogout: u.FrontChannel, Login: u.Login, Version: c.Version(),
-		CreatedAt: c.CreatedAt.RFC3339(), UpdatedAt: c.UpdatedAt.RFC3339(), Settings: map[string]any{}, Notes: c.Notes(d.opts.DB.Now())}
+		CreatedAt: c.CreatedAt.RFC3339(), UpdatedAt: c.UpdatedAt.RFC3339(), Settings: map[string]any{}, Notes: english(c.Notes(d.opts.DB.Now()))}
 	for _, s := range Settings(c.Protocol) {
 		out.Settings[s.Key] = s.Value(c)
 	}

@@ -15,7 +15,7 @@ type settingsPage struct {
 	Version    int64
 	Form       web.Form
 	Groups     []settingsGroup
-	Notes      []string
+	Notes      []web.Said
 }
 
 type settingsGroup struct {
@@ -51,13 +51,13 @@ func (d *Door) settingsForm(w http.ResponseWriter, r *http.Request, status int, 
 		if at < 0 {
 			at, p.Groups = len(p.Groups), append(p.Groups, settingsGroup{Name: s.Group})
 		}
-		p.Groups[at].Inputs = append(p.Groups[at].Inputs, inputOf(p.Form, s, c))
+		p.Groups[at].Inputs = append(p.Groups[at].Inputs, inputOf(r, p.Form, s, c))
 	}
 	return pages.Write(w, r, status, "settings", p)
 }
 
 // inputOf is the control for a setting.
-func inputOf(f web.Form, s Setting, c Connection) settingInput {
+func inputOf(r *http.Request, f web.Form, s Setting, c Connection) settingInput {
 	attrs := []string{"help=" + s.Help, "autocomplete=off"}
 	if s.Required || s.Default != "" || s.Kind == KindSwitch {
 		attrs = append(attrs, "required")
@@ -77,9 +77,9 @@ func inputOf(f web.Form, s Setting, c Connection) settingInput {
 	case KindURL:
 		attrs = append(attrs, "type=url", "maxlength="+strconv.Itoa(maxSettingText))
 	case KindList:
-		attrs = append(attrs, "type=textarea", "maxlength="+strconv.Itoa(maxSettingText), "help="+s.Help+" One on each line.")
+		attrs = append(attrs, "type=textarea", "maxlength="+strconv.Itoa(maxSettingText), "help="+web.T(r, s.Help)+" "+web.T(r, "One on each line."))
 	case KindSecret:
-		attrs = append(attrs, "type=password", "autocomplete=new-password", "help="+s.Help+" "+secretHelp(s.Text(c) != ""))
+		attrs = append(attrs, "type=password", "autocomplete=new-password", "help="+web.T(r, s.Help)+" "+secretHelp(r, s.Text(c) != ""))
 	default:
 		attrs = append(attrs, "maxlength="+strconv.Itoa(maxSettingText))
 	}
@@ -89,11 +89,11 @@ func inputOf(f web.Form, s Setting, c Connection) settingInput {
 	return settingInput{Field: f.Input(s.Key, s.Label, attrs...)}
 }
 
-func secretHelp(set bool) string {
+func secretHelp(r *http.Request, set bool) string {
 	if set {
-		return "One is stored; leave this empty to keep it."
+		return web.T(r, "One is stored; leave this empty to keep it.")
 	}
-	return "None is stored."
+	return web.T(r, "None is stored.")
 }
 
 // changeSettings takes the whole form, as it was shown: if somebody else changed the

@@ -207,16 +207,16 @@ func checkPaths(c *Connection, _ time.Time) *fault.Error {
 }
 
 // Notes are sentences about settings that an administrator should not forget.
-func (c Connection) Notes(now time.Time) []string {
-	notes := []string{}
+func (c Connection) Notes(now time.Time) []web.Said {
+	notes := []web.Said{}
 	switch until := c.sha1Until(); {
 	case until.After(now):
-		notes = append(notes, "SHA-1 signatures are accepted until "+c.Config.SHA1Until+", 0:00 UTC. Let the identity provider sign with SHA-256 before.")
+		notes = append(notes, web.Say("SHA-1 signatures are accepted until %s, 0:00 UTC. Let the identity provider sign with SHA-256 before.", c.Config.SHA1Until))
 	case !until.IsZero():
-		notes = append(notes, "SHA-1 signatures are refused since "+c.Config.SHA1Until+", as it was set.")
+		notes = append(notes, web.Say("SHA-1 signatures are refused since %s, as it was set.", c.Config.SHA1Until))
 	}
 	if c.Config.IDPInitiated == idpDirect {
-		notes = append(notes, "Answers that nobody asked for sign people in (idp_initiated direct). Bounce is safer and needs no click more.")
+		notes = append(notes, web.Say("Answers that nobody asked for sign people in (idp_initiated direct). Bounce is safer and needs no click more."))
 	}
 	return notes
 }

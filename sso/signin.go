@@ -105,7 +105,7 @@ func (v *visit) find() error {
 			return err
 		}
 		v.out.Created = true
-		v.say(StepCreated, "nobody here had the subject or the address, and this connection creates accounts")
+		v.say(StepCreated, whyCreated)
 	case u.ID == "":
 		return errNotProvisioned(v.c)
 	}
@@ -152,7 +152,7 @@ func (v *visit) bound() (old store.UserID, err error) {
 		return "", err
 	}
 	v.out.User = u
-	v.say(StepIdentity, "the subject was bound to this account before")
+	v.say(StepIdentity, whyIdentity)
 	return "", seen(v.tx, v.c.ID, v.a.SubjectKind, v.a.Subject, lastingKeys(v.a))
 }
 

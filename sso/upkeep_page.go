@@ -23,7 +23,10 @@ type upkeepPage struct {
 	Form        web.Form
 }
 
-type changeLine struct{ Name, Before, After string }
+type changeLine struct {
+	Name          web.Said
+	Before, After string
+}
 
 func (d *Door) showUpkeep(w http.ResponseWriter, r *http.Request, k desk) error {
 	return d.upkeepPage(w, r, k, http.StatusOK, web.Form{})
@@ -52,31 +55,31 @@ func (d *Door) upkeepPage(w http.ResponseWriter, r *http.Request, k desk, status
 
 // changesOf are the differences, certificates one by one.
 func changesOf(before, after ProviderValues) (list []changeLine) {
-	add := func(name, b, a string) {
+	add := func(name web.Said, b, a string) {
 		if b != a {
 			list = append(list, changeLine{name, b, a})
 		}
 	}
-	add("Entity ID", before.EntityID, after.EntityID)
-	add("Single sign-on URL (redirect)", before.SSORedirect, after.SSORedirect)
-	add("Single sign-on URL (POST)", before.SSOPost, after.SSOPost)
-	add("Single logout URL (redirect)", before.SLORedirect, after.SLORedirect)
-	add("Single logout URL (POST)", before.SLOPost, after.SLOPost)
+	add(web.Say("Entity ID"), before.EntityID, after.EntityID)
+	add(web.Say("Single sign-on URL (redirect)"), before.SSORedirect, after.SSORedirect)
+	add(web.Say("Single sign-on URL (POST)"), before.SSOPost, after.SSOPost)
+	add(web.Say("Single logout URL (redirect)"), before.SLORedirect, after.SLORedirect)
+	add(web.Say("Single logout URL (POST)"), before.SLOPost, after.SLOPost)
 	for _, c := range before.Certificates {
 		if !oneOf(c, after.Certificates...) {
-			add("Certificate, SHA-256", c, "")
+			add(web.Say("Certificate, SHA-256"), c, "")
 		}
 	}
 	for _, c := range after.Certificates {
 		if !oneOf(c, before.Certificates...) {
-			add("Certificate, SHA-256", "", c)
+			add(web.Say("Certificate, SHA-256"), "", c)
 		}
 	}
 	return list
 }
 
 // upkeepDo is a form of the page: what it does, and what it says then.
-func (d *Door) upkeepDo(said string, do func(ctx context.Context, k desk, f web.Form) error) deskHandler {
+func (d *Door) upkeepDo(said web.Said, do func(ctx context.Context, k desk, f web.Form) error) deskHandler {
 	return func(w http.ResponseWriter, r *http.Request, k desk) error {
 		f, err := web.ReadForm(r)
 		if err != nil {
@@ -89,7 +92,7 @@ func (d *Door) upkeepDo(said string, do func(ctx context.Context, k desk, f web.
 		if err != nil {
 			return err
 		}
-		web.Flash(w, said)
+		web.Flash(w, web.T(r, "%s", said))
 		http.Redirect(w, r, k.base+"/upkeep", http.StatusSeeOther)
 		return nil
 	}
@@ -98,19 +101,19 @@ func (d *Door) upkeepDo(said string, do func(ctx context.Context, k desk, f web.
 func (d *Door) mountUpkeep(m *web.Mux) {
 	const at = "/console/{org}/connections/{connection}/upkeep"
 	m.Console(access.Configure, "GET "+at, d.atConsole(d.showUpkeep))
-	m.Console(access.Configure, "POST "+at+"/keys", d.atConsole(d.upkeepDo("New keys are published.", func(ctx context.Context, k desk, f web.Form) error {
+	m.Console(access.Configure, "POST "+at+"/keys", d.atConsole(d.upkeepDo(web.Say("New keys are published."), func(ctx context.Context, k desk, f web.Form) error {
 		_, err := d.RotateKeys(ctx, k.actor, k.c.ID, f.Get("now") == "yes")
 		return err
 	})))
-	m.Console(access.Configure, "POST "+at+"/refresh", d.atConsole(d.upkeepDo("The metadata was read.", func(ctx context.Context, k desk, _ web.Form) error {
+	m.Console(access.Configure, "POST "+at+"/refresh", d.atConsole(d.upkeepDo(web.Say("The metadata was read."), func(ctx context.Context, k desk, _ web.Form) error {
 		_, err := d.Refresh(ctx, k.actor, k.c.ID)
 		return err
 	})))
-	m.Console(access.Configure, "POST "+at+"/approve", d.atConsole(d.upkeepDo("The change counts.", func(ctx context.Context, k desk, f web.Form) error {
+	m.Console(access.Configure, "POST "+at+"/approve", d.atConsole(d.upkeepDo(web.Say("The change counts."), func(ctx context.Context, k desk, f web.Form) error {
 		_, err := d.ApproveMetadata(ctx, k.actor, k.c.ID, f.Get("version"))
 		return err
 	})))
-	m.Console(access.Configure, "POST "+at+"/reject", d.atConsole(d.upkeepDo("The change is turned down.", func(ctx context.Context, k desk, f web.Form) error {
+	m.Console(access.Configure, "POST "+at+"/reject", d.atConsole(d.upkeepDo(web.Say("The change is turned down."), func(ctx context.Context, k desk, f web.Form) error {
 		_, err := d.RejectMetadata(ctx, k.actor, k.c.ID, f.Get("version"))
 		return err
 	})))

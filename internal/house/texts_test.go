@@ -48,7 +48,7 @@ var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
-	"internal/password.inARow", "internal/password.tooWell"}
+	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices"}
@@ -394,6 +394,10 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 			return
 		}
 		c.add(arg(map[string]int{"Say": 0, "On": 1, "Wrap": 1}[sel.Sel.Name]), key{at: at})
+	case "Know":
+		for i := range n.Args {
+			c.add(arg(i), key{at: at})
+		}
 	case "Word":
 		if of == "fault" {
 			c.add(arg(0), key{at: at})
@@ -421,7 +425,7 @@ func (c *collector) fields(set *token.FileSet, n *ast.CompositeLit, text func(as
 			}
 			continue
 		}
-		if id, ok := kv.Key.(*ast.Ident); ok && (id.Name == "Label" || id.Name == "Help" || id.Name == "About" || id.Name == "Public") {
+		if id, ok := kv.Key.(*ast.Ident); ok && (id.Name == "Label" || id.Name == "Help" || id.Name == "About" || id.Name == "Group" || id.Name == "Public") {
 			c.add(text(kv.Value), key{at: set.Position(kv.Pos()).String()})
 		}
 	}

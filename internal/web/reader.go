@@ -192,3 +192,6 @@ func KnownLanguage(code string) error {
 	}
 	return fault.Invalid.On("language", "%.40q is not a language. Choose one from the list.", code)
 }
+
+// Know makes sentences that are stored in English and read back for a page.
+func Know(formats ...string) texts.Known { return texts.Know(formats...) }

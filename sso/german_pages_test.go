@@ -1,0 +1,99 @@
+package sso
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/web/webtest"
+	"github.com/muster-id/muster/sso/ssotest"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// germanPages reads pages as an admin who reads German.
+type germanPages struct {
+	t *testing.T
+	s *site
+	b browser
+}
+
+func (g germanPages) text(path string) string {
+	g.t.Helper()
+	return g.read(g.b.open(g.s.url + path))
+}
+
+func (g germanPages) read(p page) string {
+	g.t.Helper()
+	if p.status >= 400 {
+		g.t.Errorf("%s: status %d", p.url, p.status)
+	}
+	return webtest.Text(webtest.Page(g.t, p.body, copyScript))
+}
+
+// has tells of what a page lacks, and of what it still says in English.
+func (g germanPages) has(name, text string, want, english []string) {
+	g.t.Helper()
+	for _, s := range want {
+		if !strings.Contains(text, s) {
+			g.t.Errorf("%s lacks %q: %s", name, s, text)
+		}
+	}
+	for _, s := range english {
+		if strings.Contains(text, s) {
+			g.t.Errorf("%s says %q: %s", name, s, text)
+		}
+	}
+}
+
+func germanAdmin(t *testing.T, s *site) germanPages {
+	g := germanPages{t, s, s.adminBrowser()}
+	g.b.open(s.url + "/console/acme/connections?lang=de")
+	return g
+}
+
+func TestStatesInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.saml("existing")
+		g := germanAdmin(t, s)
+		at := "/console/acme/connections/" + string(c.ID)
+		if _, err := s.door.RotateKeys(t.Context(), s.admin, c.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		g.has("keys", g.text(at+"/upkeep"), []string{"in Gebrauch", "veröffentlicht, noch nicht in Gebrauch"}, []string{"active", "next"})
+		link, _, err := s.door.CreateSetupLink(t.Context(), s.admin, NewSetupLink{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.has("links", g.text("/console/acme/connections/links"), []string{"gesandt", "Eine neue Verbindung"}, []string{"sent", "A new connection"})
+		if _, err := s.door.RevokeSetupLink(t.Context(), s.admin, link.ID); err != nil {
+			t.Fatal(err)
+		}
+		g.has("links", g.text("/console/acme/connections/links"), []string{"zurückgezogen"}, []string{"revoked"})
+		g.has("connection", g.text(at), []string{"aktiv", "Muss vorhanden sein", "Heißt auch Reply URL", "Alle Verbindungen"}, []string{"Must exist", "Also called", "All connections"})
+		g.has("connections", g.text("/console/acme/connections"), []string{"aktiv", "Muss vorhanden sein"}, []string{"Must exist"})
+		g.has("settings", g.text(at+"/settings"), []string{"Allgemein", "Einer je Zeile"}, []string{"General", "One on each line"})
+		g.has("set-up", g.text(at+"/setup"), []string{"Beim Identitätsanbieter", "Was er liefert"}, []string{"At the identity provider", "What it gives"})
+		idp.Next(ssotest.Login{NameID: "ada", Attributes: map[string][]string{"email": {"ada@acme.example"}}})
+		newBrowser(t).samlSignIn(c.URLs.Login)
+		g.has("requests", g.text("/console/acme/requests"), []string{"wartet auf eine Entscheidung"}, []string{"open"})
+		list, err := s.door.AccessRequests(t.Context(), s.admin, RequestOpen)
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		g.has("request", g.text("/console/acme/requests/"+string(list[0].ID)), []string{"wartet auf eine Entscheidung"}, []string{"open"})
+		q, err := s.door.Approve(t.Context(), s.admin, list[0].ID, Approval{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.has("identities", g.text("/console/acme/users/"+string(q.UserID)+"/identities"), []string{"die Anfrage wurde von "}, []string{"the request"})
+		_, other := s.oidc("existing")
+		moved := g.read(g.b.send(s.url+at+"/move", url.Values{"to": {string(other.ID)}}))
+		g.has("move", moved, []string{"bleibt hier"}, []string{"left"})
+		rekey := g.read(g.b.send(s.url+at+"/rekey", url.Values{"subject": {"attribute:employee"}}))
+		g.has("re-key", rekey, []string{"bekommt sie bei der nächsten Anmeldung", "sie wird bei der nächsten Anmeldung gebunden", "1 bekommen sie bei ihrer nächsten Anmeldung"},
+			[]string{"unknown", "next sign-in"})
+	})
+}

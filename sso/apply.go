@@ -84,7 +84,7 @@ func (m mapped) values(r Rule) (values []string, source string) {
 		}
 		return nonEmpty(v), r.From[0]
 	case r.Fixed != "":
-		return []string{r.Fixed}, "fixed value"
+		return []string{r.Fixed}, fromFixed
 	}
 	for _, name := range r.From {
 		for _, v := range m.a.Attributes[name] {
@@ -104,7 +104,7 @@ func (m mapped) values(r Rule) (values []string, source string) {
 		}
 	}
 	if len(values) == 0 && r.Default != "" {
-		return []string{r.Default}, "default value"
+		return []string{r.Default}, fromDefault
 	}
 	if len(values) > 1 && !r.All {
 		values = values[:1]
@@ -178,12 +178,12 @@ func (m mapped) apply(doc store.Doc, sources map[string]provenance, creating boo
 		}
 		switch {
 		case err != nil:
-			ch.Left = "it cannot be stored: " + err.Error()
+			ch.Left = fmt.Sprintf(leftUnstorable, err)
 		case t.text(next) == before:
 		case managed != "":
 			ch.Left = managed
 		case sources[t.Name].Locked:
-			ch.Left = "an admin keeps it as it is"
+			ch.Left = leftLocked
 		default:
 			maps.Copy(doc, next)
 			ch.After = t.shown(t.text(doc))
@@ -206,8 +206,8 @@ func (v *visit) leaveTaken(doc store.Doc, err error) bool {
 		if len(at) == 0 {
 			delete(doc, ch.target.path[0])
 		}
-		v.out.Attributes[i].After, v.out.Attributes[i].Left = ch.Before, "it cannot be stored: "+fault.Public(err)
-		v.out.Notes = append(v.out.Notes, "The attribute "+ch.Name+" was left out: "+fault.Public(err))
+		v.out.Attributes[i].After, v.out.Attributes[i].Left = ch.Before, fmt.Sprintf(leftUnstorable, fault.Public(err))
+		v.out.Notes = append(v.out.Notes, fmt.Sprintf(noteLeftOut, ch.Name, fault.Public(err)))
 		return true
 	}
 	return false
@@ -230,7 +230,7 @@ func (v *visit) refresh() error {
 		return err
 	}
 	if u.DirectoryID != "" {
-		v.out.Attributes = v.m.apply(doc, nil, false, "a directory manages the person")
+		v.out.Attributes = v.m.apply(doc, nil, false, leftDirectory)
 		return nil
 	}
 	sources, err := v.sources(u.ID)
@@ -242,7 +242,7 @@ func (v *visit) refresh() error {
 		next, err := v.tx.UpdateUser(u, store.UserChange{Doc: doc, Why: "as the identity provider says"})
 		if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict) && fault.Field(err) != "version" {
 			// What cannot be stored must not keep anybody out.
-			v.out.Notes = append(v.out.Notes, "The attributes were left as they are: "+fault.Public(err))
+			v.out.Notes = append(v.out.Notes, fmt.Sprintf(noteLeftAsIs, fault.Public(err)))
 			for i := range v.out.Attributes {
 				v.out.Attributes[i].After = v.out.Attributes[i].Before
 			}
@@ -309,7 +309,7 @@ func (v *visit) giveRoles() error {
 		}
 		if source, _ := cutDetail(detail); !v.m.known[source] {
 			want[role] = detail
-			v.out.Notes = append(v.out.Notes, fmt.Sprintf("The role %s stays: the list %q did not come, or not whole.", role, source))
+			v.out.Notes = append(v.out.Notes, fmt.Sprintf(noteRoleStays, role, source))
 		}
 	}
 	keptAdmin, err := v.tx.GiveRoles(v.out.User, string(v.c.ID), want)
@@ -317,7 +317,7 @@ func (v *visit) giveRoles() error {
 		return err
 	}
 	if keptAdmin {
-		v.out.Notes = append(v.out.Notes, "The role admin stays: nobody else is an active admin.")
+		v.out.Notes = append(v.out.Notes, noteAdminStays)
 	}
 	v.out.Roles = changes(have, want, func(role string) string { return role }, keptAdmin)
 	return nil
@@ -382,7 +382,7 @@ func (v *visit) giveTeams() error {
 		}
 		if source, _ := cutDetail(have[id]); !v.m.known[source] {
 			want[id] = have[id]
-			v.out.Notes = append(v.out.Notes, fmt.Sprintf("The team %s stays: the list %q did not come, or not whole.", orElse(names[id], string(id)), source))
+			v.out.Notes = append(v.out.Notes, fmt.Sprintf(noteTeamStays, orElse(names[id], string(id)), source))
 			continue
 		}
 		if _, err := v.tx.Part(u.ID, id, why(have[id])); err != nil {
@@ -437,7 +437,7 @@ func (v *visit) wantedTeams(teams map[string]store.GroupRef) (want map[store.Gro
 			}
 			if id == "" {
 				if r.To != "" || r.Match != MatchAny {
-					v.out.Notes = append(v.out.Notes, fmt.Sprintf("There is no team %q for %s.", answer.Clip(name, 100), detailOf(source, value)))
+					v.out.Notes = append(v.out.Notes, fmt.Sprintf(noteNoTeam, answer.Clip(name, 100), detailOf(source, value)))
 				}
 				continue
 			}

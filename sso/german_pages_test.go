@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
@@ -95,5 +96,52 @@ func TestStatesInGerman(t *testing.T) {
 		rekey := g.read(g.b.send(s.url+at+"/rekey", url.Values{"subject": {"attribute:employee"}}))
 		g.has("re-key", rekey, []string{"bekommt sie bei der nächsten Anmeldung", "sie wird bei der nächsten Anmeldung gebunden", "1 bekommen sie bei ihrer nächsten Anmeldung"},
 			[]string{"unknown", "next sign-in"})
+	})
+}
+
+func TestOutcomesInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.saml("jit")
+		s.domain("acme.example", true, "")
+		g := germanAdmin(t, s)
+		at := "/console/acme/connections/" + string(c.ID)
+		for _, r := range []Rule{
+			{Kind: RuleRole, Match: MatchIs, Value: "Helpers", To: access.Admin},
+			{Kind: RuleTeam, Match: MatchPrefix, Value: "app-", Create: true},
+			{Kind: RuleTeam, Match: MatchIs, Value: "Helpers", To: "Nowhere"},
+			{Kind: RuleAttribute, To: "title", Fixed: "Clerk"},
+			{Kind: RuleAttribute, To: "nickName", From: []string{"nick", "alias"}, All: true},
+		} {
+			if _, err := s.door.SetRule(t.Context(), s.admin, c.ID, r); err != nil {
+				t.Fatal(r, err)
+			}
+		}
+		g.has("mapping", g.text(at+"/mapping"), []string{"Rolle Admin", "Team, das wie der Rest heißt", "wird angelegt, wenn es keines gibt", `Gruppen mit dem Anfang "app-"`, `immer "Clerk"`,
+			"alle Werte von nick oder alias", "nur beim Anlegen des Kontos", "Rufname"}, []string{"beginning with", "always", "all values", " or alias", "made when", "only when", "Nickname"})
+		lines := "NameID: ada\nemail: ada@acme.example\ngroups: Helpers\ngroups: app-Wiki"
+		preview := g.read(g.b.send(s.url+at+"/mapping/preview", url.Values{"attributes": {lines}}))
+		outcome := []string{"niemand hier hatte die Kennung oder die Adresse", "fester Wert", `hinzugekommen, für Gruppe "Helpers"`, `Es gibt kein Team "Nowhere" für Gruppe "Helpers".`}
+		english := []string{"nobody here", "fixed value", "gained", "There is no team", `groups "`}
+		g.has("preview", preview, outcome, english)
+		login := ssotest.Login{NameID: "ada", Attributes: map[string][]string{"email": {"ada@acme.example"}, "groups": {"Helpers", "app-Wiki"}}}
+		idp.Next(login)
+		newBrowser(t).samlSignIn(c.URLs.Login)
+		var list SignInPage
+		err := db.Read(t.Context(), s.admin, func(tx *store.Tx) (err error) {
+			list, err = s.door.SignIns(tx, SignInFilter{Person: "ada@acme.example"})
+			return err
+		})
+		if err != nil || len(list.SignIns) != 1 {
+			t.Fatal(list, err)
+		}
+		explained := g.text("/console/acme/signins/" + list.SignIns[0].ID)
+		g.has("sign-in", explained, []string{"niemand hier hatte die Kennung oder die Adresse", `hinzugekommen: Gruppe "Helpers"`, "fester Wert", "Es gibt kein Team"}, english)
+		g.has("identities", g.text("/console/acme/users/"+list.SignIns[0].UserID+"/identities"), []string{"niemand hier hatte"}, []string{"nobody here"})
+		metadata := strings.Replace(string(idp.Metadata()), "0001-01-01T", "2020-01-01T", 1)
+		metadata = strings.Replace(metadata, "<SingleSignOnService", `<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="javascript:x"></SingleLogoutService><SingleSignOnService`, 1)
+		g.has("warnings", g.read(g.b.send(s.url+at+"/provider", url.Values{"do": {"look"}, "metadata": {metadata}})),
+			[]string{"Die Metadaten sagen, dass sie abgelaufen sind.", "ist nicht https", "per Weiterleitung", "ist keine Webadresse und wurde weggelassen"}, []string{"The metadata says", "is not https", "by redirect", "not a web address"})
 	})
 }

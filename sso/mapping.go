@@ -8,6 +8,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
@@ -57,28 +58,32 @@ type Rule struct {
 }
 
 // Words say a row in a sentence.
-func (r Rule) Words() string {
-	from := strings.Join(r.From, " or ")
-	switch r.Kind {
-	case RuleAttribute:
+func (r Rule) Words() string { return r.Said().String() }
+
+// Said is Words for a page.
+func (r Rule) Said() web.Said {
+	from := web.Say("groups")
+	for i, name := range r.From {
+		if from = web.Say("%s or %s", from, name); i == 0 {
+			from = web.Say("%s", name)
+		}
+	}
+	if r.Kind == RuleAttribute {
 		switch {
 		case r.Fixed != "":
-			return fmt.Sprintf("always %q", r.Fixed)
+			return web.Say("always %q", r.Fixed)
 		case r.All:
-			return "all values of " + from
+			return web.Say("all values of %s", from)
 		}
 		return from
 	}
-	if from == "" {
-		from = "groups"
-	}
 	switch r.Match {
 	case MatchPrefix:
-		return fmt.Sprintf("%s beginning with %q", from, r.Value)
+		return web.Say("%s beginning with %q", from, r.Value)
 	case MatchAny:
-		return "any of " + from
+		return web.Say("any of %s", from)
 	}
-	return fmt.Sprintf("%s %q", from, r.Value)
+	return web.Say("%s %q", from, r.Value)
 }
 
 const (

@@ -2,7 +2,6 @@ package sso
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,40 +48,42 @@ type ruleLine struct {
 	Preset         bool
 }
 
-func lineOfRule(r Rule, targets []Target, teams, roles map[string]string) ruleLine {
-	l := ruleLine{ID: r.ID, To: r.To, From: r.Words(), Preset: r.Preset}
+func lineOfRule(req *http.Request, r Rule, targets []Target, teams, roles map[string]string) ruleLine {
+	l := ruleLine{ID: r.ID, To: r.To, From: web.T(req, "%s", r.Said()), Preset: r.Preset}
 	var more []string
 	switch r.Kind {
 	case RuleAttribute:
 		if t, ok := targetNamed(targets, r.To); ok {
-			l.To = t.Label
+			if l.To = t.Label; !t.own {
+				l.To = web.T(req, t.Label)
+			}
 			if t.First {
-				more = append(more, "only when the account is made")
+				more = append(more, web.T(req, "only when the account is made"))
 			}
 		}
 		if r.Default != "" {
-			more = append(more, fmt.Sprintf("else %q", r.Default))
+			more = append(more, web.T(req, "else %q", r.Default))
 		}
 		if r.Trim {
-			more = append(more, "spaces cut")
+			more = append(more, web.T(req, "spaces cut"))
 		}
 		if r.Lower {
-			more = append(more, "lower case")
+			more = append(more, web.T(req, "lower case"))
 		}
 	case RuleTeam:
 		switch {
 		case r.To == "" && r.Match == MatchPrefix:
-			l.To = "Team called like the rest"
+			l.To = web.T(req, "Team called like the rest")
 		case r.To == "":
-			l.To = "Team of that name"
+			l.To = web.T(req, "Team of that name")
 		default:
-			l.To = "Team " + orElse(teams[r.To], r.To)
+			l.To = web.T(req, "Team %s", orElse(teams[r.To], r.To))
 		}
 		if r.Create {
-			more = append(more, "made when there is none")
+			more = append(more, web.T(req, "made when there is none"))
 		}
 	case RuleRole:
-		l.To = "Role " + orElse(roles[r.To], r.To)
+		l.To = web.T(req, "Role %s", orElse(roles[r.To], r.To))
 	}
 	l.More = strings.Join(more, ", ")
 	return l
@@ -127,7 +128,7 @@ func (d *Door) mappingForm(w http.ResponseWriter, r *http.Request, status int, f
 		p.Targets = append(p.Targets, web.Option{Value: t.Name, Label: t.Label})
 	}
 	for _, rule := range m.Rules {
-		line := lineOfRule(rule, m.Targets, teams, labels)
+		line := lineOfRule(r, rule, m.Targets, teams, labels)
 		if rule.Kind == RuleAttribute {
 			p.Attributes = append(p.Attributes, line)
 		} else {
@@ -135,7 +136,7 @@ func (d *Door) mappingForm(w http.ResponseWriter, r *http.Request, status int, f
 		}
 	}
 	for _, rule := range m.Suggested {
-		p.Suggested = append(p.Suggested, lineOfRule(rule, m.Targets, teams, labels))
+		p.Suggested = append(p.Suggested, lineOfRule(r, rule, m.Targets, teams, labels))
 	}
 	return pages.Write(w, r, status, "mapping", p)
 }
@@ -154,7 +155,7 @@ func (d *Door) addRule(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if rule := ruleOf(f); rule.Kind == RuleRole && rule.To == access.Admin && rule.Value != "" {
-		if asked, err := web.SureAdmin(w, r, web.T(r, "everybody who signs in with %s", rule.Words())); asked || err != nil {
+		if asked, err := web.SureAdmin(w, r, web.T(r, "everybody who signs in with %s", rule.Said())); asked || err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/sso/oidc"
 	"github.com/muster-id/muster/sso/saml"
 	"github.com/muster-id/muster/store"
@@ -148,10 +149,13 @@ type preview struct {
 	Certificates []certificateLine
 	ValidUntil   time.Time
 	Algorithms   []string
-	Warnings     []string
+	Warnings     []web.Said
 }
 
-type endpoint struct{ How, URL string }
+type endpoint struct {
+	How web.Said
+	URL string
+}
 
 // previewSAML reads metadata for somebody to look at.
 func (d *Door) previewSAML(doc []byte) (p preview, err error) {
@@ -160,14 +164,17 @@ func (d *Door) previewSAML(doc []byte) (p preview, err error) {
 		return p, err
 	}
 	now := d.opts.DB.Now()
-	p = preview{EntityID: m.EntityID, SignOn: endpoints(m.SSO), Logout: endpoints(m.Logout()), ValidUntil: m.ValidUntil, Warnings: slices.Clone(m.Warnings)}
+	p = preview{EntityID: m.EntityID, SignOn: endpoints(m.SSO), Logout: endpoints(m.Logout()), ValidUntil: m.ValidUntil}
+	for _, w := range m.Warnings {
+		p.Warnings = append(p.Warnings, metadataWarnings.Read(w))
+	}
 	for _, e := range slices.Concat(p.SignOn, p.Logout) {
 		if strings.HasPrefix(e.URL, "http:") {
-			p.Warnings = append(p.Warnings, "The address "+e.URL+" is not https: whoever listens on the way can read and change what passes.")
+			p.Warnings = append(p.Warnings, web.Say("The address %s is not https: whoever listens on the way can read and change what passes.", e.URL))
 		}
 	}
 	if !m.ValidUntil.IsZero() && m.ValidUntil.Before(now) {
-		p.Warnings = append(p.Warnings, "The metadata says that it has expired. Get a new copy.")
+		p.Warnings = append(p.Warnings, web.Say("The metadata says that it has expired. Get a new copy."))
 	}
 	list, err := saml.ParseCertificates(m.Certificates)
 	if err != nil {
@@ -177,13 +184,17 @@ func (d *Door) previewSAML(doc []byte) (p preview, err error) {
 		line := certificateOf(cert, now)
 		p.Certificates = append(p.Certificates, line)
 		if line.Expired {
-			p.Warnings = append(p.Warnings, "The certificate "+line.Subject+" has expired. Its key is still accepted, as many providers go on signing with it; ask whether a new one is due.")
+			p.Warnings = append(p.Warnings, web.Say("The certificate %s has expired. Its key is still accepted, as many providers go on signing with it; ask whether a new one is due.", line.Subject))
 		}
 	}
 	return p, nil
 }
 
-var bindingNames = map[string]string{saml.BindingRedirect: "by redirect", saml.BindingPOST: "by form post"}
+var bindingNames = map[string]web.Said{saml.BindingRedirect: web.Say("by redirect"), saml.BindingPOST: web.Say("by form post")}
+
+// metadataWarnings are those of package saml, which knows no readers.
+var metadataWarnings = web.Know("The single sign-on URL %q is not a web address and was left out.",
+	"The single logout URL %q is not a web address and was left out.", "A certificate was left out: %s.", "Only the first %d certificates were taken.")
 
 func endpoints(byBinding map[string]string) (list []endpoint) {
 	for _, binding := range slices.Sorted(maps.Keys(byBinding)) {
@@ -202,7 +213,7 @@ func (d *Door) previewOIDC(ctx context.Context, issuer string) (p preview, err e
 	p.EntityID = issuer
 	found, err := d.issuers.Discover(ctx, issuer)
 	if fault.Is(err, fault.Unavailable) {
-		p.Warnings = append(p.Warnings, fault.Public(err)+" You can save all the same; nobody can sign in before this works.")
+		p.Warnings = append(p.Warnings, web.Say("%s You can save all the same; nobody can sign in before this works.", saidOf(err)))
 		return p, nil
 	}
 	if err != nil {
@@ -210,7 +221,7 @@ func (d *Door) previewOIDC(ctx context.Context, issuer string) (p preview, err e
 	}
 	p.Algorithms = found.Algorithms
 	for _, e := range found.Endpoints() {
-		p.SignOn = append(p.SignOn, endpoint{e.Name, e.URL})
+		p.SignOn = append(p.SignOn, endpoint{web.Say("%s", e.Name), e.URL})
 	}
 	return p, nil
 }

@@ -152,10 +152,10 @@ func (v *visit) bindNext() error {
 		return err
 	}
 	if n > 0 {
-		v.out.Notes = append(v.out.Notes, "Another new key of the running re-key is bound to the account; this one was not.")
+		v.out.Notes = append(v.out.Notes, noteOtherKey)
 		return nil
 	}
-	v.out.Notes = append(v.out.Notes, "The new key of the running re-key was bound to the account.")
+	v.out.Notes = append(v.out.Notes, noteNextKey)
 	return bind(v.tx, identity{Connection: v.c.ID, Kind: v.nextKind, Subject: v.next, User: u.ID, State: identityNext,
 		How: howNextKey, Keys: lastingKeys(v.a)})
 }

@@ -74,8 +74,7 @@ func (r report) forContact() report {
 }
 
 func personOf(a answer.Profile) *reported {
-	said := map[answer.Word]string{answer.SaidYes: "verified, says the provider", answer.SaidNo: "not verified, says the provider"}
-	return &reported{Subject: a.Subject, SubjectKind: a.SubjectKind, Email: a.Email, Verified: said[a.EmailSaid], UserName: a.UserName,
+	return &reported{Subject: a.Subject, SubjectKind: a.SubjectKind, Email: a.Email, Verified: vouched[a.EmailSaid], UserName: a.UserName,
 		GivenName: a.GivenName, FamilyName: a.FamilyName, DisplayName: a.DisplayName, Groups: a.Groups, GroupsKnown: a.GroupsKnown, Attributes: a.Attributes}
 }
 

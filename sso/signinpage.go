@@ -47,13 +47,13 @@ type signInPage struct {
 // signInMethods are what the ways of signing in are called.
 var signInMethods = map[string]string{"password": "Password", "passkey": "Passkey", "saml": "SAML", "oidc": "OpenID Connect", "invite": "Invitation", "setup": "Set-up link", "": "not known"}
 
-func lineOfSignIn(e SignInEntry, base string) signInLine {
-	l := signInLine{SignInEntry: e, Link: base + "/" + e.ID, Who: orElse(e.Name, orElse(e.Email, e.Subject)), With: orElse(e.Connection, orElse(signInMethods[e.Method], e.Method))}
+func lineOfSignIn(r *http.Request, e SignInEntry, base string) signInLine {
+	l := signInLine{SignInEntry: e, Link: base + "/" + e.ID, Who: orElse(e.Name, orElse(e.Email, e.Subject)), With: orElse(e.Connection, web.T(r, orElse(signInMethods[e.Method], e.Method)))}
 	if at, err := signInCursor(e.ID); err == nil {
 		l.At = at.At
 	}
 	if l.Who == "" {
-		l.Who = "Somebody unknown"
+		l.Who = web.T(r, "Somebody unknown")
 	}
 	return l
 }
@@ -91,7 +91,7 @@ func (d *Door) showSignIns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, e := range page.SignIns {
-		p.SignIns = append(p.SignIns, lineOfSignIn(e, p.Path))
+		p.SignIns = append(p.SignIns, lineOfSignIn(r, e, p.Path))
 	}
 	if page.Next != "" {
 		p.Older = signInsLink(q, page.Next)
@@ -136,7 +136,7 @@ func (d *Door) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	org := web.OrgOf(r)
-	p := explainedPage(e, "/console/"+org.Slug+"/signins")
+	p := explainedPage(r, e, "/console/"+org.Slug+"/signins")
 	p.Org = org
 	if e.UserID != "" {
 		p.UserLink = "/console/" + org.Slug + "/users/" + e.UserID
@@ -144,8 +144,8 @@ func (d *Door) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	return pages.Write(w, r, http.StatusOK, "signin", p)
 }
 
-func explainedPage(e SignInEntry, up string) signInPage {
-	p := signInPage{Line: lineOfSignIn(e, up), Up: up}
+func explainedPage(r *http.Request, e SignInEntry, up string) signInPage {
+	p := signInPage{Line: lineOfSignIn(r, e, up), Up: up}
 	if c, failed := e.Checks.Failed(); failed {
 		p.Failed = &c
 	}
@@ -191,14 +191,14 @@ func (d *Door) findSignIn(w http.ResponseWriter, r *http.Request) error {
 			http.Redirect(w, r, "/console/"+slug+"/signins/"+e.ID, http.StatusSeeOther)
 			return nil
 		default:
-			found := explainedPage(e, "/console/signins")
+			found := explainedPage(r, e, "/console/signins")
 			p.Found = &found
 		}
 	}
 	err := d.opts.DB.Read(r.Context(), actor.In(string(store.NoOrg)), func(tx *store.Tx) error {
 		page, err := d.SignIns(tx, SignInFilter{})
 		for _, e := range page.SignIns {
-			l := lineOfSignIn(e, "")
+			l := lineOfSignIn(r, e, "")
 			l.Link = "/console/signins?reference=" + url.QueryEscape(e.Reference)
 			p.Last = append(p.Last, l)
 		}

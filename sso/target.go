@@ -24,11 +24,11 @@ type Target struct {
 	hide bool // nobody is shown the value
 }
 
-func core(name, label string) Target {
+func core(label, name string) Target {
 	return Target{Name: name, Label: label, path: strings.Split(name, "."), kind: "string"}
 }
 
-func enterprise(name, label string) Target {
+func enterprise(label, name string) Target {
 	return Target{Name: name, Label: label, path: []string{store.EnterpriseURN, name}, kind: "string"}
 }
 
@@ -36,14 +36,14 @@ func first(t Target) Target { t.First = true; return t }
 
 // coreTargets are the attributes of RFC 7643 §4.1 and §4.3 that a provider may know.
 var coreTargets = []Target{
-	first(core("userName", "User name")), first(core("emails", "E-mail address")),
-	core("name.givenName", "First name"), core("name.familyName", "Last name"), core("name.middleName", "Middle name"),
-	core("name.honorificPrefix", "Title of address"), core("name.honorificSuffix", "Suffix"),
-	core("displayName", "Shown as"), core("nickName", "Nickname"), core("title", "Title"), core("userType", "Type"),
-	core("phoneNumbers", "Phone"), core("preferredLanguage", "Preferred language"), core("locale", "Locale"), core("timezone", "Time zone"),
-	core("profileUrl", "Profile page"),
-	enterprise("department", "Department"), enterprise("division", "Division"), enterprise("organization", "Organization"),
-	enterprise("costCenter", "Cost center"), enterprise("employeeNumber", "Employee number"),
+	first(core("User name", "userName")), first(core("E-mail address", "emails")),
+	core("First name", "name.givenName"), core("Last name", "name.familyName"), core("Middle name", "name.middleName"),
+	core("Title of address", "name.honorificPrefix"), core("Suffix", "name.honorificSuffix"),
+	core("Shown as", "displayName"), core("Nickname", "nickName"), core("Title", "title"), core("Type", "userType"),
+	core("Phone", "phoneNumbers"), core("Preferred language", "preferredLanguage"), core("Locale", "locale"), core("Time zone", "timezone"),
+	core("Profile page", "profileUrl"),
+	enterprise("Department", "department"), enterprise("Division", "division"), enterprise("Organization", "organization"),
+	enterprise("Cost center", "costCenter"), enterprise("Employee number", "employeeNumber"),
 }
 
 // TargetsIn are all attributes that a sign-in of the organization can fill.

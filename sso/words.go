@@ -1,6 +1,9 @@
 package sso
 
-import "github.com/muster-id/muster/internal/web"
+import (
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/sso/answer"
+)
 
 // What pages say for the words of the API and the command line, which stay as they are.
 var (
@@ -95,3 +98,52 @@ func english(list []web.Said) []string {
 	}
 	return out
 }
+
+// What an outcome says beside Why, see Outcome and AttributeChange.
+const (
+	noteNextKey    = "The new key of the running re-key was bound to the account."
+	noteOtherKey   = "Another new key of the running re-key is bound to the account; this one was not."
+	noteRoleStays  = "The role %s stays: the list %q did not come, or not whole."
+	noteTeamStays  = "The team %s stays: the list %q did not come, or not whole."
+	noteAdminStays = "The role admin stays: nobody else is an active admin."
+	noteNoTeam     = "There is no team %q for %v."
+	noteLeftOut    = "The attribute %s was left out: %v"
+	noteLeftAsIs   = "The attributes were left as they are: %v"
+	leftUnstorable = "it cannot be stored: %v"
+	leftLocked     = "an admin keeps it as it is"
+	leftDirectory  = "a directory manages the person"
+	fromFixed      = "fixed value"
+	fromDefault    = "default value"
+)
+
+var (
+	notes   = web.Know(noteNextKey, noteOtherKey, noteRoleStays, noteTeamStays, noteAdminStays, noteNoTeam, noteLeftOut, noteLeftAsIs, "groups %q")
+	lefts   = web.Know(leftUnstorable, leftLocked, leftDirectory)
+	froms   = web.Know(fromFixed, fromDefault)
+	changed = map[string]string{changeGained: "gained", changeLost: "lost", changeKept: "kept"}
+	vouched = map[answer.Word]string{answer.SaidYes: "verified, says the provider", answer.SaidNo: "not verified, says the provider"}
+)
+
+// WhySaid is Why for a page.
+func (o Outcome) WhySaid() web.Said { return hows.Read(o.Why) }
+
+// NotesSaid are Notes for a page.
+func (o Outcome) NotesSaid() []web.Said {
+	list := make([]web.Said, len(o.Notes))
+	for i, n := range o.Notes {
+		list[i] = notes.Read(n)
+	}
+	return list
+}
+
+// FromSaid is From for a page.
+func (a AttributeChange) FromSaid() web.Said { return froms.Read(a.From) }
+
+// LeftSaid is Left for a page.
+func (a AttributeChange) LeftSaid() web.Said { return lefts.Read(a.Left) }
+
+// ReasonSaid is Reason for a page.
+func (g GivenChange) ReasonSaid() web.Said { return web.GivenFor(g.Reason) }
+
+// ChangeSaid is Change for a page.
+func (g GivenChange) ChangeSaid() web.Said { return web.Say(changed[g.Change]) }

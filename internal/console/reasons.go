@@ -44,7 +44,7 @@ func (w reasonWords) plain(why store.Reason, by string) string {
 	case store.FromDirectory:
 		return web.T(w.r, "because %s sent %s", w.directory(why.Ref), why.Detail)
 	case store.FromSignIn:
-		return web.T(w.r, "by sign-in at %s, because of %s", w.connection(why.Ref), why.Detail)
+		return web.T(w.r, "by sign-in at %s, because of %s", w.connection(why.Ref), web.GivenFor(why.Detail))
 	}
 	if by != "" {
 		return web.T(w.r, "given by %s", by)

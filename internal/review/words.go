@@ -66,7 +66,7 @@ func (r Review) why(say sayer, row Row) string {
 	case store.FromDirectory:
 		return say("because %s sent %s", r.giver(say, row.Ref), row.Detail)
 	case store.FromSignIn:
-		return say("by sign-in at %s, because of %s", r.giver(say, row.Ref), row.Detail)
+		return say("by sign-in at %s, because of %s", r.giver(say, row.Ref), web.GivenFor(row.Detail))
 	}
 	if row.GivenBy != "" {
 		return say("given by %s", row.GivenBy)
@@ -82,7 +82,7 @@ func (r Review) remedy(say sayer, row Row) string {
 	case row.Kind == "group":
 		return say("Take the person out of the group %s at %s.", row.Team, r.giver(say, row.Ref))
 	case row.Kind == store.FromSignIn:
-		return say("Take the person out of what gives it at %s (%s), or change the mapping of the connection here.", r.giver(say, row.Ref), row.Detail)
+		return say("Take the person out of what gives it at %s (%s), or change the mapping of the connection here.", r.giver(say, row.Ref), web.GivenFor(row.Detail))
 	}
 	return say("Take the person out of what gives it at %s (%s), or change the mapping of the directory here.", r.giver(say, row.Ref), row.Detail)
 }

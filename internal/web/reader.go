@@ -195,3 +195,9 @@ func KnownLanguage(code string) error {
 
 // Know makes sentences that are stored in English and read back for a page.
 func Know(formats ...string) texts.Known { return texts.Know(formats...) }
+
+var givenFor = texts.Know("groups %q")
+
+// GivenFor says for what of an answer a sign-in gave a role or a team, as the reason of it
+// is stored: the group list, or an attribute of the provider's.
+func GivenFor(detail string) Said { return givenFor.Read(detail) }

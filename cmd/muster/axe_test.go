@@ -346,6 +346,12 @@ func TestConsoleIsUsable(t *testing.T) {
 	p.press(`main a[href$="/client-keys"]`)
 	p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 	p.usable("connection-client-keys")
+	p.press("form[action$='/client-keys'] button.second")
+	p.sees("It signs from tomorrow on", "takes over by itself")
+	p.usable("connection-client-keys-next")
+	p.js(`document.querySelectorAll("details").forEach(d => d.open = true); document.querySelector("input[name=now]").checked = true`)
+	p.press("form[action$='/client-keys'] button.danger")
+	p.sees("signs from now on", "Publish a new key")
 	sheet := t.TempDir() + "/people.csv"
 	text := "email,given_name,family_name,role\nnew@acme.example,Nova,New,agent\nada@acme.example,Ada,Changed,agent\nwrong,Wim,Wrong,king\n"
 	if err := os.WriteFile(sheet, []byte(text), 0o600); err != nil {

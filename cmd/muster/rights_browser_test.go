@@ -178,6 +178,9 @@ func TestTeamsInABrowser(t *testing.T) {
 	ada.sees("Team 17", "Sales <b>North</b>")
 
 	ada.open(sales)
+	ada.fill("#f-find_team", "north")
+	ada.press("form:has(#f-find_team) button")
+	ada.usable("team-to-nest")
 	ada.choose("group", north[strings.LastIndex(north, "/")+1:])
 	ada.press(`form[action$="/nest"] button`)
 	ada.sees("Its people belong to Sales now.")

@@ -74,8 +74,8 @@ func clientKeysIn(tx *store.Tx, id ConnectionID) (list []clientKeyRow, err error
 
 // RollClientKey gives a connection a new key towards its provider. It signs after
 // a day, or at once: then sign-ins fail until the provider has read the key set
-// again. Faults: Denied, NotFound, Invalid (not OpenID Connect), Conflict (a new
-// key waits already).
+// again, and a key that waits never signs. Faults: Denied, NotFound, Invalid (not
+// OpenID Connect), Conflict (a new key waits already).
 func (d *Door) RollClientKey(ctx context.Context, actor access.Actor, id ConnectionID, atOnce bool) ([]ClientKey, error) {
 	row, err := d.newClientKey(Connection{ID: id, Protocol: protocolOIDC})
 	if err != nil {
@@ -105,6 +105,9 @@ func (d *Door) RollClientKey(ctx context.Context, actor access.Actor, id Connect
 			if k.ActiveFrom > tx.Now() && !atOnce {
 				return fault.Conflict.Say("A new key is published already and signs from %s on.", k.ActiveFrom.RFC3339())
 			}
+		}
+		if _, err := tx.Exec("UPDATE oidc_keys SET retire_at = ? WHERE org_id = ? AND connection_id = ? AND active_from > ?", tx.Now(), tx.Org(), id, tx.Now()); err != nil {
+			return err
 		}
 		if _, err := tx.Exec("UPDATE oidc_keys SET retire_at = ? WHERE org_id = ? AND connection_id = ? AND retire_at = 0", row.ActiveFrom.Add(keyOverlap), tx.Org(), id); err != nil {
 			return err

@@ -94,12 +94,16 @@ func TestClientKeysPage(t *testing.T) {
 		if status, body := s.settingsPage(path, url.Values{}); status != http.StatusConflict || !strings.Contains(body, "A new key is published already") {
 			t.Errorf("a second click: %d: %s", status, body)
 		}
+		was := s.published(made.JWKS)
 		if status, body := s.settingsPage(path, url.Values{"now": {"yes"}}); status != http.StatusSeeOther {
 			t.Errorf("at once: %d: %s", status, body)
 		}
 		list, err := s.door.ClientKeys(t.Context(), s.admin, made.ID)
-		if err != nil || len(list) != 3 || list[0].State != "active" || list[0].ID == s.published(made.JWKS)[1] {
-			t.Errorf("%+v, %v", list, err)
+		if err != nil || len(list) != 2 || list[0].State != "active" || list[1].State != "old" {
+			t.Errorf("the key that waited is gone: %+v, %v", list, err)
+		}
+		if now := s.published(made.JWKS); len(now) != 2 || now[0] == was[1] || now[1] == was[1] {
+			t.Errorf("it is still published: %v, before %v", now, was)
 		}
 	})
 }

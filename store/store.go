@@ -219,12 +219,13 @@ func (db *DB) Now() time.Time { return db.now() }
 func (db *DB) Dialect() string { return db.d.name }
 
 // Lanes is how many commands a bulk of them may run at once to its own profit and
-// without shutting others out: half of a batch, or three quarters of the connections.
+// without shutting others out: half of a batch, or twice the connections, of which they
+// take few because they share statements (convoy.go).
 func (db *DB) Lanes() int {
 	if db.write != nil {
 		return batchLimit / 2
 	}
-	return max(1, db.sql.Stats().MaxOpenConnections*3/4)
+	return max(1, db.sql.Stats().MaxOpenConnections*2)
 }
 
 // Close waits for running writes, then closes.

@@ -72,7 +72,7 @@ func refusalOf(err error, trace answer.Trace) *refusal {
 		r.sentence, r.hint = a.plain, saidOf(err)
 	}
 	if c, failed := trace.Failed(); failed {
-		r.check, r.hint = c.Name, asItIs(c.Hint)
+		r.check, r.hint = c.Name, whole(c.Hint)
 	}
 	return r
 }
@@ -89,12 +89,13 @@ func saidOf(err error) web.Said {
 	return web.Say(format, args...)
 }
 
-// asItIs is a text that is not translated; none when it is empty.
-func asItIs(text string) web.Said {
-	if text == "" {
+// whole is a sentence without arguments, which is translated when it is one of ours; none
+// when it is empty.
+func whole(sentence string) web.Said {
+	if sentence == "" {
 		return web.Said{}
 	}
-	return web.Say("%s", text)
+	return web.Say(sentence)
 }
 
 // explain puts what failed into the detail of an activity: in English for whoever reads

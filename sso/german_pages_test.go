@@ -145,3 +145,25 @@ func TestOutcomesInGerman(t *testing.T) {
 			[]string{"Die Metadaten sagen, dass sie abgelaufen sind.", "ist nicht https", "per Weiterleitung", "ist keine Webadresse und wurde weggelassen"}, []string{"The metadata says", "is not https", "by redirect", "not a web address"})
 	})
 }
+
+// What to change is said in German where it is not in the words of a vendor's console.
+func TestRemediesInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.saml("existing")
+		s.settle(c, "vendor=custom")
+		g := germanAdmin(t, s)
+		wrong := ssotest.Login{NameID: "ada", Audience: "https://other.example"}
+		idp.Next(wrong)
+		p := newBrowser(t).samlSignIn(c.URLs.Login)
+		remedy, hint := "Tragen Sie die Audience-URI (Entity-ID) der Verbindung beim Identitätsanbieter Zeichen für Zeichen ein", "Setzen Sie die Audience (SP Entity ID, Identifier) beim Identitätsanbieter auf den erwarteten Wert."
+		english := []string{"Enter the connection", "Set the audience"}
+		g.has("sign-in", g.text("/console/acme/signins/"+p.reference()), []string{remedy, hint}, english)
+		if e := s.signin(t, p.reference()); !strings.HasPrefix(e.Remedy, english[0]) || !strings.HasPrefix(e.Hint, english[1]) {
+			t.Errorf("a program reads %q, %q", e.Remedy, e.Hint)
+		}
+		idp.Next(wrong)
+		g.has("test", g.read(g.b.send(g.b.form(g.b.send(s.desk(c.Connection)+"/tests", nil)))), []string{remedy, hint, "fehlgeschlagen"}, english)
+	})
+}

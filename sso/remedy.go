@@ -3,7 +3,6 @@ package sso
 import (
 	"maps"
 	"slices"
-	"strings"
 )
 
 // remedyOf is what to change so that a check holds, in the words of the vendor's own
@@ -36,7 +35,9 @@ const (
 )
 
 const (
-	theClocks   = "Set both clocks by NTP: this server's and the identity provider's. A small difference is allowed by the connection's setting for clock skew."
+	theClocks   = "Set " + bothClocks
+	setClocks   = "set " + bothClocks
+	bothClocks  = "both clocks by NTP: this server's and the identity provider's. A small difference is allowed by the connection's setting for clock skew."
 	importAgain = "Import the identity provider's metadata again on the connection's page."
 	ownFault    = "Nothing at the identity provider. Give the reference to the operator of this server."
 	startHere   = "Start the sign-in again from the sign-in page here, in the same browser and within 15 minutes. Bookmarks of the identity provider's own page do not work."
@@ -76,7 +77,7 @@ var remedies = map[string]string{
 	"conditions":                 "The identity provider must send Conditions with an audience restriction, and no condition that only it understands.",
 	"conditions.audience":        "Enter the connection's Audience URI (entity ID) at the identity provider, letter by letter; it is also called Identifier, SP Entity ID or Audience.",
 	"conditions.not_before":      theClocks,
-	"conditions.not_on_or_after": "The answer came too late: sign in again. If it happens to everybody, " + strings.ToLower(theClocks[:1]) + theClocks[1:],
+	"conditions.not_on_or_after": "The answer came too late: sign in again. If it happens to everybody, " + setClocks,
 	"authentication":             "The identity provider must say when the person signed in (AuthnStatement). Leave it in the assertion's template.",
 	"authentication.session":     "The session at the identity provider is over. Sign out there, and sign in again.",
 	"authentication.fresh":       "A fresh sign-in was asked for, and the identity provider answered with an older one. Let it honour ForceAuthn for this application, or switch the connection's setting off.",
@@ -94,7 +95,7 @@ var remedies = map[string]string{
 	"issuer":          "The entity ID of the identity provider is another one than stored here. " + importAgain,
 	"destination":     "Enter the connection's Single logout URL at the identity provider, letter by letter.",
 	"issued":          theClocks,
-	"not_on_or_after": "The logout message came too late. If it happens each time, " + strings.ToLower(theClocks[:1]) + theClocks[1:],
+	"not_on_or_after": "The logout message came too late. If it happens each time, " + setClocks,
 	"signature.form":  "Let the identity provider sign logout messages with RSA-SHA256.",
 	"RelayState":      "The sign-in began at the identity provider. Have its tile open the connection's login URL, or allow sign-ins from there in the connection's settings.",
 	"binding":         "The identity provider's metadata names no single sign-on address that fits the connection's setting for the request. " + importAgain,

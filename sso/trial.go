@@ -231,7 +231,7 @@ func (d *Door) concludeTest(tx *store.Tx, c Connection, row testRow, rep *report
 		row.Outcome, row.FailedCheck = testFailed, out.check
 		if first, failed := rep.Trace.Failed(); failed && first.Name == out.check {
 			if s := remedyOf(c.Vendor, out.check, true); s != "" {
-				out.hint = asItIs(s)
+				out.hint = whole(s)
 			}
 		}
 		rep.Check, rep.Sentence, rep.Hint = out.check, out.sentence, out.hint

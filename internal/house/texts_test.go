@@ -48,7 +48,7 @@ var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
-	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods"}
+	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices", "core", "enterprise"}
@@ -303,6 +303,7 @@ func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Exp
 		return ""
 	}
 	people := slices.Contains(toPeople, f.pkg) || f.pkg == "sso" || f.pkg == "cmd/muster"
+	c.hints(set, f, text)
 	ast.Inspect(f.file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
@@ -366,10 +367,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	if id, ok := sel.X.(*ast.Ident); ok {
 		of = id.Name
 	}
-	first := 0
-	if of == "web" { // the request
-		first = 1
-	}
+	first := map[string]int{"web": 1}[of] // the request
 	switch sel.Sel.Name {
 	case "Because", "column":
 		c.add(arg(0), key{at: at})
@@ -438,8 +436,9 @@ func (c *collector) table(set *token.FileSet, e ast.Expr, text func(ast.Expr) st
 			c.table(set, kv.Value, text)
 			return false
 		}
-		if lit, ok := n.(*ast.BasicLit); ok {
-			c.add(text(lit), key{at: set.Position(lit.Pos()).String()})
+		if e, ok := n.(ast.Expr); ok && text(e) != "" { // put together of constants, too
+			c.add(text(e), key{at: set.Position(e.Pos()).String()})
+			return false
 		}
 		return true
 	})

@@ -62,24 +62,24 @@ func (d *Door) ask(ctx context.Context, v Domain) dnsAnswer {
 	records, err := d.opts.LookupTXT(ctx, v.TXTName())
 	if err != nil {
 		if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
-			return dnsAnswer{sure: true, said: "There is no TXT record at " + v.TXTName() + "."}
+			return dnsAnswer{sure: true, said: fmt.Sprintf(dnsNone, v.TXTName())}
 		}
-		return dnsAnswer{said: "The DNS did not answer: " + shown(err.Error(), 200)}
+		return dnsAnswer{said: fmt.Sprintf(dnsSilent, shown(err.Error(), 200))}
 	}
 	var others []string
 	for _, r := range records {
 		r = strings.Trim(strings.TrimSpace(r), `"`) // some panels keep the quotes that were typed
 		if subtle.ConstantTimeCompare([]byte(r), []byte(v.TXTValue())) == 1 {
-			return dnsAnswer{found: true, sure: true, said: "The record is there."}
+			return dnsAnswer{found: true, sure: true, said: dnsThere}
 		}
 		if len(others) < 5 {
 			others = append(others, fmt.Sprintf("%q", shown(r, 100)))
 		}
 	}
 	if len(others) == 0 {
-		return dnsAnswer{sure: true, said: "There is no TXT record at " + v.TXTName() + "."}
+		return dnsAnswer{sure: true, said: fmt.Sprintf(dnsNone, v.TXTName())}
 	}
-	return dnsAnswer{sure: true, said: fmt.Sprintf("%s has other records: %s.", v.TXTName(), strings.Join(others, ", "))}
+	return dnsAnswer{sure: true, said: fmt.Sprintf(dnsOthers, v.TXTName(), strings.Join(others, ", "))}
 }
 
 // shown makes text from outside fit for a page and both databases.
@@ -116,7 +116,7 @@ func (d *Door) CheckDomain(ctx context.Context, actor access.Actor, domain strin
 func (d *Door) VerifyDomain(ctx context.Context, actor access.Actor, domain string) (Domain, error) {
 	v, err := d.CheckDomain(ctx, actor, domain)
 	if err == nil && !v.Verified() {
-		err = fault.Invalid.On("domain", "There is no TXT record %s with the value %s. A new record can take an hour to be seen. %s", v.TXTName(), v.TXTValue(), v.Answer)
+		err = fault.Invalid.On("domain", "There is no TXT record %s with the value %s. A new record can take an hour to be seen. %s", v.TXTName(), v.TXTValue(), v.AnswerSaid())
 	}
 	return v, err
 }
@@ -170,7 +170,7 @@ func (d *Door) recordThere(tx *store.Tx, v *Domain) error {
 	}
 	err := prove(tx, v)
 	if fault.Is(err, fault.Conflict) && fault.Field(err) == "domain" {
-		v.Answer = takenWords + "."
+		v.Answer = dnsTaken
 		if was == domainUnproved {
 			v.RecheckAt = 0
 		}
@@ -215,7 +215,7 @@ func (d *Door) recordGone(tx *store.Tx, v *Domain) error {
 			return err
 		}
 		return d.tell(tx, v.notice(web.Say("The DNS record of %s is missing", v.Domain),
-			web.Say("The DNS record that proves that %s is yours was not found. %s", v.Domain, v.Answer),
+			web.Say("The DNS record that proves that %s is yours was not found. %s", v.Domain, v.AnswerSaid()),
 			web.Say("Nothing has changed yet. If the record is not back by %s, addresses in this domain are no longer sent to your identity provider, and no account is made or linked by them.", until)))
 	}
 	return nil

@@ -88,9 +88,9 @@ func (d *Door) checkDomain(r *http.Request, _ web.Form) (string, error) {
 		return "", err
 	}
 	if v.State() == domainVerified {
-		return web.T(r, "%s is verified. %s", v.Domain, v.Answer), nil
+		return web.T(r, "%s is verified. %s", v.Domain, v.AnswerSaid()), nil
 	}
-	return web.T(r, "%s was checked. %s", v.Domain, v.Answer), nil
+	return web.T(r, "%s was checked. %s", v.Domain, v.AnswerSaid()), nil
 }
 
 func (d *Door) assignDomain(r *http.Request, f web.Form) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
@@ -165,5 +166,37 @@ func TestRemediesInGerman(t *testing.T) {
 		}
 		idp.Next(wrong)
 		g.has("test", g.read(g.b.send(g.b.form(g.b.send(s.desk(c.Connection)+"/tests", nil)))), []string{remedy, hint, "fehlgeschlagen"}, english)
+	})
+}
+
+func TestStoredSentencesInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		g := germanAdmin(t, s)
+		if _, err := s.door.AddDomain(t.Context(), s.admin, NewDomain{Domain: "acme.example"}); err != nil {
+			t.Fatal(err)
+		}
+		for stored, want := range map[string]string{
+			"There is no TXT record at _muster.acme.example.":       "Bei _muster.acme.example gibt es keinen TXT-Eintrag.",
+			"_muster.acme.example has other records: \"a\", \"b\".": "_muster.acme.example hat andere Einträge: \"a\", \"b\".",
+			"The DNS did not answer: a timeout":                     "Das DNS hat nicht geantwortet: a timeout",
+			"Something from before.":                                "Something from before.",
+		} {
+			s.write(func(tx *store.Tx) error {
+				_, err := tx.Exec("UPDATE domains SET answer = ?, checked_at = ? WHERE org_id = ?", stored, tx.Now(), tx.Org())
+				return err
+			})
+			g.has("domains", g.text("/console/acme/domains"), []string{want}, nil)
+		}
+		german := texts.ReaderOf("de", "")
+		for stored, want := range map[string]string{
+			"The entity ID is another one.": "Die Entity-ID ist eine andere.",
+			"People would be sent to https://a.example, https://b.example, where nobody was sent before.": "Personen würden zu https://a.example, https://b.example geschickt, wohin vorher niemand geschickt wurde.",
+		} {
+			if said := (PendingMetadata{Reasons: []string{stored}}).ReasonsSaid(); german.Say(said[0]) != want || said[0].String() != stored {
+				t.Errorf("%q is said as %q", stored, german.Say(said[0]))
+			}
+		}
 	})
 }

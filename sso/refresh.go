@@ -190,10 +190,10 @@ func chooseMetadata(doc []byte, entity string) (saml.Metadata, error) {
 func dangers(c Connection, old [][]byte, in fetched) (reasons []string) {
 	m := in.metadata
 	if in.unsigned != nil {
-		reasons = append(reasons, fmt.Sprintf("The metadata is not signed by the pinned certificate: %s.", in.unsigned))
+		reasons = append(reasons, fmt.Sprintf(dangerSigner, in.unsigned))
 	}
 	if m.EntityID != c.Issuer {
-		reasons = append(reasons, "The entity ID is another one.")
+		reasons = append(reasons, dangerEntity)
 	}
 	before := []string{c.Config.SSORedirect, c.Config.SSOPost, c.Config.SLO.Redirect, c.Config.SLO.Post, c.Config.SLO.RedirectResponse, c.Config.SLO.PostResponse}
 	var known []string
@@ -207,13 +207,13 @@ func dangers(c Connection, old [][]byte, in fetched) (reasons []string) {
 		}
 	}
 	if len(strange) > 0 {
-		reasons = append(reasons, "People would be sent to "+strings.Join(strange, ", ")+", where nobody was sent before.")
+		reasons = append(reasons, fmt.Sprintf(dangerWhere, strings.Join(strange, ", ")))
 	}
 	kept := slices.ContainsFunc(m.Certificates, func(der []byte) bool {
 		return slices.ContainsFunc(old, func(o []byte) bool { return bytes.Equal(o, der) })
 	})
 	if len(old) > 0 && !kept {
-		reasons = append(reasons, "All signing certificates are new at once.")
+		reasons = append(reasons, dangerCerts)
 	}
 	return reasons
 }
@@ -408,7 +408,7 @@ func (d *Door) hold(tx *store.Tx, c Connection, r *metadataRow, m saml.Metadata,
 	}
 	lines := []web.Said{web.Say("The metadata of the identity provider %s changed in a way that somebody should look at before it counts. People sign in as before until you approve or reject it.", c.Name)}
 	for _, why := range reasons {
-		lines = append(lines, web.Say("%s", why))
+		lines = append(lines, dangerous.Read(why))
 	}
 	return d.tell(tx, web.Notice{Subject: web.Say("The metadata of %s changed and waits for you", c.Name), Button: web.Say("Look at the change"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: lines})
 }

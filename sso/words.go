@@ -147,3 +147,33 @@ func (g GivenChange) ReasonSaid() web.Said { return web.GivenFor(g.Reason) }
 
 // ChangeSaid is Change for a page.
 func (g GivenChange) ChangeSaid() web.Said { return web.Say(changed[g.Change]) }
+
+// What the DNS said of a domain, and why a change of metadata waits, as both are stored.
+const (
+	dnsNone      = "There is no TXT record at %s."
+	dnsSilent    = "The DNS did not answer: %s"
+	dnsThere     = "The record is there."
+	dnsOthers    = "%s has other records: %s."
+	dnsTaken     = takenWords + "."
+	dangerSigner = "The metadata is not signed by the pinned certificate: %s."
+	dangerEntity = "The entity ID is another one."
+	dangerWhere  = "People would be sent to %s, where nobody was sent before."
+	dangerCerts  = "All signing certificates are new at once."
+)
+
+var (
+	dnsAnswers = web.Know(dnsNone, dnsSilent, dnsThere, dnsOthers, dnsTaken)
+	dangerous  = web.Know(dangerSigner, dangerEntity, dangerWhere, dangerCerts)
+)
+
+// AnswerSaid is Answer for a page.
+func (d Domain) AnswerSaid() web.Said { return dnsAnswers.Read(d.Answer) }
+
+// ReasonsSaid are Reasons for a page.
+func (p PendingMetadata) ReasonsSaid() []web.Said {
+	list := make([]web.Said, len(p.Reasons))
+	for i, r := range p.Reasons {
+		list[i] = dangerous.Read(r)
+	}
+	return list
+}

@@ -175,6 +175,16 @@ func TestCommandsThatShareAStatement(t *testing.T) {
 	})
 }
 
+// newUsers are as many people as come at a time.
+func newUsers(t *testing.T, db *store.DB, dir access.Actor) []store.User {
+	t.Helper()
+	users := make([]store.User, atATime)
+	for i := range users {
+		users[i] = newUser(t, db, dir, fmt.Sprint("user", i))
+	}
+	return users
+}
+
 // One who is refused does not have the others refused, and gets the reason.
 func TestOneOfManyIsRefused(t *testing.T) {
 	t.Parallel()
@@ -215,10 +225,7 @@ func TestNobodyIsHeldUpByAStrangersLock(t *testing.T) {
 	db := storetest.Postgres(t)
 	org, admin := storetest.Org(t, db, "acme")
 	dir := okta(org, newDirectory(t, db, admin, "One"))
-	users := make([]store.User, atATime)
-	for i := range users {
-		users[i] = newUser(t, db, dir, fmt.Sprint("user", i))
-	}
+	users := newUsers(t, db, dir)
 	ended, begun := make(chan int, atATime), time.Now()
 	write(t, db, admin, func(tx *store.Tx) error {
 		if err := tx.KeepUser(readUser(t, db, dir, users[3].ID)); err != nil { // holds the row
@@ -253,10 +260,7 @@ func TestWhoLeavesAConvoy(t *testing.T) {
 	db := storetest.Postgres(t)
 	org, admin := storetest.Org(t, db, "acme")
 	dir := okta(org, newDirectory(t, db, admin, "One"))
-	users := make([]store.User, atATime)
-	for i := range users {
-		users[i] = newUser(t, db, dir, fmt.Sprint("user", i))
-	}
+	users := newUsers(t, db, dir)
 	leaving, leave := context.WithCancel(ctx)
 	giveBack := db.TakeLanes()
 	ended := make(chan error, atATime)

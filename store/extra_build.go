@@ -39,12 +39,7 @@ const (
 
 // RunSchemas takes the steps of all organizations' definitions until ctx ends.
 func (db *DB) RunSchemas(ctx context.Context) error {
-	return db.tending(ctx, "schemas", db.TendSchemas)
-}
-
-// tending does what is due until ctx ends.
-func (db *DB) tending(ctx context.Context, what string, tend func(context.Context) error) error {
-	Every(ctx, db.log, tendEvery, nil, what, tend)
+	Every(ctx, db.log, tendEvery, nil, "schemas", db.TendSchemas)
 	return nil
 }
 

@@ -23,7 +23,10 @@ const (
 )
 
 // RunValues makes the indexed values of people right where that is asked for, until ctx ends.
-func (db *DB) RunValues(ctx context.Context) error { return db.tending(ctx, "values", db.TendValues) }
+func (db *DB) RunValues(ctx context.Context) error {
+	Every(ctx, db.log, tendEvery, nil, "values", db.TendValues)
+	return nil
+}
 
 // TendValues walks where that is due.
 func (db *DB) TendValues(ctx context.Context) error {

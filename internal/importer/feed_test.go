@@ -131,6 +131,14 @@ func TestAFolderIsWatched(t *testing.T) {
 		if f = s.look(f.ID); !f.Bad || !strings.Contains(f.Last.String(), "spreadsheet") || len(s.letters()) != 1 {
 			t.Errorf("a wrong file: %+v", f)
 		}
+		for i := range 40 { // more than is kept of what went wrong
+			settle(t, filepath.Join(own, "hr", fmt.Sprintf("wrong%d.csv", i)), fmt.Sprint("PK\x03\x04", i))
+		}
+		for _, want := range []int{1, 0} {
+			if f = s.look(f.ID); !f.Bad || len(s.letters()) != want {
+				t.Errorf("many wrong files: want %d mails: %+v", want, f)
+			}
+		}
 	})
 }
 

@@ -63,14 +63,15 @@ func (row runRow) run() (Run, error) {
 	return r, nil
 }
 
-// kept is a sentence as a column of text has it until somebody reads it.
+// kept is a sentence as a column of text has it until somebody reads it. What was read from
+// there is kept as the same.
 func kept(s web.Said) string {
 	if s.IsZero() {
 		return ""
 	}
 	raw, err := json.Marshal(s)
 	if err != nil || len(raw) > 4000 { // faults of many files
-		raw, _ = json.Marshal(clip(s.String(), 1000))
+		raw, _ = json.Marshal(web.Say(clip(s.String(), 1000)))
 	}
 	return string(raw)
 }

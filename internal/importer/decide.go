@@ -359,7 +359,8 @@ func (w *world) decide(tx *store.Tx, fields []*Field, cells map[string]string, u
 		p.named = w.names.UserName(at.profile)
 	}
 	if u == nil || len(p.inDocument()) > 0 {
-		for _, x := range extra.Missing(w.required, p.doc) {
+		if missing := extra.Missing(w.required, p.doc); len(missing) > 0 {
+			x := missing[0]
 			return p, refused(x.Key(), "", web.Say("%s is required of everybody in this organization, and the line gives no value.", x.Name), lacking(x, fields)), nil
 		}
 	}

@@ -3,8 +3,10 @@ package jobs
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/muster-id/muster/internal/access"
@@ -58,9 +60,9 @@ func (s *Service) view(say Say, j Job) jobView {
 	v := jobView{Job: j, Title: s.title(say, j), Badge: states[j.State], Left: j.Total - j.Done}
 	v.Badge.Text = say(v.Badge.Text)
 	k := s.kinds[j.Kind]
-	for did, word := range k.Words {
+	for _, did := range slices.Sorted(maps.Keys(k.Words)) {
 		if n := j.Counts.Did[did]; n > 0 {
-			v.Words = append(v.Words, wordCount{say(word), n})
+			v.Words = append(v.Words, wordCount{say(k.Words[did]), n})
 		}
 	}
 	return v

@@ -47,7 +47,7 @@ var atStart = []string{"store/store.go", "store/migrate.go", "store/migrations.g
 var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod",
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
-	"internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
+	"internal/importer.words", "internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
 	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.

@@ -27,6 +27,25 @@ type jobInput struct {
 	Name string `json:"name"`
 }
 
+// words are what became of a person.
+var words = map[string]string{"created": "Created", "updated": "Updated", "unchanged": "Unchanged", "deactivated": "Deactivated", "removed": "Deleted", "reverted": "Taken back", "reactivated": "Reactivated"}
+
+// howMany says of how many people an import became what.
+func howMany(did map[string]int) (list []web.Said) {
+	for _, x := range []struct {
+		n    int
+		said web.Said
+	}{
+		{did["created"], web.Say("created: %d", did["created"])}, {did["updated"], web.Say("updated: %d", did["updated"])},
+		{did["deactivated"], web.Say("deactivated: %d", did["deactivated"])}, {did["unchanged"], web.Say("unchanged: %d", did["unchanged"])},
+	} {
+		if x.n > 0 {
+			list = append(list, x.said)
+		}
+	}
+	return list
+}
+
 // kind is our job.
 func (d *Door) kind() jobs.Kind {
 	return jobs.Kind{
@@ -38,7 +57,7 @@ func (d *Door) kind() jobs.Kind {
 			}
 			return say("Import %s", in.Name)
 		},
-		Words: map[string]string{"created": "created", "updated": "updated", "unchanged": "unchanged", "deactivated": "deactivated", "removed": "removed", "reverted": "reverted", "reactivated": "reactivated"},
+		Words: words,
 		Link:  func(target string) string { return "/users/" + target },
 	}
 }

@@ -409,11 +409,7 @@ func (d *Door) tell(tx *store.Tx, id ID) error {
 		return err
 	}
 	lines := []web.Said{web.Say("The file %s from %s was imported: %d done, %d skipped, %d failed.", run.Name, f.Name, job.Counts.Done, job.Counts.Skipped, job.Counts.Failed)}
-	for _, word := range []string{"created", "updated", "deactivated"} {
-		if n := job.Counts.Did[word]; n > 0 {
-			lines = append(lines, web.Say("%s: %d", web.Say(word), n))
-		}
-	}
+	lines = append(lines, howMany(job.Counts.Did)...)
 	if run.Bad() > 0 {
 		lines = append(lines, web.SayN(run.Bad(), "One line has errors and was left out; it can be downloaded.", "%d lines have errors and were left out; they can be downloaded."))
 	}

@@ -324,8 +324,14 @@ var actions = []struct {
 	Action       Action
 	Label, Class string
 }{
-	{Failed, "With errors", "bad"}, {Seats, "No seat left", "bad"}, {Managed, "Managed by a directory", "grey"}, {Create, "New", "good"}, {Update, "Changed", "info"},
-	{Deactivate, "Deactivated", "bad"}, {Missing, "Not in the file", "grey"}, {Unchanged, "Unchanged", "grey"},
+	{Action: Failed, Label: "With errors", Class: "bad"},
+	{Action: Seats, Label: "No seat left", Class: "bad"},
+	{Action: Managed, Label: "Managed by a directory", Class: "grey"},
+	{Action: Create, Label: "New", Class: "good"},
+	{Action: Update, Label: "Changed", Class: "info"},
+	{Action: Deactivate, Label: "Deactivated", Class: "bad"},
+	{Action: Missing, Label: "Not in the file", Class: "grey"},
+	{Action: Unchanged, Label: "Unchanged", Class: "grey"},
 }
 
 // previewPage shows what every line would do.
@@ -456,12 +462,8 @@ type startedPage struct {
 	Over    bool
 	MayUndo bool
 	Bad     int
-	Words   []wordCount
-}
-
-type wordCount struct {
-	Word string
-	N    int
+	Why     string // it ended before its time
+	HowMany []web.Said
 }
 
 func (d *Door) startedPage(w http.ResponseWriter, r *http.Request, run Run) error {
@@ -469,7 +471,8 @@ func (d *Door) startedPage(w http.ResponseWriter, r *http.Request, run Run) erro
 	err := d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		job, err := d.opt.Jobs.Get(tx, run.Job)
 		if err == nil {
-			p.Job, p.Over = d.opt.Jobs.Of(job, tx.Now()), job.EndedAt != 0
+			p.Job, p.Over, p.HowMany = d.opt.Jobs.Of(job, tx.Now()), job.EndedAt != 0, howMany(job.Counts.Did)
+			p.Why = job.Why.In(func(sentence string, args ...any) string { return web.T(r, sentence, args...) })
 		}
 		return err
 	})
@@ -477,11 +480,6 @@ func (d *Door) startedPage(w http.ResponseWriter, r *http.Request, run Run) erro
 		return err
 	}
 	p.MayUndo, p.Bad = p.Job.UndoUntil != "", run.Bad()+p.Job.Results.Skipped+p.Job.Results.Failed
-	for _, did := range []string{"created", "updated", "deactivated", "unchanged"} {
-		if n := p.Job.Results.Did[did]; n > 0 {
-			p.Words = append(p.Words, wordCount{web.T(r, did), n})
-		}
-	}
 	if !p.Over {
 		w.Header().Set("Refresh", "2")
 	}

@@ -35,9 +35,9 @@ func TestReasonsInTheReadersLanguage(t *testing.T) {
 				}
 			}
 		}
-		run := s.read("email,first,first,team,role\nann@example.com,Ann,,Sales,\nbob,Bob,,,\ncy@example.com,Cy,,,\ndee@example.com,Dee,,,boss\n", nil)
+		run := s.read("email,first,first,team,role\nann@example.com,Ann,,Sales,\nbob,Bob,,,\ncy@example.com,Cy,,,\ndee@example.com,Dee,,,boss\neli@example.com,Eli,,,\n", nil)
 		page := german("/console/acme/import/" + string(run.ID))
-		has("the preview", page, "Es gibt kein Team", "Legen Sie zuerst das Team an", "Zwei Spalten heißen", "Diese Rolle gibt es nicht.", "Berichtigen Sie die Adresse.")
+		has("the preview", page, "Mit Fehlern 3", ">Neu</span>", "Es gibt kein Team", "Legen Sie zuerst das Team an", "Zwei Spalten heißen", "Diese Rolle gibt es nicht.", "Berichtigen Sie die Adresse.")
 		english := s.want(s.do("admin", "GET", "/api/v1/imports/"+string(run.ID)+"/rows", nil), http.StatusOK)
 		has("for programs", english, `There is no team \"Sales\".`, "There is no such role.", "Correct the address.")
 		has("the file of errors", s.want(s.do("admin", "GET", "/console/acme/import/"+string(run.ID)+"/errors.csv", nil), http.StatusOK), "Make the team first")
@@ -50,7 +50,8 @@ func TestReasonsInTheReadersLanguage(t *testing.T) {
 
 		s.person("cy@example.com", "viewer")
 		job := s.start(run)
-		has("the job", german("/console/acme/jobs/"+string(job.ID)), "nach der Vorschau angelegt")
+		has("the job", german("/console/acme/jobs/"+string(job.ID)), "nach der Vorschau angelegt", "Angelegt: 1")
+		has("what was imported", german("/console/acme/import/"+string(run.ID)), "angelegt: 1")
 
 		s.must(func(tx *store.Tx) error {
 			return tx.SetOrgSetting(store.LocaleSetting, store.Locale{Language: "de", TimeZone: "Europe/Berlin"}, 0)

@@ -93,21 +93,7 @@ func TestWhoIsNotActivatedWithoutMail(t *testing.T) {
 			t.Errorf("single sign-on: %v", err)
 		}
 		s.elsewhere = false
-		var d store.Directory
-		s.must(func(tx *store.Tx) (err error) {
-			d, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
-			return err
-		})
-		if err := s.write(access.Actor{Kind: access.Directory, Org: string(s.org.ID), ID: string(d.ID), Name: "Okta"}, func(tx *store.Tx) error {
-			u, err := tx.User(eve.UserID)
-			if err != nil {
-				return err
-			}
-			_, err = tx.UpdateUser(u, store.UserChange{Doc: store.Profile{UserName: "eve@example.com", Email: "eve@example.com", Title: "Boss"}.Doc()})
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		s.adopt(eve.UserID, store.UserChange{Doc: store.Profile{UserName: "eve@example.com", Email: "eve@example.com", Title: "Boss"}.Doc()})
 		_, err = s.door.Start(ctx, s.admin, eve.UserID, "")
 		wantFault(t, "who is managed, and active by that", err, fault.Conflict)
 	})

@@ -107,6 +107,26 @@ func (s *stage) must(f func(tx *store.Tx) error) {
 	}
 }
 
+// adopt has a directory take somebody over with a change.
+func (s *stage) adopt(id store.UserID, c store.UserChange) {
+	s.t.Helper()
+	okta := access.Actor{Kind: access.Directory, Org: string(s.org.ID), Name: "Okta"}
+	s.must(func(tx *store.Tx) error {
+		d, err := tx.CreateDirectory(store.Directory{Name: okta.Name, Vendor: "okta", Mode: "compat"})
+		okta.ID = string(d.ID)
+		return err
+	})
+	if err := s.write(okta, func(tx *store.Tx) error {
+		u, err := tx.User(id)
+		if err == nil {
+			_, err = tx.UpdateUser(u, c)
+		}
+		return err
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func (s *stage) invite(address string) invite.Made {
 	s.t.Helper()
 	made, err := s.door.Invite(ctx, s.admin, invite.In{Email: address, GivenName: "Ada", FamilyName: "Lovelace", Role: access.Viewer})
@@ -376,25 +396,7 @@ func TestTheLinkFollowsThePerson(t *testing.T) {
 			}
 		}
 		made := s.invite("adopted@example.com")
-		s.must(func(tx *store.Tx) error {
-			_, err := tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
-			return err
-		})
-		var dirs []store.Directory
-		if err := db.Read(ctx, s.admin, func(tx *store.Tx) (err error) { dirs, err = tx.Directories(); return err }); err != nil {
-			t.Fatal(err)
-		}
-		okta := access.Actor{Kind: access.Directory, Org: string(s.org.ID), ID: string(dirs[0].ID), Name: "Okta"}
-		if err := s.write(okta, func(tx *store.Tx) error {
-			u, err := tx.User(made.UserID)
-			if err != nil {
-				return err
-			}
-			_, err = tx.UpdateUser(u, store.UserChange{})
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		s.adopt(made.UserID, store.UserChange{})
 		err := s.accept(made.Link)
 		wantFault(t, "adopted by a directory", err, fault.Expired)
 		if !strings.Contains(fault.Public(err), "Sign in") {

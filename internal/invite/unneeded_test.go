@@ -26,29 +26,14 @@ func TestAnInvitationIsNotNeededAnyMore(t *testing.T) {
 		if err := s.door.Ask(ctx, access.Actor{IP: "192.0.2.1"}, token(active.Link)); err != nil {
 			t.Fatal(err)
 		}
-		okta := access.Actor{Kind: access.Directory, Org: string(s.org.ID), Name: "Okta"}
 		s.must(func(tx *store.Tx) error {
-			d, err := tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
-			if err != nil {
-				return err
-			}
-			okta.ID = string(d.ID)
 			if _, err := tx.Deactivate(off.UserID, ""); err != nil {
 				return err
 			}
-			_, err = tx.DeleteUser(gone.UserID, "")
+			_, err := tx.DeleteUser(gone.UserID, "")
 			return err
 		})
-		if err := s.write(okta, func(tx *store.Tx) error {
-			u, err := tx.User(active.UserID)
-			if err != nil {
-				return err
-			}
-			_, err = tx.UpdateUser(u, store.UserChange{})
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		s.adopt(active.UserID, store.UserChange{})
 		if u := s.user(active.UserID); u.Status != store.Active {
 			t.Fatalf("the directory left %s", u.Status)
 		}

@@ -1,8 +1,10 @@
 package sso
 
 import (
+	"bytes"
 	"context"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/store"
 )
@@ -12,10 +14,7 @@ import (
 func Sealed() []store.Sealed {
 	return []store.Sealed{
 		{What: "client secrets of connections", Page: sealedSecrets, Place: func(v store.SealedValue) string { return Connection{ID: ConnectionID(v.ID)}.secretPlace() },
-			Put: func(tx *store.Tx, v store.SealedValue, fresh []byte) error {
-				_, err := tx.Exec("UPDATE connections SET client_secret = ? WHERE org_id = ? AND id = ? AND client_secret = ?", fresh, tx.Org(), v.ID, v.Sealed)
-				return err
-			}},
+			Put: putSecret},
 		{What: "keys of SAML connections", Page: sealedKeys, Place: func(v store.SealedValue) string {
 			return keyRow{ID: store.ID[keyRow](v.ID)}.sealedAs(ConnectionID(v.Of))
 		}, Put: func(tx *store.Tx, v store.SealedValue, fresh []byte) error {
@@ -39,6 +38,31 @@ func Sealed() []store.Sealed {
 				return err
 			}},
 	}
+}
+
+// putSecret has the tests that speak for the connection go on doing so: the hash of what
+// was tested is also one of the sealed secret.
+func putSecret(tx *store.Tx, v store.SealedValue, fresh []byte) error {
+	c, err := lockedConnection(tx, ConnectionID(v.ID))
+	if fault.Is(err, fault.NotFound) || err == nil && !bytes.Equal(c.secret, v.Sealed) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	was, err := c.tested()
+	if err != nil {
+		return err
+	}
+	c.secret = fresh
+	is, err := c.tested()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE connections SET client_secret = ? WHERE org_id = ? AND id = ?", fresh, tx.Org(), c.ID); err != nil {
+		return err
+	}
+	return retest(tx, c.ID, was, is)
 }
 
 func sealedSecrets(ctx context.Context, db *store.DB, after store.SealedValue, limit int) (list []store.SealedValue, err error) {

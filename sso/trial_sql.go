@@ -48,6 +48,12 @@ func lastPassed(tx *store.Tx, id ConnectionID, settings string) (at store.Time, 
 	return at, err
 }
 
+// retest has the tests of some settings speak for others.
+func retest(tx *store.Tx, id ConnectionID, was, is string) error {
+	_, err := tx.Exec("UPDATE sso_tests SET settings = ? WHERE org_id = ? AND connection_id = ? AND settings = ?", is, tx.Org(), id, was)
+	return err
+}
+
 const (
 	sweepReports = "UPDATE sso_tests SET report = NULL WHERE expires_at <= ? AND report IS NOT NULL"
 	sweepTests   = "DELETE FROM sso_tests WHERE started_at <= ?"

@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/crewjam/saml"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -254,6 +256,43 @@ func TestOIDCTestSignIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.changedNothing(c.Connection)
+	})
+}
+
+// The server's key is exchanged: what was tested is tested still, and the secret is the one
+// that was entered, also where another one was entered during the walk.
+func TestTestsCountUnderANewKey(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp := ssotest.NewOIDC(t)
+		c := s.draft(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: idp.URL, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret})
+		idp.Register(c.Redirect)
+		idp.As(map[string]any{"sub": "ada", "email": "ada@acme.example", "email_verified": true, "name": "Ada Example"})
+		s.adminBrowser().send(s.desk(c.Connection)+"/tests", nil)
+		passed, secrets, both := s.passedAt(c.ID), Sealed()[0], secret.NewKey().Over(s.door.opts.Key)
+		if n, err := db.Reseal(t.Context(), both, secrets, true); err != nil || n.Older != 1 {
+			t.Fatalf("%+v, %v", n, err)
+		}
+		if n, err := db.Reseal(t.Context(), both, secrets, false); err != nil || n.Newer != 1 || n.Older+n.Lost != 0 {
+			t.Errorf("afterwards: %+v, %v", n, err)
+		}
+		if at := s.passedAt(c.ID); passed == 0 || at != passed {
+			t.Errorf("the test passed at %v, and at %v under the new key", passed, at)
+		}
+		page, err := secrets.Page(t.Context(), db, store.SealedValue{Org: "00000000000000000000000000000000", ID: "00000000000000000000000000000000"}, 10)
+		if err != nil || len(page) != 1 {
+			t.Fatal(page, err)
+		}
+		if plain, err := both.Open(secrets.Place(page[0]), page[0].Sealed); err != nil || string(plain) != idp.ClientSecret {
+			t.Errorf("the secret is %q, %v", plain, err)
+		}
+		late := page[0]
+		late.Sealed = []byte("what was there before")
+		s.write(func(tx *store.Tx) error { return secrets.Put(tx, late, []byte("made of it")) })
+		if again, err := secrets.Page(t.Context(), db, store.SealedValue{Org: "00000000000000000000000000000000", ID: "00000000000000000000000000000000"}, 10); err != nil || !bytes.Equal(again[0].Sealed, page[0].Sealed) {
+			t.Errorf("a secret that was entered meanwhile is lost: %v", err)
+		}
 	})
 }
 

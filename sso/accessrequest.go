@@ -218,7 +218,7 @@ func (d *Door) requested(tx *store.Tx, c Connection, q AccessRequest, in Approva
 // inWords is a refusal as a fault for an admin, who may read the hint.
 func inWords(field string, err error) error {
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return fault.Conflict.On(field, "%s", r.hint.String())
+		return fault.Conflict.On(field, "%s", r.hint)
 	}
 	return err
 }

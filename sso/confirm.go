@@ -178,7 +178,7 @@ func (d *Door) confirm(w http.ResponseWriter, r *http.Request) error {
 // plainly is an error of this page, without what is for the admin.
 func plainly(err error) error {
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return fault.Denied.Say("%s", fault.Word(r.sentence.String()))
+		return fault.Denied.Say("%s", r.sentence)
 	}
 	return err
 }

@@ -58,44 +58,23 @@ func refusalOf(err error, trace answer.Trace) *refusal {
 		return &out
 	}
 	if not, ok := errors.AsType[*session.NotAllowed](err); ok {
-		r := refuse(http.StatusForbidden, "policy", saidOf(err), web.Say("The organization's rule is: %s. It is in the console under Security.", not.Rule))
+		r := refuse(http.StatusForbidden, "policy", web.SaidBy(err), web.Say("The organization's rule is: %s. It is in the console under Security.", not.Rule))
 		r.trace = append(slices.Clone(trace), answer.Check{Name: "policy", Expected: not.Use, Got: "single sign-on", Hint: r.hint.String()})
 		return r
 	}
 	kind := fault.Of(err)
 	a := answers[kind]
-	r := &refusal{status: a.status, check: kind.String(), sentence: saidOf(err), trace: trace}
+	r := &refusal{status: a.status, check: kind.String(), sentence: web.SaidBy(err), trace: trace}
 	if r.sentence.IsZero() {
 		r.sentence = a.plain
 	}
 	if kind == fault.Unavailable || fault.Field(err) != "" { // about settings, which are the administrator's
-		r.sentence, r.hint = a.plain, saidOf(err)
+		r.sentence, r.hint = a.plain, web.SaidBy(err)
 	}
 	if c, failed := trace.Failed(); failed {
-		r.check, r.hint = c.Name, whole(c.Hint)
+		r.check, r.hint = c.Name, web.Say(c.Hint)
 	}
 	return r
-}
-
-// saidOf is a fault's sentence, which is stored until somebody reads it; none for an
-// error without one.
-func saidOf(err error) web.Said {
-	format, args := fault.Said(err)
-	for i, a := range args {
-		if word, ok := a.(fault.Word); ok {
-			args[i] = web.Say(string(word))
-		}
-	}
-	return web.Say(format, args...)
-}
-
-// whole is a sentence without arguments, which is translated when it is one of ours; none
-// when it is empty.
-func whole(sentence string) web.Said {
-	if sentence == "" {
-		return web.Said{}
-	}
-	return web.Say(sentence)
 }
 
 // explain puts what failed into the detail of an activity: in English for whoever reads

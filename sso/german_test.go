@@ -1,10 +1,15 @@
 package sso
 
 import (
+	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store"
@@ -72,4 +77,31 @@ func TestRefusalsInGerman(t *testing.T) {
 			t.Errorf("signed out: %s", text)
 		}
 	})
+}
+
+// A refusal that comes as a fault keeps its arguments, so that a page says the whole of it
+// in German; what is read of a fault leaves it as it is, as many read the same.
+func TestRefusalsAsFaultsInGerman(t *testing.T) {
+	t.Parallel()
+	german := texts.ReaderOf("de", "")
+	for _, c := range []struct {
+		err           error
+		english, want string
+	}{
+		{inWords("user", refuseOutside("other.example", []string{"acme.example"})),
+			"The address is in \"other.example\". Accounts are created for verified domains only (acme.example); verify this one, or invite the person.",
+			"Die Adresse gehört zu \"other.example\". Konten werden nur für nachgewiesene Domains angelegt (acme.example); weisen Sie diese nach oder laden Sie die Person ein."},
+		{plainly(refuse(http.StatusForbidden, "moved", web.Say("You sign in over %s now.", "Okta"), web.Said{})), "You sign in over Okta now.", "Sie melden sich jetzt über Okta an."},
+	} {
+		if got, _ := german.Fault(c.err); got != c.want || fault.Public(c.err) != c.english {
+			t.Errorf("%q is said as %q, want %q", fault.Public(c.err), got, c.want)
+		}
+	}
+	shared := fault.Denied.Say("%s is %d bytes long; at most %d are possible.", fault.Word("The title"), 300, 200)
+	if r := refusalOf(errors.Join(shared, fault.Denied.Say("Saved.")), nil); r.sentence.String() != "The title is 300 bytes long; at most 200 are possible. Saved." {
+		t.Errorf("two faults are refused with %q", r.sentence)
+	}
+	if _, args := fault.Said(shared); args[0] != fault.Word("The title") {
+		t.Errorf("the fault is another one: %#v", args)
+	}
 }

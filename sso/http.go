@@ -166,7 +166,7 @@ func (in answered) spend(tx *store.Tx, c Connection, t ticket, reread *bool) (no
 	}
 	return now, tx.Post(insertReplay, []any{tx.Org(), c.ID, secret.Hash(in.id), store.TimeOf(in.until)}, func(rows int64) error {
 		if rows == 0 {
-			return refuse(http.StatusBadRequest, "replay", saidOf(errNotPending), web.Say("The identity provider sent the same answer twice, or somebody copied one."))
+			return refuse(http.StatusBadRequest, "replay", web.SaidBy(errNotPending), web.Say("The identity provider sent the same answer twice, or somebody copied one."))
 		}
 		return nil
 	})

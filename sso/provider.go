@@ -213,7 +213,7 @@ func (d *Door) previewOIDC(ctx context.Context, issuer string) (p preview, err e
 	p.EntityID = issuer
 	found, err := d.issuers.Discover(ctx, issuer)
 	if fault.Is(err, fault.Unavailable) {
-		p.Warnings = append(p.Warnings, web.Say("%s You can save all the same; nobody can sign in before this works.", saidOf(err)))
+		p.Warnings = append(p.Warnings, web.Say("%s You can save all the same; nobody can sign in before this works.", web.SaidBy(err)))
 		return p, nil
 	}
 	if err != nil {

@@ -58,7 +58,7 @@ func (d *Door) samlLogin(w http.ResponseWriter, r *http.Request, c Connection) e
 	ask := saml.AuthnRequest{ID: p.RequestID, RelayState: t.handle, NameIDFormat: c.nameIDPolicy(), ForceAuthn: asked.Fresh, Contexts: asked.Contexts,
 		Hint: c.hint(r.URL.Query().Get("login_hint")), Now: d.opts.DB.Now(), SignKey: s.signKey, SignCert: s.signing[0]}
 	if ask.SSOURL, ask.Binding, err = c.ssoURL(); err != nil {
-		return d.refused(w, r, c, nil, refuse(http.StatusServiceUnavailable, "binding", answers[fault.Unavailable].plain, saidOf(err)), nil)
+		return d.refused(w, r, c, nil, refuse(http.StatusServiceUnavailable, "binding", answers[fault.Unavailable].plain, web.SaidBy(err)), nil)
 	}
 	out, err := saml.NewAuthnRequest(s.party, ask)
 	if err == nil {

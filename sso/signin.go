@@ -203,10 +203,10 @@ func (v *visit) create() (store.User, error) {
 		u, err = v.tx.CreateUser(store.NewUser{Doc: doc, Source: store.FromJIT, Status: store.Active})
 	}
 	if fault.Is(err, fault.Conflict) && fault.Field(err) == "seats" {
-		return u, refuse(http.StatusForbidden, "seats", web.Say("Your organization has no free seat for an account of yours. Ask your administrator."), saidOf(err))
+		return u, refuse(http.StatusForbidden, "seats", web.Say("Your organization has no free seat for an account of yours. Ask your administrator."), web.SaidBy(err))
 	}
 	if fault.Is(err, fault.Invalid) {
-		return u, refuse(http.StatusForbidden, "profile", web.Say("The identity provider sent details about you that cannot be stored."), saidOf(err))
+		return u, refuse(http.StatusForbidden, "profile", web.Say("The identity provider sent details about you that cannot be stored."), web.SaidBy(err))
 	}
 	return u, err
 }

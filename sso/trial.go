@@ -186,7 +186,7 @@ func (d *Door) endTest(w http.ResponseWriter, r *http.Request, c Connection, run
 				return broken
 			}
 			if !fresh {
-				failure = refuse(http.StatusBadRequest, "replay", saidOf(errNotPending), web.Say("The identity provider sent the same answer twice, or somebody copied one."))
+				failure = refuse(http.StatusBadRequest, "replay", web.SaidBy(errNotPending), web.Say("The identity provider sent the same answer twice, or somebody copied one."))
 			} else if no := rep.Account.Refused; no != nil {
 				failure = no.said
 			}
@@ -231,7 +231,7 @@ func (d *Door) concludeTest(tx *store.Tx, c Connection, row testRow, rep *report
 		row.Outcome, row.FailedCheck = testFailed, out.check
 		if first, failed := rep.Trace.Failed(); failed && first.Name == out.check {
 			if s := remedyOf(c.Vendor, out.check, true); s != "" {
-				out.hint = whole(s)
+				out.hint = web.Say(s)
 			}
 		}
 		rep.Check, rep.Sentence, rep.Hint = out.check, out.sentence, out.hint

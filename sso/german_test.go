@@ -105,3 +105,29 @@ func TestRefusalsAsFaultsInGerman(t *testing.T) {
 		t.Errorf("the fault is another one: %#v", args)
 	}
 }
+
+// What a setting cannot be is said in German too, with what was typed.
+func TestSettingsThatAreRefusedInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		_, saml := s.saml("existing")
+		_, oidc := s.oidc("existing")
+		for _, c := range []struct {
+			on            Created
+			key, value    string
+			english, want string
+		}{
+			{saml, "authn_context", "urn:a b", `"urn:a b" is not an authentication context class`, `"urn:a b" ist keine Klasse von Anmeldewegen`},
+			{saml, "idp_initiated_paths", "https://a.example", `"https://a.example" is not a path on this server`, `"https://a.example" ist kein Pfad auf diesem Server`},
+			{oidc, "scopes", "openid\na\\b", `"a\\b" is not a scope.`, `"a\\b" ist kein Scope.`},
+			{oidc, "id_token_algorithms", "HS256", `cannot be signed with "HS256" here`, `nicht mit "HS256" signiert werden`},
+		} {
+			_, err := s.door.UpdateConnection(t.Context(), s.admin, c.on.ID, Change{Set: map[string]string{c.key: c.value}})
+			got, _ := texts.ReaderOf("de", "").Fault(err)
+			if !fault.Is(err, fault.Invalid) || fault.Field(err) != c.key || !strings.Contains(fault.Public(err), c.english) || !strings.Contains(got, c.want) {
+				t.Errorf("%s on %q: %v, said as %q", c.key, fault.Field(err), err, got)
+			}
+		}
+	})
+}

@@ -36,8 +36,8 @@ type Setting struct {
 	Required bool   // it cannot be empty
 	Fixed    string // see fixed: a kind of subject, or anySubject
 
-	at    func(c *Connection) any                         // *string, *bool, *int, *[]string; *[]byte for a secret
-	check func(c *Connection, now time.Time) *fault.Error // of the connection with the new value; Field is filled in
+	at    func(c *Connection) any                  // *string, *bool, *int, *[]string; *[]byte for a secret
+	check func(c *Connection, now time.Time) error // of the connection with the new value; its fault is put on the setting
 }
 
 // Word is one word that a setting can be.
@@ -86,9 +86,9 @@ func vendorChoices() (list []Word) {
 	return list
 }
 
-func checkName(c *Connection, _ time.Time) *fault.Error {
+func checkName(c *Connection, _ time.Time) error {
 	if len(c.Name) > 200 {
-		return &fault.Error{Kind: fault.Invalid, Public: "The name has more than 200 characters."}
+		return fault.Invalid.Say("The name has more than 200 characters.")
 	}
 	return nil
 }
@@ -207,11 +207,7 @@ func (s Setting) checked(c *Connection, now time.Time) error {
 	if s.check == nil {
 		return nil
 	}
-	if bad := s.check(c, now); bad != nil {
-		bad.Field = s.Key
-		return bad
-	}
-	return nil
+	return fault.Invalid.Over(s.Key, s.check(c, now))
 }
 
 // form tells whether a text is what this kind of setting is written like.

@@ -38,11 +38,11 @@ const (
 
 var oidcSettings = []Setting{
 	{Key: "client_id", Protocol: protocolOIDC, Group: "Client", Label: "Client ID", Help: "What the provider calls this application.", Kind: KindText, Required: true,
-		at: func(c *Connection) any { return &c.Config.ClientID }, check: func(c *Connection, _ time.Time) *fault.Error { return checkClientID(c.Config.ClientID) }},
+		at: func(c *Connection) any { return &c.Config.ClientID }, check: func(c *Connection, _ time.Time) error { return checkClientID(c.Config.ClientID) }},
 	{Key: "client_secret", Protocol: protocolOIDC, Group: "Client", Label: "Client secret", Help: "It is stored sealed and never shown.", Kind: KindSecret,
 		at: func(c *Connection) any { return &c.secret }},
 	{Key: "scopes", Protocol: protocolOIDC, Group: "Client", Label: "Scopes", Help: "What is asked for. openid is needed.", Kind: KindList, Required: true,
-		at: func(c *Connection) any { return &c.Config.Scopes }, check: func(c *Connection, _ time.Time) *fault.Error { return checkScopes(c.Config.Scopes) }},
+		at: func(c *Connection) any { return &c.Config.Scopes }, check: func(c *Connection, _ time.Time) error { return checkScopes(c.Config.Scopes) }},
 	{Key: "client_auth", Protocol: protocolOIDC, Group: "Client", Label: "Client authentication", Help: "How this server proves itself when it trades a code for tokens. For private_key_jwt the provider reads this connection's key set.",
 		Kind: KindChoice, Default: authAuto, Choices: []Word{{authAuto, "What the provider takes"}, {oidc.AuthBasic, "Secret in the header (client_secret_basic)"}, {oidc.AuthPost, "Secret in the body (client_secret_post)"},
 			{oidc.AuthPrivateKey, "Signed with a key (private_key_jwt)"}}, at: func(c *Connection) any { return &c.Config.ClientAuth }},
@@ -70,48 +70,48 @@ var oidcSettings = []Setting{
 		Kind: KindText, at: func(c *Connection) any { return &c.Config.GroupsClaim }, check: checkGroupsClaim},
 }
 
-func checkClientID(id string) *fault.Error {
+func checkClientID(id string) error {
 	if id == "" || len(id) > 500 || !cleanText(id) {
-		return &fault.Error{Kind: fault.Invalid, Field: "client_id", Public: "An OpenID Connect connection needs the client ID that the provider gave to this application."}
+		return fault.Invalid.On("client_id", "An OpenID Connect connection needs the client ID that the provider gave to this application.")
 	}
 	return nil
 }
 
-func checkScopes(scopes []string) *fault.Error {
+func checkScopes(scopes []string) error {
 	for _, s := range scopes {
 		if s == "" || strings.ContainsAny(s, " \"\\") || !cleanText(s) {
-			return &fault.Error{Kind: fault.Invalid, Field: "scopes", Public: "\"" + answer.Clip(s, 40) + "\" is not a scope."}
+			return fault.Invalid.On("scopes", "%q is not a scope.", answer.Clip(s, 40))
 		}
 	}
 	if !oneOf("openid", scopes...) {
-		return &fault.Error{Kind: fault.Invalid, Field: "scopes", Public: "The scope openid is needed: without it the provider does not say who signs in."}
+		return fault.Invalid.On("scopes", "The scope openid is needed: without it the provider does not say who signs in.")
 	}
 	return nil
 }
 
-func checkACR(c *Connection, _ time.Time) *fault.Error {
+func checkACR(c *Connection, _ time.Time) error {
 	for _, v := range c.Config.ACRValues {
 		if strings.ContainsAny(v, " \"\\") || len(v) > 200 {
-			return &fault.Error{Kind: fault.Invalid, Public: "\"" + answer.Clip(v, 40) + "\" is no acr value: it is one word without quotes."}
+			return fault.Invalid.Say("%q is no acr value: it is one word without quotes.", answer.Clip(v, 40))
 		}
 	}
 	return nil
 }
 
 // checkAlgorithms keeps what the connection takes within what is safe at all.
-func checkAlgorithms(c *Connection, _ time.Time) *fault.Error {
+func checkAlgorithms(c *Connection, _ time.Time) error {
 	for _, a := range c.Config.Algorithms {
 		if _, err := oidc.PickAlgorithms([]string{a}); err != nil {
-			return &fault.Error{Kind: fault.Invalid, Public: "An ID token cannot be signed with \"" + answer.Clip(a, 40) + "\" here. With HS256 the client secret would be the signing key, so whoever has it could sign in as anybody. Choose RS256 or another asymmetric algorithm."}
+			return fault.Invalid.Say("An ID token cannot be signed with %q here. With HS256 the client secret would be the signing key, so whoever has it could sign in as anybody. Choose RS256 or another asymmetric algorithm.", answer.Clip(a, 40))
 		}
 	}
 	return nil
 }
 
-func checkHostedDomain(c *Connection, _ time.Time) *fault.Error {
+func checkHostedDomain(c *Connection, _ time.Time) error {
 	name, err := domainName(c.Config.HostedDomain)
 	if c.Config.HostedDomain != "" && err != nil {
-		return &fault.Error{Kind: fault.Invalid, Public: fault.Public(err)}
+		return err
 	}
 	if err == nil {
 		c.Config.HostedDomain = name
@@ -119,16 +119,16 @@ func checkHostedDomain(c *Connection, _ time.Time) *fault.Error {
 	return nil
 }
 
-func checkDomainHint(c *Connection, _ time.Time) *fault.Error {
+func checkDomainHint(c *Connection, _ time.Time) error {
 	if len(c.Config.DomainHint) > 253 || strings.ContainsAny(c.Config.DomainHint, " \"&=") {
-		return &fault.Error{Kind: fault.Invalid, Public: "The domain hint is a domain such as example.com."}
+		return fault.Invalid.Say("The domain hint is a domain such as example.com.")
 	}
 	return nil
 }
 
-func checkGroupsClaim(c *Connection, _ time.Time) *fault.Error {
+func checkGroupsClaim(c *Connection, _ time.Time) error {
 	if len(c.Config.GroupsClaim) > maxClaimsPath {
-		return &fault.Error{Kind: fault.Invalid, Public: "The name of a claim has at most 200 characters."}
+		return fault.Invalid.Say("The name of a claim has at most 200 characters.")
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package sso
 
 import (
 	"encoding/hex"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -138,69 +137,69 @@ func nameIDChoices() []Word {
 
 // checkSSOURLs: an open connection can send people somewhere, and the way that was
 // chosen is there. A draft may be half done.
-func checkSSOURLs(c *Connection, _ time.Time) *fault.Error {
+func checkSSOURLs(c *Connection, _ time.Time) error {
 	if c.Status != statusActive {
 		return nil
 	}
 	if _, _, err := c.ssoURL(); err != nil {
-		return &fault.Error{Kind: fault.Invalid, Public: fault.Public(err)}
+		return err
 	}
 	return nil
 }
 
 // checkSigner takes a fingerprint as people copy it.
-func checkSigner(c *Connection, _ time.Time) *fault.Error {
+func checkSigner(c *Connection, _ time.Time) error {
 	text := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(c.Config.MetadataSigner))
 	if _, err := hex.DecodeString(text); err != nil || text != "" && len(text) != 64 {
-		return &fault.Error{Kind: fault.Invalid, Public: "A SHA-256 fingerprint has 64 digits from 0 to F, with colons between or without."}
+		return fault.Invalid.Say("A SHA-256 fingerprint has 64 digits from 0 to F, with colons between or without.")
 	}
 	c.Config.MetadataSigner = text
 	return nil
 }
 
-func checkSHA1Until(c *Connection, now time.Time) *fault.Error {
+func checkSHA1Until(c *Connection, now time.Time) error {
 	if c.sha1Until().After(now.Add(maxSHA1)) {
-		return &fault.Error{Kind: fault.Invalid, Public: "SHA-1 can be accepted for a year at most, until " + now.Add(maxSHA1).UTC().Format(time.DateOnly) + "."}
+		return fault.Invalid.Say("SHA-1 can be accepted for a year at most, until %s.", now.Add(maxSHA1).UTC().Format(time.DateOnly))
 	}
 	return nil
 }
 
 // checkContexts: classes are absolute URIs, an order has a place for all that is asked
 // for, and what is better than that must be said.
-func checkContexts(c *Connection, _ time.Time) *fault.Error {
+func checkContexts(c *Connection, _ time.Time) error {
 	order := c.Config.AuthnContextOrder
 	for _, class := range slices.Concat(c.Config.AuthnContext, c.Config.AuthnContextAccepted, order) {
 		if u, err := url.Parse(class); err != nil || u.Scheme == "" || strings.ContainsAny(class, " <>\"") {
-			return &fault.Error{Kind: fault.Invalid, Public: fmt.Sprintf("%q is not an authentication context class; one looks like urn:oasis:names:tc:SAML:2.0:ac:classes:X509.", answer.Clip(class, 200))}
+			return fault.Invalid.Say("%q is not an authentication context class; one looks like urn:oasis:names:tc:SAML:2.0:ac:classes:X509.", answer.Clip(class, 200))
 		}
 	}
 	for _, class := range c.Config.AuthnContext {
 		if len(order) > 0 && !slices.Contains(order, class) {
-			return &fault.Error{Kind: fault.Invalid, Public: "authn_context_order does not say how strong " + answer.Clip(class, 200) + " is, which is asked for."}
+			return fault.Invalid.Say("authn_context_order does not say how strong %s is, which is asked for.", answer.Clip(class, 200))
 		}
 	}
 	strongest := len(order) > 0 && slices.Contains(c.Config.AuthnContext, order[len(order)-1])
 	if c.Config.AuthnContextCompare == saml.ComparisonBetter && len(c.Config.AuthnContext) > 0 && len(c.Config.AuthnContextAccepted) == 0 && (len(order) == 0 || strongest) {
-		return &fault.Error{Kind: fault.Invalid, Public: "Which classes are better is not ours to guess: list those that will do in authn_context_accepted first, or all by their strength in authn_context_order."}
+		return fault.Invalid.Say("Which classes are better is not ours to guess: list those that will do in authn_context_accepted first, or all by their strength in authn_context_order.")
 	}
 	return nil
 }
 
-func checkHintParameter(c *Connection, _ time.Time) *fault.Error {
+func checkHintParameter(c *Connection, _ time.Time) error {
 	name := c.Config.LoginHintParameter
 	if strings.ContainsFunc(name, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", r)
 	}) ||
 		oneOf(name, "SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding") {
-		return &fault.Error{Kind: fault.Invalid, Public: "A parameter is called login_hint or the like: letters, digits, _ . and -, and none of SAML's own names."}
+		return fault.Invalid.Say("A parameter is called login_hint or the like: letters, digits, _ . and -, and none of SAML's own names.")
 	}
 	return nil
 }
 
-func checkPaths(c *Connection, _ time.Time) *fault.Error {
+func checkPaths(c *Connection, _ time.Time) error {
 	for _, p := range c.Config.IDPInitiatedPaths {
 		if web.Local(p) != p || strings.ContainsAny(p, "?#") {
-			return &fault.Error{Kind: fault.Invalid, Public: fmt.Sprintf("%q is not a path on this server, such as /account.", answer.Clip(p, 200))}
+			return fault.Invalid.Say("%q is not a path on this server, such as /account.", answer.Clip(p, 200))
 		}
 	}
 	return nil

@@ -97,7 +97,7 @@ func (d doctor) keyFile() operate.Check {
 	return found(name, "ok", web.Say("%s; keep a copy apart from the database.", file))
 }
 
-// sealed tells what the newest key did not seal.
+// sealed tells what the newest key did not seal, and who seals with another.
 func (d doctor) sealed() (operate.Check, error) {
 	older, lost := 0, 0
 	var items []operate.Item
@@ -110,11 +110,20 @@ func (d doctor) sealed() (operate.Check, error) {
 			items = append(items, operate.Item{Text: web.Say("%s: %d with an older key, %d that no key opens", n.What, n.Older, n.Lost)})
 		}
 	}
+	apart, err := operate.Apart(d.ctx, d.db, d.key)
+	if err != nil {
+		return operate.Check{}, err
+	}
+	for _, s := range apart {
+		items = append(items, operate.Item{Text: web.Say("the server %s seals with another key", s.Host)})
+	}
 	name := web.Say("sealed values")
 	c := found(name, "ok", web.Say("All are sealed with the server key."))
 	switch {
 	case lost > 0:
 		c = found(name, "fail", web.Say("Some stored secrets cannot be opened:"), web.Say("Put the key that sealed them into MUSTER_SECRET_KEY_OLD, or make them anew."))
+	case len(apart) > 0:
+		c = found(name, "warn", web.Say("Some servers seal with another key, and more may come under it:"), web.Say("Restart them with MUSTER_SECRET_KEY and MUSTER_SECRET_KEY_OLD as they are here."))
 	case older > 0:
 		c = found(name, "warn", web.Say("Some are sealed with an older key:"), web.Say("Run: muster secret-key reseal"))
 	case d.cfg.SecretKeyOld != "":

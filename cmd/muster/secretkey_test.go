@@ -68,6 +68,9 @@ func TestTheSecretKeyIsExchanged(t *testing.T) {
 		if newest, older := a.sealed("status"); newest != 0 || older < 4 {
 			t.Errorf("%d with the new key, %d with the old one", newest, older)
 		}
+		if status, said := a.sealedDoctor(); status != "warn" || !strings.Contains(said, "seals with another key") {
+			t.Errorf("the doctor beside a server with the old key: %s %s", status, said)
+		}
 		restart := func() {
 			t.Helper()
 			a.server.stop()

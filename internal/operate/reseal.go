@@ -2,10 +2,12 @@ package operate
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/store"
 )
 
@@ -15,10 +17,14 @@ func (d *Door) Sealed(ctx context.Context, actor access.Actor) ([]store.SealedCo
 }
 
 // Reseal seals with the newest secret key what older ones have sealed, and tells what it
-// found. Values written meanwhile stay; stopped in the middle, the rest is done by the next
-// one. Faults: Denied, Conflict (a server runs that could not open them).
+// found. Values written meanwhile stay: no server seals with another key then. Stopped in the
+// middle, the rest is done by the next one. Faults: Denied, Conflict (a server runs that does
+// not seal with that key).
 func (d *Door) Reseal(ctx context.Context, actor access.Actor) ([]store.SealedCount, error) {
-	if err := d.allKnowTheKey(ctx, actor); err != nil {
+	if err := mayReseal(actor); err != nil {
+		return nil, err
+	}
+	if err := d.allSealWithTheKey(ctx); err != nil {
 		return nil, err
 	}
 	list, err := d.reseal(ctx, actor, true)
@@ -35,8 +41,8 @@ func (d *Door) Reseal(ctx context.Context, actor access.Actor) ([]store.SealedCo
 }
 
 func (d *Door) reseal(ctx context.Context, actor access.Actor, change bool) ([]store.SealedCount, error) {
-	if !actor.May(access.Operate) {
-		return nil, fault.Denied.Say("Only an operator of this server can do this.")
+	if err := mayReseal(actor); err != nil {
+		return nil, err
 	}
 	list := []store.SealedCount{}
 	for _, s := range d.opt.Sealed {
@@ -49,20 +55,36 @@ func (d *Door) reseal(ctx context.Context, actor access.Actor, change bool) ([]s
 	return list, nil
 }
 
-// allKnowTheKey refuses while a server runs that does not open what the newest key seals:
-// people could not sign in there any more.
-func (d *Door) allKnowTheKey(ctx context.Context, actor access.Actor) error {
+func mayReseal(actor access.Actor) error {
 	if !actor.May(access.Operate) {
 		return fault.Denied.Say("Only an operator of this server can do this.")
 	}
-	servers, err := d.Servers(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range servers {
-		if !s.Silent && !strings.Contains(s.Prints, d.opt.Key.Prints()[0]) {
-			return fault.Conflict.Say("The server %s does not know the new key. Give it that key, too (MUSTER_SECRET_KEY_OLD will do), and restart it; one that is gone is forgotten after three minutes.", s.Host)
-		}
-	}
 	return nil
+}
+
+// allSealWithTheKey refuses while a server runs that does not open what the newest key seals,
+// as people could not sign in there any more, and while one seals with another, as what it
+// stores behind the walk would stay under that one.
+func (d *Door) allSealWithTheKey(ctx context.Context) error {
+	servers, err := Apart(ctx, d.opt.DB, d.opt.Key)
+	for _, s := range servers {
+		if !strings.Contains(s.Prints, d.opt.Key.Prints()[0]) {
+			return fault.Conflict.Say("The server %s does not know the new key. Restart every server with that key as MUSTER_SECRET_KEY_OLD, then with both settings swapped; one that is gone is forgotten after three minutes.", s.Host)
+		}
+		return fault.Conflict.Say("The server %s knows the new key, but still seals with another. Restart it with MUSTER_SECRET_KEY and MUSTER_SECRET_KEY_OLD as they are here; one that is gone is forgotten after three minutes.", s.Host)
+	}
+	return err
+}
+
+// ServerApart is a server that runs and seals with another key.
+type ServerApart struct {
+	Host   string `db:"host"`
+	Prints string `db:"prints"` // of the secret keys that it knows; empty: of a version that did not tell
+}
+
+// Apart are the servers that run and do not seal with the newest of key.
+func Apart(ctx context.Context, db *store.DB, key secret.Key) (list []ServerApart, err error) {
+	err = db.LookupAll(ctx, &list, "SELECT s.host, COALESCE(k.prints, '') AS prints FROM servers s LEFT JOIN server_keys k ON k.server_id = s.id WHERE s.seen_at >= ? ORDER BY s.id",
+		store.TimeOf(db.Now().Add(-silent)))
+	return slices.DeleteFunc(list, func(s ServerApart) bool { return strings.HasPrefix(s.Prints, key.Prints()[0]) }), err
 }

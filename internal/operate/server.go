@@ -28,7 +28,6 @@ type Server struct {
 	ID      store.ID[Server] `db:"id"`
 	Host    string           `db:"host"`
 	Version string           `db:"version"`
-	Prints  string           `db:"prints"` // of the secret keys that it knows
 	Started store.Time       `db:"started_at"`
 	Seen    store.Time       `db:"seen_at"`
 	Found   store.JSON       `db:"loops"`
@@ -84,7 +83,7 @@ func (d *Door) gone(ctx context.Context, me Server) error {
 // Servers are those that were heard of in the last day, the newest first.
 func (d *Door) Servers(ctx context.Context) ([]Server, error) {
 	var list []Server
-	if err := d.opt.DB.LookupAll(ctx, &list, "SELECT s.id, s.host, s.version, s.started_at, s.seen_at, s.loops, COALESCE(k.prints, '') AS prints FROM servers s LEFT JOIN server_keys k ON k.server_id = s.id ORDER BY s.id DESC LIMIT 100"); err != nil {
+	if err := d.opt.DB.LookupAll(ctx, &list, "SELECT id, host, version, started_at, seen_at, loops FROM servers ORDER BY id DESC LIMIT 100"); err != nil {
 		return nil, err
 	}
 	for i := range list {

@@ -57,13 +57,12 @@ func (db *DB) Reseal(ctx context.Context, key secret.Key, s Sealed, change bool)
 				n.Newer++
 			default:
 				n.Older++
-				fresh[v.Org] = append(fresh[v.Org], resealing{v, text})
+				if change {
+					fresh[v.Org] = append(fresh[v.Org], resealing{v, text})
+				}
 			}
 		}
 		for org, values := range fresh {
-			if !change {
-				break
-			}
 			if err := db.Write(ctx, access.Muster(string(org)), func(tx *Tx) error {
 				for _, v := range values {
 					if err := s.Put(tx, v.SealedValue, v.fresh); err != nil {

@@ -47,6 +47,9 @@ func (c serveCmd) Run(a *app) error {
 		return err
 	}
 
+	if err := h.operate.Appear(a.ctx); err != nil {
+		return err
+	}
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + h.passwords.Slots()) // password sign-ins make nobody else wait
 	signalled, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -71,6 +74,9 @@ func (c serveCmd) Run(a *app) error {
 	}
 	stopLoops()
 	running.Wait()
+	if gone := h.operate.Leave(context.WithoutCancel(a.ctx)); gone != nil {
+		a.log.Error("forget that the server ran", "error", gone)
+	}
 	a.log.Info("stopped")
 	return err
 }

@@ -80,10 +80,19 @@ func TestServersThatRun(t *testing.T) {
 		if page := d.want("olga", "GET", at, "", 200, "two"); strings.Contains(page, "s-"+string(me.ID)) {
 			t.Error("a server that is long gone is shown")
 		}
-		// One that stops says so.
+		// One that starts and stops says so.
+		if err := d.door.Appear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := d.door.Servers(t.Context()); err != nil || len(list) != 2 {
+			t.Errorf("%+v, %v", list, err)
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		if err := d.door.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.door.Leave(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if list, err := d.door.Servers(t.Context()); err != nil || len(list) != 1 || list[0].Host != "two" {

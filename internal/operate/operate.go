@@ -102,6 +102,7 @@ type Connection struct {
 // Door has the pages and their operations.
 type Door struct {
 	opt       Options
+	me        Server     // since Appear
 	examining sync.Mutex // held while Examine runs
 }
 

@@ -16,27 +16,48 @@ func (d *Door) Sealed(ctx context.Context, actor access.Actor) ([]store.SealedCo
 	return d.reseal(ctx, actor, false)
 }
 
+// walks is how often Reseal walks through everything at most.
+const walks = 5
+
 // Reseal seals with the newest secret key what older ones have sealed, and tells what it
-// found. Values written meanwhile stay: no server seals with another key then. Stopped in the
-// middle, the rest is done by the next one. Faults: Denied, Conflict (a server runs that does
-// not seal with that key).
+// found. It walks until there is nothing left: while it walks, a value may be stored behind it
+// or come to lie there, by a server that starts with other settings or by a command. What is
+// stored meanwhile stays. Stopped in the middle, the rest is done by the next one. Faults:
+// Denied, Conflict (a server runs that does not seal with that key, or there is no end to it).
 func (d *Door) Reseal(ctx context.Context, actor access.Actor) ([]store.SealedCount, error) {
 	if err := mayReseal(actor); err != nil {
 		return nil, err
 	}
-	if err := d.allSealWithTheKey(ctx); err != nil {
-		return nil, err
+	older := map[string]int{}
+	for range walks {
+		if err := d.allSealWithTheKey(ctx); err != nil {
+			return nil, err
+		}
+		list, err := d.reseal(ctx, actor, true)
+		if err != nil {
+			return nil, err
+		}
+		left := 0
+		for i := range list {
+			n := &list[i]
+			left += n.Older
+			older[n.What] += n.Older
+			n.Newer, n.Older = max(0, n.Newer-older[n.What]), older[n.What]
+		}
+		if left == 0 {
+			return list, d.resealed(ctx, actor, older)
+		}
 	}
-	list, err := d.reseal(ctx, actor, true)
-	if err != nil {
-		return nil, err
+	return nil, fault.Conflict.Say("Something still seals with an older key, such as a command with other settings. End it, and run this again.")
+}
+
+func (d *Door) resealed(ctx context.Context, actor access.Actor, kinds map[string]int) error {
+	detail := map[string]any{"key": d.opt.Key.Prints()[0]}
+	for what, n := range kinds {
+		detail[what] = n
 	}
-	kinds := map[string]any{"key": d.opt.Key.Prints()[0]}
-	for _, n := range list {
-		kinds[n.What] = n.Older
-	}
-	return list, d.opt.DB.Write(ctx, actor.In(string(store.NoOrg)), func(tx *store.Tx) error {
-		return tx.Record(store.Activity{Action: "secretkey.reseal", TargetKind: "server", Detail: kinds})
+	return d.opt.DB.Write(ctx, actor.In(string(store.NoOrg)), func(tx *store.Tx) error {
+		return tx.Record(store.Activity{Action: "secretkey.reseal", TargetKind: "server", Detail: detail})
 	})
 }
 

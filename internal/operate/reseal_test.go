@@ -1,6 +1,7 @@
 package operate_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -65,6 +66,59 @@ func TestAllServersSealWithTheNewKeyFirst(t *testing.T) {
 		apart(1)
 		if _, err := door(both).Reseal(t.Context(), access.Actor{}); !fault.Is(err, fault.Denied) {
 			t.Errorf("anybody seals anew: %v", err)
+		}
+	})
+}
+
+// What comes to lie behind the walk is found by the next one; what never ends is not said to
+// be done.
+func TestItIsDoneWhenNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, _ := storetest.Org(t, db, "acme")
+		old, fresh := secret.NewKey(), secret.NewKey()
+		both, sealed, again := fresh.Over(old), map[store.ID[store.SealedValue]][]byte{}, 2
+		seal := func(id store.ID[store.SealedValue]) {
+			text, err := old.Seal(string(id), []byte("s3cret"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sealed[id] = text
+		}
+		kind := store.Sealed{What: "secrets", Place: func(v store.SealedValue) string { return string(v.ID) },
+			Page: func(context.Context, *store.DB, store.SealedValue, int) (list []store.SealedValue, err error) {
+				for id, text := range sealed {
+					list = append(list, store.SealedValue{Org: org, ID: id, Sealed: text})
+				}
+				return list, nil
+			},
+			Put: func(_ *store.Tx, v store.SealedValue, text []byte) error {
+				sealed[v.ID] = text
+				if again > 0 {
+					again--
+					seal(v.ID + "0") // behind the walk
+				}
+				return nil
+			}}
+		seal("a")
+		door := operate.New(operate.Options{DB: db, Key: both, Sealed: []store.Sealed{kind}})
+		list, err := door.Reseal(t.Context(), access.Muster(""))
+		if want := (store.SealedCount{What: "secrets", Older: 3}); err != nil || len(list) != 1 || list[0] != want {
+			t.Errorf("%+v, %v; want %+v", list, err, want)
+		}
+		for id, text := range sealed {
+			if _, err := fresh.Open(string(id), text); err != nil {
+				t.Errorf("said to be done: %v", err)
+			}
+		}
+		list, err = door.Reseal(t.Context(), access.Muster(""))
+		if want := (store.SealedCount{What: "secrets", Newer: 3}); err != nil || len(list) != 1 || list[0] != want {
+			t.Errorf("once more: %+v, %v; want %+v", list, err, want)
+		}
+		seal("b")
+		again = 1000
+		if list, err := door.Reseal(t.Context(), access.Muster("")); !fault.Is(err, fault.Conflict) {
+			t.Errorf("said to be done, though something seals with the old key: %+v, %v", list, err)
 		}
 	})
 }

@@ -41,11 +41,18 @@ const (
 	forget    = 24 * time.Hour
 )
 
-// Run notes each minute that this server lives and how its loops do, until ctx is done.
+// Appear notes this server before it answers anybody, and Leave forgets it when it has stored
+// its last: so whoever seals anew knows of each that may seal.
+func (d *Door) Appear(ctx context.Context) error {
+	d.me = Server{ID: store.NewID[Server](), Host: d.opt.Host, Version: d.opt.Version, Started: store.TimeOf(d.opt.DB.Now())}
+	return d.Beat(ctx, d.me)
+}
+
+// Run notes each minute that this server, which has appeared, lives and how its loops do,
+// until ctx is done.
 func (d *Door) Run(ctx context.Context) error {
-	me := Server{ID: store.NewID[Server](), Host: d.opt.Host, Version: d.opt.Version, Started: store.TimeOf(d.opt.DB.Now())}
-	store.Every(ctx, d.opt.Log, beatEvery, nil, "note that the server lives", func(ctx context.Context) error { return d.Beat(ctx, me) })
-	return d.gone(context.WithoutCancel(ctx), me)
+	store.Every(ctx, d.opt.Log, beatEvery, nil, "note that the server lives", func(ctx context.Context) error { return d.Beat(ctx, d.me) })
+	return nil
 }
 
 // Beat notes it once, and forgets servers that are long gone.
@@ -70,12 +77,13 @@ func (d *Door) Beat(ctx context.Context, me Server) error {
 	})
 }
 
-func (d *Door) gone(ctx context.Context, me Server) error {
+// Leave forgets this server.
+func (d *Door) Leave(ctx context.Context) error {
 	return d.opt.DB.Write(ctx, access.Muster(string(store.NoOrg)), func(tx *store.Tx) error {
-		if _, err := tx.Exec("DELETE FROM server_keys WHERE server_id = ?", me.ID); err != nil {
+		if _, err := tx.Exec("DELETE FROM server_keys WHERE server_id = ?", d.me.ID); err != nil {
 			return err
 		}
-		_, err := tx.Exec("DELETE FROM servers WHERE id = ?", me.ID)
+		_, err := tx.Exec("DELETE FROM servers WHERE id = ?", d.me.ID)
 		return err
 	})
 }

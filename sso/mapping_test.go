@@ -212,6 +212,19 @@ func TestWhoseWordHolds(t *testing.T) {
 			}
 			return err
 		})
+		// The person sees it of themselves, whatever else they may see.
+		for id, may := range map[store.UserID]bool{u.ID: true, "somebodyelse": false} {
+			err := db.Write(context.Background(), access.Actor{Kind: access.Person, Org: p.admin.Org, ID: string(id)}, func(tx *store.Tx) error {
+				list, err := AttributeSources(tx, u)
+				if err == nil && len(list) == 0 {
+					t.Error("nothing of one's own is told")
+				}
+				return err
+			})
+			if (err == nil) != may || err != nil && !fault.Is(err, fault.Denied) {
+				t.Errorf("%s asks what fills %s: %v", id, u.ID, err)
+			}
+		}
 		p.write(func(tx *store.Tx) error { return Lock(tx, u.ID, "title", false) })
 		if u = as("Director"); u.Profile().Title != "Director" {
 			t.Errorf("title %q after unlocking, want Director", u.Profile().Title)

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -25,8 +26,9 @@ import (
 // completePath is the page that asks.
 const completePath = "/account/complete"
 
-// ownOf are the organization's attributes that a person can write.
-func (a *Account) ownOf(tx *store.Tx, u store.User) ([]extra.Field, error) {
+// ownOf are the organization's attributes that a person can write; others has what is not
+// theirs, see filled.
+func ownOf(tx *store.Tx, u store.User, others map[string]Filled) ([]extra.Field, error) {
 	if u.DirectoryID != "" {
 		return nil, nil
 	}
@@ -34,16 +36,8 @@ func (a *Account) ownOf(tx *store.Tx, u store.User) ([]extra.Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := extra.Mine(defs)
-	if len(list) == 0 {
-		return nil, nil
-	}
-	others, err := a.filled(tx, u)
-	if err != nil {
-		return nil, err
-	}
 	doc, err := u.Attributes()
-	return slices.DeleteFunc(list, func(x extra.Field) bool {
+	return slices.DeleteFunc(extra.Mine(defs), func(x extra.Field) bool {
 		_, byKey := others[x.Key()]
 		_, byName := others[x.Name]
 		return byKey || byName || x.Mutability == "immutable" && x.In(doc) != nil
@@ -52,12 +46,35 @@ func (a *Account) ownOf(tx *store.Tx, u store.User) ([]extra.Field, error) {
 
 // lacking are those of them that are required and not there.
 func (a *Account) lacking(tx *store.Tx, u store.User) ([]extra.Field, error) {
-	list, err := a.ownOf(tx, u)
-	if err != nil || len(list) == 0 || u.BreakGlass {
+	doc, err := u.Attributes()
+	if err != nil || u.BreakGlass {
 		return nil, err
 	}
-	doc, err := u.Attributes()
-	return extra.Missing(list, doc), err
+	missing := func(others map[string]Filled) ([]extra.Field, error) {
+		list, err := ownOf(tx, u, others)
+		return extra.Missing(list, doc), err
+	}
+	// Each page asks, and most people lack nothing: what others fill is looked up for the rest.
+	if lacks, err := missing(nil); err != nil || len(lacks) == 0 {
+		return nil, err
+	}
+	others, err := a.filled(tx, u)
+	if err != nil {
+		return nil, err
+	}
+	return missing(others)
+}
+
+// lacks is lacking for somebody who reads a page.
+func (a *Account) lacks(ctx context.Context, org store.OrgID, id store.UserID) (list []extra.Field, err error) {
+	err = a.opts.DB.Read(ctx, access.Muster(string(org)), func(tx *store.Tx) error {
+		u, err := tx.User(id)
+		if err == nil {
+			list, err = a.lacking(tx, u)
+		}
+		return err
+	})
+	return list, err
 }
 
 // Hold is where somebody has to go before a page is shown; empty: nowhere. It is
@@ -71,14 +88,7 @@ func (a *Account) Hold(r *http.Request, actor access.Actor) (string, error) {
 	if err != nil || !slices.ContainsFunc(extra.Mine(defs), func(x extra.Field) bool { return x.Required }) {
 		return "", err
 	}
-	var lacks []extra.Field
-	err = a.opts.DB.Read(r.Context(), access.Muster(actor.Org), func(tx *store.Tx) error {
-		u, err := tx.User(store.UserID(actor.ID))
-		if err == nil {
-			lacks, err = a.lacking(tx, u)
-		}
-		return err
-	})
+	lacks, err := a.lacks(r.Context(), store.OrgID(actor.Org), store.UserID(actor.ID))
 	if err != nil || len(lacks) == 0 {
 		return "", err
 	}
@@ -106,14 +116,7 @@ func (a *Account) complete(w http.ResponseWriter, r *http.Request, status int, f
 	if err != nil {
 		return err
 	}
-	var lacks []extra.Field
-	err = a.opts.DB.Read(r.Context(), access.Muster(string(now.Org)), func(tx *store.Tx) error {
-		u, err := tx.User(now.UserID)
-		if err == nil {
-			lacks, err = a.lacking(tx, u)
-		}
-		return err
-	})
+	lacks, err := a.lacks(r.Context(), now.Org, now.UserID)
 	if err != nil {
 		return err
 	}
@@ -137,17 +140,17 @@ func (a *Account) saveComplete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var lacks []extra.Field
-	err = a.opts.DB.Read(r.Context(), access.Muster(actor.Org), func(tx *store.Tx) error {
-		u, err := tx.User(store.UserID(actor.ID))
-		if err == nil {
-			lacks, err = a.lacking(tx, u)
+	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		u, err := tx.Self()
+		if err != nil {
+			return err
 		}
-		return err
+		lacks, err := a.lacking(tx, u)
+		if err != nil || len(lacks) == 0 {
+			return err
+		}
+		return fillOwn(tx, f, lacks, true)
 	})
-	if err == nil && len(lacks) > 0 {
-		err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error { return fillOwn(tx, f, lacks, true) })
-	}
 	if f.Take(err) {
 		return a.complete(w, r, web.Status(err), f, f.Get("next"))
 	}

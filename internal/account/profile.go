@@ -128,7 +128,7 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 			p.Fields = append(p.Fields, p.Form.Input(f.name, f.label, "autocomplete="+f.complete, "maxlength=200"))
 		}
 	}
-	mine, err := a.ownOf(tx, u)
+	mine, err := ownOf(tx, u, others)
 	if err != nil {
 		return err
 	}
@@ -201,23 +201,20 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var others map[string]Filled
-	var mine []extra.Field
-	err = a.opts.DB.Read(r.Context(), access.Muster(actor.Org), func(tx *store.Tx) error {
-		u, err := tx.User(store.UserID(actor.ID))
+	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
+		u, err := tx.Self()
 		if err != nil {
 			return err
 		}
-		if others, err = a.filled(tx, u); err == nil {
-			mine, err = a.ownOf(tx, u)
+		others, err := a.filled(tx, u)
+		if err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = a.opts.DB.Write(r.Context(), actor, func(tx *store.Tx) error {
-		_, _, err := tx.UpdateSelf(func(p *store.Profile) error {
+		mine, err := ownOf(tx, u, others)
+		if err != nil {
+			return err
+		}
+		_, _, err = tx.UpdateSelf(func(p *store.Profile) error {
 			for _, field := range own(p) {
 				if _, sent := f.Values[field.name]; !sent {
 					continue

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
@@ -39,6 +40,7 @@ type site struct {
 	factors   *factor.Store
 	leave     func(in session.Session) (string, error) // nil: nobody came from a provider
 	filled    []account.Filled                         // by sign-ins, of everybody
+	lookups   atomic.Int64                             // of what sign-ins fill
 	closed    string                                   // the mail domain whose people use single sign-on
 }
 
@@ -66,7 +68,13 @@ func newSite(t *testing.T, db *store.DB) *site {
 			}
 			return s.leave(in)
 		},
-		Filled: func(*store.Tx, store.User) ([]account.Filled, error) { return s.filled, nil },
+		Filled: func(tx *store.Tx, u store.User) ([]account.Filled, error) {
+			s.lookups.Add(1)
+			if tx.Actor().ID == string(u.ID) {
+				return s.filled, nil
+			}
+			return s.filled, tx.Require(access.ViewUsers)
+		},
 		MayMove: func(_ context.Context, _ store.OrgID, address string) (bool, error) {
 			return s.closed == "" || !strings.HasSuffix(address, "@"+s.closed), nil
 		},

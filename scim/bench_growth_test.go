@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -108,11 +107,10 @@ func BenchmarkWalk(b *testing.B) {
 func (x *bench) walk(b *testing.B) {
 	b.Helper()
 	var peak uint64
+	defer tight()()
 	b.ResetTimer()
 	for range b.N {
-		runtime.GC()
-		var before runtime.MemStats
-		runtime.ReadMemStats(&before)
+		before := inUse()
 		people, cursor := 0, ""
 		for more := true; more; more = cursor != "" {
 			g := &page{gauge: gauge{header: http.Header{}}}
@@ -121,7 +119,7 @@ func (x *bench) walk(b *testing.B) {
 			x.mux.ServeHTTP(g, r)
 			n, next := g.read(b)
 			people, cursor = people+n, next
-			peak = max(peak, g.peak-min(g.peak, before.HeapAlloc))
+			peak = max(peak, g.peak-min(g.peak, before))
 		}
 		if people != benchAll {
 			b.Fatalf("%d people were shown, want %d", people, benchAll)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-id/muster/internal/heap"
 	"github.com/muster-id/muster/store"
 )
 
@@ -27,6 +28,7 @@ func BenchmarkSQLite(b *testing.B) {
 
 func openSQLiteBench(b *testing.B) *bench {
 	b.Helper()
+	heap.Roomy()
 	url := "sqlite:" + b.TempDir() + "/bench.db"
 	db, err := store.Open(context.Background(), store.Options{URL: url})
 	if err != nil {

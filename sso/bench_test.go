@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/heap"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -45,6 +46,7 @@ const (
 )
 
 func benchmarkACS(b *testing.B, database string, groups int) {
+	heap.Roomy()
 	db, err := store.Open(b.Context(), store.Options{URL: database})
 	if err != nil {
 		b.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/config"
+	"github.com/muster-id/muster/internal/heap"
 )
 
 // finishing is how long running requests may take after the first signal.
@@ -50,6 +51,7 @@ func (c serveCmd) Run(a *app) error {
 	if err := h.operate.Appear(a.ctx); err != nil {
 		return err
 	}
+	heap.Roomy()
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + h.passwords.Slots()) // password sign-ins make nobody else wait
 	signalled, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

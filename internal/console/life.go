@@ -86,7 +86,12 @@ func (c *Console) showDialog(w http.ResponseWriter, r *http.Request, status int,
 				p.Directory = web.T(r, "a directory")
 			}
 		}
-		p.Blocked = blocked(r, p.User, p.Directory, kind)
+		if p.Blocked, err = beyond(r, tx, p.User); err != nil {
+			return err
+		}
+		if p.Blocked == "" {
+			p.Blocked = blocked(r, p.User, p.Directory, kind)
+		}
 		p.CanPlan = p.CanPlan && p.Directory == ""
 		return c.fillDialog(r, tx, &p)
 	})
@@ -139,9 +144,6 @@ func (c *Console) fillDialog(r *http.Request, tx *store.Tx, p *dialogPage) error
 
 // blocked says why a change cannot be made here, or nothing.
 func blocked(r *http.Request, u store.User, directory, kind string) string {
-	if u.BreakGlass && !web.Actor(r).Operator {
-		return web.T(r, "%s is a break-glass account, or that of an operator of this server. Only an operator can change it; an admin can take a break-glass account off the list under Security first.", fullName(u))
-	}
 	is := map[string]bool{"deactivate": u.Status == store.Active || u.Status == store.Invited, "reactivate": u.Status == store.Deactivated,
 		"delete": u.Status != store.Deleted, "restore": u.Status == store.Deleted, "detach": u.DirectoryID != "" && u.Status != store.Deleted}
 	switch {

@@ -71,6 +71,8 @@ type personPage struct {
 	Factors        *Factors
 
 	MayEdit, MayEnd, MayInvite, MayStart, MayConfigure, MayLog bool
+	Beyond                                                     string // why whoever looks can change nothing here; empty: it can
+	Self                                                       bool
 }
 
 func (c *Console) person(w http.ResponseWriter, r *http.Request) error {
@@ -84,7 +86,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 	}
 	actor := web.Actor(r)
 	p := personPage{Org: web.OrgOf(r), Form: f, MayEdit: actor.May(access.EditUsers), MayEnd: actor.May(access.EndUsers),
-		MayInvite: actor.May(access.InviteUsers), MayStart: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity)}
+		MayInvite: actor.May(access.InviteUsers), MayStart: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity), Self: actor.Kind == access.Person && actor.ID == string(id)}
 	err = c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
 		u, err := tx.AnyUser(id)
 		if err != nil {
@@ -96,6 +98,12 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		}
 		if err := c.fillPerson(tx, &p); err != nil {
 			return err
+		}
+		if p.MayEdit || p.MayEnd || p.MayInvite {
+			if p.Beyond, err = beyond(r, tx, u); err != nil {
+				return err
+			}
+			p.MayEdit = p.MayEdit && p.Beyond == ""
 		}
 		if p.User.Status == store.Deactivated {
 			p.NoReactivate = blocked(r, p.User, p.Directory, "reactivate")
@@ -127,6 +135,15 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		return err
 	}
 	return pages.Write(w, r, status, "person", p)
+}
+
+// beyond says why whoever asks can change nothing of this person, or nothing.
+func beyond(r *http.Request, tx *store.Tx, u store.User) (string, error) {
+	err := tx.MayTouch(u)
+	if fault.Is(err, fault.Denied) {
+		return web.SentenceIn(web.ReaderIn(r), err), nil
+	}
+	return "", err
 }
 
 func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/records"
+	"github.com/muster-id/muster/internal/session"
+	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -68,6 +70,70 @@ func TestNobodyTouchesWhoMayDoMore(t *testing.T) {
 		s.post("lead", s.path("/users/{second}/restore"), 403, url.Values{})
 		s.post("boss", s.path("/users/{second}/restore"), 303, url.Values{})
 		s.post("lead", s.path("/users/{second}/reactivate"), 403, url.Values{})
+	})
+}
+
+// What would be refused is not offered, and the page says why; whoever may do it finds it.
+func TestWhatIsRefusedIsNotOffered(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		list := access.Managing()[:len(access.Managing())-1]
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
+			return err
+		})
+		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
+		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
+		s.add(s.muster, "root", store.FromInvite, store.Active, access.Admin)
+		s.write(s.muster, func(tx *store.Tx) error { return s.sessions.MakeOperator(tx, s.people["root"]) })
+		s.write(s.muster, func(tx *store.Tx) error { return s.sessions.MakeOperator(tx, s.people["ivy"]) })
+		s.write(s.muster, func(tx *store.Tx) error { return s.sessions.MakeOperator(tx, s.people["scott"]) })
+		const operators, more = "that of an operator of this server. Only an operator can change it", "allows more than you may do yourself. Ask an admin."
+		offered := func(who, target string) (n int) {
+			doc := webtest.Page(t, s.do(who, "GET", s.path("/users/{"+target+"}"), nil).Body.String())
+			for _, main := range webtest.All(doc, "main") {
+				for _, a := range webtest.All(main, "a") {
+					if ends := webtest.Attr(a, "href"); strings.HasPrefix(ends, s.path("/users/{"+target+"}/")) && !strings.HasSuffix(ends, "/factors") && !strings.HasSuffix(ends, "/identities") {
+						n++
+					}
+				}
+				n += len(webtest.All(main, "form"))
+			}
+			return n
+		}
+		for _, c := range []struct{ who, target, why string }{
+			{"boss", "root", operators}, {"boss", "ivy", operators}, {"boss", "scott", operators}, {"lead", "root", operators}, {"lead", "second", more},
+		} {
+			has(t, s.page(c.who, s.path("/users/{"+c.target+"}")), c.why)
+			if n := offered(c.who, c.target); n > 0 {
+				t.Errorf("%s is offered %d things about %s", c.who, n, c.target)
+			}
+			page := s.do(c.who, "GET", s.path("/users/{"+c.target+"}/deactivate"), nil).Body.String()
+			has(t, webtest.Text(webtest.Page(t, page)), c.why)
+			hasNot(t, page, `action="`+s.path("/users/{"+c.target+"}/deactivate"))
+			s.post(c.who, s.path("/users/{"+c.target+"}/deactivate"), 403, url.Values{})
+		}
+		s.post("boss", s.path("/users/{scott}/detach"), 403, url.Values{})
+		for _, c := range [][2]string{{"operator", "root"}, {"operator", "ivy"}, {"operator", "scott"}, {"boss", "second"}, {"boss", "agent"}} {
+			hasNot(t, s.page(c[0], s.path("/users/{"+c[1]+"}")), operators, more)
+			if offered(c[0], c[1]) < 3 {
+				t.Errorf("%s is offered nothing about %s", c[0], c[1])
+			}
+		}
+		// The own account is left and signed out of; its password has a page of its own.
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, _, err := s.sessions.Start(tx, session.In{User: s.people["boss"], Method: "password"})
+			return err
+		})
+		own := s.do("boss", "GET", s.path("/users/{boss}"), nil).Body.String()
+		has(t, own, "/sessions/end", "/deactivate")
+		hasNot(t, own, s.path("/users/{boss}/password"))
+		// How somebody came in can be looked at, also of whom nobody may touch and who is gone.
+		for _, target := range []string{"root", "dora"} {
+			has(t, s.do("viewer", "GET", s.path("/users/{"+target+"}"), nil).Body.String(), s.path("/signins?person={"+target+"}"))
+		}
 	})
 }
 

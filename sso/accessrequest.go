@@ -207,6 +207,9 @@ func (d *Door) requested(tx *store.Tx, c Connection, q AccessRequest, in Approva
 	if err != nil {
 		return u, err
 	}
+	if err := tx.MayTouch(u); err != nil {
+		return u, err
+	}
 	if c.Accounts == accountsSCIM && u.DirectoryID == "" {
 		return u, fault.Invalid.On("user", "%s takes people of a directory only, and none manages %s.", c.Name, u.UserName)
 	}

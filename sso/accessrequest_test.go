@@ -98,6 +98,10 @@ func TestARequestIsBoundToWhoIsHereOrDeclined(t *testing.T) {
 				t.Errorf("%s on a connection of the directory: %v", name, err)
 			}
 		}
+		root, admin := p.operator("root@acme.example"), access.Actor{Kind: access.Person, Org: string(p.org), ID: string(ann.ID), Roles: []string{access.Admin}}
+		if _, err := p.door().Approve(ctx, admin, q.ID, Approval{User: root.UserName}); !fault.Is(err, fault.Denied) {
+			t.Errorf("bound to an operator's account: %v, want denied", err)
+		}
 		if _, err := p.door().Approve(ctx, p.admin, q.ID, Approval{User: "boss"}); err != nil {
 			t.Fatal(err)
 		}

@@ -113,6 +113,9 @@ func (d *Door) onIdentity(ctx context.Context, actor access.Actor, user store.Us
 		if err != nil {
 			return err
 		}
+		if err := tx.MayTouch(u); err != nil {
+			return err
+		}
 		c, err := connectionIn(tx, k.Connection)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -27,6 +28,7 @@ type identitiesPage struct {
 	Form           web.Form
 	List           []Identity
 	Connections    []web.Option
+	Beyond         string // why whoever looks can change nothing here; empty: it can
 }
 
 func (d *Door) showIdentities(w http.ResponseWriter, r *http.Request) error {
@@ -38,12 +40,26 @@ func (d *Door) identitiesForm(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	u, list, err := d.IdentitiesOf(r.Context(), web.Actor(r), id)
+	up := "/console/" + web.OrgOf(r).Slug + "/users/" + string(id)
+	p := identitiesPage{Path: up + "/identities", Up: up, Form: f}
+	err = d.opts.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		u, err := tx.AnyUser(id)
+		if err != nil {
+			return err
+		}
+		p.Name = u.Profile().FullName()
+		switch err := tx.MayTouch(u); {
+		case fault.Is(err, fault.Denied):
+			p.Beyond = web.SentenceIn(web.ReaderIn(r), err)
+		case err != nil:
+			return err
+		}
+		p.List, err = Identities(tx, id)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	up := "/console/" + web.OrgOf(r).Slug + "/users/" + string(id)
-	p := identitiesPage{Name: u.Profile().FullName(), Path: up + "/identities", Up: up, Form: f, List: list}
 	if p.Connections, err = d.connectionOptions(r, ""); err != nil {
 		return err
 	}

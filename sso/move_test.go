@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
@@ -106,6 +107,13 @@ func TestAnAdminLinksAndUnlinks(t *testing.T) {
 		if err := d.LinkIdentity(ctx, p.admin, ada.ID, IdentityKey{Connection: p.conn.ID, Subject: "s2"}); !fault.Is(err, fault.Conflict) {
 			t.Errorf("two subjects for one: %v, want a conflict", err)
 		}
+		// Whoever could link an operator's account could run the server.
+		root, admin := p.operator("root@acme.example"), access.Actor{Kind: access.Person, Org: string(p.org), ID: string(bea.ID), Roles: []string{access.Admin}}
+		for what, change := range map[string]func(context.Context, access.Actor, store.UserID, IdentityKey) error{"link": d.LinkIdentity, "unlink": d.UnlinkIdentity, "restore": d.RestoreIdentity} {
+			if err := change(ctx, admin, root.ID, IdentityKey{Connection: p.conn.ID, Subject: "s3"}); !fault.Is(err, fault.Denied) {
+				t.Errorf("%s an operator's account: %v, want denied", what, err)
+			}
+		}
 		if err := d.UnlinkIdentity(ctx, p.admin, bea.ID, k); !fault.Is(err, fault.NotFound) {
 			t.Errorf("somebody else's identity unlinked: %v, want not found", err)
 		}
@@ -136,6 +144,14 @@ func TestAnAdminLinksAndUnlinks(t *testing.T) {
 			t.Errorf("restored although it is bea's: %v, want not found", err)
 		}
 	})
+}
+
+// operator is somebody active who runs the server.
+func (p *place) operator(name string) store.User {
+	p.t.Helper()
+	u := p.user(name, store.Active)
+	p.write(func(tx *store.Tx) error { return session.New(session.Options{DB: p.db}).MakeOperator(tx, u.ID) })
+	return u
 }
 
 // One subject, many admins at once: it belongs to one person.

@@ -137,6 +137,9 @@ func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	if err != nil {
 		return u, err
 	}
+	if err := tx.mayTouch(u); err != nil {
+		return u, err
+	}
 	if u.DirectoryID == "" {
 		return u, fault.Conflict.On("directory", "%s is not managed by a directory.", u.DisplayName)
 	}

@@ -4,11 +4,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Known are sentences that are stored in English, where programs read them: Read finds
 // which one a text was made of, so that a page says it in its reader's language.
-type Known []known
+// The patterns are made when the first text is read: most programs read none.
+type Known struct{ list func() []known }
 
 type known struct {
 	format string
@@ -20,7 +22,11 @@ var knownVerb = regexp.MustCompile(`%[sqdv]`)
 
 // Know makes them of formats for fmt.
 func Know(formats ...string) Known {
-	list := make(Known, len(formats))
+	return Known{sync.OnceValue(func() []known { return patterns(formats) })}
+}
+
+func patterns(formats []string) []known {
+	list := make([]known, len(formats))
 	for i, f := range formats {
 		list[i].format = f
 		at, pattern := 0, ""
@@ -49,7 +55,7 @@ func (k Known) Read(text string) Said {
 }
 
 func (k Known) find(text string) (Said, bool) {
-	for _, one := range k {
+	for _, one := range k.list() {
 		if one.made == nil {
 			if one.format == text {
 				return Say(one.format), true

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -99,8 +97,8 @@ func checkAccess(tx *store.Tx, what, name string, expires time.Duration, allow s
 	name = strings.TrimSpace(name)
 	var ends store.Time
 	switch {
-	case name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return "", 0, "", fault.Invalid.On("name", "The %s needs a name of at most 200 bytes that says who uses it, such as Okta production.", what)
+	case name == "" || fault.Line("name", name, 200) != nil:
+		return "", 0, "", fault.Invalid.On("name", "The %s needs a name of at most 200 bytes on one line that says who uses it, such as Okta production.", what)
 	case expires < 0 || expires > maxLifetime || expires > 0 && expires < time.Minute:
 		return "", 0, "", fault.Invalid.On("expires", "A %s can live for a minute to ten years, or 0 for no end, not %s.", what, expires)
 	case expires > 0:

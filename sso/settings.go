@@ -87,10 +87,7 @@ func vendorChoices() (list []Word) {
 }
 
 func checkName(c *Connection, _ time.Time) error {
-	if len(c.Name) > 200 {
-		return fault.Invalid.Say("The name has more than 200 characters.")
-	}
-	return nil
+	return fault.Line("name", c.Name, 200)
 }
 
 // Settings are those that a connection of this protocol has; of both when it is empty.

@@ -292,7 +292,7 @@ func checkConnection(in NewConnection) (Connection, error) {
 	switch {
 	case c.Protocol != protocolSAML && c.Protocol != protocolOIDC:
 		return c, fault.Invalid.On("protocol", "There is no protocol %q. Choose saml or oidc.", answer.Clip(in.Protocol, 40))
-	case c.Name == "" || len(c.Name) > 200 || !cleanText(c.Name):
+	case c.Name == "" || fault.Line("name", c.Name, 200) != nil:
 		return c, fault.Invalid.On("name", "The connection needs a name of 1 to 200 characters, such as Okta.")
 	case !oneOf(c.Accounts, accountsJIT, accountsExisting, accountsSCIM):
 		return c, fault.Invalid.On("accounts", "There is no way %q to handle accounts. Choose jit (create on first sign-in), existing (must exist) or scim (must come from the directory).", answer.Clip(in.Accounts, 40))

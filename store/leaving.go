@@ -25,14 +25,20 @@ func Reasons() []string {
 // maxWhy is enough for a few sentences.
 const maxWhy = 500
 
+// whyOf checks somebody's own words. Faults: Invalid on "why".
+func whyOf(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	return text, checkText("why", text, maxWhy)
+}
+
 // CheckLeaving is what Leave asks of its reasons first, for whoever writes them down for
 // later. Faults: Invalid on "reason", "why" and "successor".
 func (tx *Tx) CheckLeaving(id UserID, l Leaving) (Leaving, error) {
-	l.Why = strings.TrimSpace(l.Why)
 	if l.Reason != "" && !slices.Contains(Reasons(), l.Reason) {
 		return l, fault.Invalid.On("reason", "There is no reason %.40q. Choose one of %s, or write your own words.", l.Reason, strings.Join(Reasons(), ", "))
 	}
-	if err := checkText("why", l.Why, maxWhy); err != nil {
+	var err error
+	if l.Why, err = whyOf(l.Why); err != nil {
 		return l, err
 	}
 	if l.Successor == "" {

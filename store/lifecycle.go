@@ -28,8 +28,12 @@ func (tx *Tx) Leave(id UserID, l Leaving) (User, error) {
 }
 
 // Reactivate gives access back. Faults: NotFound, Denied (a directory ended it),
-// Conflict (never accepted, or on "seats").
+// Conflict (never accepted, or on "seats"), Invalid on "why".
 func (tx *Tx) Reactivate(id UserID, why string) (User, error) {
+	why, err := whyOf(why)
+	if err != nil {
+		return User{}, err
+	}
 	return tx.setStatus(id, UserChange{Status: new(Active), Why: why})
 }
 
@@ -128,9 +132,13 @@ func (tx *Tx) DeleteWith(id UserID, l Leaving) (User, error) {
 // Detach frees a person from the directory, so that the attributes can be
 // edited here; the directory's next write would manage the person again. The roles
 // that it gave go. Needs Write. Faults: NotFound, Denied, Conflict (nobody manages
-// the person, or the last admin).
+// the person, or the last admin), Invalid on "why".
 func (tx *Tx) Detach(id UserID, why string) (User, error) {
 	if err := tx.Require(access.Configure); err != nil {
+		return User{}, err
+	}
+	why, err := whyOf(why)
+	if err != nil {
 		return User{}, err
 	}
 	u, err := tx.User(id)

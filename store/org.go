@@ -93,7 +93,7 @@ func (tx *Tx) CreateDirectory(d Directory) (Directory, error) {
 	if d.Name == "" {
 		return d, fault.Invalid.On("name", "The directory needs a name, such as Okta.")
 	}
-	if err := checkText("name", d.Name, 200); err != nil {
+	if err := fault.Line("name", d.Name, 200); err != nil {
 		return d, err
 	}
 	d.ID, d.OrgID, d.CreatedAt = NewID[Directory](), tx.Org(), tx.Now()

@@ -110,7 +110,7 @@ func orgName(name string) (string, error) {
 	if name == "" {
 		return "", fault.Invalid.On("name", "The organization needs a name.")
 	}
-	return name, checkText("name", name, 200)
+	return name, fault.Line("name", name, 200)
 }
 
 // SuspendOrg lets nobody in until ResumeOrg. Nothing is lost. The caller ends the

@@ -21,6 +21,10 @@ func (tx *Tx) RestoreAs(id UserID, userName, why string) (User, error) {
 	if err := tx.Require(access.EndUsers); err != nil {
 		return User{}, err
 	}
+	why, err := whyOf(why)
+	if err != nil {
+		return User{}, err
+	}
 	u, err := tx.anyUser(id)
 	switch {
 	case err != nil:

@@ -2,7 +2,6 @@ package store
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -18,11 +17,8 @@ func (tx *Tx) checkRoleTexts(r, was *OrgRole, all []OrgRole) error {
 		field, text string
 		limit       int
 	}{{"label", r.Name, 100}, {"description", r.Description, 400}} {
-		if err := checkText(f.field, f.text, f.limit); err != nil {
+		if err := fault.Line(f.field, f.text, f.limit); err != nil {
 			return err
-		}
-		if strings.ContainsFunc(f.text, fault.Unseen) {
-			return fault.Invalid.On(f.field, "That holds a control character or one that turns the direction of writing. Type it again.")
 		}
 	}
 	for _, o := range all {

@@ -401,7 +401,7 @@ func (tx *Tx) checkLicenses(list []License) error {
 	for i := range list {
 		l := &list[i]
 		l.Name = strings.TrimSpace(l.Name)
-		if l.Name == "" || len(l.Name) > 100 || checkText("licenses", l.Name, 100) != nil || strings.ContainsFunc(l.Name, func(c rune) bool { return c < ' ' }) {
+		if l.Name == "" || fault.Line("licenses", l.Name, 100) != nil {
 			return bad("A license type needs a name of 1 to 100 characters; this is %.40q.", l.Name)
 		}
 		if !slugForm.MatchString(l.ID) {

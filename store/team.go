@@ -110,7 +110,7 @@ func (tx *Tx) CreateTeam(in TeamChange) (Team, error) {
 	if in.Name != nil {
 		name = strings.TrimSpace(*in.Name)
 	}
-	if err := checkTeamText("displayName", name, 200); err != nil {
+	if err := fault.Line("displayName", name, 200); err != nil {
 		return Team{}, err
 	}
 	g, err := tx.CreateGroup(NewGroup{Doc: Doc{"displayName": name}})
@@ -149,7 +149,7 @@ func (tx *Tx) UpdateTeam(id GroupID, ch TeamChange) (Team, error) {
 	}
 	if ch.Name != nil && strings.TrimSpace(*ch.Name) != t.Name {
 		name := strings.TrimSpace(*ch.Name)
-		if err := checkTeamText("displayName", name, 200); err != nil {
+		if err := fault.Line("displayName", name, 200); err != nil {
 			return t, err
 		}
 		doc, err := t.Attributes()
@@ -164,7 +164,7 @@ func (tx *Tx) UpdateTeam(id GroupID, ch TeamChange) (Team, error) {
 	next := t
 	if ch.Description != nil {
 		next.Description = strings.TrimSpace(*ch.Description)
-		if err := checkTeamText("description", next.Description, 1000); err != nil {
+		if err := fault.Line("description", next.Description, 1000); err != nil {
 			return t, err
 		}
 	}
@@ -175,16 +175,6 @@ func (tx *Tx) UpdateTeam(id GroupID, ch TeamChange) (Team, error) {
 		return t, err
 	}
 	return tx.Team(id)
-}
-
-func checkTeamText(field, text string, limit int) error {
-	if err := checkText(field, text, limit); err != nil {
-		return err
-	}
-	if strings.ContainsFunc(text, fault.Unseen) {
-		return fault.Invalid.On(field, "That holds a control character or one that turns the direction of writing. Type it again.")
-	}
-	return nil
 }
 
 // saveTeam writes description and lead, if they differ.

@@ -220,10 +220,13 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 					continue
 				}
 				value := strings.TrimSpace(f.Get(field.name))
+				if value == *field.value {
+					continue // also what would not pass: nobody has touched it
+				}
 				if err := fault.Line(field.name, value, 200); err != nil {
 					return err
 				}
-				if _, is := others[field.attr]; is && value != *field.value {
+				if _, is := others[field.attr]; is {
 					return fault.Denied.Say("%s is not yours to change: it is filled at each sign-in, or an administrator keeps it.", fault.Word(field.label))
 				}
 				*field.value = value

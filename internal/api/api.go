@@ -91,8 +91,8 @@ func (d *Door) Create(ctx context.Context, actor access.Actor, in NewKey) (Key, 
 		if err := tx.Require(access.Configure); err != nil {
 			return err
 		}
-		if len(k.Name) > 200 {
-			return fault.Invalid.On("name", "The name is %d bytes long; at most %d are possible.", len(k.Name), 200)
+		if err := fault.Line("name", k.Name, 200); err != nil {
+			return err
 		}
 		if k.ExpiresAt != 0 && k.ExpiresAt <= tx.Now() {
 			return fault.Invalid.On("expires", "The key would have ended already. Choose a day to come.")

@@ -105,6 +105,14 @@ func TestPeopleLeaveAndComeBack(t *testing.T) {
 		}
 		d.user("ann")
 		d.ask(409, "POST", at+"/restore", `{}`)
+		// Why is a few sentences, by whatever way somebody comes and goes.
+		for _, why := range []string{strings.Repeat("x", 501), `a\u0000b`} {
+			for _, deed := range []string{"/restore", "/reactivate", "/deactivate", "/detach"} {
+				if got := d.ask(400, "POST", at+deed, `{"why": "`+why+`"}`); got["field"] != "why" {
+					t.Errorf("%s: %v", deed, got)
+				}
+			}
+		}
 		if got := d.ask(200, "POST", at+"/restore", `{"user_name": "ann.two@acme.example", "active": true}`); got["status"] != "active" || got["user_name"] != "ann.two@acme.example" {
 			t.Errorf("%v", got)
 		}

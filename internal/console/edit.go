@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/extra"
@@ -257,6 +256,9 @@ func editProfile(tx *store.Tx, u store.User, f web.Form) (store.User, error) {
 		if field.name == "address" { // of several lines
 			value = strings.ReplaceAll(value, "\r\n", "\n")
 		}
+		if value == *field.value {
+			continue // also what would not pass: nobody has touched it
+		}
 		if err := checkText(field.name, value); err != nil {
 			return u, err
 		}
@@ -310,7 +312,7 @@ func checkText(field, value string) error {
 	if len(value) > most {
 		return fault.Invalid.On(field, "That is %d bytes long; at most %d are possible.", len(value), most)
 	}
-	if strings.ContainsFunc(value, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
+	if strings.ContainsFunc(value, fault.Unseen) {
 		return fault.Invalid.On(field, "That holds a control character or broken text. Type it again.")
 	}
 	return nil

@@ -268,7 +268,7 @@ func (c *Console) change(r *http.Request, tx *store.Tx, kind string, id store.Us
 // leavingOf reads why, and who takes over: the one chosen among those found, or who is
 // named exactly.
 func leavingOf(tx *store.Tx, id store.UserID, f web.Form) (store.Leaving, error) {
-	l := store.Leaving{Reason: f.Get("reason"), Why: web.Typed(f.Get("why"))}
+	l := store.Leaving{Reason: f.Get("reason"), Why: f.Get("why")}
 	if chosen := f.Get("successor_id"); chosen != "" {
 		found, err := store.ParseID[store.User](chosen)
 		if err != nil {

@@ -23,7 +23,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
@@ -262,7 +261,7 @@ func (x Field) value(text string) (any, error) {
 	if text == "" {
 		return nil, nil
 	}
-	if len(text) > 1000 || strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || c == unicode.ReplacementChar }) {
+	if len(text) > 1000 || strings.ContainsFunc(text, fault.Unseen) {
 		return nil, fault.Invalid.On(x.Key(), "%s is longer than 1,000 bytes, or holds a control character or broken text.", x.Name)
 	}
 	wrong := func(want string) error {

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -301,7 +301,7 @@ func unclean(value string) *Problem {
 		if c == '\n' {
 			return &Problem{Why: web.Say("The value goes over several lines."), Remedy: web.Say("Write it on one line.")}
 		}
-		if unicode.IsControl(c) || c == unicode.ReplacementChar || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
+		if fault.Unseen(c) {
 			return &Problem{Why: web.Say("The value holds a control character, a mark that turns text around, or broken text."), Remedy: web.Say("Type it again, on one line.")}
 		}
 	}

@@ -297,16 +297,10 @@ func plainText(field string, label fault.Word, value string) error {
 	if len(value) > maxText {
 		return fault.Invalid.On(field, "%s is %d bytes long; at most %d are possible.", label, len(value), maxText)
 	}
-	if strings.ContainsFunc(value, unreadable) {
+	if strings.ContainsFunc(value, fault.Unseen) {
 		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
 	}
 	return nil
-}
-
-// unreadable tells of characters that no text needs: controls, broken ones, and marks that
-// turn what follows around, so that it reads as something else.
-func unreadable(c rune) bool {
-	return unicode.IsControl(c) || c == unicode.ReplacementChar || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069
 }
 
 // cleanAddress checks an address and gives its domain in the form that mail

@@ -83,7 +83,7 @@ func paragraphs(field string, label fault.Word, text string, most int) error {
 		return fault.Invalid.On(field, "%s has %d characters; at most %d are possible.", label, n, most)
 	}
 	if strings.ContainsFunc(text, func(c rune) bool {
-		return unreadable(c) && c != '\n' && c != '\r' && c != '\t'
+		return fault.Unseen(c) && c != '\n' && c != '\r' && c != '\t'
 	}) {
 		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
 	}

@@ -43,16 +43,22 @@ type logRow struct {
 	Links      store.JSON         `db:"activities"`
 }
 
+const logColumns = `INSERT INTO scim_log (org_id, directory_id, at, id, request_id, method, resource, path, target_id, target_name, target_key,
+	status, scim_type, refusal, reason, took, ip, agent, body, changes, part, repeats, activities)`
+
+const logOnce = " ON CONFLICT (org_id, directory_id, at, id) DO NOTHING"
+
 // Rows come as arrays in the order of the columns: with names, which jsonb sorts in each
 // row, PostgreSQL took more than twice as long to read them.
-const insertLog = `INSERT INTO scim_log (org_id, directory_id, at, id, request_id, method, resource, path, target_id, target_name, target_key,
-	status, scim_type, refusal, reason, took, ip, agent, body, changes, part, repeats, activities)
+const insertLog = logColumns + `
 	SELECT CAST(e.value ->> 0 AS {{id}}), CAST(e.value ->> 1 AS {{id}}), CAST(e.value ->> 2 AS {{int}}), CAST(e.value ->> 3 AS {{id}}),
 	e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8, e.value ->> 9, e.value ->> 10,
 	CAST(e.value ->> 11 AS {{int}}), e.value ->> 12, e.value ->> 13, e.value ->> 14, CAST(e.value ->> 15 AS {{int}}),
 	e.value ->> 16, e.value ->> 17, e.value ->> 18, CAST(e.value ->> 19 AS {{int}}), CAST(e.value ->> 20 AS {{int}}), CAST(e.value ->> 21 AS {{int}}),
 	CAST(e.value ->> 22 AS {{json}})
-	FROM {{each}} WHERE 1 = 1 ON CONFLICT (org_id, directory_id, at, id) DO NOTHING`
+	FROM {{each}} WHERE 1 = 1` + logOnce
+
+const insertLogRow = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})"
 
 // appendTo writes the row as insertLog reads it.
 func (r logRow) appendTo(buf []byte) []byte {
@@ -75,6 +81,11 @@ func (r logRow) appendTo(buf []byte) []byte {
 	numbers(r.Took)
 	texts(r.IP, r.Agent, r.Body)
 	numbers(int64(r.Changes), int64(r.Part), int64(r.Repeats))
+	return append(r.appendLinks(buf), ']')
+}
+
+// appendLinks writes which rows of activity belong to the row.
+func (r logRow) appendLinks(buf []byte) []byte {
 	buf = append(buf, '[')
 	for i, id := range r.Activities {
 		if i > 0 {
@@ -82,22 +93,34 @@ func (r logRow) appendTo(buf []byte) []byte {
 		}
 		buf = appendString(buf, string(id))
 	}
-	return append(buf, "]]"...)
+	return append(buf, ']')
+}
+
+// args are the columns in their order.
+func (r logRow) args() []any {
+	return []any{r.Org, r.Directory, r.At, r.ID, r.Request, r.Method, r.Resource, r.Path, r.TargetID, r.Target, r.TargetKey,
+		r.Status, r.ScimType, r.Refusal, r.Reason, r.Took, r.IP, r.Agent, r.Body, r.Changes, r.Part, r.Repeats, string(r.appendLinks(nil))}
 }
 
 func (l *Log) insert(ctx context.Context, rows []logRow) error {
-	list := []byte{'['}
-	for i, row := range rows {
-		if i > 0 {
-			list = append(list, ',')
+	list := func() string {
+		buf := []byte{'['}
+		for i, row := range rows {
+			if i > 0 {
+				buf = append(buf, ',')
+			}
+			buf = row.appendTo(buf)
 		}
-		list = row.appendTo(list)
+		return string(append(buf, ']'))
 	}
-	list = append(list, ']')
-	return l.db.Command(ctx, access.Muster(""), func(tx *store.Tx) error {
-		_, err := tx.Exec(insertLog, string(list))
-		return err
-	})
+	args := func() [][]any {
+		all := make([][]any, len(rows))
+		for i, row := range rows {
+			all[i] = row.args()
+		}
+		return all
+	}
+	return l.db.InsertRows(ctx, access.Muster(""), store.Rows{Query: insertLog, List: list, Head: logColumns + " VALUES ", Row: insertLogRow, End: logOnce, Args: args})
 }
 
 // logQuery chooses rows, newest first. Empty fields choose all.

@@ -27,11 +27,11 @@ type Activity struct {
 }
 
 const insertActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
-	SELECT {{as_id}}, {{as_id}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_json}} WHERE {{gate}}`
+	{{row}}{{as_id}}, {{as_id}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_json}}{{end_row}}`
 
 // insertGroupActivity looks the group's name up, for changes that have not read it.
-var insertGroupActivity = strings.Replace(insertActivity, "{{as_text}}, {{as_json}} WHERE",
-	"(SELECT g.name FROM groups g WHERE g.org_id = ? AND g.id = ?), {{as_json}} WHERE", 1)
+var insertGroupActivity = strings.Replace(insertActivity, "{{as_text}}, {{as_json}}{{end_row}}",
+	"(SELECT g.name FROM groups g WHERE g.org_id = ? AND g.id = ?), {{as_json}}{{end_row}}", 1)
 
 const recordActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})`

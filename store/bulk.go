@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,7 +178,7 @@ func (tx *Tx) countNew(n int) error {
 		return nil
 	}
 	count := tx.countStep(countUsers, "", n)
-	_, err := tx.Exec(strings.Replace(count.sql, "{{gate}}", "1 = 1", 1), count.args...)
+	_, err := tx.Exec(strings.NewReplacer("{{row}}", "VALUES (", "{{end_row}}", ")").Replace(count.sql), count.args...)
 	return err
 }
 
@@ -225,11 +226,15 @@ func (tx *Tx) seatMany(list []NewUser) (limited bool, err error) {
 // there: the caller undoes all that it did. SQLite would copy each page before it changes
 // it, to be able to undo the statement alone.
 func (tx *Tx) insertMany(head, row string, rows [][]any) error {
+	return tx.insertRows(head, row, "", rows)
+}
+
+func (tx *Tx) insertRows(head, row, end string, rows [][]any) error {
 	if tx.pg != nil && len(rows) >= 64 {
 		return tx.copyMany(head, rows)
 	}
 	if tx.w != nil {
-		head = strings.Replace(head, "INSERT", "INSERT OR FAIL", 1)
+		head = orFail(head)
 	}
 	for len(rows) > 0 {
 		n := 1
@@ -243,12 +248,41 @@ func (tx *Tx) insertMany(head, row string, rows [][]any) error {
 		for _, r := range rows[:n] {
 			args = append(args, r...)
 		}
-		if _, err := tx.Exec(head+strings.Repeat(row+", ", n-1)+row, args...); err != nil {
+		if _, err := tx.Exec(head+manyRows(row, n)+end, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]
 	}
 	return nil
+}
+
+func orFail(head string) string { return strings.Replace(head, "INSERT", "INSERT OR FAIL", 1) }
+
+func manyRows(row string, n int) string { return strings.Repeat(row+", ", n-1) + row }
+
+// Rows are what a statement puts in, which there are two ways to say.
+type Rows struct {
+	Query string        // has an {{each}} of the list
+	List  func() string // as JSON
+
+	Head string         // ends in VALUES
+	Row  string         // has a place for each argument
+	End  string         // of the statement
+	Args func() [][]any // of each row
+}
+
+// InsertRows puts rows in: one statement that reads a list on PostgreSQL, arguments on SQLite, for
+// which they are half the work. Both are made before the writer is taken.
+func (db *DB) InsertRows(ctx context.Context, actor access.Actor, r Rows) error {
+	if db.write == nil {
+		list := r.List()
+		return db.Command(ctx, actor, func(tx *Tx) error {
+			_, err := tx.Exec(r.Query, list)
+			return err
+		})
+	}
+	rows := r.Args()
+	return db.Command(ctx, actor, func(tx *Tx) error { return tx.insertRows(r.Head, r.Row, r.End, rows) })
 }
 
 // copyMany is insertMany by COPY.

@@ -326,7 +326,7 @@ func (tx *Tx) valueSteps(u User, plan userPlan) ([]step, error) {
 		steps = append(steps, step{deleteValues, []any{tx.Org(), u.ID, valueList(gone)}})
 	}
 	if len(come) > 0 {
-		steps = append(steps, step{insertValues, []any{tx.Org(), u.ID, valueList(come)}})
+		steps = append(steps, tx.addValues(u.ID, come))
 	}
 	return steps, nil
 }

@@ -15,7 +15,7 @@ const (
 )
 
 const bumpCount = `INSERT INTO counts (org_id, directory_id, kind, slot, n)
-	SELECT {{as_id}}, {{as_id}}, {{as_text}}, {{as_int}}, {{as_int}} WHERE {{gate}}
+	{{row}}{{as_id}}, {{as_id}}, {{as_text}}, {{as_int}}, {{as_int}}{{end_row}}
 	ON CONFLICT (org_id, directory_id, kind, slot) DO UPDATE SET n = counts.n + excluded.n`
 
 // countStep adds by to the number of those whom the directory manages, or nobody.

@@ -95,7 +95,7 @@ const insertFirstMembers = `INSERT INTO members (org_id, group_id, user_id, sinc
 	WHERE u.org_id = ? AND u.id {{in_ids}} AND u.deleted_at = 0 AND {{gate}}{{share}}`
 
 const bumpEpoch = `INSERT INTO group_epochs (org_id, group_id, slot, n, changed_at)
-	SELECT {{as_id}}, {{as_id}}, {{as_int}}, 1, {{as_int}} WHERE {{gate}}
+	{{row}}{{as_id}}, {{as_id}}, {{as_int}}, 1, {{as_int}}{{end_row}}
 	ON CONFLICT (org_id, group_id, slot) DO UPDATE SET n = group_epochs.n + 1, changed_at = excluded.changed_at`
 
 func (tx *Tx) epochStep(id GroupID) step {

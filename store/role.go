@@ -31,7 +31,7 @@ type Grant struct {
 const DefaultRole = access.Agent
 
 const insertRole = `INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, reason_detail, since, given_by)
-	SELECT {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_int}}, {{as_text}} WHERE {{gate}}`
+	{{row}}{{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_int}}, {{as_text}}{{end_row}}`
 
 // giver is who gives something by hand, as the reason will say it.
 func (tx *Tx) giver(why Reason) string {

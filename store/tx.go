@@ -378,7 +378,7 @@ func (db *DB) Sweep(ctx context.Context, query string, args ...any) (n int64, er
 	return n, err
 }
 
-// step is one more statement of a change. Its text ends in "... {{gate}}" so that
+// step is one more statement of a change. Its text ends in "... {{gate}}", or is one {{row}}, so that
 // it does nothing when the head changed nothing. What is selected behind the steps
 // has run the head to its end before any of them begins.
 type step struct {

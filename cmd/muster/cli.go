@@ -43,6 +43,7 @@ type cli struct {
 	Role       roleCmd       `cmd:"" help:"Roles of an organization: what their people may do."`
 	Feed       feedCmd       `cmd:"" help:"Employee files that are fetched on a schedule."`
 	Team       teamCmd       `cmd:"" help:"Teams of an organization."`
+	Review     reviewCmd     `cmd:"" help:"Reviews of who has what in an organization."`
 	Schema     schemaCmd     `cmd:"" help:"What an organization adds to users and groups, as schemas."`
 	Attribute  attributeCmd  `cmd:"" help:"The same, attribute by attribute."`
 	Policy     policyCmd     `cmd:"" help:"How people of an organization sign in."`

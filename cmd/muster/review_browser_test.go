@@ -5,15 +5,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/store"
 )
 
 // An admin reviews who has what: starts, confirms, removes, is refused where a directory
 // gives it, ends it and takes it along; without a script.
 func TestAReviewInABrowser(t *testing.T) {
 	t.Parallel()
-	s := newProgram(t).serve("--demo")
+	prog := newProgram(t)
+	s := prog.serve("--demo")
 	demo, _ := s.hello["demo"].(map[string]any)
 	password, _ := demo["password"].(string)
 	p := newBrowser(t).visit("review", 1280, 800)
@@ -89,7 +94,42 @@ func TestAReviewInABrowser(t *testing.T) {
 	p.usable("review-finished")
 	p.open(s.url + "/console/acme/reviews")
 	p.usable("reviews")
+
+	// One that no server goes on with, so that its page can be looked at.
+	stall(t, prog)
+	p.open(review)
+	p.sees("Being prepared", "200 of 500 people are written down")
+	p.usable("review-preparing")
+	p.open(s.url + "/console/acme/reviews")
+	p.sees("Being prepared")
+	p.open(review + "?refresh=off")
+	p.do(withScripts(false))
+	p.press("form[action$='/cancel'] button")
+	p.sees("The review is cancelled", "Cancelled")
+	p.do(withScripts(true))
+	p.usable("review-cancelled")
 	p.quiet()
+}
+
+// stall makes the only review one that is prepared, for nobody.
+func stall(t *testing.T, prog *program) {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(prog.dir, "muster-data", "muster.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	org, err := db.OrgBySlug(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(t.Context(), access.Muster(string(org.ID)), func(tx *store.Tx) error {
+		_, err := tx.Exec("UPDATE reviews SET state = 'preparing', people = 500, prepared = 200, finished_at = 0, work_at = ? WHERE org_id = ?", tx.Now().Add(time.Hour), tx.Org())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A manager reviews the own people under the own account: with rows, decided ones among them.

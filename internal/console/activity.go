@@ -60,7 +60,7 @@ var did = map[string]string{
 	"doctor.run": "examined the server", "secretkey.reseal": "sealed the stored secrets with the newest key of the server", "org.rename": "renamed the organization", "org.suspend": "suspended", "org.resume": "resumed", "operator.enter": "looked into the console of",
 	"activity.export": "took along the activity log,", "org.create": "made the organization", "org.settings": "changed the settings", "operator.add": "made an operator of", "demo.create": "began the demo of", "demo.finish": "finished the demo of",
 	"checklist.template": "changed the list", "checklist.start": "gave tasks for", "checklist.done": "did a task for", "checklist.undone": "opened a task again for",
-	"review.start": "started the review", "review.change": "changed the review", "review.finish": "finished the review", "review.decide": "decided in a review about", "review.repeat.fail": "could not repeat the review",
+	"review.start": "started the review", "review.ready": "prepared the review", "review.cancel": "cancelled the review", "review.change": "changed the review", "review.finish": "finished the review", "review.decide": "decided in a review about", "review.repeat.fail": "could not repeat the review",
 	"job.start": "started the job", "job.cancel": "cancelled the job", "job.end": "ended the job",
 	"mail.fail": "could not send mail to",
 }

@@ -41,7 +41,7 @@ var may = map[string][]string{
 	"internal/pick":        {"store", "internal/web"},
 	"internal/jobs":        {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/checklist":   {"store", "internal/web", "internal/access", "internal/fault"},
-	"internal/review":      {"store", "internal/web", "internal/access", "internal/fault"},
+	"internal/review":      {"store", "internal/pick", "internal/web", "internal/access", "internal/fault"},
 	"internal/session":     {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/password":    {"store", "internal/access", "internal/fault", "internal/secret"},
 	"internal/factor":      {"store", "internal/web/texts", "internal/access", "internal/fault", "internal/secret"},

@@ -32,7 +32,7 @@ func migrationOwner(number int) string {
 		57: "store", 67: "store", 72: "store", 81: "store", 82: "scim", 85: "store", 46: "sso", 86: "internal/invite",
 		58: "internal/importer",
 		59: "internal/importer", 73: "internal/importer", 74: "internal/importer",
-		68: "internal/review", 69: "internal/checklist"}[number]
+		78: "internal/review", 68: "internal/review", 69: "internal/checklist"}[number]
 }
 
 // reads are tables that another package's SELECT may name beside the owner's
@@ -128,6 +128,7 @@ var unscoped = map[string]string{
 	"internal/checklist.Service.Tend":    "the loop asks which organizations have a list; each is then handled by itself",
 	"internal/checklist.Service.Remind":  "the same, which have tasks that are late",
 	"internal/review.Service.Remind":     "one loop reminds for everybody; each review is then handled in its organization",
+	"internal/review.Service.Prepare":    "the same, which are to be written down",
 	"internal/review.Service.Repeat":     "the same, which are to be repeated",
 	"internal/invite.Door.Remind":        "one loop reminds for everybody; each invitation is then handled in its organization",
 	"internal/invite.Door.Sweep":         "age is the same for all",

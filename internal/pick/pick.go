@@ -22,6 +22,34 @@ const Few = 20
 // Finding tells whether the form was sent to look for teams.
 func Finding(f web.Form) bool { return f.Get("do") == "find" }
 
+// Found are teams and directories' groups to choose one of, in a list of the form's own.
+type Found struct {
+	Teams      []store.OfferedGroup
+	Find       web.Field
+	Many       bool // there are more: they are looked for
+	None, More bool // nothing was found, or more than is shown
+}
+
+// One is such a choice: some, or those that were looked for, and always those that are chosen.
+// Faults: Denied.
+func One(tx *store.Tx, f web.Form, chosen ...store.GroupID) (Found, error) {
+	search := web.Typed(f.Get("find_team"))
+	list, more, err := tx.OfferGroups(store.GroupChoice{Search: search, Limit: Few})
+	if err != nil {
+		return Found{}, err
+	}
+	found := Found{Many: more || search != "", None: search != "" && len(list) == 0, More: search != "" && more, Find: find(f)}
+	others, err := tx.GroupsByID(slices.DeleteFunc(slices.Clone(chosen), func(id store.GroupID) bool {
+		return slices.ContainsFunc(list, func(g store.OfferedGroup) bool { return g.ID == id })
+	}))
+	found.Teams = append(list, others...)
+	return found, err
+}
+
+func find(f web.Form) web.Field {
+	return f.Input("find_team", "Find other teams", "type=search", "autocomplete=off", "maxlength=200", "help=By words of the name. What is found can be chosen above.")
+}
+
 // Teams is the choice of the field "teams", whose values in the form are chosen; also are
 // those that are shown without being chosen. Faults: Denied.
 func Teams(tx *store.Tx, f web.Form, label string, also ...store.GroupID) (web.Finder, error) {
@@ -48,6 +76,6 @@ func Teams(tx *store.Tx, f web.Form, label string, also ...store.GroupID) (web.F
 		options = append(options, web.Option{Value: string(g.ID), Label: g.Name})
 	}
 	p.Checks = f.Checks("teams", label, options)
-	p.Find = f.Input("find_team", "Find other teams", "type=search", "autocomplete=off", "maxlength=200", "help=By words of the name. What is found can be chosen above.")
+	p.Find = find(f)
 	return p, err
 }

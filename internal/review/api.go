@@ -20,6 +20,7 @@ func (s *Service) mountAPI(m *web.Mux) {
 	m.API(access.ViewUsers, "GET "+at+"/{review}/rows", s.apiRows)
 	m.API(access.EditUsers, "POST "+at+"/{review}/decisions", s.apiDecide)
 	m.API(access.EditUsers, "POST "+at+"/{review}/finish", s.apiFinish)
+	m.API(access.EditUsers, "POST "+at+"/{review}/cancel", s.apiCancel)
 	m.API(access.ViewUsers, "GET "+at+"/{review}/export/{file}", s.export)
 }
 
@@ -34,7 +35,11 @@ type View struct {
 	Managers   bool           `json:"managers"`
 	Reviewers  []store.UserID `json:"reviewers,omitempty"` // not in lists
 	Total      int            `json:"total"`
-	Rows       map[string]int `json:"rows,omitempty"` // by decision; not in lists
+	People     int            `json:"people"`
+	Prepared   int            `json:"prepared"`
+	PreparedAt string         `json:"prepared_at,omitempty"` // not when all were with the start
+	Why        string         `json:"why,omitempty"`         // it was cancelled
+	Rows       map[string]int `json:"rows,omitempty"`        // by decision; not in lists
 	StartedBy  string         `json:"started_by"`
 	StartedAt  string         `json:"started_at"`
 	DueAt      string         `json:"due_at"`
@@ -43,18 +48,19 @@ type View struct {
 	Months     int            `json:"repeat_months"`
 }
 
-func viewOf(r Review) View {
-	return View{ID: r.ID, Name: r.Name, Scope: r.Scope, Ref: r.ScopeRef, ScopeName: r.ScopeName, State: r.State, Managers: r.Managers, Total: r.Total,
+// ViewOf is a review of a list.
+func ViewOf(r Review) View {
+	return View{ID: r.ID, Name: r.Name, Scope: r.Scope, Ref: r.ScopeRef, ScopeName: r.ScopeName, State: r.State, Managers: r.Managers, Total: r.Total, People: r.People, Prepared: r.Prepared, PreparedAt: r.PreparedAt.OrEmpty(), Why: r.ended(english),
 		StartedBy: r.StartedBy, StartedAt: r.StartedAt.RFC3339(), DueAt: r.DueAt.RFC3339(), FinishedBy: r.FinishedBy, FinishedAt: r.FinishedAt.OrEmpty(), Months: r.Months}
 }
 
-// view is a review with its reviewers and counts.
-func (s *Service) view(tx *store.Tx, id ID) (View, error) {
+// View is a review with its reviewers and counts. Faults: Denied, NotFound.
+func (s *Service) View(tx *store.Tx, id ID) (View, error) {
 	r, err := s.Get(tx, id)
 	if err != nil {
 		return View{}, err
 	}
-	v := viewOf(r)
+	v := ViewOf(r)
 	list, err := reviewersOf(tx, id)
 	if err != nil {
 		return v, err
@@ -97,7 +103,7 @@ func (s *Service) apiList(w http.ResponseWriter, r *http.Request) error {
 			out.Next = string(list[pageSize-1].ID)
 		}
 		for _, one := range list {
-			out.Reviews = append(out.Reviews, viewOf(one))
+			out.Reviews = append(out.Reviews, ViewOf(one))
 		}
 		return err
 	})
@@ -135,7 +141,7 @@ func (s *Service) apiStart(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		v, err = s.view(tx, made.ID)
+		v, err = s.View(tx, made.ID)
 		return err
 	})
 	if err != nil {
@@ -169,7 +175,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, change func(*st
 				return err
 			}
 		}
-		v, err = s.view(tx, id)
+		v, err = s.View(tx, id)
 		return err
 	})
 	if err != nil {
@@ -183,6 +189,13 @@ func (s *Service) apiGet(w http.ResponseWriter, r *http.Request) error { return 
 func (s *Service) apiFinish(w http.ResponseWriter, r *http.Request) error {
 	return s.answer(w, r, func(tx *store.Tx, id ID) error {
 		_, err := s.Finish(tx, id)
+		return err
+	})
+}
+
+func (s *Service) apiCancel(w http.ResponseWriter, r *http.Request) error {
+	return s.answer(w, r, func(tx *store.Tx, id ID) error {
+		_, err := s.Cancel(tx, id)
 		return err
 	})
 }
@@ -264,7 +277,7 @@ func (s *Service) apiRows(w http.ResponseWriter, r *http.Request) error {
 		Next string    `json:"next,omitempty"` // ?after=
 	}{Rows: []rowJSON{}}
 	err = s.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		review, err := s.Get(tx, id)
+		review, err := s.kept(tx, id)
 		if err != nil {
 			return err
 		}

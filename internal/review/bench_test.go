@@ -56,7 +56,7 @@ func BenchmarkReview(b *testing.B) {
 			must(db.Write(ctx, muster, func(tx *store.Tx) error { _, err := tx.Exec("ANALYZE"); return err })) // as PostgreSQL does by itself, a minute later
 			s := New(Options{DB: db})
 			var r Review
-			var began, turned time.Duration
+			var began, longest, prepared, turned time.Duration
 			for b.Loop() {
 				at := time.Now()
 				must(db.Write(ctx, muster, func(tx *store.Tx) (err error) {
@@ -64,6 +64,12 @@ func BenchmarkReview(b *testing.B) {
 					return err
 				}))
 				began += time.Since(at)
+				for r.State == Preparing {
+					at = time.Now()
+					must(s.step(ctx, dueOne{Org: org, ID: r.ID}))
+					longest, prepared = max(longest, time.Since(at)), prepared+time.Since(at)
+					must(db.Read(ctx, muster, func(tx *store.Tx) (err error) { r, err = s.Get(tx, r.ID); return err }))
+				}
 				at = time.Now()
 				for _, after := range []int{0, 25_000, 49_000} {
 					must(db.Read(ctx, muster, func(tx *store.Tx) error {
@@ -82,6 +88,8 @@ func BenchmarkReview(b *testing.B) {
 			}
 			b.ReportMetric(float64(r.Total), "rows")
 			b.ReportMetric(float64(began.Milliseconds())/float64(b.N), "ms/start")
+			b.ReportMetric(float64(prepared.Milliseconds())/float64(b.N), "ms/prepare")
+			b.ReportMetric(float64(longest.Milliseconds()), "ms/longest-step")
 			b.ReportMetric(float64(turned.Microseconds())/1000/float64(b.N), "ms/page")
 		})
 	}

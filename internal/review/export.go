@@ -20,7 +20,7 @@ func (s *Service) each(ctx context.Context, actor access.Actor, id ID, begin fun
 		var review Review
 		var list []Row
 		err := s.opt.DB.Read(ctx, actor, func(tx *store.Tx) (err error) {
-			if review, err = s.Get(tx, id); err == nil {
+			if review, err = s.kept(tx, id); err == nil {
 				list, err = rowsOf(tx, id, Filter{}, after, 0, exportPage)
 			}
 			return err
@@ -80,7 +80,7 @@ func (s *Service) exportJSON(w http.ResponseWriter, r *http.Request, id ID) erro
 		Rows []rowJSON `json:"rows"`
 	}{Rows: []rowJSON{}}
 	err := s.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		out.View, err = s.view(tx, id)
+		out.View, err = s.View(tx, id)
 		return err
 	})
 	if err != nil {

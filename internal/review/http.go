@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/pick"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -30,6 +31,7 @@ func (s *Service) Mount(m *web.Mux) {
 	m.Console(access.EditUsers, "POST "+at+"/{review}/change", s.change)
 	m.Console(access.EditUsers, "GET "+at+"/{review}/finish", s.askFinish)
 	m.Console(access.EditUsers, "POST "+at+"/{review}/finish", s.finish)
+	m.Console(access.EditUsers, "POST "+at+"/{review}/cancel", s.cancel)
 	m.Console(access.ViewUsers, "GET "+at+"/{review}/export/{file}", s.export)
 	m.Member("GET /account/reviews", s.managed)
 	m.Member("GET /account/reviews/{review}", s.managedOne)
@@ -102,7 +104,7 @@ type newPage struct {
 	Chosen    string
 	Reviewers []web.Option
 	Repeats   []web.Option
-	More      bool // teams than are offered
+	Teams     pick.Found
 }
 
 type optGroup struct {
@@ -117,7 +119,10 @@ func (s *Service) newForm(w http.ResponseWriter, r *http.Request) error {
 func (s *Service) showNew(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
 	p := newPage{Org: web.OrgOf(r), Form: f, Repeats: []web.Option{{Value: "0", Label: "No"}, {Value: "3", Label: "Every 3 months"}, {Value: "6", Label: "Every 6 months"}, {Value: "12", Label: "Every 12 months"}}}
 	err := s.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		if p.Scopes, p.More, err = scopeOptions(r, tx); err != nil {
+		if p.Teams, err = pick.One(tx, f, teamIn(f)...); err != nil {
+			return err
+		}
+		if p.Scopes, err = scopeOptions(r, tx, p.Teams); err != nil {
 			return err
 		}
 		p.Reviewers, err = reviewerOptions(tx)
@@ -135,32 +140,38 @@ func (s *Service) showNew(w http.ResponseWriter, r *http.Request, status int, f 
 	return pages.Write(w, r, status, "new", p)
 }
 
-// scopeOptions are what can be reviewed; more says that there are more teams.
-func scopeOptions(r *http.Request, tx *store.Tx) (groups []optGroup, more bool, err error) {
+// teamIn is the team that is chosen, if one is.
+func teamIn(f web.Form) (list []store.GroupID) {
+	if text, ok := strings.CutPrefix(f.Get("scope"), InTeam+":"); ok {
+		if id, err := store.ParseID[store.Group](text); err == nil {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// scopeOptions are what can be reviewed.
+func scopeOptions(r *http.Request, tx *store.Tx, teams pick.Found) (groups []optGroup, err error) {
 	roles, err := tx.OrgRoles()
 	if err != nil {
-		return nil, false, err
-	}
-	teams, more, err := tx.Teams(store.TeamQuery{Limit: 200})
-	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	all := optGroup{Label: web.T(r, "Everybody"), Options: []web.Option{{Value: Everybody, Label: web.T(r, "Everybody")}, {Value: Admins, Label: web.T(r, "People with the role Admin")}}}
 	byRole, byTeam, bySource := optGroup{Label: web.T(r, "One role")}, optGroup{Label: web.T(r, "One team")}, optGroup{Label: web.T(r, "By how they came")}
 	for _, o := range roles {
 		byRole.Options = append(byRole.Options, web.Option{Value: HasRole + ":" + o.ID, Label: web.T(r, o.Name)})
 	}
-	for _, t := range teams {
+	for _, t := range teams.Teams {
 		byTeam.Options = append(byTeam.Options, web.Option{Value: InTeam + ":" + string(t.ID), Label: t.Name})
 	}
 	for _, from := range store.Sources() {
 		bySource.Options = append(bySource.Options, web.Option{Value: CameBy + ":" + string(from), Label: web.T(r, sources[string(from)])})
 	}
 	groups = []optGroup{all, byRole, byTeam, bySource}
-	if len(teams) == 0 {
+	if len(byTeam.Options) == 0 {
 		groups = []optGroup{all, byRole, bySource}
 	}
-	return groups, more, nil
+	return groups, nil
 }
 
 func reviewerOptions(tx *store.Tx) (list []web.Option, err error) {
@@ -206,6 +217,9 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
 		return err
+	}
+	if pick.Finding(f) {
+		return s.showNew(w, r, http.StatusOK, f)
 	}
 	scope, ref, _ := strings.Cut(f.Get("scope"), ":")
 	in := In{Name: f.Get("name"), Scope: scope, Ref: ref, Reviewers: reviewersIn(f), Managers: f.Get("managers") != "", Once: f.Get("once")}

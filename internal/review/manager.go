@@ -16,7 +16,7 @@ type managedPage struct{ Rows []listed }
 
 // managedBy are the open reviews that ask a manager, newest first.
 func managedBy(tx *store.Tx, user string) (list []Review, err error) {
-	if err := tx.Select(&list, reviewColumns+` WHERE org_id = ? AND finished_at = 0 AND managers
+	if err := tx.Select(&list, reviewColumns+` WHERE org_id = ? AND finished_at = 0 AND state = 'open' AND managers
 		AND EXISTS (SELECT 1 FROM review_rows w WHERE w.org_id = ? AND w.manager_id = {{as_id}} AND w.review_id = reviews.id) ORDER BY id DESC LIMIT 50`,
 		tx.Org(), tx.Org(), user); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (s *Service) managedPage(w http.ResponseWriter, r *http.Request, status int
 		if err := p.fill(r, tx, after, before); err != nil {
 			return err
 		}
-		if mine, err := rowsOf(tx, id, Filter{Manager: view.Manager}, 0, 0, 1); err != nil || len(mine) == 0 || !p.Review.Managers {
+		if mine, err := rowsOf(tx, id, Filter{Manager: view.Manager}, 0, 0, 1); err != nil || len(mine) == 0 || !p.Review.Managers || !p.Review.written() {
 			return fault.NotFound.Wrap(err, "There is no such review here.")
 		}
 		return nil

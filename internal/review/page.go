@@ -53,6 +53,9 @@ type reviewPage struct {
 	Done           int
 	Previous, Next string
 	View           string // of the rows, for coming back
+	Preparing      bool
+	Refreshing     bool
+	Why            string // it was cancelled by Muster
 }
 
 func (s *Service) show(w http.ResponseWriter, r *http.Request) error {
@@ -76,7 +79,7 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request, status int, f web
 		if p.Review, err = s.Get(tx, id); err != nil {
 			return err
 		}
-		if p.Reviewers, err = reviewersOf(tx, id); err != nil {
+		if p.Reviewers, err = reviewersOf(tx, id); err != nil || !p.Review.written() {
 			return err
 		}
 		if p.Review.State == Open && p.MayChange {
@@ -100,6 +103,9 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request, status int, f web
 	if err != nil {
 		return err
 	}
+	if !p.Review.written() {
+		return s.unwritten(w, r, status, p)
+	}
 	p.outcomes(r, out)
 	if _, typed := p.Form.Values["due"]; !typed {
 		p.Form.Set("due", p.Review.DueAt.Time().In(zoneOf(r)).Format(time.DateOnly))
@@ -108,6 +114,19 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request, status int, f web
 		}
 	}
 	return pages.Write(w, r, status, "review", p)
+}
+
+// refresh is how often the page of a review that is prepared loads itself anew, in seconds.
+const refresh = "2"
+
+// unwritten shows a review that has no rows to decide: it is prepared, or was cancelled.
+func (s *Service) unwritten(w http.ResponseWriter, r *http.Request, status int, p reviewPage) error {
+	p.Scope, p.Why, p.Preparing = p.Review.scopeWords(sayIn(r)), p.Review.ended(sayIn(r)), p.Review.State == Preparing
+	p.Refreshing = p.Preparing && r.URL.Query().Get("refresh") != "off"
+	if p.Refreshing && r.Method == http.MethodGet {
+		w.Header().Set("Refresh", refresh)
+	}
+	return pages.Write(w, r, status, "preparing", p)
 }
 
 // chips are the decisions with how many rows each has.
@@ -323,7 +342,7 @@ func (s *Service) showFinish(w http.ResponseWriter, r *http.Request, status int,
 	}
 	p := finishPage{Org: web.OrgOf(r), Form: f}
 	err = s.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		if p.Review, err = s.Get(tx, id); err != nil {
+		if p.Review, err = s.kept(tx, id); err != nil {
 			return err
 		}
 		counts, err := countRows(tx, id)
@@ -337,22 +356,33 @@ func (s *Service) showFinish(w http.ResponseWriter, r *http.Request, status int,
 }
 
 func (s *Service) finish(w http.ResponseWriter, r *http.Request) error {
+	return s.ends(w, r, s.Finish, web.T(r, "The review is finished. It is kept as it is."), s.showFinish)
+}
+
+func (s *Service) cancel(w http.ResponseWriter, r *http.Request) error {
+	return s.ends(w, r, s.Cancel, web.T(r, "The review is cancelled. Nothing in it is kept."), func(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+		return s.page(w, r, status, f, nil)
+	})
+}
+
+// ends finishes or cancels a review, or shows why not.
+func (s *Service) ends(w http.ResponseWriter, r *http.Request, end func(*store.Tx, ID) (Review, error), done string, show func(http.ResponseWriter, *http.Request, int, web.Form) error) error {
 	id, err := idIn(r)
 	if err != nil {
 		return err
 	}
 	err = s.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		_, err := s.Finish(tx, id)
+		_, err := end(tx, id)
 		return err
 	})
 	var f web.Form
 	if f.Take(err) {
-		return s.showFinish(w, r, web.Status(err), f)
+		return show(w, r, web.Status(err), f)
 	}
 	if err != nil {
 		return err
 	}
-	web.Flash(w, web.T(r, "The review is finished. It is kept as it is."))
+	web.Flash(w, done)
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/reviews/"+string(id), http.StatusSeeOther)
 	return nil
 }

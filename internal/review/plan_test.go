@@ -18,6 +18,8 @@ func TestQueriesHaveTheirIndexes(t *testing.T) {
 		}
 		org := tx.Org()
 		list := []storetest.Planned{
+			storetest.By("reviews_work", "SELECT org_id, id, work_at AS at FROM reviews WHERE work_at > 0 AND work_at <= ? ORDER BY work_at LIMIT 20", 1),
+			storetest.By("(org_id=? AND review_id=?)", "SELECT part, people FROM review_parts WHERE org_id = ? AND review_id = ? ORDER BY part LIMIT 1", org, id),
 			storetest.By("reviews_remind", "SELECT org_id, id, remind_at AS at FROM reviews WHERE remind_at > 0 AND remind_at <= ? ORDER BY remind_at LIMIT 100", 1),
 			storetest.By("reviews_repeat", "SELECT org_id, id, repeat_at AS at FROM reviews WHERE repeat_at > 0 AND repeat_at <= ? ORDER BY repeat_at LIMIT 20", 1),
 			storetest.By("review_rows_decision", "SELECT decision, COUNT(*) AS n FROM review_rows WHERE org_id = ? AND review_id = ? GROUP BY decision", org, id),
@@ -32,4 +34,8 @@ func TestQueriesHaveTheirIndexes(t *testing.T) {
 		}
 		return list
 	}, "TEMP B-TREE", "SCAN")
+	storetest.WantPlans(t, func(tx *store.Tx) []storetest.Planned {
+		query, args := writing(tx, Review{ID: id}, []store.UserID{user})
+		return []storetest.Planned{storetest.By("members_user (org_id=? AND user_id=?)", query, args...)}
+	}, "SEARCH m USING PRIMARY KEY (org_id=?)", "SEARCH r USING PRIMARY KEY (org_id=?)", "SCAN m", "SCAN r", "SCAN u", "SCAN d")
 }

@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -24,8 +25,11 @@ const early = 3 * 24 * time.Hour
 // maxTold bounds the managers who are told.
 const maxTold = 500
 
-// Run tells reviewers and starts what is repeated, until ctx ends.
+// Run prepares reviews, tells reviewers and starts what is repeated, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	var preparing sync.WaitGroup
+	preparing.Go(func() { store.Every(ctx, s.opt.Log, lookFor, s.wake, "prepare reviews", s.Prepare) })
+	defer preparing.Wait()
 	store.Every(ctx, s.opt.Log, time.Minute, nil, "tend reviews", func(ctx context.Context) error { return errors.Join(s.Remind(ctx), s.Repeat(ctx)) })
 	return nil
 }
@@ -94,7 +98,7 @@ func (s *Service) tell(tx *store.Tx, r Review, path string) error {
 		return err
 	}
 	told := map[store.UserID]bool{}
-	if r.Reminded == started {
+	if r.Reminded == started && r.PreparedAt == 0 {
 		told[store.UserID(r.StarterID)] = true // knows
 	}
 	for _, one := range list {

@@ -3,11 +3,17 @@ Package review is the review of access: who has what, since when, why and when l
 and for each of it whether it stays.
 
 	Start              an admin says whose access, who reviews and until when; what all of them
-	                   have is written down in one statement (snapshot.go)
+	                   have is written down (snapshot.go), at once or some at a time
+	Prepare            goes on with what is too large for one transaction (prepare.go)
+	Cancel             gives that up
 	Decide, Reopen     a reviewer confirms or removes, row by row or many (decide.go)
 	Finish             ends it; from then on nothing in it changes
 	Run                tells the reviewers, before the end and after it, and starts what
 	                   repeats (remind.go)
+
+Whom a review is about is as of one moment, and so is what each of them has. A review that
+is prepared some people at a time has a moment for each of these; it says from when to when.
+Nobody decides before it is all there.
 
 A row is one role or one membership of one person for one reason. Removing takes it away
 in the transaction that writes the decision down, with store's operations, so all their
@@ -19,8 +25,8 @@ their own people under /account/reviews, and need no right in the console. What 
 removes the server takes away, unless the person may do more than the manager.
 
 It has the pages /console/{org}/reviews (http.go, page.go), /account/reviews (manager.go)
-and the REST API /api/v1/reviews (api.go). It owns the tables reviews, review_reviewers and
-review_rows; it reads people, roles, memberships and deeds to write them down.
+and the REST API /api/v1/reviews (api.go). It owns the tables reviews, review_reviewers,
+review_rows and review_parts; it reads people, roles, memberships and deeds to write them down.
 */
 package review
 
@@ -52,8 +58,10 @@ const (
 
 // The states of a review.
 const (
-	Open     = "open"
-	Finished = "finished"
+	Preparing = "preparing" // what people have is being written down
+	Open      = "open"
+	Finished  = "finished"
+	Cancelled = "cancelled" // while it was prepared; it has no rows
 )
 
 // Review is one look at what people have.
@@ -71,8 +79,13 @@ type Review struct {
 	StarterID  string     `db:"started_by_id"`
 	StartedAt  store.Time `db:"started_at"`
 	DueAt      store.Time `db:"due_at"`
+	People     int        `db:"people"`      // who is in the scope; 0 until that is known
+	Prepared   int        `db:"prepared"`    // of them, who is written down
+	PreparedAt store.Time `db:"prepared_at"` // the last of them; 0: all with the start
+	WorkAt     store.Time `db:"work_at"`
+	EndedWhy   string     `db:"ended_why"` // why Muster cancelled it
 	FinishedBy string     `db:"finished_by"`
-	FinishedAt store.Time `db:"finished_at"` // 0: it is open
+	FinishedAt store.Time `db:"finished_at"` // or cancelled; 0: neither
 	Reminded   string     `db:"reminded"`
 	RemindAt   store.Time `db:"remind_at"`
 	Months     int        `db:"repeat_months"` // 0: it is not repeated
@@ -98,14 +111,19 @@ type Options struct {
 }
 
 // Service has the operations. Safe for concurrent use, also by several servers.
-type Service struct{ opt Options }
+type Service struct {
+	opt    Options
+	atOnce int // people who are written down in one transaction
+	most   int // rows of a review
+	wake   chan struct{}
+}
 
 // New fills in the defaults.
 func New(opt Options) *Service {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	return &Service{opt}
+	return &Service{opt: opt, atOnce: atOnce, most: maxRows, wake: make(chan struct{}, 1)}
 }
 
 const (
@@ -131,15 +149,16 @@ type In struct {
 	Once      string // of the form that starts it: the same a second time starts nothing
 }
 
-// Start writes down what everybody in the scope has. Needs Write. Faults: Denied, Invalid
-// on "name", "scope", "reviewers", "due" or "repeat", TooMany (that are open).
+// Start writes down what everybody in the scope has, or leaves that to Prepare when these are
+// many. Needs Write. Faults: Denied, Invalid on "name", "scope", "reviewers", "due" or
+// "repeat", TooMany (that are open).
 func (s *Service) Start(tx *store.Tx, in In) (Review, error) {
 	if err := tx.Require(access.EditUsers); err != nil {
 		return Review{}, err
 	}
 	by := tx.Actor()
-	r := Review{ID: store.NewID[Review](), Name: strings.TrimSpace(in.Name), Scope: in.Scope, ScopeRef: in.Ref, Managers: in.Managers, State: Open,
-		StartedBy: by.Name, StartedAt: tx.Now(), RemindAt: tx.Now(), DueAt: in.Due, Months: in.Months}
+	r := Review{ID: store.NewID[Review](), Name: strings.TrimSpace(in.Name), Scope: in.Scope, ScopeRef: in.Ref, Managers: in.Managers, State: Preparing,
+		StartedBy: by.Name, StartedAt: tx.Now(), WorkAt: tx.Now(), DueAt: in.Due, Months: in.Months}
 	if by.Kind == access.Person {
 		r.StarterID = by.ID
 	}
@@ -153,6 +172,13 @@ func (s *Service) Start(tx *store.Tx, in In) (Review, error) {
 	if err := s.check(tx, &r, in); err != nil {
 		return r, err
 	}
+	people, err := some(tx, r, s.atOnce+1)
+	if err == nil && len(people) == 0 {
+		err = fault.Invalid.On("scope", "Nobody who is active or invited is in there, so there is nothing to review. Choose other people.")
+	}
+	if err != nil {
+		return r, err
+	}
 	if made, err := insertReview(tx, r, in.Once); err != nil || !made {
 		if err == nil {
 			r, err = byOnce(tx, in.Once)
@@ -162,17 +188,15 @@ func (s *Service) Start(tx *store.Tx, in In) (Review, error) {
 	if err := insertReviewers(tx, r.ID, in.Reviewers); err != nil {
 		return r, err
 	}
-	var err error
-	if r.Total, err = snapshot(tx, r); err != nil {
+	if len(people) > s.atOnce {
+		tx.AfterCommit(s.nudge)
+		return r, note(tx, r, "review.start", map[string]any{"scope": r.Scope, "of": r.ScopeName, "due": r.DueAt.RFC3339()})
+	}
+	if r.Total, err = write(tx, r, people); err != nil {
 		return r, err
 	}
-	switch {
-	case r.Total == 0:
-		return r, fault.Invalid.On("scope", "Nobody who is active or invited is in there, so there is nothing to review. Choose other people.")
-	case r.Total > maxRows:
-		return r, fault.Invalid.On("scope", "That would be %d rows; a review can have %d. Choose fewer people, such as one team.", r.Total, maxRows)
-	}
-	if err := setTotal(tx, r); err != nil {
+	r.State, r.People, r.Prepared, r.WorkAt, r.RemindAt = Open, len(people), len(people), 0, tx.Now()
+	if err := setProgress(tx, r); err != nil {
 		return r, err
 	}
 	return r, note(tx, r, "review.start", map[string]any{"scope": r.Scope, "of": r.ScopeName, "rows": r.Total, "due": r.DueAt.RFC3339()})
@@ -305,7 +329,7 @@ type Change struct {
 }
 
 // Change moves the end of a review or names other reviewers. Needs Write. Faults: Denied,
-// NotFound, Invalid on "due" or "reviewers", Conflict (it is finished).
+// NotFound, Invalid on "due" or "reviewers", Conflict (it is not open).
 func (s *Service) Change(tx *store.Tx, id ID, ch Change) (Review, error) {
 	if err := tx.Require(access.EditUsers); err != nil {
 		return Review{}, err
@@ -360,7 +384,7 @@ func same(was []Reviewer, is []store.UserID) bool {
 }
 
 // Finish ends a review; what is open stays so, for ever. Needs Write. Faults: Denied,
-// NotFound, Conflict (it is finished).
+// NotFound, Conflict (it is not open).
 func (s *Service) Finish(tx *store.Tx, id ID) (Review, error) {
 	if err := tx.Require(access.EditUsers); err != nil {
 		return Review{}, err
@@ -381,14 +405,37 @@ func (s *Service) Finish(tx *store.Tx, id ID) (Review, error) {
 	return r, note(tx, r, "review.finish", map[string]any{"open": counts[Undecided], "confirmed": counts[Confirmed], "removed": counts[Removed], "source": counts[AtSource], "gone": counts[Gone]})
 }
 
-// openOne finds a review that is not finished.
+// openOne finds a review in which something can change.
 func openOne(tx *store.Tx, id ID, lock string) (Review, error) {
 	r, err := find(tx, id, lock)
 	if err == nil && r.State != Open {
-		err = fault.Conflict.Say("This review is finished, so nothing in it changes any more. Start another one.")
+		err = over(r)
 	}
 	return r, err
 }
+
+// over says why a review does not change, or has nothing to show.
+func over(r Review) error {
+	switch r.State {
+	case Preparing:
+		return fault.Conflict.Say("This review is still prepared: what people have is being written down. Try again when that is done.")
+	case Cancelled:
+		return fault.Conflict.Say("This review was cancelled before it began, so there is nothing in it. Start another one.")
+	}
+	return fault.Conflict.Say("This review is finished, so nothing in it changes any more. Start another one.")
+}
+
+// kept finds a review whose rows are all there. Faults: Denied, NotFound, Conflict.
+func (s *Service) kept(tx *store.Tx, id ID) (Review, error) {
+	r, err := s.Get(tx, id)
+	if err == nil && !r.written() {
+		err = over(r)
+	}
+	return r, err
+}
+
+// written tells that all rows are there.
+func (r Review) written() bool { return r.State == Open || r.State == Finished }
 
 func note(tx *store.Tx, r Review, action string, detail map[string]any) error {
 	return tx.Record(store.Activity{Action: action, TargetKind: "review", TargetID: string(r.ID), TargetName: r.Name, Detail: detail})

@@ -10,7 +10,7 @@ import (
 )
 
 const reviewColumns = `SELECT id, name, scope, scope_ref, scope_name, managers, state, total, names, started_by, started_by_id, started_at, due_at,
-	finished_by, finished_at, reminded, remind_at, repeat_months FROM reviews`
+	people, prepared, prepared_at, work_at, ended_why, finished_by, finished_at, reminded, remind_at, repeat_months FROM reviews`
 
 func oneReview(tx *store.Tx, query string, args ...any) (Review, error) {
 	var r Review
@@ -63,14 +63,14 @@ func insertReview(tx *store.Tx, r Review, once string) (bool, error) {
 	if r.Months > 0 {
 		repeat = store.TimeOf(r.StartedAt.Time().AddDate(0, r.Months, 0))
 	}
-	n, err := tx.Exec(`INSERT INTO reviews (org_id, id, name, scope, scope_ref, scope_name, managers, state, total, names, once, started_by, started_by_id, started_at, due_at, remind_at, repeat_months, repeat_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, {{as_json}}, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, once) DO NOTHING`,
-		tx.Org(), r.ID, r.Name, r.Scope, r.ScopeRef, r.ScopeName, r.Managers, r.State, string(r.NamesRaw), key, r.StartedBy, r.StarterID, r.StartedAt, r.DueAt, r.RemindAt, r.Months, repeat)
+	n, err := tx.Exec(`INSERT INTO reviews (org_id, id, name, scope, scope_ref, scope_name, managers, state, total, names, once, started_by, started_by_id, started_at, due_at, remind_at, work_at, repeat_months, repeat_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, {{as_json}}, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (org_id, once) DO NOTHING`,
+		tx.Org(), r.ID, r.Name, r.Scope, r.ScopeRef, r.ScopeName, r.Managers, r.State, string(r.NamesRaw), key, r.StartedBy, r.StarterID, r.StartedAt, r.DueAt, r.WorkAt, r.Months, repeat)
 	return n == 1, err
 }
 
-func setTotal(tx *store.Tx, r Review) error {
-	_, err := tx.Exec("UPDATE reviews SET total = ? WHERE org_id = ? AND id = ?", r.Total, tx.Org(), r.ID)
+func setRepeat(tx *store.Tx, id ID, at store.Time) error {
+	_, err := tx.Exec("UPDATE reviews SET repeat_at = ? WHERE org_id = ? AND id = ?", at, tx.Org(), id)
 	return err
 }
 
@@ -80,8 +80,8 @@ func setDue(tx *store.Tx, r Review) error {
 }
 
 func setFinished(tx *store.Tx, r Review, by string) error {
-	_, err := tx.Exec("UPDATE reviews SET state = ?, finished_by = ?, finished_by_id = ?, finished_at = ?, remind_at = 0 WHERE org_id = ? AND id = ?",
-		r.State, r.FinishedBy, by, r.FinishedAt, tx.Org(), r.ID)
+	_, err := tx.Exec("UPDATE reviews SET state = ?, finished_by = ?, finished_by_id = ?, finished_at = ?, ended_why = ?, remind_at = 0 WHERE org_id = ? AND id = ?",
+		r.State, r.FinishedBy, by, r.FinishedAt, r.EndedWhy, tx.Org(), r.ID)
 	return err
 }
 

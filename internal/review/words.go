@@ -41,6 +41,17 @@ func (r Review) scopeWords(say sayer) string {
 	return say("Everybody")
 }
 
+// ended says why Muster cancelled a review.
+func (r Review) ended(say sayer) string {
+	switch r.EndedWhy {
+	case tooMany:
+		return say("It would have more than %d rows. Choose fewer people, such as one team.", maxRows)
+	case nobody:
+		return say("Nobody who is active or invited is in there any more.")
+	}
+	return ""
+}
+
 // what names the role or the team of a row.
 func (r Review) what(say sayer, row Row) string {
 	if row.Role == "" {

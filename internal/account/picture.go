@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 
+	_ "golang.org/x/image/webp"
+
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/secret"
@@ -24,7 +26,7 @@ import (
 
 const (
 	maxPicture = 5 << 20    // bytes of the file
-	maxPixels  = 24_000_000 // about 100 MB when decoded
+	maxPixels  = 24_000_000 // about 100 MB when decoded, a WebP with transparency 160
 	maxSide    = 12_000
 	side       = 256 // of the square that is kept
 )
@@ -32,15 +34,15 @@ const (
 // drawing lets one picture be decoded at a time: that bounds the memory.
 var drawing = make(chan struct{}, 1)
 
-// square makes a square of side pixels out of a PNG, JPEG or GIF: its middle, turned as
+// square makes a square of side pixels out of a PNG, JPEG, GIF or WebP: its middle, turned as
 // the camera says, on white. Faults: Invalid on "picture".
 func square(file []byte) ([]byte, error) {
 	c, format, err := image.DecodeConfig(bytes.NewReader(file))
-	if name := otherFormat(file); err != nil && name != "" {
+	if name := otherFormat(file); name != "" && (err != nil || format == "webp") {
 		return nil, fault.Invalid.On("picture", "That is a picture in the format %s, which cannot be read here. Save it as PNG or JPEG, or take a screenshot of it, and choose that file.", name)
 	}
 	if err != nil {
-		return nil, fault.Invalid.On("picture", "That is not a picture that can be read here. Take a PNG, JPEG or GIF file.")
+		return nil, fault.Invalid.On("picture", "That is not a picture that can be read here. Take a PNG, JPEG, WebP or GIF file.")
 	}
 	if c.Width < 1 || c.Height < 1 || c.Width > maxSide || c.Height > maxSide || c.Width*c.Height > maxPixels {
 		return nil, fault.Invalid.On("picture", "The picture has %d times %d pixels. At most %d million are possible: make it smaller.", c.Width, c.Height, maxPixels/1_000_000)
@@ -52,8 +54,11 @@ func square(file []byte) ([]byte, error) {
 		return nil, fault.Invalid.On("picture", "The picture is damaged. Take another file, or save it once more.")
 	}
 	turned := 1
-	if format == "jpeg" {
+	switch format {
+	case "jpeg":
 		turned = orientation(file)
+	case "webp":
+		turned = orientationIn(bytes.TrimPrefix(riffPart(file, "EXIF"), []byte("Exif\x00\x00")))
 	}
 	var out bytes.Buffer
 	err = jpeg.Encode(&out, draw(img, turned), &jpeg.Options{Quality: 88})
@@ -64,8 +69,8 @@ func square(file []byte) ([]byte, error) {
 // is none of them.
 func otherFormat(file []byte) string {
 	switch head := file[:min(len(file), 512)]; {
-	case len(head) > 11 && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
-		return "WebP"
+	case len(head) > 20 && string(head[:4]) == "RIFF" && string(head[8:16]) == "WEBPVP8X" && head[20]&2 != 0:
+		return "animated WebP"
 	case len(head) > 11 && string(head[4:12]) == "ftypavif":
 		return "AVIF"
 	case len(head) > 11 && (string(head[4:10]) == "ftyphe" || string(head[4:11]) == "ftypmif"):
@@ -144,6 +149,21 @@ func orientation(file []byte) int {
 		at = end
 	}
 	return 1
+}
+
+// riffPart is the content of a part of a WebP file; nil when it has none.
+func riffPart(file []byte, name string) []byte {
+	for at := 12; at+8 <= len(file); {
+		size := int(binary.LittleEndian.Uint32(file[at+4:]))
+		if size < 0 || size > len(file)-at-8 {
+			return nil
+		}
+		if string(file[at:at+4]) == name {
+			return file[at+8 : at+8+size]
+		}
+		at += 8 + size + size&1
+	}
+	return nil
 }
 
 func orientationIn(tiff []byte) int {

@@ -3,6 +3,7 @@ package account_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
 	"image"
@@ -177,6 +178,39 @@ func withEXIF(t *testing.T, img image.Image, turned uint16) []byte {
 	return append(append(append([]byte{0xff, 0xd8}, head...), part...), b.Bytes()[2:]...)
 }
 
+// webPs are what drawn(300, 300) is as WebP, as Chromium writes it: with and without loss, and
+// with an alpha channel, transparent (thus white) in the lowest ten rows on the right.
+var webPs = map[string]string{
+	"lossy":    "UklGRlgBAABXRUJQVlA4IEwBAADQGwCdASosASwBPtFosFKoJiSiocgBABoJaW7hd1vADQS/ir+IDOAP4BlAH6AADbWNB6jbzVrV4qsaD7e+9mx5cZ4p4ZHAfv8KmWTK3orGg92YnTlDO7MUDZ7ZlVX+nn1WNB7sxP9mNYxQFwx0gvwGXGeGOkGR8VWIWTK3orGg92YnTlDO7MUBcMdIEjEGqgtSExeKqr/Tz6rGiGH3Zh+l4Gg92YoC4Y05cZ4Y6QX4qsZP+nn1WNCH3ZidOUM7sxQN3PDHORiDVQWpBfiqxCyZW9FY0HuzE6coZ3ZigM5VQWTlxnhjo2AA/v+fKr7nb97R2//oSPV9W+2ExT8m2tnZerfMX9Rv/+nc2wKfP/+O5tg/Vg//Jt8psp16NnPAGkWYZNtbOyMQ8Y2eQnXtgh31D67GeGNzLhA6R8OEDpH9FIBBZD+ikAgshwAAAA==",
+	"lossless": "UklGRjIAAABXRUJQVlA4TCUAAAAvK8FKAA8Q87//8x8OCLJtanZ/qmE8ov9RVVVVVQMAwP2/GPcfAA==",
+	"alpha":    "UklGRtIBAABXRUJQVlA4WAoAAAAQAAAAKwEAKwEAQUxQSCIAAAABDzD/ERHCTARCGoikfyqrM/30Ivo/Ae7k/Df/fb6E5FUBVlA4IIoBAAAwHQCdASosASwBPtFosVIoJqSiopsIAQAaCWdu4XaxEJ2f4wfjMzkn+AZQB+gAAzn018CrkEXtoTZ5mPpr4frCYpfH+bM3k+pg07eviIPpr4iC09ZaE2eZv9CbMsHWEIqHEnfMzFp6y0Js8zH018DCEUIqG/FnmY9HKNjfizzeT6mrxqRQhFQ34s8yt7aPT6E2eZj6YNO3r4iD65tXMre2j0+hN12NMbJadvXxEH018RBaestCbPMx9NfAwhFCKhvyChFQvlQRx5mY+mviHb20en0Js8zH0wadvXxEH1zauZWKkaWPtHjfTu7OSdd8A6D2AAD+/z5Vf+54yAmOf//0JKGHRvtiwunp6enp6elBKtS0Q3//TwfvalF//08H73+EV//5NvlY8z2ZSz1YNtcBp54Zp54YJBCrlDUrRwBzlUE2gQEsOtYQDOKoJtAgJYdawgGciXF3C9nf+HMVD+6xq/j5a6LZPPv7HJin+XFzYX9yWACd5SpL/gaevY8nIJ59+GLIYshbAAAA",
+}
+
+func webP(t *testing.T, name string) []byte {
+	t.Helper()
+	file, err := base64.StdEncoding.DecodeString(webPs[name])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// webPWith is the one without loss, in the long form of the format: with these bits, a size of
+// 400 million pixels if it should lie, and a camera's note.
+func webPWith(t *testing.T, bits byte, lie bool, turned uint16) []byte {
+	t.Helper()
+	size := []byte{300 - 256 - 1, 1, 0, 300 - 256 - 1, 1, 0}
+	if lie {
+		size = []byte{0x1f, 0x4e, 0, 0x1f, 0x4e, 0}
+	}
+	tiff := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01")
+	tiff = append(binary.BigEndian.AppendUint16(tiff, turned), "\x00\x00\x00\x00\x00\x00GPS 52.5 13.4.."...)
+	parts := append([]byte("VP8X\x0a\x00\x00\x00"), bits, 0, 0, 0)
+	parts = append(append(parts, size...), webP(t, "lossless")[12:]...)
+	parts = append(binary.LittleEndian.AppendUint32(append(parts, "EXIF"...), uint32(len(tiff))), tiff...)
+	return append(append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(parts)+4)), "WEBP"...), parts...)
+}
+
 // vast is a PNG that says it has more pixels than any memory holds.
 func vast() []byte {
 	head := []byte("IHDR\x00\x00\xff\xff\x00\x00\xff\xff\x08\x02\x00\x00\x00")
@@ -201,7 +235,8 @@ func TestPictures(t *testing.T) {
 			why  string
 		}{
 			"text": {[]byte("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"), "the format SVG"}, "nothing": {nil, "not a picture"}, "words": {[]byte("hello"), "not a picture"},
-			"WebP": {[]byte("RIFF\x24\x00\x00\x00WEBPVP8 "), "the format WebP"}, "iPhone": {[]byte("\x00\x00\x00\x24ftypheic\x00\x00\x00\x00"), "the format HEIC"},
+			"WebP cut off": {[]byte("RIFF\x24\x00\x00\x00WEBPVP8 "), "not a picture"}, "half a WebP": {webP(t, "lossy")[:200], "damaged"}, "moving WebP": {webPWith(t, 2, false, 1), "the format animated WebP"},
+			"vast WebP": {webPWith(t, 0, true, 1), "20000 times 20000"}, "iPhone": {[]byte("\x00\x00\x00\x24ftypheic\x00\x00\x00\x00"), "the format HEIC"},
 			"AVIF": {[]byte("\x00\x00\x00\x20ftypavif\x00\x00\x00\x00"), "the format AVIF"}, "scan": {[]byte("II*\x00\x08\x00\x00\x00"), "the format TIFF"},
 			"paint": {[]byte("BM\x00\x00"), "the format BMP"}, "paper": {[]byte("%PDF-1.7"), "the format PDF"}, "cut off": {[]byte("RIFF"), "not a picture"},
 			"too many pixels": {vast(), "65535 times 65535"}, "half": {pngOf(t, drawn(40, 40))[:80], "damaged"}, "huge": {make([]byte, 6<<20), "larger than 5 MB"},
@@ -216,6 +251,8 @@ func TestPictures(t *testing.T) {
 			top  color.RGBA // of the middle of the upper side, left of it
 		}{
 			"wide": {pngOf(t, drawn(900, 300)), color.RGBA{255, 0, 0, 255}, color.RGBA{255, 0, 0, 255}}, "tiny": {pngOf(t, drawn(2, 2)), color.RGBA{255, 0, 0, 255}, color.RGBA{255, 0, 0, 255}},
+			"WebP": {webP(t, "lossy"), color.RGBA{255, 0, 0, 255}, color.RGBA{255, 0, 0, 255}}, "WebP without loss": {webP(t, "lossless"), color.RGBA{255, 0, 0, 255}, color.RGBA{255, 0, 0, 255}},
+			"WebP with alpha": {webP(t, "alpha"), color.RGBA{255, 0, 0, 255}, color.RGBA{255, 0, 0, 255}}, "WebP mirrored": {webPWith(t, 8, false, 2), color.RGBA{0, 0, 255, 255}, color.RGBA{0, 0, 255, 255}},
 			"mirrored":      {withEXIF(t, drawn(300, 300), 2), color.RGBA{0, 0, 255, 255}, color.RGBA{0, 0, 255, 255}},
 			"turned":        {withEXIF(t, drawn(300, 300), 6), color.RGBA{}, color.RGBA{255, 0, 0, 255}},
 			"unknown turn":  {withEXIF(t, drawn(300, 300), 77), color.RGBA{255, 0, 0, 255}, color.RGBA{255, 0, 0, 255}},

@@ -76,6 +76,7 @@ var only = map[string][]string{
 	"github.com/pkg/sftp":                        {"internal/importer"},
 	"golang.org/x/crypto/ssh":                    {"internal/importer"},
 	"github.com/wneessen/go-mail":                {"internal/mail"},
+	"golang.org/x/image/webp":                    {"internal/account"},
 	"github.com/alexedwards/argon2id":            {"internal/password"},
 	"github.com/trustelem/zxcvbn":                {"internal/password"},
 	"github.com/go-webauthn/webauthn":            {"internal/factor"},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -242,7 +243,7 @@ func TestTheListOfOrganizations(t *testing.T) {
 		d.want("olga", "GET", "/console/-/organizations?q="+url.QueryEscape("<b>\u202e"), "", 200, "No organization is like that")
 		d.want("olga", "GET", "/console/-/organizations?cursor=x", "", 400, "is no cursor")
 		d.want("olga", "GET", "/console/-/organizations?state=odd", "", 400, "odd")
-		d.want("olga", "GET", "/api/v1/organizations?limit=2&q=org-0", "", 200, `"slug":"org-00"`, `"slug":"org-01"`, `"next_cursor":"`, `"state":"active"`)
+		d.want("olga", "GET", "/api/v1/organizations?limit=2&q=org-0", "", 200, `"slug":"org-00"`, `"slug":"org-01"`, `"next":"`, `"state":"active"`)
 		d.want("olga", "GET", "/api/v1/organizations?limit=0", "", 400)
 	})
 }
@@ -267,6 +268,34 @@ func TestWhatIsWrongWithAnOrganization(t *testing.T) {
 		d.facts[acme] = operate.Facts{}
 		d.want("olga", "GET", "/console/-/organizations/acme", "", 200, "Nothing is wrong.")
 		d.want("olga", "GET", "/console/-/organizations/nowhere", "", 404)
+	})
+}
+
+// What asks for a fresh sign-in in the console asks for it by the REST API, too.
+func TestWhatMattersAsksForAFreshSignIn(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := newDesk(t, db)
+		storetest.Org(t, db, "acme")
+		d.examine = func(context.Context, bool) ([]operate.Check, error) { return nil, nil }
+		matters := regexp.MustCompile(`^(POST|DELETE) /(console/-|api/v1)/(organizations(/{slug}/(suspend|resume))?|(operators|keys|operator-keys)(/.*)?)$`)
+		asking := 0
+		for _, route := range d.mux.Patterns() {
+			method, path, _ := strings.Cut(route, " ")
+			if !strings.HasPrefix(path, "/console/-/") && !strings.HasPrefix(path, "/api/v1/") {
+				continue
+			}
+			d.asked = 0
+			d.ask("olga", method, strings.NewReplacer("{slug}", "acme", "{", "", "}", "").Replace(path), "")
+			if want := matters.MatchString(route); d.asked > 0 != want {
+				t.Errorf("%s asks %d times for a fresh sign-in; want %v", route, d.asked, want)
+			} else if want {
+				asking++
+			}
+		}
+		if asking != 14 {
+			t.Errorf("%d routes ask, want seven by each door", asking)
+		}
 	})
 }
 

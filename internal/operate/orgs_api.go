@@ -11,22 +11,22 @@ import (
 
 func (d *Door) mountAPI(m *web.Mux) {
 	m.OperatorAPI("GET /api/v1/organizations", d.apiOrgs)
-	m.OperatorAPI("POST /api/v1/organizations", d.apiCreateOrg)
+	m.OperatorAPIFresh("POST /api/v1/organizations", d.apiCreateOrg)
 	m.OperatorAPI("GET /api/v1/organizations/{slug}", d.apiOrg)
 	m.OperatorAPI("PATCH /api/v1/organizations/{slug}", d.apiRenameOrg)
-	m.OperatorAPI("POST /api/v1/organizations/{slug}/suspend", d.apiSuspendOrg)
-	m.OperatorAPI("POST /api/v1/organizations/{slug}/resume", d.apiResumeOrg)
+	m.OperatorAPIFresh("POST /api/v1/organizations/{slug}/suspend", d.apiSuspendOrg)
+	m.OperatorAPIFresh("POST /api/v1/organizations/{slug}/resume", d.apiResumeOrg)
 	m.OperatorAPI("GET /api/v1/operators", d.apiOperators)
-	m.OperatorAPI("POST /api/v1/operators", d.apiAddOperator)
-	m.OperatorAPI("DELETE /api/v1/operators/{user}", d.apiRemoveOperator)
+	m.OperatorAPIFresh("POST /api/v1/operators", d.apiAddOperator)
+	m.OperatorAPIFresh("DELETE /api/v1/operators/{user}", d.apiRemoveOperator)
 	m.OperatorAPI("GET /api/v1/mail", d.apiMail)
 	m.OperatorAPI("POST /api/v1/mail/{message}/again", d.apiMailAct(d.opt.Mail.Again))
 	m.OperatorAPI("DELETE /api/v1/mail/{message}", d.apiMailAct(d.opt.Mail.Drop))
 	m.OperatorAPI("GET /api/v1/doctor", d.apiDoctor)
 	m.OperatorAPI("POST /api/v1/doctor", d.apiExamine)
 	m.OperatorAPI("GET /api/v1/operator-keys", d.apiKeys)
-	m.OperatorAPI("POST /api/v1/operator-keys", d.apiCreateKey)
-	m.OperatorAPI("DELETE /api/v1/operator-keys/{key}", d.apiRevokeKey)
+	m.OperatorAPIFresh("POST /api/v1/operator-keys", d.apiCreateKey)
+	m.OperatorAPIFresh("DELETE /api/v1/operator-keys/{key}", d.apiRevokeKey)
 }
 
 // OrgJSON is an organization as the REST API and the command line show it.
@@ -110,7 +110,7 @@ func (d *Door) apiOrgs(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := struct {
 		Organizations []OrgJSON `json:"organizations"`
-		Next          string    `json:"next_cursor"`
+		Next          string    `json:"next"`
 	}{Organizations: []OrgJSON{}}
 	for _, o := range list {
 		out.Organizations = append(out.Organizations, o.JSON())

@@ -221,6 +221,9 @@ func (m *Mux) OperatorAPI(pattern string, h Handler) {
 	m.Operator(pattern, h)
 }
 
+// OperatorAPIFresh is OperatorAPI for what matters, as APIFresh is API.
+func (m *Mux) OperatorAPIFresh(pattern string, h Handler) { m.OperatorAPI(pattern, fresh(h)) }
+
 // API mounts an endpoint of the REST API about one organization: that of the key
 // or the session. An operator, who belongs to none, says which in ?org=SLUG. The
 // actor needs p there. Refusals are problem JSON.

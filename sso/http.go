@@ -172,6 +172,18 @@ func (in answered) spend(tx *store.Tx, c Connection, t ticket, reread *bool) (no
 	})
 }
 
+// leastSession is how long a session lasts at least that the provider gives an end. Ends
+// are believed with some tolerance for its clock, and over one that has passed already the
+// browser would be sent back to sign in again at once, round and round.
+const leastSession = time.Minute
+
+func lasting(end, now time.Time) time.Time {
+	if least := now.Add(leastSession); !end.IsZero() && end.Before(least) {
+		return least
+	}
+	return end
+}
+
 // finish turns a verified answer into a session, or into a refusal that explains
 // itself. Everything that must happen once happens in one transaction.
 func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ticket, in answered) error {
@@ -197,7 +209,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, c Connection, t ti
 		u := out.User
 		var id session.ID
 		token, id, err = d.opts.Sessions.Start(tx, session.In{User: u.ID, Method: c.Protocol, Connection: string(c.ID),
-			Ends: in.arrival.SessionNotOnOrAfter, AuthAt: in.arrival.AuthnInstant, AMR: strings.Join(in.arrival.AMR, " "), ACR: in.arrival.ACR})
+			Ends: lasting(in.arrival.SessionNotOnOrAfter, tx.Now().Time()), AuthAt: in.arrival.AuthnInstant, AMR: strings.Join(in.arrival.AMR, " "), ACR: in.arrival.ACR})
 		if err != nil {
 			return err
 		}

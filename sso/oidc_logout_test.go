@@ -197,6 +197,38 @@ func TestEndOfAnIDToken(t *testing.T) {
 	})
 }
 
+// The clock of a provider is believed to be a little wrong. An end that has passed within
+// that tolerance refuses nobody, and gives a session that lasts long enough to arrive; a
+// session that is over for longer is said to be over.
+func TestEndsThatHavePassed(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.oidc("jit")
+		s.settle(c, "end_with_id_token=true")
+		enter := func(claim string, ago time.Duration) (browser, page) {
+			t.Helper()
+			idp.As(map[string]any{"sub": "ada", "email": "ada@acme.example", "email_verified": true, "name": "Ada", claim: time.Now().Add(-ago).Unix()})
+			b := newBrowser(t)
+			return b, b.open(c.URLs.Login)
+		}
+		for _, claim := range []string{"exp", "session_expiry"} {
+			begun := time.Now()
+			b, p := enter(claim, 20*time.Second)
+			if !p.signedIn() || time.Since(begun) < leastSession && !s.in(b) {
+				t.Errorf("%s of a moment ago: status %d, in %v", claim, p.status, s.in(b))
+			}
+			var at store.Time
+			if err := db.Lookup(t.Context(), &at, "SELECT expires_at FROM sessions ORDER BY id DESC LIMIT 1"); err != nil || at.Time().Before(begun.Add(leastSession)) || at.Time().After(time.Now().Add(leastSession)) {
+				t.Errorf("%s of a moment ago: the session from %v on ends at %v, %v", claim, begun, at.Time(), err)
+			}
+			if _, p := enter(claim, time.Hour); p.signedIn() || p.reference() == "" || s.signin(t, p.reference()).Check != claim {
+				t.Errorf("%s of an hour ago: status %d: %s", claim, p.status, p.body)
+			}
+		}
+	})
+}
+
 // Each false logout token is stopped by the check that is there for it, and ends
 // no session.
 func TestHostileLogoutTokens(t *testing.T) {

@@ -41,6 +41,7 @@ const (
 	importAgain = "Import the identity provider's metadata again on the connection's page."
 	ownFault    = "Nothing at the identity provider. Give the reference to the operator of this server."
 	startHere   = "Start the sign-in again from the sign-in page here, in the same browser and within 15 minutes. Bookmarks of the identity provider's own page do not work."
+	sessionOver = "The session at the identity provider is over. Sign out there, and sign in again."
 	noSecond    = "Nothing: the person signs in again. If it happens to many, look for a proxy that repeats requests, or for somebody who copies answers."
 )
 
@@ -79,7 +80,7 @@ var remedies = map[string]string{
 	"conditions.not_before":      theClocks,
 	"conditions.not_on_or_after": "The answer came too late: sign in again. If it happens to everybody, " + setClocks,
 	"authentication":             "The identity provider must say when the person signed in (AuthnStatement). Leave it in the assertion's template.",
-	"authentication.session":     "The session at the identity provider is over. Sign out there, and sign in again.",
+	"authentication.session":     sessionOver,
 	"authentication.fresh":       "A fresh sign-in was asked for, and the identity provider answered with an older one. Let it honour ForceAuthn for this application, or switch the connection's setting off.",
 	"authentication.context":     "The person signed in with less than this connection asks for. Require the method (such as a second factor) for this application at the identity provider, or add what it answered to the connection's accepted classes.",
 	"conditions.use":             "The identity provider sends conditions that contradict one another. Send each of them once.",
@@ -121,6 +122,7 @@ var remedies = map[string]string{
 	"exp":                   theClocks,
 	"iat":                   theClocks,
 	"nbf":                   theClocks,
+	"session_expiry":        sessionOver,
 	"nonce":                 startHere,
 	"sub":                   "The identity provider sent no usable sub. Send one of 1 to 255 characters that never changes for a person.",
 	"at_hash":               "The ID token belongs to another access token. Look for a proxy that mixes answers; else it is a fault of the identity provider.",

@@ -72,7 +72,10 @@ func idTokenChecks(p Party, e Expect, t token) []answer.Check {
 	}
 	out = append(out, partyChecks(p, t)...)
 	out = append(out, timeChecks(e.Now, t, maxAge)...)
+	over := t.At("session_expiry") // IPSIE session lifecycle profile
 	out = append(out,
+		answer.Check{Name: "session_expiry", Expected: "after " + clock(e.Now), Got: t.show("session_expiry"), OK: over.IsZero() || e.Now.Add(-skew).Before(over),
+			Hint: "The session at the identity provider is over. Sign in there again."},
 		answer.Check{Name: "nonce", Expected: "that of this sign-in", Got: answer.Clip(t.show("nonce"), 12), OK: e.Nonce != "" && same(t.Text("nonce"), e.Nonce)},
 		answer.Check{Name: "sub", Expected: "1 to 255 characters", Got: answer.Clip(t.show("sub"), 60), OK: validSubject(t.Text("sub"))},
 		atHashCheck(p, e, t))

@@ -246,7 +246,7 @@ func TestKeysAtAnAddress(t *testing.T) {
 		d := openDoor(t, db, NewDirectory{})
 		quiet := slog.New(slog.DiscardHandler)
 		m := web.NewMux(web.Options{PublicURL: testURL, Log: quiet})
-		d.log = Mount(m, db, Options{PublicURL: testURL, Log: quiet, Fetch: func(_ context.Context, _, address string) ([]byte, error) {
+		d.log = Mount(m, db, Options{PublicURL: testURL, Log: quiet, Fetch: func(_ context.Context, _ fault.Word, address string) ([]byte, error) {
 			asked.Add(1)
 			mu.Lock()
 			defer mu.Unlock()

@@ -92,7 +92,7 @@ func (h *handler) askKeys(ctx context.Context, actor access.Actor, c Client, now
 	if h.opt.Fetch == nil {
 		return "", unknownClient("this server reads no keys at addresses")
 	}
-	text, err := h.opt.Fetch(ctx, "JWK set", c.JWKSURL)
+	text, err := h.opt.Fetch(ctx, fault.Word("JWK set"), c.JWKSURL)
 	var keys string
 	if err == nil {
 		keys, err = publicKeys(text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store/storetest"
 )
 
@@ -12,7 +13,7 @@ func TestAReadOfKeysThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	d := openDoor(t, storetest.SQLite(t), NewDirectory{})
 	h := &handler{db: d.db, keys: keyReader{asks: map[string]*keyAsk{}}}
-	h.opt.Fetch = func(context.Context, string, string) ([]byte, error) { panic("fetch") }
+	h.opt.Fetch = func(context.Context, fault.Word, string) ([]byte, error) { panic("fetch") }
 	client := Client{ID: "c", JWKSURL: "https://keys.example.com"}
 	func() {
 		defer func() {

@@ -87,7 +87,7 @@ type Options struct {
 	// Fetch reads a document at an address that a tenant chose, and keeps out of the
 	// operator's network; nil: OAuth clients' keys are not read anywhere. what names
 	// the document in faults.
-	Fetch func(ctx context.Context, what, address string) ([]byte, error)
+	Fetch func(ctx context.Context, what fault.Word, address string) ([]byte, error)
 }
 
 type handler struct {

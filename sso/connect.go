@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
+	"errors"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -18,7 +19,7 @@ import (
 func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection) (certs [][]byte, warning string, err error) {
 	doc := in.Metadata
 	if in.MetadataURL != "" {
-		if doc, _, err = fetch(ctx, d.large, "metadata", in.MetadataURL); err != nil {
+		if doc, _, err = fetch(ctx, d.large, fault.Word("metadata"), in.MetadataURL); err != nil {
 			return nil, "", err
 		}
 		c.Config.MetadataURL = in.MetadataURL
@@ -37,10 +38,10 @@ func (d *Door) readMetadata(ctx context.Context, c *Connection, in NewConnection
 		return nil, "", err
 	}
 	if !m.ValidUntil.IsZero() && m.ValidUntil.Before(d.opts.DB.Now()) {
-		m.Warnings = append(m.Warnings, "The metadata says that it has expired. Get a new copy when the identity provider changes its keys.")
+		m.Warnings = append(m.Warnings, fault.Invalid.Say("The metadata says that it has expired. Get a new copy when the identity provider changes its keys."))
 	}
 	adopt(c, m)
-	return m.Certificates, strings.Join(m.Warnings, " "), nil
+	return m.Certificates, fault.Public(errors.Join(m.Warnings...)), nil
 }
 
 // readIssuer checks the issuer and what it says of itself. That it does not answer

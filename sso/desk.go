@@ -111,17 +111,18 @@ func (d *Door) values(c Connection) guides.Values {
 }
 
 // copyScript puts a button beside each value of ours. Without it people select the
-// text. It stands in templates/_copy.html, letter by letter.
-const copyScript = `for (const box of document.querySelectorAll("input[data-copy]")) {
+// text. It stands in templates/_copy.html, letter by letter; its words are the element's.
+const copyScript = `const said = document.currentScript.dataset;
+for (const box of document.querySelectorAll("input[data-copy]")) {
   const button = document.createElement("button");
-  const word = document.createTextNode("Copy"), what = document.createElement("span");
+  const word = document.createTextNode(said.copy), what = document.createElement("span");
   button.type = "button"; button.className = "second";
   what.className = "hidden"; what.textContent = " " + box.labels[0].textContent;
   button.append(word, what);
   button.onclick = async () => {
     try { await navigator.clipboard.writeText(box.value); }
     catch { box.select(); document.execCommand("copy"); }
-    word.data = "Copied"; button.classList.add("copied");
+    word.data = said.done; button.classList.add("copied");
   };
   box.after(button);
   box.parentElement.classList.add("copy");

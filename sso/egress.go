@@ -175,14 +175,14 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 
 // Fetch gets a document at an address that a tenant chose, for other doors. what names
 // it in the fault. Faults: Invalid on "url", Unavailable.
-func (d *Door) Fetch(ctx context.Context, what, address string) ([]byte, error) {
+func (d *Door) Fetch(ctx context.Context, what fault.Word, address string) ([]byte, error) {
 	body, _, err := fetch(ctx, d.client, what, address)
 	return body, err
 }
 
 // fetch gets a document of the identity provider. Faults: Unavailable, with a
 // reason that never repeats what the other side said.
-func fetch(ctx context.Context, client *http.Client, what, address string) ([]byte, http.Header, error) {
+func fetch(ctx context.Context, client *http.Client, what fault.Word, address string) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, nil, fault.Invalid.On("url", "The %s address %q is not a URL.", what, address)
@@ -206,7 +206,7 @@ func fetch(ctx context.Context, client *http.Client, what, address string) ([]by
 // asker is the client as package oidc wants it. A request with a body or with
 // somebody's right in its header follows no redirect: that goes nowhere else.
 func asker(client *http.Client) oidc.Asker {
-	return func(r *http.Request, what string) (oidc.Reply, error) {
+	return func(r *http.Request, what fault.Word) (oidc.Reply, error) {
 		use := *client
 		if r.Body != nil || r.Header.Get("Authorization") != "" {
 			use.CheckRedirect = func(*http.Request, []*http.Request) error { return errOtherHost }
@@ -226,7 +226,7 @@ func asker(client *http.Client) oidc.Asker {
 
 // unreachable says why an outgoing request failed and what to change, in words
 // that are safe for whoever reads the page.
-func unreachable(err error, what, address string) error {
+func unreachable(err error, what fault.Word, address string) error {
 	host := hostOf(address)
 	switch {
 	case errors.Is(err, ssrf.ErrProhibitedIP):

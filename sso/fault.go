@@ -72,7 +72,10 @@ func refusalOf(err error, trace answer.Trace) *refusal {
 		r.sentence, r.hint = a.plain, web.SaidBy(err)
 	}
 	if c, failed := trace.Failed(); failed {
-		r.check, r.hint = c.Name, web.Say(c.Hint)
+		r.check = c.Name
+		if c.Hint != r.hint.String() { // else it is said with its arguments already
+			r.hint = web.Say(c.Hint)
+		}
 	}
 	return r
 }

@@ -157,7 +157,12 @@ func TestRemediesInGerman(t *testing.T) {
 		g := germanAdmin(t, s)
 		wrong := ssotest.Login{NameID: "ada", Audience: "https://other.example"}
 		idp.Next(wrong)
-		p := newBrowser(t).samlSignIn(c.URLs.Login)
+		visitor := newBrowser(t)
+		visitor.open(s.url + "/sso/logout/" + string(c.ID) + "?lang=de")
+		p := visitor.samlSignIn(c.URLs.Login)
+		if text := webtest.Text(webtest.Page(t, p.body)); !strings.Contains(text, "Die Antwort des Identitätsanbieters ließ sich nicht prüfen.") {
+			t.Errorf("the page: %s", text)
+		}
 		remedy, hint := "Tragen Sie die Audience-URI (Entity-ID) der Verbindung beim Identitätsanbieter Zeichen für Zeichen ein", "Setzen Sie die Audience (SP Entity ID, Identifier) beim Identitätsanbieter auf den erwarteten Wert."
 		english := []string{"Enter the connection", "Set the audience"}
 		g.has("sign-in", g.text("/console/acme/signins/"+p.reference()), []string{remedy, hint}, english)
@@ -166,6 +171,51 @@ func TestRemediesInGerman(t *testing.T) {
 		}
 		idp.Next(wrong)
 		g.has("test", g.read(g.b.send(g.b.form(g.b.send(s.desk(c.Connection)+"/tests", nil)))), []string{remedy, hint, "fehlgeschlagen"}, english)
+		s.settle(c, "vendor=okta")
+		g.has("sign-in at Okta", g.text("/console/acme/signins/"+p.reference()), []string{"In Okta, General > SAML Settings > Edit: Audience URI (SP Entity ID) muss die Entity-ID der Verbindung sein."}, []string{"must be"})
+	})
+}
+
+// What an identity provider's values are refused for is said in German, with what was
+// asked and further warnings; also when it is stored until somebody looks.
+func TestProviderFaultsInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		_, c := s.saml("existing")
+		_, o := s.oidc("existing")
+		g := germanAdmin(t, s)
+		if p := g.b.open(s.desk(c.Connection)); !strings.Contains(p.body, `data-copy="Kopieren" data-done="Kopiert"`) {
+			t.Errorf("the buttons to copy: %s", p.body)
+		}
+		doc := `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` +
+			`<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="javascript:x"/></IDPSSODescriptor></EntityDescriptor>`
+		const unanswered = "http://127.0.0.1:1"
+		for _, test := range []struct {
+			of            Created
+			form          url.Values
+			want, english []string
+		}{
+			{c, url.Values{"metadata": {doc}}, []string{"Die Metadaten von https://idp.example enthalten keine Single-Sign-on-URL", `Die Single-Sign-on-URL "javascript:x" ist keine Webadresse und wurde weggelassen.`}, []string{"The metadata", "not a web address"}},
+			{c, url.Values{"metadata_url": {unanswered + "/metadata"}}, []string{"(Metadaten) ist nicht erreichbar"}, []string{"(metadata)", "cannot be reached"}},
+			{o, url.Values{"issuer": {unanswered}, "client_id": {"x"}}, []string{"(Identitätsanbieter) ist nicht erreichbar", "Sie können"}, []string{"(identity provider)", "cannot be reached"}},
+			{o, url.Values{"issuer": {"https://login.microsoftonline.com/common/v2.0"}, "client_id": {"x"}}, []string{"steht für alle Mandanten"}, []string{"every tenant"}},
+		} {
+			test.form.Set("do", "look")
+			p := g.b.send(s.url+"/console/acme/connections/"+string(test.of.ID)+"/provider", test.form)
+			g.has(test.form.Encode()[:40], webtest.Text(webtest.Page(t, p.body, copyScript)), test.want, test.english)
+		}
+		s.write(func(tx *store.Tx) error {
+			now, err := lockedConnection(tx, c.ID)
+			if now.Config.MetadataURL = unanswered + "/metadata"; err != nil {
+				return err
+			}
+			return updateConnection(tx, now)
+		})
+		if state, err := s.door.Refresh(t.Context(), s.admin, c.ID); err != nil || !strings.HasPrefix(state.Problem, "The metadata at 127.0.0.1:1 cannot be reached") {
+			t.Errorf("read again: %+v, %v", state, err)
+		}
+		g.has("upkeep", g.text("/console/acme/connections/"+string(c.ID)+"/upkeep"), []string{"127.0.0.1:1 (Metadaten) ist nicht erreichbar", "Was vorher gelesen wurde, gilt weiter."}, []string{"cannot be reached"})
 	})
 }
 

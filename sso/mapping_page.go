@@ -163,7 +163,7 @@ func (d *Door) addRule(w http.ResponseWriter, r *http.Request) error {
 		rule := ruleOf(f)
 		done, err := d.SetRule(r.Context(), web.Actor(r), id, rule)
 		if name := fault.Field(err); name != "" && fault.Is(err, fault.Invalid) { // the field of this kind's form
-			err = fault.Invalid.On(rule.Kind+"_"+name, "%s", fault.Public(err))
+			err = fault.Invalid.Over(rule.Kind+"_"+name, err)
 		}
 		return done, err
 	})

@@ -166,7 +166,7 @@ func (d *Door) previewSAML(doc []byte) (p preview, err error) {
 	now := d.opts.DB.Now()
 	p = preview{EntityID: m.EntityID, SignOn: endpoints(m.SSO), Logout: endpoints(m.Logout()), ValidUntil: m.ValidUntil}
 	for _, w := range m.Warnings {
-		p.Warnings = append(p.Warnings, metadataWarnings.Read(w))
+		p.Warnings = append(p.Warnings, web.SaidBy(w))
 	}
 	for _, e := range slices.Concat(p.SignOn, p.Logout) {
 		if strings.HasPrefix(e.URL, "http:") {
@@ -191,10 +191,6 @@ func (d *Door) previewSAML(doc []byte) (p preview, err error) {
 }
 
 var bindingNames = map[string]web.Said{saml.BindingRedirect: web.Say("by redirect"), saml.BindingPOST: web.Say("by form post")}
-
-// metadataWarnings are those of package saml, which knows no readers.
-var metadataWarnings = web.Know("The single sign-on URL %q is not a web address and was left out.",
-	"The single logout URL %q is not a web address and was left out.", "A certificate was left out: %s.", "Only the first %d certificates were taken.")
 
 func endpoints(byBinding map[string]string) (list []endpoint) {
 	for _, binding := range slices.Sorted(maps.Keys(byBinding)) {

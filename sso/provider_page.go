@@ -138,7 +138,7 @@ func (d *Door) changeProvider(w http.ResponseWriter, r *http.Request, k desk) er
 	status := http.StatusOK
 	switch {
 	case fault.Is(err, fault.Unavailable): // the address that was typed does not answer
-		page.Form.Fail(orElse(fault.Field(err), "metadata_url"), web.Sentence(err))
+		page.Form.FailWith(orElse(fault.Field(err), "metadata_url"), err)
 		status = http.StatusBadRequest
 	case page.Form.Take(err):
 		status = web.Status(err)
@@ -214,9 +214,9 @@ func (d *Door) document(r *http.Request, f web.Form) (doc []byte, source string,
 	case f.Get("metadata") != "":
 		return []byte(f.Get("metadata")), "", nil
 	case f.Get("metadata_url") != "":
-		doc, _, err = fetch(r.Context(), d.large, "metadata", f.Get("metadata_url"))
+		doc, _, err = fetch(r.Context(), d.large, fault.Word("metadata"), f.Get("metadata_url"))
 		if field := fault.Field(err); field == "url" {
-			err = fault.Invalid.On("metadata_url", "%s", fault.Public(err))
+			err = fault.Invalid.Over("metadata_url", err)
 		}
 		return doc, f.Get("metadata_url"), err
 	case hand != saml.ByHand{}:

@@ -58,11 +58,13 @@ type PendingMetadata struct {
 
 // MetadataState is what is known of a connection's metadata URL.
 type MetadataState struct {
-	URL     string           `json:"url,omitempty"`
-	ReadAt  string           `json:"read_at,omitempty"`
-	NextAt  string           `json:"next_at,omitempty"`
-	Problem string           `json:"problem,omitempty"` // why the last reading failed; the last good one holds
-	Since   string           `json:"problem_since,omitempty"`
+	URL     string `json:"url,omitempty"`
+	ReadAt  string `json:"read_at,omitempty"`
+	NextAt  string `json:"next_at,omitempty"`
+	Problem string `json:"problem,omitempty"` // why the last reading failed; the last good one holds
+	Since   string `json:"problem_since,omitempty"`
+
+	said    web.Said         // Problem
 	Pending *PendingMetadata `json:"pending,omitempty"`
 }
 
@@ -80,6 +82,7 @@ type metadataRow struct {
 	ETag      string     `db:"etag"`
 	Modified  string     `db:"modified"`
 	Problem   string     `db:"problem"`
+	Said      []byte     `db:"problem_said"` // Problem for a reader, a web.Said as JSON
 	ProblemAt store.Time `db:"problem_at"`
 	Pending   []byte     `db:"pending"`
 	PendingAt store.Time `db:"pending_at"`
@@ -95,7 +98,7 @@ func (r metadataRow) waiting() (p pendingDoc, err error) {
 
 // metadataIn is the state, the zero one of a connection that was never looked at.
 func metadataIn(tx *store.Tx, id ConnectionID) (r metadataRow, err error) {
-	err = tx.Get(&r, `SELECT next_at, read_at, etag, modified, problem, problem_at, pending, pending_at, rejected FROM sso_metadata
+	err = tx.Get(&r, `SELECT next_at, read_at, etag, modified, problem, problem_said, problem_at, pending, pending_at, rejected FROM sso_metadata
 		WHERE org_id = ? AND connection_id = ?`, tx.Org(), id)
 	if fault.Is(err, fault.NotFound) {
 		err = nil
@@ -104,16 +107,19 @@ func metadataIn(tx *store.Tx, id ConnectionID) (r metadataRow, err error) {
 }
 
 func saveMetadata(tx *store.Tx, id ConnectionID, r metadataRow) error {
-	pending := any(nil)
-	if len(r.Pending) > 0 {
-		pending = string(r.Pending)
-	}
-	_, err := tx.Exec(`INSERT INTO sso_metadata (org_id, connection_id, next_at, read_at, etag, modified, problem, problem_at, pending, pending_at, rejected)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)
+	_, err := tx.Exec(`INSERT INTO sso_metadata (org_id, connection_id, next_at, read_at, etag, modified, problem, problem_said, problem_at, pending, pending_at, rejected)
+		VALUES (?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, {{as_json}}, ?, ?)
 		ON CONFLICT (org_id, connection_id) DO UPDATE SET next_at = excluded.next_at, read_at = excluded.read_at, etag = excluded.etag, modified = excluded.modified,
-		problem = excluded.problem, problem_at = excluded.problem_at, pending = excluded.pending, pending_at = excluded.pending_at, rejected = excluded.rejected`,
-		tx.Org(), id, r.NextAt, r.ReadAt, r.ETag, r.Modified, r.Problem, r.ProblemAt, pending, r.PendingAt, r.Rejected)
+		problem = excluded.problem, problem_said = excluded.problem_said, problem_at = excluded.problem_at, pending = excluded.pending, pending_at = excluded.pending_at, rejected = excluded.rejected`,
+		tx.Org(), id, r.NextAt, r.ReadAt, r.ETag, r.Modified, r.Problem, jsonOrNull(r.Said), r.ProblemAt, jsonOrNull(r.Pending), r.PendingAt, r.Rejected)
 	return err
+}
+
+func jsonOrNull(text []byte) any {
+	if len(text) == 0 {
+		return nil
+	}
+	return string(text)
 }
 
 // fetched is what the metadata URL answered.
@@ -139,7 +145,7 @@ func (d *Door) fetchMetadata(ctx context.Context, c Connection, r metadataRow) (
 	}
 	resp, err := d.large.Do(req)
 	if err != nil {
-		return out, unreachable(err, "metadata", c.Config.MetadataURL)
+		return out, unreachable(err, fault.Word("metadata"), c.Config.MetadataURL)
 	}
 	defer resp.Body.Close()
 	out.etag, out.modified = answer.Clip(resp.Header.Get("ETag"), 500), answer.Clip(resp.Header.Get("Last-Modified"), 100)
@@ -152,7 +158,7 @@ func (d *Door) fetchMetadata(ctx context.Context, c Connection, r metadataRow) (
 	}
 	doc, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return out, unreachable(err, "metadata", c.Config.MetadataURL)
+		return out, unreachable(err, fault.Word("metadata"), c.Config.MetadataURL)
 	}
 	if c.Config.MetadataSigner != "" {
 		signed, err := saml.CheckMetadataSignature(doc, c.Config.MetadataSigner)
@@ -311,7 +317,7 @@ func (d *Door) refresh(ctx context.Context, actor access.Actor, c Connection) er
 		}
 		r.NextAt = tx.Now().Add(d.pause(in.metadata))
 		if problem != nil {
-			err = d.noteProblem(tx, now, &r, fault.Public(problem))
+			err = d.noteProblem(tx, now, &r, web.SaidBy(problem))
 		} else {
 			err = d.takeOver(tx, now, &r, in)
 		}
@@ -336,11 +342,12 @@ func (d *Door) pause(m saml.Metadata) time.Duration {
 }
 
 // noteProblem records that reading began to fail; the last good metadata hold.
-func (d *Door) noteProblem(tx *store.Tx, c Connection, r *metadataRow, problem string) error {
+func (d *Door) noteProblem(tx *store.Tx, c Connection, r *metadataRow, problem web.Said) (err error) {
 	r.NextAt = tx.Now().Add(d.spread(refreshLeast))
 	first := r.Problem == ""
-	if r.Problem = answer.Clip(problem, 1000); !first {
-		return nil
+	r.Problem = answer.Clip(problem.String(), 1000)
+	if r.Said, err = json.Marshal(problem); err != nil || !first {
+		return err
 	}
 	r.ProblemAt = tx.Now()
 	return recordMetadata(tx, c, "fail", map[string]any{"why": r.Problem})
@@ -353,7 +360,7 @@ func (d *Door) takeOver(tx *store.Tx, c Connection, r *metadataRow, in fetched) 
 			return err
 		}
 	}
-	r.Problem, r.ProblemAt, r.ReadAt, r.ETag, r.Modified = "", 0, tx.Now(), in.etag, in.modified
+	r.Problem, r.Said, r.ProblemAt, r.ReadAt, r.ETag, r.Modified = "", nil, 0, tx.Now(), in.etag, in.modified
 	if in.unchanged {
 		return d.ageCertificates(tx, c, nil)
 	}
@@ -499,7 +506,12 @@ func (d *Door) MetadataState(ctx context.Context, actor access.Actor, id Connect
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return err
 		}
-		s = MetadataState{URL: c.Config.MetadataURL, Problem: r.Problem}
+		s = MetadataState{URL: c.Config.MetadataURL, Problem: r.Problem, said: web.Say("%s", r.Problem)}
+		if len(r.Said) > 0 {
+			if err := json.Unmarshal(r.Said, &s.said); err != nil {
+				return err
+			}
+		}
 		for at, to := range map[store.Time]*string{r.ReadAt: &s.ReadAt, r.NextAt: &s.NextAt, r.ProblemAt: &s.Since} {
 			if at != 0 {
 				*to = at.RFC3339()

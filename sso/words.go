@@ -166,6 +166,9 @@ var (
 	dangerous  = web.Know(dangerSigner, dangerEntity, dangerWhere, dangerCerts)
 )
 
+// ProblemSaid is Problem for a page.
+func (s MetadataState) ProblemSaid() web.Said { return s.said }
+
 // AnswerSaid is Answer for a page.
 func (d Domain) AnswerSaid() web.Said { return dnsAnswers.Read(d.Answer) }
 

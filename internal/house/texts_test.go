@@ -19,8 +19,6 @@ import (
 	"text/template/parse"
 	"unicode"
 
-	"golang.org/x/net/html"
-
 	"github.com/muster-id/muster/internal/web/texts"
 )
 
@@ -30,7 +28,7 @@ import (
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
 var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/fault", "internal/invite", "internal/jobs", "internal/mail",
-	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web", "sso"}
+	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web", "sso", "sso/oidc", "sso/saml"}
 
 // english are templates that stay so, each for a reason.
 var english = map[string]string{
@@ -48,7 +46,7 @@ var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/importer.words", "internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
-	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies"}
+	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices", "core", "enterprise"}
@@ -134,61 +132,6 @@ func pageTemplates(t *testing.T) map[string]string {
 		t.Fatalf("%d templates found", len(found))
 	}
 	return found
-}
-
-var action = regexp.MustCompile("(?s)\\{\\{(?:[^\"`}]|\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\}[^}])*\\}\\}")
-
-// noText are parts of templates that are the width of a page or inside a tag.
-var noText = regexp.MustCompile(`(?s)\{\{define "(?:width">?\}\}|width"\}\})[a-z]*\{\{end\}\}|\{\{define "[a-z-]+"\}\}(?:\{\{with \.Autocomplete\}\})? [a-z-]+=.*?\n|</?noscript>`)
-
-// bare are the texts and attributes of a template that no function translates.
-func bare(text string) (found []string) {
-	text = noText.ReplaceAllString(text, "")
-	z := html.NewTokenizer(strings.NewReader(action.ReplaceAllString(text, "\x01")))
-	hidden := "" // inside an element whose text is no sentence
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
-			return found
-		case html.TextToken:
-			if s := strings.TrimSpace(string(z.Text())); hidden == "" && letters(strings.ReplaceAll(s, "\x01", "")) && !allWords(s) {
-				found = append(found, s)
-			}
-		case html.StartTagToken:
-			tok := z.Token()
-			if hidden == "" && slices.Contains([]string{"code", "pre", "script", "style"}, tok.Data) {
-				hidden = tok.Data
-			}
-			found = append(found, bareAttributes(tok)...)
-		case html.SelfClosingTagToken:
-			found = append(found, bareAttributes(z.Token())...)
-		case html.EndTagToken:
-			if name, _ := z.TagName(); string(name) == hidden {
-				hidden = ""
-			}
-		}
-	}
-}
-
-func bareAttributes(tok html.Token) (found []string) {
-	for _, a := range tok.Attr {
-		told := slices.Contains([]string{"title", "placeholder", "aria-label", "data-label", "alt"}, a.Key) ||
-			a.Key == "value" && tok.Data == "input" && slices.Contains(tok.Attr, html.Attribute{Key: "type", Val: "submit"})
-		if s := strings.ReplaceAll(a.Val, "\x01", ""); told && letters(s) && !allWords(a.Val) {
-			found = append(found, a.Key+"="+a.Val)
-		}
-	}
-	return found
-}
-
-// allWords tells whether nothing but names that are the same everywhere stands there.
-func allWords(s string) bool {
-	for part := range strings.SplitSeq(s, "\x01") {
-		if part = strings.Trim(strings.TrimSpace(part), ".,:;()·/ "); part != "" && letters(part) && !words.MatchString(part) {
-			return false
-		}
-	}
-	return true
 }
 
 // template collects what a template says.

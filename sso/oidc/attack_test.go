@@ -53,7 +53,7 @@ func newTarget(t testing.TB) *target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(r *http.Request, what string) (Reply, error) {
+	ask := func(r *http.Request, what fault.Word) (Reply, error) {
 		out.fetches.Add(1)
 		if r.URL.String() != "https://idp.example/keys" {
 			t.Errorf("a request went to %s (%s)", r.URL, what)

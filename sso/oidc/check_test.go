@@ -24,7 +24,7 @@ var testNow = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 func fixedClock() time.Time { return testNow }
 
 // direct asks without the guard, which the door's tests have.
-func direct(r *http.Request, _ string) (Reply, error) {
+func direct(r *http.Request, _ fault.Word) (Reply, error) {
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return Reply{}, fault.Unavailable.Wrap(err, "no answer")

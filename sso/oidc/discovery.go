@@ -163,7 +163,7 @@ func (s *Issuers) Discover(ctx context.Context, issuer string) (*Issuer, error) 
 		return nil, fault.Invalid.On("issuer", "%q is not an issuer.", answer.Clip(issuer, 200))
 	}
 	req.Header.Set("Accept", "application/json")
-	reply, err := s.ask(req, "identity provider")
+	reply, err := s.ask(req, fault.Word("identity provider"))
 	if err != nil {
 		return nil, err
 	}

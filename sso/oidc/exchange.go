@@ -36,7 +36,7 @@ func (i *Issuer) Exchange(ctx context.Context, p Party, c Client, code, verifier
 		return Tokens{}, fmt.Errorf("token endpoint of %s: %w", i.URL, err)
 	}
 	req.Header = header
-	reply, err := i.ask(req, "token endpoint")
+	reply, err := i.ask(req, fault.Word("token endpoint"))
 	if err != nil {
 		trace.Add(answer.Check{Name: "token endpoint", Expected: "tokens for the code", Got: "no answer", Hint: fault.Public(err)})
 		return Tokens{}, err

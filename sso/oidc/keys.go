@@ -159,7 +159,7 @@ func fetchKeys(ctx context.Context, ask Asker, url string) ([]jose.JSONWebKey, t
 		return nil, 0, fault.Unavailable.Wrap(err, "The address of the key set is not a URL.")
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	reply, err := ask(req, "key set")
+	reply, err := ask(req, fault.Word("key set"))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -40,7 +40,7 @@ func (w *wire) put(path, body string) { w.mu.Lock(); defer w.mu.Unlock(); w.page
 
 func (w *wire) count() int { w.mu.Lock(); defer w.mu.Unlock(); return w.asked }
 
-func (w *wire) ask(r *http.Request, what string) (Reply, error) {
+func (w *wire) ask(r *http.Request, what fault.Word) (Reply, error) {
 	w.mu.Lock()
 	w.asked++
 	body, ok := w.pages[r.URL.Path]

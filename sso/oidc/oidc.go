@@ -34,7 +34,7 @@ import (
 // the fault. It follows redirects on the same host, and none when the request
 // holds something that must go nowhere else (a body, an Authorization header).
 // Faults: Unavailable (no answer, refused address, too long), Invalid.
-type Asker func(r *http.Request, what string) (Reply, error)
+type Asker func(r *http.Request, what fault.Word) (Reply, error)
 
 // Reply is a whole answer, whatever its status.
 type Reply struct {

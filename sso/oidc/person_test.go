@@ -150,7 +150,7 @@ func TestUserInfo(t *testing.T) {
 		"encrypted":                   {signed, "a.b.c.d.e", 200, "", "userinfo encryption"},
 	} {
 		keys := o.Issuer.keys
-		i := &Issuer{URL: o.URL, Algorithms: o.Algorithms, userinfo: o.URL + "/me", keys: keys, ask: func(r *http.Request, _ string) (Reply, error) {
+		i := &Issuer{URL: o.URL, Algorithms: o.Algorithms, userinfo: o.URL + "/me", keys: keys, ask: func(r *http.Request, _ fault.Word) (Reply, error) {
 			if r.Header.Get("Authorization") != "Bearer access" {
 				t.Errorf("%s: Authorization %q", name, r.Header.Get("Authorization"))
 			}

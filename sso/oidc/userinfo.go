@@ -53,7 +53,7 @@ func (i *Issuer) askUserInfo(ctx context.Context, p Party, access string, trace 
 	}
 	req.Header.Set("Authorization", "Bearer "+access)
 	req.Header.Set("Accept", "application/json, application/jwt")
-	reply, err := i.ask(req, "userinfo endpoint")
+	reply, err := i.ask(req, fault.Word("userinfo endpoint"))
 	if err != nil {
 		return nil, err
 	}

@@ -234,8 +234,8 @@ func Pick(b []byte, entity string) ([]byte, error) {
 	return write(doc.root)
 }
 
-// candidates names providers for somebody to choose from.
-func (a *aggregate) candidates() string {
+// candidates names providers for somebody to choose from, as an argument of a fault.
+func (a *aggregate) candidates() any {
 	const some = 20
 	var names []string
 	for _, f := range a.found[:min(len(a.found), some)] {
@@ -243,7 +243,7 @@ func (a *aggregate) candidates() string {
 	}
 	text := strings.Join(names, ", ")
 	if more := len(a.found) - some; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+		return fault.Invalid.Say("%s and %d more", text, more)
 	}
 	return text
 }

@@ -20,6 +20,10 @@ func TestPick(t *testing.T) {
 		return `<md:EntitiesDescriptor xmlns:md="` + nsMetadata + `"` + attrs + `>` + strings.Join(inner, "") + `</md:EntitiesDescriptor>`
 	}
 	second := strings.ReplaceAll(entity, idp.EntityID, "https://second.example")
+	var many []string
+	for i := range 22 {
+		many = append(many, strings.ReplaceAll(entity, idp.EntityID, fmt.Sprintf("https://%d.example", i)))
+	}
 	for _, c := range []struct {
 		name, in, entity string
 		field, want      string // of the fault; empty: accepted
@@ -29,6 +33,7 @@ func TestPick(t *testing.T) {
 		{"nested", list("", list("", second), list("", list("", entity))), idp.EntityID, "", ""},
 		{"one of the list alone", list("", entity), "", "", ""},
 		{"no choice", list("", entity, second), "", "entity", "https://second.example"},
+		{"no choice of many", list("", many...), "", "entity", "https://19.example and 2 more."},
 		{"not there", list("", entity), "https://x.example", "entity", "does not list"},
 		{"there twice", list("", entity, list("", entity)), idp.EntityID, "entity", "2 times"},
 		{"an entity inside an entity", strings.Replace(entity, "</EntityDescriptor>", "<Extensions>"+second+"</Extensions></EntityDescriptor>", 1), "https://second.example", "entity", "does not list"},

@@ -1,7 +1,7 @@
 package saml
 
 import (
-	"fmt"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,7 +26,7 @@ type Metadata struct {
 	NameIDFormats           []string
 	ValidUntil              time.Time // zero: not limited
 	CacheDuration           time.Duration
-	Warnings                []string // full sentences for the administrator
+	Warnings                []error // faults, for the administrator
 }
 
 // Endpoint is where messages go, and where answers go when that is elsewhere.
@@ -93,10 +93,10 @@ func ParseMetadata(b []byte) (Metadata, error) {
 		}
 	}
 	if len(m.SSO) == 0 {
-		return m, fault.Invalid.On("metadata", "The metadata of %s has no single sign-on URL for the redirect or POST binding.%s", answer.Clip(m.EntityID, 200), m.warned())
+		return m, m.warned(fault.Invalid.On("metadata", "The metadata of %s has no single sign-on URL for the redirect or POST binding.", answer.Clip(m.EntityID, 200)))
 	}
 	if len(m.Certificates) == 0 {
-		return m, fault.Invalid.On("metadata", "The metadata of %s has no certificate to sign with.%s", answer.Clip(m.EntityID, 200), m.warned())
+		return m, m.warned(fault.Invalid.On("metadata", "The metadata of %s has no certificate to sign with.", answer.Clip(m.EntityID, 200)))
 	}
 	return m, nil
 }
@@ -147,7 +147,7 @@ func (m *Metadata) addSSO(binding, location string) {
 		return
 	}
 	if !webAddress(location) {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("The single sign-on URL %q is not a web address and was left out.", answer.Clip(location, 200)))
+		m.Warnings = append(m.Warnings, fault.Invalid.Say("The single sign-on URL %q is not a web address and was left out.", answer.Clip(location, 200)))
 		return
 	}
 	m.SSO[binding] = location
@@ -159,7 +159,7 @@ func (m *Metadata) addSLO(binding, location, response string) {
 		return
 	}
 	if !webAddress(location) || response != "" && !webAddress(response) {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("The single logout URL %q is not a web address and was left out.", answer.Clip(location+" "+response, 200)))
+		m.Warnings = append(m.Warnings, fault.Invalid.Say("The single logout URL %q is not a web address and was left out.", answer.Clip(location+" "+response, 200)))
 		return
 	}
 	m.SLO[binding] = Endpoint{location, response}
@@ -185,9 +185,9 @@ func (m *Metadata) addKeys(descriptor *etree.Element) {
 			}
 			switch {
 			case err != nil:
-				m.Warnings = append(m.Warnings, fmt.Sprintf("A certificate was left out: %s.", err))
+				m.Warnings = append(m.Warnings, fault.Invalid.Say("A certificate was left out: %s.", err))
 			case len(m.Certificates) == MaxCertificates:
-				m.Warnings = append(m.Warnings, fmt.Sprintf("Only the first %d certificates were taken.", MaxCertificates))
+				m.Warnings = append(m.Warnings, fault.Invalid.Say("Only the first %d certificates were taken.", MaxCertificates))
 			case !slices.ContainsFunc(m.Certificates, func(c []byte) bool { return string(c) == string(der) }):
 				m.Certificates = append(m.Certificates, der)
 			}
@@ -195,11 +195,9 @@ func (m *Metadata) addKeys(descriptor *etree.Element) {
 	}
 }
 
-func (m *Metadata) warned() string {
-	if len(m.Warnings) == 0 {
-		return ""
-	}
-	return " " + strings.Join(m.Warnings, " ")
+// warned is a refusal with the warnings, which may say why.
+func (m *Metadata) warned(err error) error {
+	return errors.Join(append([]error{err}, m.Warnings...)...)
 }
 
 // firstOf is the first XML Signature child of this name.

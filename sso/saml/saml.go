@@ -79,7 +79,7 @@ func CheckResponse(p Party, form Form, expect Expect) (answer.Profile, Result, a
 	e := examination{party: p, expect: expect}
 	profile, err := e.run(form)
 	if err != nil {
-		return answer.Profile{}, Result{}, e.trace, fault.Invalid.Wrap(err, "%s", e.sentence())
+		return answer.Profile{}, Result{}, e.trace, e.refused(err)
 	}
 	return profile, e.result, e.trace, nil
 }
@@ -92,12 +92,12 @@ type examination struct {
 	result Result
 }
 
-// sentence is what the person may read.
-func (e *examination) sentence() string {
+// refused is err with what the person may read.
+func (e *examination) refused(err error) error {
 	if c, _ := e.trace.Failed(); c.Name == "status" {
-		return "The identity provider did not sign you in."
+		return fault.Invalid.Wrap(err, "The identity provider did not sign you in.")
 	}
-	return "The answer of the identity provider could not be verified."
+	return fault.Invalid.Wrap(err, "The answer of the identity provider could not be verified.")
 }
 
 // pass records a step that has no value to compare: err is why it failed.

@@ -18,6 +18,7 @@ import (
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/sso/answer"
 )
 
@@ -278,13 +279,13 @@ func checkKey(cert *x509.Certificate) error {
 	switch key := cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if key.N.BitLen() < minRSABits {
-			return fmt.Errorf("the RSA key has %d bits; at least %d are needed", key.N.BitLen(), minRSABits)
+			return fault.Invalid.Say("the RSA key has %d bits; at least %d are needed", key.N.BitLen(), minRSABits)
 		}
 		return nil
 	case *ecdsa.PublicKey:
 		return nil
 	default:
-		return fmt.Errorf("the key is %s; RSA or ECDSA is needed", cert.PublicKeyAlgorithm)
+		return fault.Invalid.Say("the key is %s; RSA or ECDSA is needed", cert.PublicKeyAlgorithm)
 	}
 }
 

@@ -44,6 +44,17 @@ const rosterDiffersPostgres = `OLD.status <> NEW.status OR OLD.directory_id IS D
 const rosterDiffersSQLite = `OLD.status <> NEW.status OR OLD.directory_id IS NOT NEW.directory_id OR OLD.break_glass <> NEW.break_glass
 		OR OLD.sort_key <> NEW.sort_key OR OLD.email_key <> NEW.email_key OR OLD.signed_in_at <> NEW.signed_in_at`
 
+// A statement trigger reads the new rows once they are there. SQLite knows triggers for
+// rows alone, which it runs within the statement.
+const rosterAtOncePostgres = `
+DROP TRIGGER users_to_roster ON users;
+CREATE OR REPLACE FUNCTION roster_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO roster (` + rosterColumns + `)
+		SELECT org_id, id, status, source, directory_id, break_glass, sort_key, email_key, created_at, signed_in_at FROM fresh;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER users_to_roster AFTER INSERT ON users REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION roster_insert();`
+
 const rosterByColumn = "CREATE TRIGGER users_in_roster AFTER UPDATE OF status, directory_id, break_glass, sort_key, email_key, signed_in_at ON users FOR EACH ROW"
 
 const rosterByColumnPostgres = `

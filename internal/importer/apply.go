@@ -15,8 +15,9 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// batch is how many rows share a transaction: more cost less, fewer let others in.
-const batch = 500
+// batch is how many rows share a transaction: more cost less, fewer let others in. Each
+// transaction of SQLite writes most pages of the indexes again.
+const batch = 1000
 
 // jobKind is the name of our job.
 const jobKind = "import"

@@ -70,7 +70,7 @@ func TestASecondImportChangesNothing(t *testing.T) {
 func TestAnImportThatWasInterrupted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newStage(t, db)
-		run := s.read(many(1200), nil)
+		run := s.read(many(2200), nil)
 		job, err := s.door.Start(ctx, s.admin, run.ID, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -86,16 +86,16 @@ func TestAnImportThatWasInterrupted(t *testing.T) {
 			t.Fatal("it was not interrupted")
 		}
 		half := s.people() - 1
-		if half < 500 || half >= 1200 {
+		if half < 1000 || half >= 2200 {
 			t.Fatalf("%d people were made", half)
 		}
-		if run := s.read(many(1200), nil); run.Counts[importer.Unchanged] != half || run.Counts[importer.Create] != 1200-half {
+		if run := s.read(many(2200), nil); run.Counts[importer.Unchanged] != half || run.Counts[importer.Create] != 2200-half {
 			t.Errorf("the file in the middle: %v, %d were made", run.Counts, half)
 		}
-		if job = s.end(job); job.Counts.Did["created"] != 1200 || s.people() != 1201 {
+		if job = s.end(job); job.Counts.Did["created"] != 2200 || s.people() != 2201 {
 			t.Errorf("%s, %d people", did(job), s.people())
 		}
-		if got := did(s.undo(job)); got != "1200 done, 0 skipped, 0 failed map[removed:1200]" || s.people() != 1 {
+		if got := did(s.undo(job)); got != "2200 done, 0 skipped, 0 failed map[removed:2200]" || s.people() != 1 {
 			t.Errorf("undo: %s, %d people", got, s.people())
 		}
 	})

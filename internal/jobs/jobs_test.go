@@ -503,6 +503,37 @@ func TestWhatCannotBeDoneTogetherIsDoneSingly(t *testing.T) {
 	})
 }
 
+// A batch takes items of as many rows of job_parts as it has room for.
+func TestABatchGoesAcrossParts(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newShop(t, db, nil)
+		var sizes []int
+		next := 1
+		s.Register(Kind{Name: "count", Need: access.CreateUsers, Size: chunk - 100, Title: func(Say, Job) string { return "Count" },
+			Many: func(_ *store.Tx, _ Job, items []Item) ([]Result, error) {
+				sizes = append(sizes, len(items))
+				for _, item := range items {
+					if item.N != next || item.Name != fmt.Sprint("name", next) {
+						t.Errorf("item %d is %d, %s", next, item.N, item.Name)
+					}
+					next++
+				}
+				return make([]Result, len(items)), nil
+			}})
+		j := s.start(In{Kind: "count", Items: func(yield func(Item) bool) {
+			for i := range 2*chunk + 10 {
+				if !yield(Item{Name: fmt.Sprint("name", i+1)}) {
+					return
+				}
+			}
+		}})
+		s.work()
+		now, _ := s.job(j.ID)
+		s.is("batches", fmt.Sprint(sizes, now.State, now.Done), fmt.Sprint([]int{400, 400, 210}, Finished, 1010))
+	})
+}
+
 // What was started here begins without waiting for the next look.
 func TestRunBeginsAtOnce(t *testing.T) {
 	t.Parallel()

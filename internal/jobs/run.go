@@ -263,15 +263,22 @@ func (s *Service) next(tx *store.Tx, h *held, j Job) ([]Item, error) {
 	if j.Undoes != "" {
 		return undoItems(tx, j.Undoes, j.position, h.kind.Size)
 	}
-	if part := j.position / chunk; part != h.part {
-		items, err := itemsOf(tx, j.ID, part)
-		if err != nil {
-			return nil, err
+	var list []Item
+	for at := j.position; len(list) < h.kind.Size; at = j.position + len(list) {
+		if part := at / chunk; part != h.part {
+			items, err := itemsOf(tx, j.ID, part)
+			if err != nil {
+				return nil, err
+			}
+			h.part, h.items = part, items
 		}
-		h.part, h.items = part, items
+		rest := h.items[min(at%chunk, len(h.items)):]
+		if len(rest) == 0 {
+			break
+		}
+		list = append(list, rest[:min(len(rest), h.kind.Size-len(list))]...)
 	}
-	rest := h.items[min(j.position%chunk, len(h.items)):]
-	return rest[:min(len(rest), h.kind.Size)], nil
+	return list, nil
 }
 
 // take counts a result.

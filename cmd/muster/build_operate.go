@@ -37,6 +37,10 @@ func (s *system) operateOptions(cfg *config.Config, log *slog.Logger) operate.Op
 			f, err := s.factors.Of(tx, user)
 			return f.Any(), err
 		},
+		Known: func(tx *store.Tx, user store.UserID) (bool, error) {
+			c, err := s.passwords.MustChange(tx, user)
+			return c.Temporary, err
+		},
 		Invite: func(tx *store.Tx, org store.Org, in operate.Newcomer, role string) (store.UserID, error) {
 			made, err := s.invites.Create(tx, org, invite.In{Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Role: role})
 			return made.UserID, err

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -18,10 +19,18 @@ func TestAnOperatorByInvitation(t *testing.T) {
 			t.Fatalf("operator add: %v", made)
 		}
 		page := a.url + "/console/acme/users/" + made["user_id"].(string)
+		if admin.open(page).is(admin.at.Path, http.StatusOK, "Only an operator can change it"); strings.Contains(admin.page, page[len(a.url):]+"/invitation") {
+			t.Errorf("an admin is offered what would be refused:\n%s", admin.page)
+		}
 		for _, do := range []string{"/resend", "/link", "/cancel"} {
-			if admin.open(page).submit(do); admin.status != http.StatusForbidden {
+			if admin.post(page + "/invitation" + do); admin.status != http.StatusForbidden {
 				t.Errorf("an admin may do %s: %d at %s", do, admin.status, admin.at)
 			}
+		}
+		// An admin who hands over a first password knows it.
+		a.must("user", "invite", "--org", "acme", "--email", "handed@acme.example", "--given-name", "Hans", "--activate")
+		if r := a.run("operator", "add", "--org", "acme", "handed@acme.example"); r.code != 1 || !strings.Contains(r.stderr, "which somebody else knows") {
+			t.Errorf("an operator with a temporary password: %d %s%s", r.code, r.stdout, r.stderr)
 		}
 		a.waitMail("nova@acme.example")
 		v := newVisitor(t).open(a.url + "/dev/mailbox")

@@ -55,6 +55,8 @@ type Options struct {
 	ServerKeys func(ctx context.Context) ([]ServerKey, error)
 	// HasSecond tells whether somebody has a second factor.
 	HasSecond func(tx *store.Tx, user store.UserID) (bool, error)
+	// Known tells whether somebody else knows the password of a person: it is a temporary one.
+	Known func(tx *store.Tx, user store.UserID) (bool, error)
 	// Examine are the checks of the doctor.
 	Examine func(ctx context.Context, data bool) ([]Check, error)
 	// Key is the server's secret key, and Sealed what it seals.

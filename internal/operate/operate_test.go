@@ -38,6 +38,7 @@ type desk struct {
 	invited  []string
 	roles    []string // of whom was invited with one
 	resent   []store.UserID
+	known    store.UserID // whose password somebody else knows
 	mail     *mail.Outbox
 	api      *api.Door
 	examine  func(ctx context.Context, data bool) ([]operate.Check, error)
@@ -63,6 +64,7 @@ func newDesk(t testing.TB, db *store.DB) *desk {
 		},
 		HasSecond: func(*store.Tx, store.UserID) (bool, error) { return false, nil }, Sessions: d.sessions, Log: slog.New(slog.DiscardHandler),
 		Facts: func(context.Context, []store.OrgID) (map[store.OrgID]operate.Facts, error) { return d.facts, nil },
+		Known: func(_ *store.Tx, user store.UserID) (bool, error) { return user == d.known, nil },
 		Invite: func(tx *store.Tx, _ store.Org, in operate.Newcomer, role string) (store.UserID, error) {
 			if !strings.Contains(in.Email, "@") {
 				return "", fault.Invalid.On("email", "%q is not an e-mail address. Write it like ada@example.com.", in.Email)

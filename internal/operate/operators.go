@@ -59,7 +59,8 @@ type NewOperator struct {
 
 // AddOperator gives the right to run the server to a person of an organization. Somebody who
 // is invited gets a new link, so that no older one leads to the right, and it holds from the
-// moment the invitation is accepted; until then only operators can change or resend it.
+// moment the invitation is accepted; until then only operators can change or resend it. For
+// the same reason nobody gets it who has a temporary password.
 // Faults: Denied; NotFound on "organization"; Invalid and Conflict on "person".
 func (d *Door) AddOperator(ctx context.Context, actor access.Actor, in NewOperator) (u store.User, err error) {
 	err = d.in(ctx, actor, in.Org, func(tx *store.Tx) error {
@@ -79,6 +80,7 @@ func (d *Door) AddOperator(ctx context.Context, actor access.Actor, in NewOperat
 			err = d.again(tx, u.ID)
 		default:
 			u = found[0]
+			err = d.ownPassword(tx, u)
 		}
 		if err != nil {
 			return err
@@ -107,6 +109,16 @@ func (d *Door) inviteOperator(tx *store.Tx, in NewOperator) (u store.User, err e
 		return u, err
 	}
 	return tx.User(id)
+}
+
+// ownPassword refuses whose temporary password an admin of the organization may know. Faults:
+// Conflict on "person".
+func (d *Door) ownPassword(tx *store.Tx, u store.User) error {
+	known, err := d.opt.Known(tx, u.ID)
+	if known && err == nil {
+		err = fault.Conflict.On("person", "%s has a temporary password, which somebody else knows. It goes once the person has set an own one.", u.DisplayName)
+	}
+	return err
 }
 
 // again sends somebody's invitation anew.

@@ -28,6 +28,8 @@ func TestOperatorsByInvitation(t *testing.T) {
 		d.want("olga", "POST", at, "organization=acme&person=nova@example.com&given_name=Nova", 400, "is nobody&#39;s address", `value="Nova"`)
 		d.want("olga", "POST", at, "organization=acme&person=nova&invite=on", 400, "is not an e-mail address")
 		d.want("olga", "POST", at, "organization=acme&person=nova@example.com&invite=on&given_name=Nova", 303)
+		d.known = store.UserID(d.person(acme, "handed", false).ID)
+		d.want("olga", "POST", at, "organization=acme&person=handed@example.com", 409, "has a temporary password, which somebody else knows")
 		d.want("olga", "GET", at, "", 200, "nova@example.com", "as soon as the invitation is accepted")
 		if fmt.Sprint(d.invited, d.roles) != "[nova@example.com] []" { // with the default role
 			t.Errorf("invited: %v", d.invited)

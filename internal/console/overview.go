@@ -127,7 +127,7 @@ func (p *overviewPage) countPeople(r *http.Request, counts []store.PeopleCount) 
 	}
 	for _, s := range []store.Source{store.FromSCIM, store.FromJIT, store.FromInvite, store.FromCSV, store.FromAPI} {
 		if from[s] > 0 {
-			p.Sources = append(p.Sources, bar{Label: sourceNames[s], Link: list + "source=" + string(s), N: from[s]})
+			p.Sources = append(p.Sources, bar{Label: web.T(r, sourceNames[s]), Link: list + "source=" + string(s), N: from[s]})
 		}
 	}
 	p.Statuses, p.Sources = scaled(p.Statuses), scaled(p.Sources)
@@ -153,7 +153,7 @@ func (p *overviewPage) countSignIns(r *http.Request, counts []store.SignInCount,
 			{Label: web.T(r, "signed in"), N: in[day], Class: "good"}, {Label: web.T(r, "refused"), N: refused[day], Class: "bad"}}})
 	}
 	for method, n := range methods {
-		p.Methods = append(p.Methods, bar{Label: methodName(method), N: n})
+		p.Methods = append(p.Methods, bar{Label: web.T(r, methodName(method)), N: n})
 	}
 	slices.SortFunc(p.Methods, func(a, b bar) int {
 		if a.N != b.N {

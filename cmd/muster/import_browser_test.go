@@ -87,7 +87,7 @@ func TestAFileOfPeopleInABrowser(t *testing.T) {
 	p.open(preview)
 	p.press("form[action$='/undo'] button")
 	p.ended()
-	p.sees("removed: 1", "reverted: 1")
+	p.sees("Deleted: 1", "Taken back: 1")
 	p.open(console + "/users?q=J%C3%BCrgen")
 	if strings.Contains(p.text(), "Jürgen Weiß") {
 		t.Error("the import is not undone")

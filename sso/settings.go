@@ -323,7 +323,7 @@ func (d *Door) UpdateConnection(ctx context.Context, actor access.Actor, id Conn
 	err = d.opts.DB.Write(ctx, actor, func(tx *store.Tx) error {
 		c, err = changeConnection(tx, id, func(c *Connection) error {
 			if ch.Version != 0 && ch.Version != c.Version() {
-				return fault.Conflict.Say("Somebody else changed %s meanwhile. Look at it again, then make your change.", c.Name)
+				return fault.Conflict.On("version", "Somebody else changed %s meanwhile. Look at it again, then make your change.", c.Name)
 			}
 			return d.setAll(tx, c, ch.Set)
 		})

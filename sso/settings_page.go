@@ -12,7 +12,6 @@ import (
 // settingsPage is the form of all settings of a connection.
 type settingsPage struct {
 	Name, Path string
-	Version    int64
 	Form       web.Form
 	Groups     []settingsGroup
 	Notes      []web.Said
@@ -42,7 +41,8 @@ func (d *Door) settingsForm(w http.ResponseWriter, r *http.Request, status int, 
 	if err != nil {
 		return err
 	}
-	p := settingsPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Version: c.Version(), Form: f, Notes: c.Notes(d.opts.DB.Now())}
+	p := settingsPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Form: f, Notes: c.Notes(d.opts.DB.Now())}
+	p.Form.Default("version", strconv.FormatInt(c.Version(), 10))
 	for _, s := range Settings(c.Protocol) {
 		if _, typed := f.Values[s.Key]; !typed && s.Kind != KindSecret {
 			p.Form.Set(s.Key, s.Text(c))

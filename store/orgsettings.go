@@ -62,7 +62,7 @@ func (tx *Tx) SetOrgSetting(name string, value any, version int64) error {
 		return err
 	}
 	if version >= 0 && version != is {
-		return fault.Conflict.Say("Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
+		return fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
 	}
 	after := map[string]any{}
 	if err := json.Unmarshal(text, &after); err != nil {

@@ -49,8 +49,8 @@ func (a *Account) writeNames(w http.ResponseWriter, r *http.Request, status int,
 	}
 	if f.Values == nil {
 		p.Form.Set("format", string(now))
-		p.Form.Set("version", strconv.FormatInt(version, 10))
 	}
+	p.Form.Default("version", strconv.FormatInt(version, 10))
 	for _, who := range nameExamples {
 		p.People = append(p.People, who.FullName())
 	}

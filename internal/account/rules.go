@@ -36,13 +36,13 @@ func (a *Account) writeRules(w http.ResponseWriter, r *http.Request, status int,
 	}
 	p.Now = p.Rules.InWords()
 	if f.Values == nil {
-		fillRules(&p.Form, p.Rules, version)
+		fillRules(&p.Form, p.Rules)
 	}
+	p.Form.Default("version", strconv.FormatInt(version, 10))
 	return pages.Write(w, r, status, "rules", p)
 }
 
-func fillRules(f *web.Form, rules password.Rules, version int64) {
-	f.Set("version", strconv.FormatInt(version, 10))
+func fillRules(f *web.Form, rules password.Rules) {
 	for name, n := range map[string]int{"min_length": rules.MinLength, "strength": rules.Strength, "history": rules.History, "expire_days": rules.ExpireDays} {
 		f.Set(name, strconv.Itoa(n))
 	}

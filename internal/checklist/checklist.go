@@ -159,7 +159,7 @@ func (s *Service) SetTemplate(tx *store.Tx, t Template) (Template, error) {
 		return t, err
 	}
 	if t.Version != was.Version {
-		return t, fault.Conflict.Say("This list was changed by somebody else meanwhile. This is how it is now: make your change again.")
+		return t, fault.Conflict.On("version", "This list was changed by somebody else meanwhile. This is how it is now: make your change again.")
 	}
 	if err := check(tx, &t); err != nil {
 		return t, err
@@ -183,7 +183,7 @@ func (s *Service) SetTemplate(tx *store.Tx, t Template) (Template, error) {
 		return t, err
 	}
 	if n == 0 {
-		return t, fault.Conflict.Say("This list was changed by somebody else meanwhile. This is how it is now: make your change again.")
+		return t, fault.Conflict.On("version", "This list was changed by somebody else meanwhile. This is how it is now: make your change again.")
 	}
 	t.Version++
 	return t, tx.Record(store.Activity{Action: "checklist.template", TargetKind: "checklist", TargetID: t.List, TargetName: t.List,

@@ -194,13 +194,12 @@ func (s *Service) move(w http.ResponseWriter, r *http.Request) error {
 
 // taskPage is one task of a template.
 type taskPage struct {
-	Org     web.Org
-	Form    web.Form
-	Fields  fields
-	List    string
-	Title   string
-	N       string // its place, in the address
-	Version int64
+	Org    web.Org
+	Form   web.Form
+	Fields fields
+	List   string
+	Title  string
+	N      string // its place, in the address
 }
 
 func (s *Service) editTask(w http.ResponseWriter, r *http.Request) error {
@@ -238,7 +237,7 @@ func (s *Service) showTask(w http.ResponseWriter, r *http.Request, status int, f
 	p := taskPage{Org: web.OrgOf(r), Form: f, Fields: fieldsOf(list, f), List: list, Title: listNames[list], N: r.PathValue("n")}
 	err := s.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		t, err := s.TemplateOf(tx, list)
-		p.Version = t.Version
+		p.Form.Default("version", strconv.FormatInt(t.Version, 10))
 		return err
 	})
 	if err != nil {

@@ -411,6 +411,10 @@ func TestEditing(t *testing.T) {
 		}
 		body := s.post("boss", at, 409, form) // the version is old now
 		has(t, body, "changed meanwhile", `name="version" value="2"`)
+		typed := url.Values{"version": {"1"}, "title": {"<b>Chief"}, "department": {""}, "given_name": {"Ágnes"}, "teams": {string(s.team("Support"))}}
+		body = s.post("boss", at, 409, typed) // what was typed stays, beside what is stored
+		has(t, body, `value="&lt;b&gt;Chief"`, "It is &#34;Lead&#34; now.", "It is &#34;Ops&#34; now.", `name="version" value="2"`)
+		hasNot(t, body, "Ágnes&#34; now", `name="version" value="1"`)
 		for field, c := range map[string]struct {
 			status int
 			with   url.Values

@@ -65,8 +65,8 @@ func (c *Console) showDefaults(w http.ResponseWriter, r *http.Request, status in
 		}
 		if f.Values == nil {
 			p.fill(d, names)
-			p.Form.Set("version", strconv.FormatInt(version, 10))
 		}
+		p.Form.Default("version", strconv.FormatInt(version, 10))
 		var choices []web.Option
 		for _, role := range roles {
 			if role.ID != access.Admin {

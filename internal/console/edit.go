@@ -74,15 +74,39 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 	return pages.Write(w, r, status, "edit", p)
 }
 
-// take puts what was typed in the place of what is stored.
+// take puts what was typed in the place of what is stored. A form without a version was
+// sent when the person was not as it shows any more: then it says what is stored.
 func (p *editPage) take(posted web.Form) {
 	p.Form.Errors = posted.Errors
+	if _, seen := posted.Values["version"]; !seen && posted.Values != nil {
+		for _, name := range p.attributes() {
+			typed, sent := posted.Values[name]
+			switch now := p.Form.Get(name); {
+			case !sent || strings.ReplaceAll(typed[0], "\r\n", "\n") == now:
+			case now == "":
+				p.Form.FailWith(name, fault.Conflict.Say("It is empty now."))
+			default:
+				p.Form.FailWith(name, fault.Conflict.Say("It is %q now.", now))
+			}
+		}
+	}
 	if posted.Values != nil {
 		p.Form.Set("teams") // none is ticked unless it was sent
 	}
 	for name, values := range posted.Values {
 		p.Form.Set(name, values...)
 	}
+}
+
+// attributes are the names of the fields of the document.
+func (p *editPage) attributes() (names []string) {
+	for _, f := range profileFields(&store.Profile{}) {
+		names = append(names, f.name)
+	}
+	for _, x := range p.own {
+		names = append(names, x.Key())
+	}
+	return append(names, "manager")
 }
 
 // attributeRows are the fields of the document, two side by side.
@@ -209,7 +233,7 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if f.Get("version") != strconv.FormatInt(u.Version, 10) {
-			return fault.Conflict.On("version", "%s was changed meanwhile. This is how it is now: make your change again.", fullName(u))
+			return fault.Conflict.On("version", "%s was changed meanwhile. What is different now stands at each field.", fullName(u))
 		}
 		if u, err = editProfile(tx, u, f); err != nil {
 			return err
@@ -226,11 +250,8 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 	})
 	if f.Take(err) || refusedHere(err, &f) {
 		for i := range f.Errors {
-			switch f.Errors[i].Field {
-			case "userName":
+			if f.Errors[i].Field == "userName" {
 				f.Errors[i].Field = "user_name"
-			case "version":
-				f.Errors[i].Field, f.Values = "", nil // show what is stored
 			}
 		}
 		return c.showEdit(w, r, web.Status(err), &f)

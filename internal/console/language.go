@@ -22,20 +22,18 @@ func (c *Console) showLanguage(w http.ResponseWriter, r *http.Request) error {
 // writeLanguage shows what is stored, or what was typed.
 func (c *Console) writeLanguage(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
 	p := languagePage{Org: web.OrgOf(r), Form: f, Languages: web.Languages(web.T(r, "What the browser asks for, else English")), Zones: web.Zones("UTC")}
-	if f.Values == nil {
-		var l store.Locale
-		var version int64
-		err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-			version, err = tx.OrgSetting(store.LocaleSetting, &l)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		p.Form.Set("language", l.Language)
-		p.Form.Set("time_zone", l.TimeZone)
-		p.Form.Set("version", strconv.FormatInt(version, 10))
+	var l store.Locale
+	var version int64
+	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		version, err = tx.OrgSetting(store.LocaleSetting, &l)
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	p.Form.Default("language", l.Language)
+	p.Form.Default("time_zone", l.TimeZone)
+	p.Form.Default("version", strconv.FormatInt(version, 10))
 	return pages.Write(w, r, status, "language", p)
 }
 

@@ -118,7 +118,7 @@ func (f Feed) version() string {
 }
 
 func changedMeanwhile() error {
-	return fault.Conflict.Say("Somebody else has changed this feed meanwhile. Load the page again and look.")
+	return fault.Conflict.On("version", "Somebody else has changed this feed meanwhile. Look at it as it is now.")
 }
 
 // told is a feed as the activity log has it.

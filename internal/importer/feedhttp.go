@@ -90,9 +90,9 @@ func (d *Door) feedPage(w http.ResponseWriter, r *http.Request, status int, f we
 			return err
 		}
 		f.Set("mail_to", strings.Join(told, ", "))
-		if of.ID != "" {
-			f.Set("version", of.version())
-		}
+	}
+	if of.ID != "" {
+		f.Default("version", of.version())
 	}
 	p.Form = f
 	return pages.Write(w, r, status, "feed", p)

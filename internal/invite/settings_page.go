@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -81,11 +80,6 @@ func (d *Door) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	}
 	s := Settings{ExpiryHours: hours[0], Remind: f.Get("remind") != "", RemindHours: hours[1], Welcome: f.Get("welcome"), Renew: Renew(f.Get("renew"))}
 	err = d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return d.SetRules(tx, s, version) })
-	if fault.Is(err, fault.Conflict) {
-		web.Flash(w, web.Sentence(err))
-		http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
-		return nil
-	}
 	if f.Take(err) {
 		return d.showSettings(w, r, web.Status(err), f)
 	}

@@ -121,11 +121,8 @@ func (d *Door) page(w http.ResponseWriter, r *http.Request, status int, f web.Fo
 
 // fill puts into the form what is not typed yet.
 func (p *securityPage) fill() {
-	start := func(name, value string) {
-		if _, typed := p.Form.Values[name]; !typed {
-			p.Form.Set(name, value)
-		}
-	}
+	start := p.Form.Default
+	start("version", strconv.FormatInt(p.Policy.Version, 10))
 	start("sso", string(p.Policy.SSO))
 	start("password", word(p.Policy.Password))
 	start("second_factor", string(p.Policy.Second))
@@ -244,10 +241,10 @@ func methodsOf(f web.Form) Change {
 
 // answer goes back to the page, with the form when there is something to mend.
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, f web.Form, err error, done string) error {
+	if fault.Field(err) == "version" {
+		f.Values = nil // what is there now is what must be looked at
+	}
 	if f.Take(err) {
-		if fault.Field(err) == "version" {
-			f.Values = nil // what is there now is what must be looked at
-		}
 		return d.page(w, r, web.Status(err), f)
 	}
 	if err != nil {

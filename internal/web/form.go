@@ -86,6 +86,13 @@ func (f *Form) Set(name string, values ...string) {
 	f.Values[name] = values
 }
 
+// Default is Set for what was not sent.
+func (f *Form) Default(name, value string) {
+	if _, sent := f.Values[name]; !sent {
+		f.Set(name, value)
+	}
+}
+
 // hidden is a field that a page carries on unseen.
 type hidden struct{ Name, Value string }
 
@@ -114,12 +121,19 @@ func (f *Form) FailWith(field string, err error) {
 // Take puts err into the form when the person can mend it there (Invalid,
 // Conflict, TooMany, Expired with a sentence), each of several by itself, and tells
 // whether it did.
-// Show the form again with Status(err) then, else return the error.
+// Show the form again with Status(err) then, else return the error. When somebody else was
+// faster, what was typed stays, but for the version: the page has the one of now.
 func (f *Form) Take(err error) bool {
 	switch fault.Of(err) {
 	case fault.Invalid, fault.Conflict, fault.TooMany, fault.Expired:
 		for _, e := range fault.All(err) {
-			f.FailWith(e.Field, e)
+			if _, sent := f.Values["version"]; !sent || e.Kind != fault.Conflict || e.Field != "version" {
+				f.FailWith(e.Field, e)
+				continue
+			}
+			delete(f.Values, "version")
+			f.FailWith("", e)
+			f.FailWith("", fault.Conflict.Say("What you typed is still here: save again to put it in the place of what is stored now."))
 		}
 		return true
 	}

@@ -74,7 +74,7 @@ func (d *Door) showSignIns(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		p.Connections = []web.Option{{Value: "", Label: "Any"}}
+		p.Connections = []web.Option{{Value: "", Label: web.T(r, "Any")}}
 		for _, c := range connections {
 			p.Connections = append(p.Connections, web.Option{Value: string(c.ID), Label: c.Name, Chosen: string(c.ID) == f.Connection})
 		}

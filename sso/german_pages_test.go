@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -214,6 +215,11 @@ func TestProviderFaultsInGerman(t *testing.T) {
 		})
 		if state, err := s.door.Refresh(t.Context(), s.admin, c.ID); err != nil || !strings.HasPrefix(state.Problem, "The metadata at 127.0.0.1:1 cannot be reached") {
 			t.Errorf("read again: %+v, %v", state, err)
+		}
+		again := g.b.send(s.url+"/console/acme/connections/"+string(c.ID)+"/upkeep/refresh", nil)
+		g.has("read again", webtest.Text(webtest.Page(t, again.body)), []string{"Bitte prüfen", "(Metadaten) ist nicht erreichbar"}, []string{"wurden gelesen", "cannot be reached"})
+		if again.status != http.StatusConflict {
+			t.Errorf("what could not be read: status %d", again.status)
 		}
 		g.has("upkeep", g.text("/console/acme/connections/"+string(c.ID)+"/upkeep"), []string{"127.0.0.1:1 (Metadaten) ist nicht erreichbar", "Was vorher gelesen wurde, gilt weiter."}, []string{"cannot be reached"})
 	})

@@ -121,6 +121,7 @@ func TestSettingsThatAreRefusedInGerman(t *testing.T) {
 			{saml, "authn_context", "urn:a b", `"urn:a b" is not an authentication context class`, `"urn:a b" ist keine Klasse von Anmeldewegen`},
 			{saml, "idp_initiated_paths", "https://a.example", `"https://a.example" is not a path on this server`, `"https://a.example" ist kein Pfad auf diesem Server`},
 			{oidc, "scopes", "openid\na\\b", `"a\\b" is not a scope.`, `"a\\b" ist kein Scope.`},
+			{saml, "skew_seconds", "x", "Clock difference allowed, in seconds is a number", "Erlaubte Abweichung der Uhren, in Sekunden ist eine Zahl"},
 			{oidc, "id_token_algorithms", "HS256", `cannot be signed with "HS256" here`, `nicht mit "HS256" signiert werden`},
 		} {
 			_, err := s.door.UpdateConnection(t.Context(), s.admin, c.on.ID, Change{Set: map[string]string{c.key: c.value}})
@@ -128,6 +129,26 @@ func TestSettingsThatAreRefusedInGerman(t *testing.T) {
 			if !fault.Is(err, fault.Invalid) || fault.Field(err) != c.key || !strings.Contains(fault.Public(err), c.english) || !strings.Contains(got, c.want) {
 				t.Errorf("%s on %q: %v, said as %q", c.key, fault.Field(err), err, got)
 			}
+		}
+	})
+}
+
+// A test that failed for want of an account says why with its arguments, and a mail about
+// a certificate the whole of it.
+func TestReportsInGerman(t *testing.T) {
+	t.Parallel()
+	german := texts.ReaderOf("de", "")
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		idp, c := s.saml("jit")
+		s.domain("acme.example", true, "")
+		g := germanAdmin(t, s)
+		idp.Next(ssotest.Login{NameID: "eve", Attributes: map[string][]string{"email": {"eve@other.example"}}})
+		p := g.read(g.b.send(g.b.form(g.b.send(s.desk(c.Connection)+"/tests", nil))))
+		g.has("test", p, []string{"Wozu eine Anmeldung führen würde", "Die Adresse gehört zu \"other.example\"."}, []string{"The address is in"})
+		words := german.Say(endWords(c.Connection, ending{"provider", "aa", db.Now()}, -1))
+		if !strings.HasPrefix(words, "Das letzte Signaturzertifikat von "+c.Name+" (SHA-256 aa) endete am ") {
+			t.Errorf("a certificate that ended: %s", words)
 		}
 	})
 }

@@ -119,7 +119,7 @@ var errTooManyStarts = fault.TooMany.Say("Too many sign-ins were started from yo
 
 func usable(c Connection) error {
 	if c.Status != statusActive {
-		return refuse(http.StatusForbidden, "status", web.Say("Signing in this way is not open. Ask your administrator."), web.Say("The connection is not active (%s). Activate it first.", c.Status))
+		return refuse(http.StatusForbidden, "status", web.Say("Signing in this way is not open. Ask your administrator."), web.Say("The connection is not active (%s). Activate it first.", web.Say(connectionStates[c.Status])))
 	}
 	return nil
 }

@@ -287,7 +287,7 @@ func (d *Door) finishLink(ctx context.Context, actor access.Actor, c Connection)
 		if passed != 0 {
 			tested = web.Say("A test sign-in passed %s.", passed)
 		}
-		if err := d.tell(tx, web.Notice{Subject: web.Say("%s is set up", c.Name), Lines: []web.Said{web.Say("The IT contact says that the connection %s is set up. %s", c.Name, tested), web.Say("It is %s.", c.Status)},
+		if err := d.tell(tx, web.Notice{Subject: web.Say("%s is set up", c.Name), Lines: []web.Said{web.Say("The IT contact says that the connection %s is set up. %s", c.Name, tested), web.Say("It is %s.", web.Say(connectionStates[c.Status]))},
 			Button: web.Say("Look at it"), Path: "/connections/" + string(c.ID)}); err != nil {
 			return err
 		}

@@ -54,17 +54,11 @@ type Refused struct {
 
 // SentenceSaid is Sentence for a page in its reader's language.
 func (r *Refused) SentenceSaid() web.Said {
-	if r.said == nil { // it was stored meanwhile
-		return web.Say(r.Sentence)
-	}
 	return r.said.sentence
 }
 
 // HintSaid is Hint for a page in its reader's language.
 func (r *Refused) HintSaid() web.Said {
-	if r.said == nil {
-		return web.Say(r.Hint)
-	}
 	return r.said.hint
 }
 

@@ -35,12 +35,17 @@ type account struct {
 	ID       store.UserID `json:"id,omitempty"` // of somebody who is here already
 	Name     string       `json:"name,omitempty"`
 	UserName string       `json:"user_name,omitempty"`
+
+	RefusedSaid []web.Said `json:"refused_said,omitempty"` // Refused for a page
 }
 
 func accountOf(out Outcome) *account {
 	a := &account{Outcome: out, Name: out.User.DisplayName, UserName: out.User.UserName}
 	if !out.Created {
 		a.ID = out.User.ID
+	}
+	if no := out.Refused; no != nil {
+		a.RefusedSaid = []web.Said{no.SentenceSaid(), no.HintSaid()}
 	}
 	return a
 }

@@ -177,10 +177,10 @@ func splitList(text string) (list []string) {
 func (s Setting) set(c *Connection, text string) error {
 	text = strings.TrimSpace(text)
 	if text == "" && s.Required {
-		return fault.Invalid.On(s.Key, "%s cannot be empty.", s.Label)
+		return fault.Invalid.On(s.Key, "%s cannot be empty.", fault.Word(s.Label))
 	}
 	if len(text) > maxSettingText || !cleanText(strings.NewReplacer("\n", "", "\r", "").Replace(text)) {
-		return fault.Invalid.On(s.Key, "%s has at most %d characters, none of them a control character.", s.Label, maxSettingText)
+		return fault.Invalid.On(s.Key, "%s has at most %d characters, none of them a control character.", fault.Word(s.Label), maxSettingText)
 	}
 	if err := s.form(text); err != nil {
 		return err
@@ -215,31 +215,31 @@ func (s Setting) form(text string) error {
 	switch s.Kind {
 	case KindSwitch:
 		if text != "true" && text != "false" {
-			return fault.Invalid.On(s.Key, "%s is true or false, not %q.", s.Label, answer.Clip(text, 64))
+			return fault.Invalid.On(s.Key, "%s is true or false, not %q.", fault.Word(s.Label), answer.Clip(text, 64))
 		}
 	case KindChoice:
 		if !slices.ContainsFunc(s.Choices, func(w Word) bool { return w.Value == text }) {
-			return fault.Invalid.On(s.Key, "%s cannot be %q. Choose one of %s.", s.Label, answer.Clip(text, 64), s.Written())
+			return fault.Invalid.On(s.Key, "%s cannot be %q. Choose one of %s.", fault.Word(s.Label), answer.Clip(text, 64), s.Written())
 		}
 	case KindNumber:
 		if n, err := strconv.Atoi(text); err != nil || n < s.Min || n > s.Max {
-			return fault.Invalid.On(s.Key, "%s is a number from %d to %d, not %q.", s.Label, s.Min, s.Max, answer.Clip(text, 64))
+			return fault.Invalid.On(s.Key, "%s is a number from %d to %d, not %q.", fault.Word(s.Label), s.Min, s.Max, answer.Clip(text, 64))
 		}
 	case KindDate:
 		if _, err := time.Parse(time.DateOnly, text); err != nil {
-			return fault.Invalid.On(s.Key, "%s is a date like 2026-12-31, not %q.", s.Label, answer.Clip(text, 64))
+			return fault.Invalid.On(s.Key, "%s is a date like 2026-12-31, not %q.", fault.Word(s.Label), answer.Clip(text, 64))
 		}
 	case KindURL:
 		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" || u.User != nil {
-			return fault.Invalid.On(s.Key, "%s is a web address like https://idp.example.com/path, not %q.", s.Label, answer.Clip(text, 200))
+			return fault.Invalid.On(s.Key, "%s is a web address like https://idp.example.com/path, not %q.", fault.Word(s.Label), answer.Clip(text, 200))
 		}
 	case KindList:
 		if n := len(splitList(text)); n > maxSettingList {
-			return fault.Invalid.On(s.Key, "%s has %d entries; at most %d are kept.", s.Label, n, maxSettingList)
+			return fault.Invalid.On(s.Key, "%s has %d entries; at most %d are kept.", fault.Word(s.Label), n, maxSettingList)
 		}
 	case KindText:
 		if strings.ContainsAny(text, "\r\n") {
-			return fault.Invalid.On(s.Key, "%s is one line.", s.Label)
+			return fault.Invalid.On(s.Key, "%s is one line.", fault.Word(s.Label))
 		}
 	}
 	return nil
@@ -368,7 +368,7 @@ func (d *Door) setOne(tx *store.Tx, c *Connection, s Setting, text string) (err 
 		return err
 	}
 	if len(kinds) > 0 && (s.Fixed == anySubject || slices.Contains(kinds, s.Fixed)) {
-		return fault.Conflict.On(s.Key, "%s stays %q: people have signed in over %s, and it decides what they are known by. Re-key the connection, or make another one for the new value.", s.Label, before, c.Name)
+		return fault.Conflict.On(s.Key, "%s stays %q: people have signed in over %s, and it decides what they are known by. Re-key the connection, or make another one for the new value.", fault.Word(s.Label), before, c.Name)
 	}
 	return nil
 }

@@ -159,10 +159,10 @@ func (d *Door) warnOfEnds(tx *store.Tx, c Connection) error {
 		}
 		words := endWords(c, e, left)
 		if err := tx.Record(store.Activity{Action: "connection.certificate.ends", TargetKind: "connection", TargetID: string(c.ID), TargetName: c.Name,
-			Detail: map[string]any{"certificate": e.fingerprint, "whose": e.whose, "at": store.TimeOf(e.at).RFC3339(), "days": warnDays[at], "why": words}}); err != nil {
+			Detail: map[string]any{"certificate": e.fingerprint, "whose": e.whose, "at": store.TimeOf(e.at).RFC3339(), "days": warnDays[at], "why": words.String()}}); err != nil {
 			return err
 		}
-		err = d.tell(tx, web.Notice{Subject: web.Say("A certificate of %s ends soon", c.Name), Button: web.Say("Look at the connection"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{web.Say("%s", words)}})
+		err = d.tell(tx, web.Notice{Subject: web.Say("A certificate of %s ends soon", c.Name), Button: web.Say("Look at the connection"), Path: "/connections/" + string(c.ID) + "/upkeep", Lines: []web.Said{words}})
 		if err != nil {
 			return err
 		}
@@ -171,18 +171,19 @@ func (d *Door) warnOfEnds(tx *store.Tx, c Connection) error {
 }
 
 // endWords say what ends and what to do.
-func endWords(c Connection, e ending, left time.Duration) string {
-	when := "ends on " + e.at.UTC().Format("2 January 2006")
+func endWords(c Connection, e ending, left time.Duration) web.Said {
+	day := e.at.UTC().Format(time.DateOnly)
+	when := web.Say("ends on %s", day)
 	if left <= 0 {
-		when = "ended on " + e.at.UTC().Format("2 January 2006")
+		when = web.Say("ended on %s", day)
 	}
 	switch {
 	case e.whose != "provider":
-		return fmt.Sprintf("The certificate of this server's key towards %s (SHA-256 %s) %s. Publish new keys, and give the identity provider the new metadata.", c.Name, e.fingerprint, when)
+		return web.Say("The certificate of this server's key towards %s (SHA-256 %s) %s. Publish new keys, and give the identity provider the new metadata.", c.Name, e.fingerprint, when)
 	case c.Config.MetadataURL != "":
-		return fmt.Sprintf("The last signing certificate of %s (SHA-256 %s) %s. A new one is taken over from its metadata URL as soon as it stands there; ask the identity provider's administrator whether it is due.", c.Name, e.fingerprint, when)
+		return web.Say("The last signing certificate of %s (SHA-256 %s) %s. A new one is taken over from its metadata URL as soon as it stands there; ask the identity provider's administrator whether it is due.", c.Name, e.fingerprint, when)
 	}
-	return fmt.Sprintf("The last signing certificate of %s (SHA-256 %s) %s. Get its new metadata when the identity provider changes its keys, and enter it here.", c.Name, e.fingerprint, when)
+	return web.Say("The last signing certificate of %s (SHA-256 %s) %s. Get its new metadata when the identity provider changes its keys, and enter it here.", c.Name, e.fingerprint, when)
 }
 
 // warned notes a warning; first is false when it was given already.

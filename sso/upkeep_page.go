@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -106,7 +107,10 @@ func (d *Door) mountUpkeep(m *web.Mux) {
 		return err
 	})))
 	m.Console(access.Configure, "POST "+at+"/refresh", d.atConsole(d.upkeepDo(web.Say("The metadata was read."), func(ctx context.Context, k desk, _ web.Form) error {
-		_, err := d.Refresh(ctx, k.actor, k.c.ID)
+		s, err := d.Refresh(ctx, k.actor, k.c.ID)
+		if err == nil && s.Problem != "" {
+			return fault.Conflict.Say("%s What was read before counts on.", s.ProblemSaid())
+		}
 		return err
 	})))
 	m.Console(access.Configure, "POST "+at+"/approve", d.atConsole(d.upkeepDo(web.Say("The change counts."), func(ctx context.Context, k desk, f web.Form) error {

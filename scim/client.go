@@ -101,7 +101,7 @@ func CreateClient(tx *store.Tx, id store.DirectoryID, in NewClient) (Client, str
 		return Client{}, "", err
 	}
 	c := Client{ID: store.NewID[Client](), OrgID: tx.Org(), DirectoryID: id, CreatedAt: tx.Now()}
-	if c.Name, c.ExpiresAt, c.Allow, err = checkAccess(tx, "client", in.Name, in.Expires, in.Allow); err != nil {
+	if c.Name, c.ExpiresAt, c.Allow, err = checkAccess(tx, fault.Word("client"), in.Name, in.Expires, in.Allow); err != nil {
 		return c, "", err
 	}
 	if len(list) >= maxClients {

@@ -63,7 +63,7 @@ func CreateToken(tx *store.Tx, id store.DirectoryID, in NewToken) (string, Token
 	}
 	t := Token{CreatedAt: tx.Now()}
 	var err error
-	if t.Name, t.ExpiresAt, t.Allow, err = checkAccess(tx, "token", in.Name, in.Expires, in.Allow); err != nil {
+	if t.Name, t.ExpiresAt, t.Allow, err = checkAccess(tx, fault.Word("token"), in.Name, in.Expires, in.Allow); err != nil {
 		return "", t, err
 	}
 	d, err := tx.Directory(id)
@@ -93,7 +93,7 @@ func CreateToken(tx *store.Tx, id store.DirectoryID, in NewToken) (string, Token
 }
 
 // checkAccess reads what tokens and clients have in common; what is the word for it.
-func checkAccess(tx *store.Tx, what, name string, expires time.Duration, allow string) (string, store.Time, string, error) {
+func checkAccess(tx *store.Tx, what fault.Word, name string, expires time.Duration, allow string) (string, store.Time, string, error) {
 	name = strings.TrimSpace(name)
 	var ends store.Time
 	switch {

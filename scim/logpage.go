@@ -80,7 +80,7 @@ func operationOf(row logRow) string {
 		}
 	}
 	if row.Repeats > 0 {
-		return "More of these"
+		return web.Say("More of these").String()
 	}
 	return row.Method + " " + row.Path
 }

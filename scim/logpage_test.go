@@ -23,6 +23,8 @@ type logSite struct {
 	*door
 	people map[string]access.Actor
 	mux    http.Handler
+
+	language string // of who reads the pages; empty: English
 }
 
 func newLogSite(t *testing.T, db *store.DB, in NewDirectory) *logSite {
@@ -52,6 +54,7 @@ func newLogSite(t *testing.T, db *store.DB, in NewDirectory) *logSite {
 func (s *logSite) get(who, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", testURL+path, nil)
 	r.Header.Set("X-Who", who)
+	r.Header.Set("Accept-Language", s.language)
 	w := httptest.NewRecorder()
 	s.mux.ServeHTTP(w, r)
 	return w
@@ -187,4 +190,24 @@ func TestRemedies(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The log, what to change at the vendor and what a filter is refused for are said in
+// German; a program reads English.
+func TestTheLogInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newLogSite(t, db, NewDirectory{Vendor: "okta"})
+		s.user("jane@acme.example")
+		s.refused(409, "uniqueness", "", "POST", "/Users", userBody("jane@acme.example"))
+		s.language = "de"
+		text := s.page("")
+		s.has(text, "Person anlegen : jane@acme.example", "Was zu ändern ist: In Okta, Provisioning > Integration: Unique identifier field for users sollte userName sein.", "Personen lesen oder suchen", "Alles")
+		for _, english := range []string{"Create a user", "should be userName", "Read or find"} {
+			if strings.Contains(text, english) {
+				t.Errorf("the page says %q:\n%s", english, text)
+			}
+		}
+		s.has(webtest.Text(webtest.Page(t, s.get("boss", s.path()+"?from=soon").Body.String())), `"soon" ist kein Tag.`)
+	})
 }

@@ -30,6 +30,10 @@ import (
 var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/fault", "internal/invite", "internal/jobs", "internal/mail",
 	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web", "sso", "sso/oidc", "sso/saml"}
 
+// toAdmins are files of package scim whose faults and labels stand in the console; the
+// others answer directories.
+var toAdmins = []string{"scim/client.go", "scim/issue.go", "scim/logapi.go", "scim/logpage.go", "scim/switches.go"}
+
 // english are templates that stay so, each for a reason.
 var english = map[string]string{
 	"internal/mail/templates/letter.html":  "its words come from the letter",
@@ -46,14 +50,14 @@ var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/importer.words", "internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
-	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies"}
+	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies", "scim.remedies"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices", "core", "enterprise"}
 
 // positional are small types of ours without names of fields where they are made, and
 // which of their fields are sentences.
-var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}}
+var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2}}
 
 // words are names that are the same in every language.
 var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|ID|URL|API|IP)$`)
@@ -245,7 +249,7 @@ func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Exp
 		}
 		return ""
 	}
-	people := slices.Contains(toPeople, f.pkg) || f.pkg == "sso" || f.pkg == "cmd/muster"
+	people := slices.Contains(toPeople, f.pkg) || slices.Contains(toAdmins, f.name) || f.pkg == "cmd/muster"
 	c.hints(set, f, text)
 	ast.Inspect(f.file, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -292,7 +296,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		c.add(arg(0), key{at: at})
 	}
 	name := strings.TrimPrefix(filepath.ToSlash(strings.Split(at, ".go:")[0]+".go"), root+"/")
-	people := slices.Contains(toPeople, pkg) && !slices.Contains(atStart, name)
+	people := slices.Contains(toPeople, pkg) && !slices.Contains(atStart, name) || slices.Contains(toAdmins, name)
 	if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "refuse" || f.Name == "bad" && pkg != "internal/invite") && people {
 		c.add(arg(map[string]int{"internal/policy": 2}[pkg]), key{at: at}) // wrapped faults
 	}
@@ -358,7 +362,12 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 // fields collects labels of choices and of the navigation, and what positional says.
 func (c *collector) fields(set *token.FileSet, n *ast.CompositeLit, text func(ast.Expr) string) {
 	typ, _ := n.Type.(*ast.Ident)
+	list, _ := n.Type.(*ast.ArrayType)
 	for i, e := range n.Elts {
+		if one, ok := e.(*ast.CompositeLit); ok && list != nil && one.Type == nil { // in a list the type is left out
+			c.fields(set, &ast.CompositeLit{Type: list.Elt, Elts: slices.DeleteFunc(slices.Clone(one.Elts), func(e ast.Expr) bool { _, named := e.(*ast.KeyValueExpr); return named })}, text)
+			continue
+		}
 		kv, ok := e.(*ast.KeyValueExpr)
 		if !ok {
 			if typ != nil && slices.Contains(positional[typ.Name], i) {

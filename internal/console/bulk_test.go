@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,6 +155,22 @@ func TestManyAtOnceAndBack(t *testing.T) {
 		s.undo("boss", job)
 		is("asked for a fresh sign-in", s.asked-asked, 4) // the question, the double click, and the undo
 		is("roles", s.byHand("agent"), "[agent viewer]")
+	})
+}
+
+// What made somebody an admin is not taken back once nobody else is one.
+func TestUndoLeavesAnAdmin(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		_, _, job := s.bulk("boss", url.Values{"user": {string(s.people["agent"])}, "view": {""}, "action": {"role.give:admin"}})
+		s.write(s.muster, func(tx *store.Tx) error { return tx.Revoke(s.people["boss"], access.Admin, store.Manual) })
+		agent := s.actors["agent"]
+		agent.Roles = []string{access.Admin}
+		s.actors["agent"] = agent
+		has(t, s.undo("agent", job), "last active admin")
+		if got := s.byHand("agent"); !slices.Contains(got, access.Admin) {
+			t.Errorf("the last admin is %v now", got)
+		}
 	})
 }
 

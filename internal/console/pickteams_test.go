@@ -12,19 +12,25 @@ import (
 	"github.com/muster-id/muster/store/storetest"
 )
 
+// manyTeams makes more teams than any page offers.
+func (s *site) manyTeams() {
+	s.t.Helper()
+	s.write(s.muster, func(tx *store.Tx) error {
+		for i := range 600 {
+			if _, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": fmt.Sprintf("Team %03d <b>", i)}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Among very many teams a person's are found by their names; what the form has not shown
 // stays, and so does what somebody else did meanwhile.
 func TestTeamsArePickedAmongMany(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
-		s.write(s.muster, func(tx *store.Tx) error {
-			for i := range 600 {
-				if _, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": fmt.Sprintf("Team %03d <b>", i)}}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		s.manyTeams()
 		at := s.path("/users/{agent}/edit")
 		teams := func() (names []string) {
 			s.write(s.muster, func(tx *store.Tx) error {
@@ -90,14 +96,7 @@ func TestTeamsArePickedAmongMany(t *testing.T) {
 func TestTeamsForATeamAndForAFilterAreFound(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
-		s.write(s.muster, func(tx *store.Tx) error {
-			for i := range 600 {
-				if _, err := tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": fmt.Sprintf("Team %03d <b>", i)}}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		s.manyTeams()
 		html := func(path string) string { return s.do("boss", "GET", path, nil).Body.String() }
 		at := s.path("/teams/" + string(s.team("Support")))
 		text := html(at)

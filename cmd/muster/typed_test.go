@@ -221,7 +221,7 @@ func (v *visitor) pages(base string, start ...string) iter.Seq[string] {
 	}
 }
 
-var walked = regexp.MustCompile(`^/(console|account|login|o|password)(/|$)`)
+var walked = regexp.MustCompile(`^/(console|account|login|o|password|setup)(/|$)`)
 
 // forms are those of all pages, by where they lead and what is typed there.
 func (v *visitor) forms(base string, start ...string) map[string]sheet {
@@ -251,6 +251,7 @@ func (v *visitor) forms(base string, start ...string) map[string]sheet {
 // takes are fields that hold what would be wrong in a name.
 var takes = map[string]string{
 	"/password/forgot email":  "whoever asks is told the same, whatever was typed",
+	"/login email":            "the same",
 	"/invite/many addresses":  "each line is judged by itself, on the next page",
 	"/mapping role_value":     "as the provider sends it",
 	"/mapping role_from":      "as the provider calls it",
@@ -373,6 +374,30 @@ func TestEveryFormKeepsWhatWasTyped(t *testing.T) {
 		}
 		for range v.pages(s.url, "/console/acme/users", "/account") {
 			v.harmless()
+		}
+		guest := newVisitor(t)
+		for key, form := range guest.forms(s.url, "/login", "/o/acme/login", "/password/forgot") {
+			guest.tryForm(key, form)
+		}
+	})
+}
+
+// So does the first form of all.
+func TestTheSetUpKeepsWhatWasTyped(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, "set-up", func(t *testing.T, env ...string) {
+		s := newProgram(t, env...).serve()
+		v := newVisitor(t)
+		forms := v.forms(s.url, s.hello["setup_link"].(string))
+		tried := 0
+		for key, form := range forms {
+			if strings.HasPrefix(key, "/setup/") {
+				tried++
+				v.tryForm(key, form)
+			}
+		}
+		if tried != 1 {
+			t.Errorf("%d forms of the set-up", tried)
 		}
 	})
 }

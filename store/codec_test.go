@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/lib/pq"
 )
 
 // slowly is decodeDoc by encoding/json.
@@ -79,5 +81,16 @@ func TestEncodeKnowsOurTypes(t *testing.T) {
 	want := `{"bad":"\ufffd","list":null,"m":4,"n":3,"nil":null,"source":"scim","status":"active","users":["a"],"x":1.50}`
 	if err != nil || got != want {
 		t.Errorf("got  %s %v\nwant %s", got, err, want)
+	}
+}
+
+// An array for PostgreSQL is what lib/pq writes.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for _, list := range []texts{{}, {""}, {"a", "", "NULL"}, {`{"name":"O\"Neil \\ {x}","at":[1,2]}`, "ä, 語", "line\nbreak", `\`, `"`, `""\\`}} {
+		got, err := list.Value()
+		if want, _ := pq.StringArray(list).Value(); err != nil || got != want {
+			t.Errorf("%q is %q, %v; lib/pq writes %q", []string(list), got, err, want)
+		}
 	}
 }

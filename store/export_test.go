@@ -137,7 +137,7 @@ func (db *DB) AwaitRiders(n int) {
 		on = 0
 		db.convoys.mu.Lock()
 		for _, c := range db.convoys.of {
-			on += c.running + len(c.waiting)
+			on += c.aboard
 		}
 		db.convoys.mu.Unlock()
 		runtime.Gosched()

@@ -88,13 +88,14 @@ func mayReseal(actor access.Actor) error {
 // stores behind the walk would stay under that one.
 func (d *Door) allSealWithTheKey(ctx context.Context) error {
 	servers, err := Apart(ctx, d.opt.DB, d.opt.Key)
-	for _, s := range servers {
-		if !strings.Contains(s.Prints, d.opt.Key.Prints()[0]) {
-			return fault.Conflict.Say("The server %s does not know the new key. Restart every server with that key as MUSTER_SECRET_KEY_OLD, then with both settings swapped; one that is gone is forgotten after three minutes.", s.Host)
-		}
-		return fault.Conflict.Say("The server %s knows the new key, but still seals with another. Restart it with MUSTER_SECRET_KEY and MUSTER_SECRET_KEY_OLD as they are here; one that is gone is forgotten after three minutes.", s.Host)
+	if err != nil || len(servers) == 0 {
+		return err
 	}
-	return err
+	s := servers[0]
+	if !strings.Contains(s.Prints, d.opt.Key.Prints()[0]) {
+		return fault.Conflict.Say("The server %s does not know the new key. Restart every server with that key as MUSTER_SECRET_KEY_OLD, then with both settings swapped; one that is gone is forgotten after three minutes.", s.Host)
+	}
+	return fault.Conflict.Say("The server %s knows the new key, but still seals with another. Restart it with MUSTER_SECRET_KEY and MUSTER_SECRET_KEY_OLD as they are here; one that is gone is forgotten after three minutes.", s.Host)
 }
 
 // ServerApart is a server that runs and seals with another key.

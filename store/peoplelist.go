@@ -186,12 +186,14 @@ func (l *peopleList) licensed(license string) error {
 			others = append(others, strings.Fields(r.Roles)...)
 		}
 	}
-	own := l.withRole(strings.Fields(rows[at].Roles)...)
-	not := l.withRole(others...)
+	roles := strings.Fields(rows[at].Roles)
+	own, not := l.withRole(roles...), l.withRole(others...)
 	not.text = "NOT " + not.text
 	switch {
 	case !rows[at].Fallback:
 		l.many = append(l.many, own, not)
+	case len(roles) == 0:
+		l.many = append(l.many, not)
 	default: // the own roles go before those of later ones
 		before := l.withRole(others[:countRoles(rows[:at])]...)
 		l.many = append(l.many, condition{"(" + not.text + " OR " + own.text + " AND NOT " + before.text + ")", slices.Concat(not.args, own.args, before.args)})
@@ -394,6 +396,15 @@ func (l *peopleList) looked() int {
 	return l.most
 }
 
+// sampled is how many of very many are looked at to count. Where all of these have to be sorted
+// as well, it is fewer: their number is not told exactly in any case.
+func (l *peopleList) sampled() int {
+	if l.sort.walked {
+		return l.looked()
+	}
+	return min(l.looked(), l.tx.db.counted.near()/max(1, len(l.many)))
+}
+
 // countAmongFew counts in some of those whom the roster alone gives, and finds the page in
 // the next of them, if these are few: then all of them are read once.
 func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error) {
@@ -405,10 +416,11 @@ func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error
 	match, values := l.strictly("", nil)
 	by, behind, place := l.order("r")
 	out, _, _ := l.order("g")
-	query := fmt.Sprintf(`WITH b AS MATERIALIZED (SELECT r.user_id%[1]s %[2]s LIMIT %[10]d), f AS MATERIALIZED (SELECT r.user_id FROM b AS r LIMIT %[3]d),
-		t AS MATERIALIZED (SELECT (SELECT COUNT(*) FROM b) AS there, (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) FROM f AS r WHERE 1 = 1%[4]s) AS n)
+	query := fmt.Sprintf(`WITH b AS MATERIALIZED (SELECT r.user_id%[1]s %[2]s LIMIT %[10]d), c AS MATERIALIZED (SELECT COUNT(*) AS there FROM b),
+		f AS MATERIALIZED (SELECT r.user_id FROM b AS r LIMIT (SELECT CASE WHEN c.there > %[11]d THEN %[12]d ELSE %[3]d END FROM c)),
+		t AS MATERIALIZED (SELECT (SELECT c.there FROM c) AS there, (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) FROM f AS r WHERE 1 = 1%[4]s) AS n)
 		SELECT t.there, t.looked, t.n, g.user_id FROM t LEFT JOIN (SELECT r.user_id%[1]s FROM (SELECT r.user_id%[1]s FROM b AS r WHERE 1 = 1%[5]s%[6]s LIMIT %[7]d) AS r WHERE 1 = 1%[4]s%[6]s LIMIT %[8]d) AS g ON t.n > 0 AND t.there <= %[11]d%[9]s`,
-		column, from, l.looked(), match, behind, by, l.tx.db.counted.near(), limit, out, l.most+1, l.most)
+		column, from, l.looked(), match, behind, by, l.tx.db.counted.near(), limit, out, l.most+1, l.most, l.sampled())
 	var rows []struct {
 		There int `db:"there"`
 		tally
@@ -422,7 +434,8 @@ func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error
 			ids = append(ids, *row.ID)
 		}
 	}
-	return ids, rows[0].There <= l.most, l.tell(rows[0].tally)
+	few := rows[0].There <= l.most
+	return ids, few, l.tell(rows[0].tally, few && rows[0].All < l.looked())
 }
 
 // count looks at some people, and at all only where none of these match.
@@ -431,14 +444,18 @@ func (l *peopleList) count() error {
 		l.total, l.atLeast = l.most, true // what is asked for was found to be more
 		return nil
 	}
+	looked := l.looked()
+	if l.over { // there are very many in any case
+		looked = l.sampled()
+	}
 	from, args := l.easily()
 	match, more := l.strictly("FROM f AS r WHERE 1 = 1", nil)
 	var row tally
-	err := l.tx.Get(&row, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, l.looked(), match), append(args, more...)...)
+	err := l.tx.Get(&row, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, looked, match), append(args, more...)...)
 	if err != nil {
 		return err
 	}
-	return l.tell(row)
+	return l.tell(row, row.All < looked)
 }
 
 // tally is how many of those who were looked at match.
@@ -447,10 +464,10 @@ type tally struct {
 	N   int `db:"n"`
 }
 
-// tell says what a tally means for all.
-func (l *peopleList) tell(t tally) error {
+// tell says what a tally means for all, or of all.
+func (l *peopleList) tell(t tally, all bool) error {
 	switch {
-	case t.All < l.looked():
+	case all:
 		l.total = t.N
 	case t.N > 1:
 		l.total, l.atLeast = rounded(t.N-1), true
@@ -479,12 +496,12 @@ func rounded(n int) int {
 func (l *peopleList) nearby(limit int) (string, []any) {
 	by, behind, more := l.order("r")
 	from, args := "FROM roster r WHERE r.org_id = ?", []any{l.tx.Org()}
-	rest := l.here
-	if !l.sort.walked { // everybody is looked at in any case
+	rest, columns := l.here, "r.*"
+	if !l.sort.walked { // everybody is looked at in any case, and sorted: by rows as narrow as can be
 		from, args = l.easily()
-		rest = nil
+		rest, columns = nil, "r.user_id, r."+l.sort.column
 	}
-	from, args = fmt.Sprintf("FROM (SELECT r.* %s%s%s LIMIT %d) AS r WHERE 1 = 1", from, behind, by, l.tx.db.counted.near()), append(args, more...)
+	from, args = fmt.Sprintf("FROM (SELECT "+columns+" %s%s%s LIMIT %d) AS r WHERE 1 = 1", from, behind, by, l.tx.db.counted.near()), append(args, more...)
 	for _, c := range rest {
 		from, args = from+" AND "+c.text, append(args, c.args...)
 	}

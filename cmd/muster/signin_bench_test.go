@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/config"
+	"github.com/muster-id/muster/internal/heap"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/scim"
 	"github.com/muster-id/muster/store"
@@ -150,6 +151,7 @@ func (s *busyServer) side(n int, do func(i int)) time.Duration {
 }
 
 func signInRate(b *testing.B, address string, more bool) {
+	heap.Roomy()
 	db, err := store.Open(context.Background(), store.Options{URL: address, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)

@@ -38,7 +38,10 @@ func (s *Service) Prepare(ctx context.Context) error {
 		}
 		for _, d := range list {
 			if err := s.step(ctx, d); err != nil && ctx.Err() == nil {
-				failed = append(failed, fmt.Errorf("review %s: %w", d.ID, err), s.putOff(ctx, d))
+				failed = append(failed, fmt.Errorf("review %s: %w", d.ID, err))
+				if err := s.putOff(ctx, d); err != nil { // nothing can be written: not now
+					return errors.Join(append(failed, err)...)
+				}
 			}
 		}
 	}

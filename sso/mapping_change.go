@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -230,12 +231,13 @@ func takeBack(tx *store.Tx, id ConnectionID, meant func(store.Given) bool) (role
 
 // AttributeSource is where an attribute of a person came from.
 type AttributeSource struct {
-	Attr, Label string
-	Connection  string // its name; empty: an admin locked what was there
-	Source      string // the attribute of the answer
-	Locked      bool
-	Edited      bool // it says something else by now
-	Since       store.Time
+	Attr       string
+	Label      web.Said
+	Connection string // its name; empty: an admin locked what was there
+	Source     string // the attribute of the answer
+	Locked     bool
+	Edited     bool // it says something else by now
+	Since      store.Time
 }
 
 // AttributeSources tells which attributes of a person sign-ins filled or an admin has
@@ -265,7 +267,11 @@ func AttributeSources(tx *store.Tx, u store.User) ([]AttributeSource, error) {
 	list := []AttributeSource{}
 	for _, t := range targets {
 		if p, ok := of[t.Name]; ok {
-			list = append(list, AttributeSource{Attr: t.Name, Label: t.Label, Connection: names[p.Connection], Source: p.Source, Locked: p.Locked,
+			label := web.Say(t.Label)
+			if t.own { // in the organization's words
+				label = web.Say("%s", t.Label)
+			}
+			list = append(list, AttributeSource{Attr: t.Name, Label: label, Connection: names[p.Connection], Source: p.Source, Locked: p.Locked,
 				Edited: !p.Locked && p.Value != valueHash(t.text(doc)), Since: p.Since})
 		}
 	}

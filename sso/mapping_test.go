@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/sso/answer"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -209,6 +210,8 @@ func TestWhoseWordHolds(t *testing.T) {
 			at := slices.IndexFunc(list, func(s AttributeSource) bool { return s.Attr == "title" })
 			if at < 0 || !list[at].Locked || list[at].Source != "t" || list[at].Connection != "idp" {
 				t.Errorf("sources %+v, want title locked, last from t of idp", list)
+			} else if label := texts.ReaderOf("de", "").Say(list[at].Label); label != "Titel" {
+				t.Errorf("the title is called %q in German", label)
 			}
 			return err
 		})

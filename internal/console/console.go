@@ -133,7 +133,8 @@ type InvitationEvent struct {
 
 // AttributeSource is where an attribute of a person came from.
 type AttributeSource struct {
-	Attr, Label        string
+	Attr               string
+	Label              web.Said
 	Connection, Source string
 	Locked             bool // sign-ins leave it alone
 	Edited             bool // it was changed here since

@@ -85,6 +85,12 @@ func newSite(t testing.TB, db *store.DB) *site {
 			}
 			return of, nil
 		},
+		AttributeSources: func(tx *store.Tx, u store.User) (list []console.AttributeSource, err error) {
+			if u.ID == s.people["ivy"] {
+				list = []console.AttributeSource{{Attr: "title", Label: web.Say("Title"), Connection: "Okta SAML", Source: "t", Since: tx.Now()}, {Attr: "x", Label: web.Say("%s", "Team"), Locked: true}, {Attr: "y", Label: web.Say("%s", "Seat"), Connection: "Okta SAML", Source: "y"}}
+			}
+			return list, nil
+		},
 		Identities: func(tx *store.Tx, id store.UserID) ([]console.Identity, error) {
 			return []console.Identity{{Connection: "Okta SAML", Subject: "00u1", LastSeen: tx.Now()}}, nil
 		},

@@ -26,7 +26,7 @@ type editPage struct {
 	Extras    [][]web.Field // the organization's own attributes
 	own       []extra.Field
 	Other     []string
-	Filled    []string // attributes that sign-ins fill
+	Filled    web.Said // attributes that sign-ins fill
 	Roles     []web.Option
 	Teams     web.Finder
 	inTeams   []store.GroupID
@@ -157,7 +157,10 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 		}
 		for _, s := range list {
 			if !s.Locked {
-				p.Filled = append(p.Filled, s.Label)
+				if !p.Filled.IsZero() {
+					s.Label = web.Say("%s, %s", p.Filled, s.Label)
+				}
+				p.Filled = s.Label
 			}
 		}
 	}

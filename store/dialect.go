@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"net"
 	"strings"
@@ -26,9 +27,11 @@ type dialect struct {
 	withUsers string // lists the tables with the columns org_id and user_id
 	withNames string // lists the columns that say by name who did something, such as given_by, of tables with org_id
 	words     *strings.Replacer
+
+	joinedIDs func(value []byte) string // reads what {{joined_ids}} gives: one id behind the other
 }
 
-var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true, migrating: "SET LOCAL lock_timeout = 0;\n",
+var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, oneStmt: true, joinedIDs: hex.EncodeToString, migrating: "SET LOCAL lock_timeout = 0;\n",
 	withUsers: "SELECT a.table_name FROM information_schema.columns a JOIN information_schema.columns b ON b.table_schema = a.table_schema AND b.table_name = a.table_name " +
 		"WHERE a.table_schema = current_schema() AND a.column_name = 'org_id' AND b.column_name = 'user_id' ORDER BY 1",
 	withNames: "SELECT a.table_name, b.column_name FROM information_schema.columns a JOIN information_schema.columns b ON b.table_schema = a.table_schema AND b.table_name = a.table_name " +
@@ -56,7 +59,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))", "{{list}}", "json_agg", "{{entry}}", "json_build_array",
 		"{{gate}}", "EXISTS (SELECT 1 FROM head)", "{{row}}", "SELECT ", "{{end_row}}", " WHERE EXISTS (SELECT 1 FROM head)",
 		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres, "{{roster_at_once}}", rosterAtOncePostgres,
-		"{{joined_ids}}", "encode(string_agg(uuid_send(p.id), ''), 'hex')", // in the order of p
+		"{{joined_ids}}", "string_agg(uuid_send(p.id), '')", // in the order of p, 16 bytes each
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
 
@@ -68,7 +71,7 @@ const sqliteWithUsers = "SELECT m.name FROM sqlite_master m WHERE m.type = 'tabl
 const sqliteWithNames = "SELECT m.name AS table_name, c.name AS column_name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name <> 'users' " +
 	"AND (c.name LIKE '%\\_by' ESCAPE '\\' OR c.name = 'by_name') AND c.type = 'TEXT' AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE name = 'org_id') ORDER BY 1, 2"
 
-var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, withUsers: sqliteWithUsers, withNames: sqliteWithNames, words: strings.NewReplacer(
+var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTION, joinedIDs: func(value []byte) string { return string(value) }, withUsers: sqliteWithUsers, withNames: sqliteWithNames, words: strings.NewReplacer(
 	"{{id}}", "TEXT", "{{int}}", "INTEGER", "{{bool}}", "INTEGER", "{{bytes}}", "BLOB", "{{json}}", "TEXT",
 	"{{room_in_users}}", "", "{{by_blocks}}", "(at)", "{{org_if_needed}}", "org_id, ", "{{id_if_needed}}", ", id",
 	"{{key}}", "TEXT", "{{strict}}", " STRICT", "{{strict_narrow}}", " STRICT, WITHOUT ROWID",

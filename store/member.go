@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"slices"
 	"strings"
 
@@ -37,11 +38,17 @@ func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error 
 		return tx.namedMembers(group, each)
 	}
 	// A page is one value: a row for each id cost both sides more than the ids did.
-	const query = "SELECT COALESCE({{joined_ids}}, '') FROM (SELECT m.user_id AS id FROM members m" + pageOfMembers + ") AS p"
+	const query = "SELECT {{joined_ids}} FROM (SELECT m.user_id AS id FROM members m" + pageOfMembers + ") AS p"
 	after := UserID(noID)
 	for {
+		var page sql.RawBytes
 		var ids string
-		if err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error { return rows.Scan(&ids) }); err != nil {
+		err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error {
+			err := rows.Scan(&page)
+			ids = tx.db.d.joinedIDs(page)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		n := len(ids) / len(noID)

@@ -52,7 +52,7 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.insertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)", many.rows); err != nil {
+	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)", many.rows); err != nil {
 		if len(list) == 1 {
 			err = taken(err, many.users[0].UserName, many.users[0].ExternalID)
 		}
@@ -67,8 +67,8 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 	slices.SortFunc(many.values, func(a, b []any) int {
 		return cmp.Or(strings.Compare(a[1].(string), b[1].(string)), strings.Compare(a[2].(string), b[2].(string)))
 	})
-	err = errors.Join(tx.insertMany(insertManyValues, "(?, ?, ?, ?, ?)", many.values), tx.insertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", many.roles),
-		tx.insertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", many.acts), tx.countNew(many.counted))
+	err = errors.Join(tx.InsertMany(insertManyValues, "(?, ?, ?, ?, ?)", many.values), tx.InsertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", many.roles),
+		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", many.acts), tx.countNew(many.counted))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,8 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 	if err != nil {
 		return m, err
 	}
-	m.users = make([]User, len(list))
+	org := any(string(tx.Org()))
+	m.users, m.rows, m.acts = make([]User, len(list)), make([][]any, 0, len(list)), make([][]any, 0, len(list))
 	for i, in := range list {
 		hot, err := hotOf(in.Doc)
 		if err != nil {
@@ -115,13 +116,14 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 		if join := joining[in.Source]; join != nil && !in.BreakGlass {
 			join.users = append(join.users, u.ID)
 		}
-		m.rows = append(m.rows, []any{tx.Org(), u.ID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
+		id := any(string(u.ID)) // plain texts, which stand in eight rows and are looked at by nobody on the way
+		m.rows = append(m.rows, []any{org, id, string(u.Source), string(u.Status), u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
 			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, 1, u.CreatedAt, u.UpdatedAt})
 		for v := range hot.values {
-			m.values = append(m.values, []any{tx.Org(), v.Attr, v.Value, v.Kind, u.ID})
+			m.values = append(m.values, []any{org, v.Attr, v.Value, v.Kind, id})
 		}
 		for _, role := range in.Roles {
-			m.roles = append(m.roles, []any{tx.Org(), u.ID, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, u.CreatedAt, tx.giver(in.Reason)})
+			m.roles = append(m.roles, []any{org, id, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, u.CreatedAt, tx.giver(in.Reason)})
 			if in.Reason.Kind != FromDefault { // what everybody gets is nobody's to withhold
 				m.given = append(m.given, role)
 			}
@@ -129,8 +131,12 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 		if !u.BreakGlass {
 			m.counted++
 		}
+		after := any(u.Doc) // as it was just written
+		if defs.secret {
+			after = defs.Masked(in.Doc)
+		}
 		act := Activity{Action: "user.create", TargetKind: "user", TargetID: string(u.ID), TargetName: u.DisplayName,
-			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": defs.Masked(in.Doc)}}
+			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": after}}
 		args, err := tx.activityArgs(&act)
 		if err != nil {
 			return m, err
@@ -220,17 +226,20 @@ func (tx *Tx) seatMany(list []NewUser) (limited bool, err error) {
 	return true, nil
 }
 
-// insertMany puts rows in, as many at a time as one statement takes. There are three
+// InsertMany puts rows in, as many at a time as one statement takes. There are three
 // lengths of statement, so that they stay prepared. PostgreSQL takes many as COPY, which
 // spares it the reading of a thousand parameters. When one row cannot be, others may be
 // there: the caller undoes all that it did. SQLite would copy each page before it changes
 // it, to be able to undo the statement alone.
-func (tx *Tx) insertMany(head, row string, rows [][]any) error {
+func (tx *Tx) InsertMany(head, row string, rows [][]any) error {
 	return tx.insertRows(head, row, "", rows)
 }
 
+// Many rows are worth a COPY.
+const Many = 64
+
 func (tx *Tx) insertRows(head, row, end string, rows [][]any) error {
-	if tx.pg != nil && len(rows) >= 64 {
+	if tx.pg != nil && len(rows) >= Many {
 		return tx.copyMany(head, rows)
 	}
 	if tx.w != nil {
@@ -285,7 +294,7 @@ func (db *DB) InsertRows(ctx context.Context, actor access.Actor, r Rows) error 
 	return db.Command(ctx, actor, func(tx *Tx) error { return tx.insertRows(r.Head, r.Row, r.End, rows) })
 }
 
-// copyMany is insertMany by COPY.
+// copyMany is InsertMany by COPY.
 func (tx *Tx) copyMany(head string, rows [][]any) error {
 	into := strings.TrimSuffix(strings.TrimPrefix(head, "INSERT INTO "), " VALUES ")
 	st, err := tx.pg.PrepareContext(tx.ctx, "COPY "+into+" FROM STDIN")

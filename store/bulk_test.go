@@ -54,3 +54,55 @@ func TestManyAreFoundByTheirKeys(t *testing.T) {
 		}
 	})
 }
+
+// What the record says of people who are made together is what it says of one alone, without
+// what nobody is shown.
+func TestManyAreRecordedLikeOne(t *testing.T) {
+	t.Parallel()
+	const urn = "urn:example:badges"
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, secret := range []bool{false, true} {
+			_, admin := storetest.Org(t, db, fmt.Sprint("acme-", secret))
+			err := db.Write(ctx, admin, func(tx *store.Tx) error {
+				if secret {
+					if _, err := tx.PutSchema(store.Schema{URN: urn, Resource: store.UserResource, Name: "Badges", Attributes: []store.Attribute{{Name: "pin", Type: "string", Returned: "never"}}}, true); err != nil {
+						return err
+					}
+				}
+				person := func() store.NewUser {
+					doc := store.Profile{UserName: "ada", Email: "ada@example.com", GivenName: "Ada \"A\"", Title: "<b>\u2028"}.Doc()
+					if secret {
+						doc[urn] = map[string]any{"pin": "1234"}
+					}
+					return store.NewUser{Source: store.FromCSV, Reason: store.Manual, Doc: doc}
+				}
+				one, err := tx.CreateUser(person())
+				if err != nil {
+					return err
+				}
+				if _, err := tx.DeleteUser(one.ID, ""); err != nil { // so that the name is free
+					return err
+				}
+				many, err := tx.CreateUsers([]store.NewUser{person()})
+				if err != nil {
+					return err
+				}
+				var said []string
+				for _, id := range []store.UserID{one.ID, many[0].ID} {
+					list, err := tx.Activities(store.ActivityQuery{Target: string(id), Action: "user.create"})
+					if err != nil || len(list) != 1 {
+						t.Fatalf("%v: %v", list, err)
+					}
+					said = append(said, fmt.Sprint(list[0].Detail))
+				}
+				if said[0] != said[1] || !strings.Contains(said[0], `Ada "A"`) || strings.Contains(said[1], "1234") {
+					t.Errorf("of one: %s\nof many: %s", said[0], said[1])
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -49,6 +49,10 @@ func appendJSON(buf []byte, v any) ([]byte, error) {
 		return appendObject(buf, v)
 	case []any:
 		return appendList(buf, v)
+	case JSON: // ours, or read from the database
+		if len(v) > 0 {
+			return append(buf, v...), nil
+		}
 	}
 	b, err := json.Marshal(v)
 	return append(buf, b...), err

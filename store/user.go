@@ -199,7 +199,7 @@ func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {
 }
 
 // addValues adds rows of user_values. SQLite takes rows as arguments for half of what
-// reading them from a list costs; OR FAIL as in insertMany. Of somebody with very many it
+// reading them from a list costs; OR FAIL as in InsertMany. Of somebody with very many it
 // reads the list, because there is a statement for each number.
 func (tx *Tx) addValues(id UserID, values map[userValue]bool) step {
 	if tx.db.d.oneStmt || len(values) > 24 {

@@ -247,49 +247,22 @@ func startRun(tx *store.Tx, id ID, job jobs.ID) (bool, error) {
 	return n == 1, err
 }
 
-// rowJSON is a row on its way into the database.
-type rowJSON struct {
-	N      int     `json:"n"`
-	Line   int     `json:"line"`
-	Wave   int32   `json:"wave"`
-	Action Action  `json:"action"`
-	Email  string  `json:"email"`
-	Name   string  `json:"name"`
-	User   *string `json:"user"`
-	Data   string  `json:"data"`
-}
+const insertManyRows = "INSERT INTO import_rows (org_id, run_id, n, line, wave, action, email, name, user_id, data) VALUES "
 
-func encodeRows(rows []*Row, wave []int32) (string, error) {
-	list := make([]rowJSON, len(rows))
+func insertRows(tx *store.Tx, id ID, rows []*Row, wave []int32) error {
+	list, org, run := make([][]any, len(rows)), any(string(tx.Org())), any(string(id))
 	for i, r := range rows {
 		data, err := json.Marshal(r)
 		if err != nil {
-			return "", err
+			return err
 		}
-		list[i] = rowJSON{N: r.N, Line: r.Line, Action: r.Action, Email: r.Email, Name: r.Name, Data: string(data)}
-		if r.N < len(wave) { // else somebody who is not in the file: first of all, as that frees seats
-			list[i].Wave = wave[r.N]
+		at := int32(0) // somebody who is not in the file comes first of all, as that frees seats
+		if r.N < len(wave) {
+			at = wave[r.N]
 		}
-		if r.User != "" {
-			list[i].User = (*string)(&r.User)
-		}
+		list[i] = []any{org, run, r.N, r.Line, at, string(r.Action), r.Email, r.Name, r.User, string(data)}
 	}
-	raw, err := json.Marshal(list)
-	return string(raw), err
-}
-
-func insertRows(tx *store.Tx, id ID, rows []*Row, wave []int32) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	list, err := encodeRows(rows, wave)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(`INSERT INTO import_rows (org_id, run_id, n, line, wave, action, email, name, user_id, data)
-		SELECT {{as_id}}, {{as_id}}, CAST(e.value ->> 'n' AS {{int}}), CAST(e.value ->> 'line' AS {{int}}), CAST(e.value ->> 'wave' AS {{int}}), e.value ->> 'action',
-		e.value ->> 'email', e.value ->> 'name', CAST(e.value ->> 'user' AS {{id}}), CAST(e.value ->> 'data' AS {{json}}) FROM {{each}}`, tx.Org(), id, list)
-	return err
+	return tx.InsertMany(insertManyRows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", list)
 }
 
 // replaceRows writes rows again whose action changed.

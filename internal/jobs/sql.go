@@ -169,7 +169,16 @@ type resultRow struct {
 	Undo   string `json:"undo"`
 }
 
+const insertManyResults = "INSERT INTO job_results (org_id, job_id, n, state, did, target, name, why, undo) VALUES "
+
 func insertResults(tx *store.Tx, id ID, rows []resultRow) error {
+	if len(rows) >= store.Many {
+		list, org, job := make([][]any, len(rows)), any(string(tx.Org())), any(string(id))
+		for i, r := range rows {
+			list[i] = []any{org, job, r.N, r.State, r.Did, r.Target, r.Name, r.Why, r.Undo}
+		}
+		return tx.InsertMany(insertManyResults, "(?, ?, ?, ?, ?, ?, ?, ?, ?)", list)
+	}
 	raw, err := json.Marshal(rows)
 	if err != nil {
 		return err

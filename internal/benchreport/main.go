@@ -72,6 +72,7 @@ var suites = []suite{
 	{"./sso/oidc", ".", 1000, 5},
 	{"./sso", "^BenchmarkACS$", 3000, 1},
 	{"./internal/console", "^BenchmarkManageUsers$", 30, 1},
+	{"./internal/importer", "^BenchmarkImport$", 1, 5},
 	{"./cmd/muster", "^BenchmarkSignIns$", 300, 1},
 	{"./cmd/muster", "^BenchmarkFirstPaint$", 30, 1},
 }

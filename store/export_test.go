@@ -197,3 +197,6 @@ var OrgPageQuery = orgPage
 
 // CountPeopleUpTo makes few people many.
 func (db *DB) CountPeopleUpTo(n int) { db.counted = counted(n) }
+
+// Waiting is how many commands SQLite's writer has not begun.
+func (db *DB) Waiting() int { return len(db.write.jobs) }

@@ -13,7 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 )
 
-// batchLimit is how many waiting commands share one commit.
+// batchLimit is how many commands share one commit.
 const batchLimit = 64
 
 // writer is the only connection that changes an SQLite database.
@@ -66,61 +66,63 @@ func (w *writer) run(ctx context.Context, actor access.Actor, fn func(*Tx) error
 func (w *writer) loop() {
 	defer close(w.done)
 	for first := range w.jobs {
-		batch := []*job{first}
-		for len(batch) < batchLimit {
-			select {
-			case j, ok := <-w.jobs:
-				if ok {
-					batch = append(batch, j)
-					continue
-				}
-			default:
-			}
-			break
-		}
-		w.commit(batch)
-		for _, j := range batch {
+		for _, j := range w.commit(first) {
 			close(j.answer)
 		}
 	}
 }
 
-// commit runs a batch as one transaction. A command that fails undoes itself
-// alone; when the commit fails, none of them happened.
-func (w *writer) commit(batch []*job) {
+// commit runs first, and those who wait or come while it and they run, as one transaction. A
+// command that fails undoes itself alone; when the commit fails, none of them happened.
+func (w *writer) commit(first *job) (batch []*job) {
 	ctx := context.Background()
+	batch = []*job{first}
 	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
 		fail(batch, err)
-		return
+		return batch
 	}
-	if len(batch) == 1 {
-		w.lone(ctx, batch[0])
-		return
+	// The first needs no savepoint, under which SQLite copies each page before it changes it:
+	// when it fails, there is nothing else to keep.
+	if w.do(first); first.err != nil {
+		w.control(ctx, "ROLLBACK")
+		return batch
 	}
-	for _, j := range batch {
-		if err := w.one(ctx, j); err != nil {
+	for len(batch) < batchLimit {
+		j := w.next()
+		if j == nil {
+			break
+		}
+		batch = append(batch, j)
+		err := errLost
+		if len(batch) > 2 || !w.lost(ctx) {
+			err = w.one(ctx, j)
+		}
+		if err != nil {
 			w.control(ctx, "ROLLBACK")
 			fail(batch, err)
-			return
+			return batch
 		}
 	}
 	if err := w.control(ctx, "COMMIT"); err != nil {
 		w.control(ctx, "ROLLBACK")
 		fail(batch, err)
 	}
+	return batch
 }
 
-// lone runs the only command of a transaction. It needs no savepoint, under which SQLite
-// copies each page before it changes it.
-func (w *writer) lone(ctx context.Context, j *job) {
-	w.do(j)
-	end := "COMMIT"
-	if j.err != nil {
-		end = "ROLLBACK"
-	}
-	if err := w.control(ctx, end); err != nil {
-		w.control(ctx, "ROLLBACK")
-		fail([]*job{j}, err)
+// errLost says that SQLite undid the transaction by itself, as it does when the disk is full.
+var errLost = errors.New("the database undid the transaction")
+
+// lost tells whether it did under the first command. Of the others their savepoints tell.
+func (w *writer) lost(ctx context.Context) bool { return w.control(ctx, "BEGIN") == nil }
+
+// next is who waits already; nil: nobody.
+func (w *writer) next() *job {
+	select {
+	case j := <-w.jobs: // nil when they are closed
+		return j
+	default:
+		return nil
 	}
 }
 

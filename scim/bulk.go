@@ -346,6 +346,7 @@ func (h *handler) creation(ctx context.Context, d dirctx, op *bulkOp, unit []*bu
 		}
 		in.ID = store.UserID(op.id)
 		keep, err := h.keeperOfBody(ctx, d, "", op.data, in.Doc)
+		in.WorkOut()
 		return func(tx *store.Tx) error {
 			u, err := tx.CreateUser(in)
 			op.tag = userTag(u)

@@ -37,6 +37,7 @@ func (h *handler) newUser(ctx context.Context, body map[string]any) (u store.Use
 	if err != nil {
 		return u, err
 	}
+	in.WorkOut()
 	err = h.runs(keep)(ctx, d.actor, func(tx *store.Tx) error {
 		if u, err = tx.CreateUser(in); err != nil || keep == nil {
 			return err

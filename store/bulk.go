@@ -103,14 +103,11 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 	org := any(string(tx.Org()))
 	m.users, m.rows, m.acts = make([]User, len(list)), make([][]any, 0, len(list)), make([][]any, 0, len(list))
 	for i, in := range list {
-		hot, err := hotOf(in.Doc)
+		w, err := workOut(in.Doc)
 		if err != nil {
 			return m, err
 		}
-		doc, err := encode(in.Doc)
-		if err != nil {
-			return m, fmt.Errorf("new user %q: %w", hot.userName, err)
-		}
+		hot, doc := w.hot, w.doc
 		u := tx.newUser(in, hot, doc)
 		m.users[i] = u
 		if join := joining[in.Source]; join != nil && !in.BreakGlass {

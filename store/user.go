@@ -75,6 +75,32 @@ type NewUser struct {
 	Roles      []string // the default role when empty
 	Reason     Reason   // why the roles are there
 	BreakGlass bool     // invisible to directories
+
+	worked *workedOut
+}
+
+// workedOut is what follows from a document alone.
+type workedOut struct {
+	hot hotColumns
+	doc string
+}
+
+// WorkOut does the part of CreateUser that needs no database: on SQLite, all others wait for
+// whoever creates. What is wrong with the document, CreateUser tells. Doc must not change afterwards.
+func (in *NewUser) WorkOut() {
+	if w, err := workOut(in.Doc); err == nil {
+		in.worked = &w
+	}
+}
+
+func workOut(in Doc) (w workedOut, err error) {
+	if w.hot, err = hotOf(in); err != nil {
+		return w, err
+	}
+	if w.doc, err = encode(in); err != nil {
+		return w, fmt.Errorf("new user %q: %w", w.hot.userName, err)
+	}
+	return w, nil
 }
 
 // UserFields are the columns of a User, for a SELECT FROM users that reads more beside them.
@@ -111,14 +137,14 @@ func (tx *Tx) CreateUser(in NewUser) (User, error) {
 	if err := tx.nameNew([]NewUser{in}); err != nil {
 		return User{}, err
 	}
-	hot, err := hotOf(in.Doc)
-	if err != nil {
-		return User{}, err
+	if in.worked == nil {
+		worked, err := workOut(in.Doc)
+		if err != nil {
+			return User{}, err
+		}
+		in.worked = &worked
 	}
-	doc, err := encode(in.Doc)
-	if err != nil {
-		return User{}, fmt.Errorf("new user %q: %w", hot.userName, err)
-	}
+	hot, doc := in.worked.hot, in.worked.doc
 	teams, why, err := tx.withDefaults(&in)
 	if err != nil {
 		return User{}, err

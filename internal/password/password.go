@@ -84,8 +84,7 @@ func New(opts Options) *Store {
 
 // Slots is how many hashes run at one time. Each keeps a processor busy: a server that has
 // other work gives the Go scheduler so many more than the machine has (see serve), and
-// the operating system lets the others go first (see politely). Else whoever reads a row
-// waits until a hash is interrupted.
+// the operating system shares them. Else whoever reads a row waits until a hash is interrupted.
 func (s *Store) Slots() int { return s.opts.Slots }
 
 // Hash prepares a password for Set. It does not check the rules. Call it outside
@@ -134,9 +133,7 @@ func (s *Store) slot(ctx context.Context, work func() error) error {
 		}
 	}
 	defer func() { <-s.slots }()
-	var err error
-	politely(func() { err = work() })
-	return err
+	return work()
 }
 
 // normal makes one password of what different keyboards send for the same

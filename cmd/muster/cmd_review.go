@@ -15,6 +15,8 @@ type reviewCmd struct {
 	Start  reviewStartCmd  `cmd:"" help:"Start one, and wait until what people have is written down."`
 	Cancel reviewCancelCmd `cmd:"" help:"Cancel one that is still prepared."`
 	Finish reviewFinishCmd `cmd:"" help:"Finish one; what is open stays as not decided."`
+
+	StopRepeating reviewStopRepeatingCmd `cmd:"" help:"Have one not start again."`
 }
 
 type reviewListCmd struct {
@@ -113,6 +115,15 @@ type reviewFinishCmd struct{ oneReview }
 func (c reviewFinishCmd) Run(a *app) error {
 	return c.do(a, func(tx *store.Tx, id review.ID) error {
 		_, err := a.opened.reviews.Finish(tx, id)
+		return err
+	})
+}
+
+type reviewStopRepeatingCmd struct{ oneReview }
+
+func (c reviewStopRepeatingCmd) Run(a *app) error {
+	return c.do(a, func(tx *store.Tx, id review.ID) error {
+		_, err := a.opened.reviews.StopRepeating(tx, id)
 		return err
 	})
 }

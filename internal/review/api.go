@@ -21,6 +21,7 @@ func (s *Service) mountAPI(m *web.Mux) {
 	m.API(access.EditUsers, "POST "+at+"/{review}/decisions", s.apiDecide)
 	m.API(access.EditUsers, "POST "+at+"/{review}/finish", s.apiFinish)
 	m.API(access.EditUsers, "POST "+at+"/{review}/cancel", s.apiCancel)
+	m.API(access.EditUsers, "POST "+at+"/{review}/stop-repeating", s.apiStopRepeating)
 	m.API(access.ViewUsers, "GET "+at+"/{review}/export/{file}", s.export)
 }
 
@@ -46,12 +47,13 @@ type View struct {
 	FinishedBy string         `json:"finished_by,omitempty"`
 	FinishedAt string         `json:"finished_at,omitempty"`
 	Months     int            `json:"repeat_months"`
+	RepeatAt   string         `json:"repeat_at,omitempty"` // when it starts again
 }
 
 // ViewOf is a review of a list.
 func ViewOf(r Review) View {
 	return View{ID: r.ID, Name: r.Name, Scope: r.Scope, Ref: r.ScopeRef, ScopeName: r.ScopeName, State: r.State, Managers: r.Managers, Total: r.Total, People: r.People, Prepared: r.Prepared, PreparedAt: r.PreparedAt.OrEmpty(), Why: r.ended(english),
-		StartedBy: r.StartedBy, StartedAt: r.StartedAt.RFC3339(), DueAt: r.DueAt.RFC3339(), FinishedBy: r.FinishedBy, FinishedAt: r.FinishedAt.OrEmpty(), Months: r.Months}
+		StartedBy: r.StartedBy, StartedAt: r.StartedAt.RFC3339(), DueAt: r.DueAt.RFC3339(), FinishedBy: r.FinishedBy, FinishedAt: r.FinishedAt.OrEmpty(), Months: r.Months, RepeatAt: r.RepeatAt.OrEmpty()}
 }
 
 // View is a review with its reviewers and counts. Faults: Denied, NotFound.
@@ -196,6 +198,13 @@ func (s *Service) apiFinish(w http.ResponseWriter, r *http.Request) error {
 func (s *Service) apiCancel(w http.ResponseWriter, r *http.Request) error {
 	return s.answer(w, r, func(tx *store.Tx, id ID) error {
 		_, err := s.Cancel(tx, id)
+		return err
+	})
+}
+
+func (s *Service) apiStopRepeating(w http.ResponseWriter, r *http.Request) error {
+	return s.answer(w, r, func(tx *store.Tx, id ID) error {
+		_, err := s.StopRepeating(tx, id)
 		return err
 	})
 }

@@ -32,6 +32,7 @@ func (s *Service) Mount(m *web.Mux) {
 	m.Console(access.EditUsers, "GET "+at+"/{review}/finish", s.askFinish)
 	m.Console(access.EditUsers, "POST "+at+"/{review}/finish", s.finish)
 	m.Console(access.EditUsers, "POST "+at+"/{review}/cancel", s.cancel)
+	m.Console(access.EditUsers, "POST "+at+"/{review}/stop-repeating", s.stopRepeating)
 	m.Console(access.ViewUsers, "GET "+at+"/{review}/export/{file}", s.export)
 	m.Member("GET /account/reviews", s.managed)
 	m.Member("GET /account/reviews/{review}", s.managedOne)

@@ -40,6 +40,7 @@ type reviewPage struct {
 	Reviewers      []Reviewer
 	May            bool // decide
 	MayChange      bool
+	MayStop        bool // its starting again
 	Manager        bool
 	Choices        []web.Option // of reviewers
 	Chips          []chip
@@ -79,6 +80,7 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request, status int, f web
 		if p.Review, err = s.Get(tx, id); err != nil {
 			return err
 		}
+		p.MayStop = p.MayChange && p.Review.RepeatAt > 0
 		if p.Reviewers, err = reviewersOf(tx, id); err != nil || !p.Review.written() {
 			return err
 		}
@@ -360,12 +362,18 @@ func (s *Service) finish(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Service) cancel(w http.ResponseWriter, r *http.Request) error {
-	return s.ends(w, r, s.Cancel, web.T(r, "The review is cancelled. Nothing in it is kept."), func(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
-		return s.page(w, r, status, f, nil)
-	})
+	return s.ends(w, r, s.Cancel, web.T(r, "The review is cancelled. Nothing in it is kept."), s.showRefused)
 }
 
-// ends finishes or cancels a review, or shows why not.
+func (s *Service) stopRepeating(w http.ResponseWriter, r *http.Request) error {
+	return s.ends(w, r, s.StopRepeating, web.T(r, "This review does not start again."), s.showRefused)
+}
+
+func (s *Service) showRefused(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
+	return s.page(w, r, status, f, nil)
+}
+
+// ends finishes or cancels a review, or that it starts again, or shows why not.
 func (s *Service) ends(w http.ResponseWriter, r *http.Request, end func(*store.Tx, ID) (Review, error), done string, show func(http.ResponseWriter, *http.Request, int, web.Form) error) error {
 	id, err := idIn(r)
 	if err != nil {

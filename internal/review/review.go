@@ -89,6 +89,7 @@ type Review struct {
 	Reminded   string     `db:"reminded"`
 	RemindAt   store.Time `db:"remind_at"`
 	Months     int        `db:"repeat_months"` // 0: it is not repeated
+	RepeatAt   store.Time `db:"repeat_at"`     // 0: not any more
 
 	names map[string]string
 }
@@ -326,6 +327,27 @@ func (s *Service) Get(tx *store.Tx, id ID) (Review, error) {
 type Change struct {
 	Due       *store.Time
 	Reviewers []store.UserID // the same when empty
+}
+
+// StopRepeating has a review, open or over, not start again. Needs Write. Faults: Denied,
+// NotFound, Conflict (it would not).
+func (s *Service) StopRepeating(tx *store.Tx, id ID) (Review, error) {
+	if err := tx.Require(access.EditUsers); err != nil {
+		return Review{}, err
+	}
+	r, err := find(tx, id, tx.ForUpdate())
+	if err != nil {
+		return r, err
+	}
+	if r.RepeatAt == 0 {
+		return r, fault.Conflict.Say("This review does not start again. If it has been repeated, stop that at the newest one.")
+	}
+	if err := setRepeat(tx, id, 0); err != nil {
+		return r, err
+	}
+	before := map[string]any{"repeat_at": r.RepeatAt.RFC3339()}
+	r.RepeatAt = 0
+	return r, note(tx, r, "review.change", map[string]any{"before": before, "after": map[string]any{"repeat_at": nil}})
 }
 
 // Change moves the end of a review or names other reviewers. Needs Write. Faults: Denied,

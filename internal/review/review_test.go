@@ -554,6 +554,23 @@ func TestReviewersAreTold(t *testing.T) {
 		}
 		d.is("it is told", told+len(tend()), 2)
 		d.json(200, "root", "POST", at+"/finish", "")
+
+		// The first has started again, so the second is the one to stop, also once it is over.
+		newest := "/api/v1/reviews/" + list[0].(map[string]any)["id"].(string)
+		page := "/console/acme/reviews/" + newest[len("/api/v1/reviews/"):]
+		d.json(409, "root", "POST", at+"/stop-repeating", "")
+		d.json(200, "root", "POST", newest+"/finish", "")
+		d.is("when it starts again", d.json(200, "root", "GET", newest, "")["repeat_at"] != nil, true)
+		d.is("the page", strings.Contains(d.ask(200, "root", "GET", page, ""), "Do not repeat it"), true)
+		d.person("ann", access.Viewer)
+		d.ask(403, "ann", "POST", page+"/stop-repeating", "")
+		d.ask(303, "root", "POST", page+"/stop-repeating", "")
+		d.is("it does not", d.json(200, "root", "GET", newest, "")["repeat_at"], any(nil))
+		d.is("the page afterwards", strings.Contains(d.ask(200, "root", "GET", page, ""), "Starts again"), false)
+		d.is("a double click", strings.Contains(d.ask(409, "root", "POST", page+"/stop-repeating", ""), "does not start again"), true)
+		clock.Pass(200 * 24 * time.Hour)
+		tend()
+		d.is("no more reviews", len(d.json(200, "root", "GET", "/api/v1/reviews", "")["reviews"].([]any)), 2)
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const reviewColumns = `SELECT id, name, scope, scope_ref, scope_name, managers, state, total, names, started_by, started_by_id, started_at, due_at,
-	people, prepared, prepared_at, work_at, ended_why, finished_by, finished_at, reminded, remind_at, repeat_months FROM reviews`
+	people, prepared, prepared_at, work_at, ended_why, finished_by, finished_at, reminded, remind_at, repeat_months, repeat_at FROM reviews`
 
 func oneReview(tx *store.Tx, query string, args ...any) (Review, error) {
 	var r Review

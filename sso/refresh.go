@@ -64,8 +64,9 @@ type MetadataState struct {
 	Problem string `json:"problem,omitempty"` // why the last reading failed; the last good one holds
 	Since   string `json:"problem_since,omitempty"`
 
-	said    web.Said         // Problem
 	Pending *PendingMetadata `json:"pending,omitempty"`
+
+	said web.Said // Problem
 }
 
 // pendingDoc is a waiting change as it is stored.

@@ -44,8 +44,8 @@ func (d *Door) settingsForm(w http.ResponseWriter, r *http.Request, status int, 
 	p := settingsPage{Name: c.Name, Path: lineOf(web.OrgOf(r).Slug, c).Path, Form: f, Notes: c.Notes(d.opts.DB.Now())}
 	p.Form.Default("version", strconv.FormatInt(c.Version(), 10))
 	for _, s := range Settings(c.Protocol) {
-		if _, typed := f.Values[s.Key]; !typed && s.Kind != KindSecret {
-			p.Form.Set(s.Key, s.Text(c))
+		if s.Kind != KindSecret {
+			p.Form.Default(s.Key, s.Text(c))
 		}
 		at := slices.IndexFunc(p.Groups, func(g settingsGroup) bool { return g.Name == s.Group })
 		if at < 0 {

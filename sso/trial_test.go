@@ -228,14 +228,20 @@ func TestReportsOpenOnlyTheirOwnAnswer(t *testing.T) {
 	})
 }
 
+// adasDraft is a draft whose provider knows Ada.
+func (s *site) adasDraft() (Created, *ssotest.OIDC) {
+	idp := ssotest.NewOIDC(s.t)
+	c := s.draft(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: idp.URL, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret})
+	idp.Register(c.Redirect)
+	idp.As(map[string]any{"sub": "ada", "email": "ada@acme.example", "email_verified": true, "name": "Ada Example"})
+	return c, idp
+}
+
 func TestOIDCTestSignIn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := serve(t, db)
-		idp := ssotest.NewOIDC(t)
-		c := s.draft(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: idp.URL, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret})
-		idp.Register(c.Redirect)
-		idp.As(map[string]any{"sub": "ada", "email": "ada@acme.example", "email_verified": true, "name": "Ada Example"})
+		c, idp := s.adasDraft()
 		b := s.adminBrowser()
 		p := b.send(s.desk(c.Connection)+"/tests", nil)
 		for _, want := range []string{"passed", "Ada Example", "ada@acme.example", "verified, says the provider", "&#34;sub&#34;: &#34;ada&#34;"} {
@@ -265,10 +271,7 @@ func TestTestsCountUnderANewKey(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := serve(t, db)
-		idp := ssotest.NewOIDC(t)
-		c := s.draft(NewConnection{Protocol: "oidc", Accounts: "jit", Issuer: idp.URL, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret})
-		idp.Register(c.Redirect)
-		idp.As(map[string]any{"sub": "ada", "email": "ada@acme.example", "email_verified": true, "name": "Ada Example"})
+		c, idp := s.adasDraft()
 		s.adminBrowser().send(s.desk(c.Connection)+"/tests", nil)
 		passed, secrets, both := s.passedAt(c.ID), Sealed()[0], secret.NewKey().Over(s.door.opts.Key)
 		if n, err := db.Reseal(t.Context(), both, secrets, true); err != nil || n.Older != 1 {

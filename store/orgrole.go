@@ -356,7 +356,7 @@ func (tx *Tx) UpdateRole(name string, ch RoleChange) (OrgRole, error) {
 		return was, err
 	}
 	if ch.Version != 0 && ch.Version != was.Version {
-		return was, fault.Conflict.On("role", "%s was changed by somebody else meanwhile. This is how it is now: make your change again.", was.Name)
+		return was, fault.Conflict.On("version", "Somebody else changed %s meanwhile. Look at it again, then make your change.", was.Name)
 	}
 	if was.ID == access.Admin {
 		return was, fault.Invalid.On("role", "Admin has every permission and cannot be changed, so that nobody is locked out. Copy it and change the copy.")

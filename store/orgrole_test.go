@@ -133,7 +133,7 @@ func TestBuiltInRolesKeepWhatTheyAllowInMuster(t *testing.T) {
 			_, err := tx.UpdateRole("agent", store.RoleChange{Permissions: permissions(), Version: 1})
 			return err
 		})
-		if !fault.Is(err, fault.Conflict) || fault.Field(err) != "role" {
+		if !fault.Is(err, fault.Conflict) || fault.Field(err) != "version" {
 			t.Errorf("a change of what was changed meanwhile: %v", err)
 		}
 	})

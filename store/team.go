@@ -132,7 +132,7 @@ func (tx *Tx) CreateTeam(in TeamChange) (Team, error) {
 
 // UpdateTeam changes name, description and lead of a local group. Needs Write. Faults:
 // NotFound, Denied (also: a directory's), Invalid and Conflict as CreateTeam, Conflict on
-// "team" when it was changed since.
+// "version" when it was changed since.
 func (tx *Tx) UpdateTeam(id GroupID, ch TeamChange) (Team, error) {
 	if _, err := tx.LockGroup(id); err != nil {
 		return Team{}, err
@@ -145,7 +145,7 @@ func (tx *Tx) UpdateTeam(id GroupID, ch TeamChange) (Team, error) {
 		return t, err
 	}
 	if ch.Tag != "" && ch.Tag != t.Tag() {
-		return t, fault.Conflict.On("team", "%s was changed by somebody else meanwhile. This is how it is now: make your change again.", t.Name)
+		return t, fault.Conflict.On("version", "Somebody else changed %s meanwhile. Look at it again, then make your change.", t.Name)
 	}
 	if ch.Name != nil && strings.TrimSpace(*ch.Name) != t.Name {
 		name := strings.TrimSpace(*ch.Name)

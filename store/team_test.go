@@ -121,7 +121,7 @@ func TestTeamsHaveDescriptionAndLead(t *testing.T) {
 			t.Errorf("the team is %+v", team)
 		}
 		now := team
-		for wrong, ch := range map[string]store.TeamChange{"team": {Name: &name, Tag: was}, "lead": {Lead: &stranger.ID}, "description": {Description: &turned}, "displayName": {Name: &turned}} {
+		for wrong, ch := range map[string]store.TeamChange{"version": {Name: &name, Tag: was}, "lead": {Lead: &stranger.ID}, "description": {Description: &turned}, "displayName": {Name: &turned}} {
 			if err := change(ch); fault.Field(err) != wrong {
 				t.Errorf("%s: %v", wrong, err)
 			}

@@ -83,9 +83,7 @@ func TestAccountInTheBrowser(t *testing.T) {
 	}
 	post.wait("ivy@home.example", "Ada Stone has set a temporary password")
 	ivy.open(s.url + "/login?with=password")
-	ivy.fill("input[name=email]", "ivy@home.example")
-	ivy.fill("input[name=password]", temporary)
-	ivy.press("main form button[type=submit]")
+	ivy.signIn("ivy@home.example", temporary)
 	ivy.sees("set for you by an administrator", "A digit.")
 	ivy.usable("first-password")
 	ivy.fill("input[name=password]", "violet car")

@@ -57,9 +57,7 @@ func TestUpkeepIsUsable(t *testing.T) {
 	a.oidcLogin(newVisitor(t), "248289761001", "ada@example.com")
 	root := newBrowser(t).visit("upkeep", 1280, 800)
 	root.open(a.url + "/o/acme/login?with=password")
-	root.fill("input[name=email]", "root@example.net")
-	root.fill("input[name=password]", goodPassword)
-	root.press("main form button[type=submit]")
+	root.signIn("root@example.net", goodPassword)
 	identities := func(query string) {
 		t.Helper()
 		root.open(a.url + "/console/acme/users?q=" + query)

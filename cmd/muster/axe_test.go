@@ -215,13 +215,9 @@ func signIn(ivy *person, s *server) {
 func TestConsoleIsUsable(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t).serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	p := newBrowser(t).visit("console", 1280, 800)
 	p.open(s.url + "/login?with=password&next=/console/acme/users")
-	p.fill("input[name=email]", demoAdmin)
-	p.fill("input[name=password]", password)
-	p.press("main form button[type=submit]")
+	p.signIn(demoAdmin, s.demoPassword())
 	console := s.url + "/console/acme"
 	for name, query := range map[string]string{"from-directory": "ada", "invited": "edith", "expired": "emmy", "through-sso": "joan", "deactivated": "evelyn"} {
 		p.open(console + "/users?q=" + query)

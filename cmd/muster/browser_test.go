@@ -131,6 +131,14 @@ func (p *person) leads(step chromedp.Action[chromedp.Void]) int64 {
 	return res.Status
 }
 
+// signIn sends the form of the sign-in page.
+func (p *person) signIn(email, password string) {
+	p.t.Helper()
+	p.fill("input[name=email]", email)
+	p.fill("input[name=password]", password)
+	p.press("main form button[type=submit]")
+}
+
 // press clicks a button or link that leads to a new page.
 func (p *person) press(selector string) int64 {
 	p.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/review"
 	"github.com/muster-id/muster/store"
@@ -67,25 +68,36 @@ type oneReview struct {
 	ID  string `arg:"" help:"Id of the review."`
 }
 
-// do runs an operation on the review, and prints what it is then.
-func (c oneReview) do(a *app, do func(*store.Tx, review.ID) error) error {
-	actor, _, err := a.in(c.Org)
+// do changes the review, and prints what it is then.
+func (c oneReview) do(a *app, change func(*store.Tx, review.ID) error) error {
+	actor, id, err := c.find(a)
 	if err != nil {
 		return err
+	}
+	if err := a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) error { return change(tx, id) }); err != nil {
+		return err
+	}
+	return c.print(a, actor, id)
+}
+
+func (c oneReview) find(a *app) (access.Actor, review.ID, error) {
+	actor, _, err := a.in(c.Org)
+	if err != nil {
+		return actor, "", err
 	}
 	id, err := store.ParseID[review.Review](c.ID)
 	if err != nil {
-		return fault.NotFound.Wrap(err, "There is no review %q. See: muster review list --org %s", c.ID, c.Org)
+		err = fault.NotFound.Wrap(err, "There is no review %q. See: muster review list --org %s", c.ID, c.Org)
 	}
+	return actor, id, err
+}
+
+func (c oneReview) print(a *app, actor access.Actor, id review.ID) error {
 	var v review.View
-	err = a.opened.db.Write(a.ctx, actor, func(tx *store.Tx) (err error) {
-		if err := do(tx, id); err != nil {
-			return err
-		}
+	if err := a.opened.db.Read(a.ctx, actor, func(tx *store.Tx) (err error) {
 		v, err = a.opened.reviews.View(tx, id)
 		return err
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
 	lines := []string{reviewLine(v)}
@@ -98,7 +110,11 @@ func (c oneReview) do(a *app, do func(*store.Tx, review.ID) error) error {
 type reviewShowCmd struct{ oneReview }
 
 func (c reviewShowCmd) Run(a *app) error {
-	return c.do(a, func(*store.Tx, review.ID) error { return nil })
+	actor, id, err := c.find(a)
+	if err != nil {
+		return err
+	}
+	return c.print(a, actor, id)
 }
 
 type reviewCancelCmd struct{ oneReview }

@@ -118,15 +118,11 @@ func TestInvitedSignedInAndOut(t *testing.T) {
 func TestPagesFit(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t).serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	b := newBrowser(t)
 	for name, width := range map[string]int64{"desk": 1280, "telephone": 390} {
 		p := b.visit(name, width, 900)
 		p.open(s.url + "/login?with=password&next=/console/acme/users")
-		p.fill("input[name=email]", demoAdmin)
-		p.fill("input[name=password]", password)
-		p.press("main form button[type=submit]")
+		p.signIn(demoAdmin, s.demoPassword())
 		p.sees("Manage users", "Ada Lovelace")
 		p.press("main tbody th a")
 		p.shot("person")

@@ -67,9 +67,7 @@ func (e *enforcement) require() {
 func (e *enforcement) byPassword(p *person, address string) {
 	e.t.Helper()
 	p.open(e.url + "/o/acme/login?with=password")
-	p.fill("input[name=email]", address)
-	p.fill("input[name=password]", goodPassword)
-	p.press("main form button[type=submit]")
+	p.signIn(address, goodPassword)
 }
 
 // atPHP signs in with name and password at the provider, and is somebody here.

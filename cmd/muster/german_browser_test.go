@@ -15,8 +15,6 @@ import (
 func TestTheConsoleSpeaksGerman(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t).serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	p := newBrowser(t).visit("german", 390, 844)
 	p.do(scheme("light"))
 
@@ -26,13 +24,9 @@ func TestTheConsoleSpeaksGerman(t *testing.T) {
 	p.press("a[hreflang=de]")
 	p.sees("Anmelden", "Passwort")
 	p.usable("login")
-	p.fill("input[name=email]", demoAdmin)
-	p.fill("input[name=password]", "not this one")
-	p.press("main form button[type=submit]")
+	p.signIn(demoAdmin, "not this one")
 	p.sees("Bitte prüfen", "Adresse und Passwort passen nicht zusammen.")
-	p.fill("input[name=email]", demoAdmin)
-	p.fill("input[name=password]", password)
-	p.press("main form button[type=submit]")
+	p.signIn(demoAdmin, s.demoPassword())
 	p.sees("Ihre Einstellungen")
 	p.open(s.url + "/account/preferences?lang=en")
 	p.sees("Your preferences") // nothing was chosen for the person yet

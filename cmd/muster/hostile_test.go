@@ -53,9 +53,7 @@ func (d declared) address() string {
 // demoVisitor is signed in as the demo's admin.
 func demoVisitor(t *testing.T, s *server) *visitor {
 	t.Helper()
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
-	v := newVisitor(t).open(s.url+"/login?with=password").submit("/login", "email", demoAdmin, "password", password)
+	v := newVisitor(t).open(s.url+"/login?with=password").submit("/login", "email", demoAdmin, "password", s.demoPassword())
 	if v.status != 200 || v.at.Path != "/account" {
 		t.Fatalf("signed in: %d at %s", v.status, v.at)
 	}

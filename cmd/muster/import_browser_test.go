@@ -29,13 +29,9 @@ func TestAFileOfPeopleInABrowser(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	s := newProgram(t, "MUSTER_IMPORT_FOLDER="+folder).serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	p := newBrowser(t).visit("import", 1280, 800)
 	p.open(s.url + "/login?with=password&next=/console/acme/users")
-	p.fill("input[name=email]", demoAdmin)
-	p.fill("input[name=password]", password)
-	p.press("main form button[type=submit]")
+	p.signIn(demoAdmin, s.demoPassword())
 	p.do(withScripts(false))
 	console := s.url + "/console/acme"
 

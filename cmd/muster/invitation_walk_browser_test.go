@@ -200,9 +200,7 @@ func (i *inviting) first() {
 	}
 	sam := i.b.visit("sam", 390, 844)
 	sam.open(i.url + "/o/acme/login?with=password")
-	sam.fill("input[name=email]", "sam@example.com")
-	sam.fill("input[name=password]", word)
-	sam.press("main form button[type=submit]")
+	sam.signIn("sam@example.com", word)
 	sam.fill("input[name=password]", goodPassword)
 	sam.press("main form button[type=submit]")
 	if !strings.HasSuffix(sam.where(), "/account") {

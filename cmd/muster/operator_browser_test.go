@@ -7,14 +7,10 @@ import "testing"
 func TestTheOperatorInTheBrowser(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t).serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	b := newBrowser(t)
 	p := b.visit("operator", 1280, 800)
 	p.open(s.url + "/login?with=password&next=/console")
-	p.fill("input[name=email]", demoAdmin)
-	p.fill("input[name=password]", password)
-	p.press("main form button[type=submit]")
+	p.signIn(demoAdmin, s.demoPassword())
 	p.sees("Organizations", "Acme Inc", "Active", "Doctor")
 	p.usable("organizations")
 

@@ -105,8 +105,6 @@ func crowdedServer(b *testing.B, address string, admin *person) string {
 		b.Fatal(err)
 	}
 	admin.open(at + "/login?with=password")
-	admin.fill("input[name=email]", "p0@example.com")
-	admin.fill("input[name=password]", goodPassword)
-	admin.press("main form button[type=submit]")
+	admin.signIn("p0@example.com", goodPassword)
 	return at + "/console/acme/users"
 }

@@ -16,13 +16,9 @@ import (
 func TestManyPeopleInABrowser(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t).serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	p := newBrowser(t).visit("many", 1280, 800)
 	p.open(s.url + "/login?with=password&next=/console/acme/users")
-	p.fill("input[name=email]", demoAdmin)
-	p.fill("input[name=password]", password)
-	p.press("main form button[type=submit]")
+	p.signIn(demoAdmin, s.demoPassword())
 	users := s.url + "/console/acme/users"
 	p.open(users)
 	p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)

@@ -79,9 +79,7 @@ func TestPolicyInTheBrowser(t *testing.T) {
 	login := func(address string) {
 		t.Helper()
 		root.open(a.url + "/o/acme/login?with=password")
-		root.fill("input[name=email]", address)
-		root.fill("input[name=password]", goodPassword)
-		root.press("main form button[type=submit]")
+		root.signIn(address, goodPassword)
 	}
 	login("bob@example.com")
 	root.sees("Sign in another way", "Continue with Okta")

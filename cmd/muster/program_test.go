@@ -106,6 +106,17 @@ type server struct {
 	ended   chan struct{}
 }
 
+// demoPassword is what the demo's admin signs in with.
+func (s *server) demoPassword() string {
+	s.t.Helper()
+	demo, _ := s.hello["demo"].(map[string]any)
+	password, _ := demo["password"].(string)
+	if password == "" {
+		s.t.Fatalf("no demo in %v", s.hello)
+	}
+	return password
+}
+
 // lockedBuffer is written by the process and read by the test.
 type lockedBuffer struct {
 	mu sync.Mutex

@@ -11,17 +11,13 @@ func TestProvisioningLogIsUsable(t *testing.T) {
 	t.Parallel()
 	program := newProgram(t)
 	s := program.serve("--demo")
-	demo, _ := s.hello["demo"].(map[string]any)
-	password, _ := demo["password"].(string)
 	made := program.must("directory", "create", "--org", "acme", "--name", "Okta staging", "--vendor", "okta")
 	base, token, id := "/scim/v2/"+made["id"].(string), made["token"].(string), made["id"].(string)
 	browser := newBrowser(t)
 	signIn := func(s *server) *person {
 		p := browser.visit("admin", 1280, 800)
 		p.open(s.url + "/login?with=password&next=/console/acme/directories")
-		p.fill("input[name=email]", demoAdmin)
-		p.fill("input[name=password]", password)
-		p.press("main form button[type=submit]")
+		p.signIn(demoAdmin, s.demoPassword())
 		return p
 	}
 	page := "/console/acme/directories/" + id + "/log"

@@ -316,7 +316,7 @@ func (v *visitor) meanwhile(key string, form sheet) {
 	v.t.Helper()
 	list := form.filled(-1, "")
 	at := slices.IndexFunc(list, func(b box) bool {
-		return b.kind == "hidden" && (b.name == "version" || b.name == "tag") && b.value != ""
+		return b.kind == "hidden" && b.name == "version" && b.value != ""
 	})
 	if at < 0 {
 		return

@@ -122,9 +122,7 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 		case is:
 			p.Fixed = append(p.Fixed, fixed{f.label, *f.value, "Each sign-in over %s fills it.", by.Connection})
 		default:
-			if _, typed := p.Form.Values[f.name]; !typed {
-				p.Form.Set(f.name, *f.value)
-			}
+			p.Form.Default(f.name, *f.value)
 			p.Fields = append(p.Fields, p.Form.Input(f.name, f.label, "autocomplete="+f.complete, "maxlength=200"))
 		}
 	}
@@ -136,11 +134,7 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 	if err != nil {
 		return err
 	}
-	for _, x := range mine {
-		if _, typed := p.Form.Values[x.Key()]; !typed {
-			extra.Fill(&p.Form, []extra.Field{x}, doc)
-		}
-	}
+	extra.Fill(&p.Form, mine, doc)
 	p.Own = extra.Rows(p.Form, mine, true)
 	if p.Change, err = openChange(tx, u.ID); err != nil {
 		return err

@@ -146,6 +146,8 @@ func template(tx *store.Tx, list, lock string) (Template, error) {
 	return t, err
 }
 
+var errFaster = fault.Conflict.On("version", "Somebody else changed this list meanwhile. Look at it again, then make your change.")
+
 // SetTemplate replaces the tasks of a list, for whoever joins or leaves from now on.
 // Version is as it was read. Needs Write. Faults: Denied, NotFound, Invalid on "title",
 // "note", "who", "days", "auto" or "sources" with the number of the task, Conflict (it was
@@ -159,7 +161,7 @@ func (s *Service) SetTemplate(tx *store.Tx, t Template) (Template, error) {
 		return t, err
 	}
 	if t.Version != was.Version {
-		return t, fault.Conflict.On("version", "This list was changed by somebody else meanwhile. This is how it is now: make your change again.")
+		return t, errFaster
 	}
 	if err := check(tx, &t); err != nil {
 		return t, err
@@ -183,7 +185,7 @@ func (s *Service) SetTemplate(tx *store.Tx, t Template) (Template, error) {
 		return t, err
 	}
 	if n == 0 {
-		return t, fault.Conflict.On("version", "This list was changed by somebody else meanwhile. This is how it is now: make your change again.")
+		return t, errFaster
 	}
 	t.Version++
 	return t, tx.Record(store.Activity{Action: "checklist.template", TargetKind: "checklist", TargetID: t.List, TargetName: t.List,

@@ -98,13 +98,11 @@ func (c *Console) showDialog(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	if _, typed := p.Form.Values["zone"]; !typed {
-		zone := "UTC"
-		if reader := web.ReaderIn(r); reader.Zone != nil {
-			zone = reader.Zone.String()
-		}
-		p.Form.Set("zone", zone)
+	zone := "UTC"
+	if reader := web.ReaderIn(r); reader.Zone != nil {
+		zone = reader.Zone.String()
 	}
+	p.Form.Default("zone", zone)
 	return pages.Write(w, r, status, "dialog", p)
 }
 
@@ -117,9 +115,7 @@ func (c *Console) fillDialog(r *http.Request, tx *store.Tx, p *dialogPage) error
 			return err
 		}
 		p.Taken = free != p.User.UserName
-		if _, typed := p.Form.Values["user_name"]; !typed {
-			p.Form.Set("user_name", free)
-		}
+		p.Form.Default("user_name", free)
 	case "deactivate", "delete":
 		if err := p.findSuccessors(tx); err != nil {
 			return err

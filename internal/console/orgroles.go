@@ -244,14 +244,6 @@ func (c *Console) showOrgRole(w http.ResponseWriter, r *http.Request, status int
 	return pages.Write(w, r, status, "orgrole", p)
 }
 
-// forget drops what a form knew of the state of what somebody else changed meanwhile: the
-// page has that of now, so that the form can be sent again.
-func forget(f *web.Form, err error, of, version string) {
-	if fault.Is(err, fault.Conflict) && fault.Field(err) == of {
-		delete(f.Values, version)
-	}
-}
-
 func (c *Console) updateOrgRole(w http.ResponseWriter, r *http.Request) error {
 	f, err := web.ReadForm(r)
 	if err != nil {
@@ -265,7 +257,6 @@ func (c *Console) updateOrgRole(w http.ResponseWriter, r *http.Request) error {
 		_, err := tx.UpdateRole(r.PathValue("role"), ch)
 		return err
 	})
-	forget(&f, err, "role", "version")
 	if f.Take(err) || shownHere(err, &f) {
 		return c.showOrgRole(w, r, web.Status(err), f)
 	}
@@ -324,7 +315,7 @@ func (c *Console) showRoleEnd(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	p.Form.Default("version", strconv.FormatInt(p.End.Role.Version, 10))
+	p.Form.Set("version", strconv.FormatInt(p.End.Role.Version, 10)) // the page tells what is now
 	return pages.Write(w, r, status, "orgroleend", p)
 }
 
@@ -342,7 +333,6 @@ func (c *Console) deleteOrgRole(w http.ResponseWriter, r *http.Request) error {
 		e, err = tx.DeleteRole(r.PathValue("role"), f.Get("to"), version)
 		return err
 	})
-	forget(&f, err, "role", "version")
 	if f.Take(err) || shownHere(err, &f) {
 		return c.showRoleEnd(w, r, web.Status(err), f)
 	}

@@ -88,18 +88,13 @@ func (p *seatsPage) fill(s store.Seats) {
 			p.Over = web.Number(int(s.Used - s.Limit))
 		}
 	}
-	start := func(name string, values ...string) {
-		if _, typed := p.Form.Values[name]; !typed {
-			p.Form.Set(name, values...)
-		}
-	}
 	limit := func(n int64) string {
 		if n < 0 {
 			return ""
 		}
 		return strconv.FormatInt(n, 10)
 	}
-	start("limit", limit(s.Limit))
+	p.Form.Default("limit", limit(s.Limit))
 	_, sent := p.Form.Values["licenses"]
 	for i, l := range s.Licenses {
 		p.Rows = append(p.Rows, licenseRow{i, web.Number(int(l.Used))})
@@ -107,12 +102,12 @@ func (p *seatsPage) fill(s store.Seats) {
 			continue
 		}
 		n := strconv.Itoa(i)
-		start("id_"+n, l.ID)
-		start("name_"+n, l.Name)
-		start("limit_"+n, limit(l.Limit))
-		start("roles_"+n, l.Roles...)
+		p.Form.Default("id_"+n, l.ID)
+		p.Form.Default("name_"+n, l.Name)
+		p.Form.Default("limit_"+n, limit(l.Limit))
+		p.Form.Default("roles_"+n, l.Roles...)
 		if l.Fallback {
-			start("default", n)
+			p.Form.Default("default", n)
 		}
 	}
 	for i := range spareLicenses {

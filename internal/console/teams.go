@@ -194,7 +194,7 @@ func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, status int, f
 		p.Form.Set("description", p.Group.Description)
 		p.Form.Set("lead", p.Group.Lead)
 	}
-	p.Form.Default("tag", p.Group.Tag())
+	p.Form.Default("version", p.Group.Tag())
 	p.Form.Set("q", q.Search)
 	p.Form.Set("find", p.Picked)
 	return pages.Write(w, r, status, "team", p)
@@ -320,7 +320,6 @@ func (c *Console) changeTeam(w http.ResponseWriter, r *http.Request, change func
 		done, err = change(tx, g, f)
 		return err
 	})
-	forget(&f, err, "team", "tag")
 	if f.Take(err) {
 		nameField(&f)
 		return c.showTeam(w, r, web.Status(err), f)
@@ -346,7 +345,7 @@ func (c *Console) renameTeam(w http.ResponseWriter, r *http.Request) error {
 			return "", err
 		}
 		name := f.Get("name")
-		ch := store.TeamChange{Name: &name, Tag: f.Get("tag")}
+		ch := store.TeamChange{Name: &name, Tag: f.Get("version")}
 		if _, sent := f.Values["description"]; sent {
 			about := f.Get("description")
 			ch.Description = &about

@@ -15,16 +15,25 @@ import (
 	"github.com/muster-id/muster/store/storetest"
 )
 
+// lead adds somebody who manages, and may do one thing less than an admin.
+func (s *site) lead() {
+	s.t.Helper()
+	list := access.Managing()[:len(access.Managing())-1]
+	s.write(s.muster, func(tx *store.Tx) error {
+		_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
+		return err
+	})
+	s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
+	s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+}
+
 // Somebody who may do all that an admin can delegate does nothing to an admin, and an admin
 // nothing to a break-glass account, by whichever form.
 func TestNobodyTouchesWhoMayDoMore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
+		s.lead()
 		s.write(s.muster, func(tx *store.Tx) error {
-			list := access.Managing()[:len(access.Managing())-1]
-			if _, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list}); err != nil {
-				return err
-			}
 			for _, id := range []string{"1", "2"} {
 				if _, _, err := records.Put(tx, records.In{Ref: records.Ref{Kind: "contact", ID: id}, Name: "Contact"}); err != nil {
 					return err
@@ -32,8 +41,6 @@ func TestNobodyTouchesWhoMayDoMore(t *testing.T) {
 			}
 			return nil
 		})
-		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
-		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: access.Managing()[:len(access.Managing())-1]}
 		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
 		s.add(s.muster, "glass", store.FromAPI, store.Active, access.Admin)
 		s.add(s.muster, "asked", store.FromInvite, store.Invited, access.Admin)
@@ -78,13 +85,7 @@ func TestWhatIsRefusedIsNotOffered(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
-		list := access.Managing()[:len(access.Managing())-1]
-		s.write(s.muster, func(tx *store.Tx) error {
-			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
-			return err
-		})
-		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
-		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+		s.lead()
 		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
 		s.add(s.muster, "root", store.FromInvite, store.Active, access.Admin)
 		s.write(s.muster, func(tx *store.Tx) error { return s.sessions.MakeOperator(tx, s.people["root"]) })
@@ -143,14 +144,8 @@ func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
-		list := access.Managing()[:len(access.Managing())-1]
-		s.write(s.muster, func(tx *store.Tx) error {
-			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
-			return err
-		})
-		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
+		s.lead()
 		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
-		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
 		both := url.Values{"user": {string(s.people["second"]), string(s.people["agent"])}}
 		for _, action := range []string{"role.give:lead", "deactivate"} {
 			both.Set("action", action)
@@ -169,13 +164,7 @@ func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {
 func TestWhatManyMayNotBeGiven(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
-		list := access.Managing()[:len(access.Managing())-1]
-		s.write(s.muster, func(tx *store.Tx) error {
-			_, err := tx.CreateRole(store.RoleChange{Name: "lead", Permissions: &list})
-			return err
-		})
-		s.add(s.muster, "lead", store.FromAPI, store.Active, "lead")
-		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+		s.lead()
 		s.actors["editor"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["agent"]), Name: "Ed Editor", Roles: []string{"agent"},
 			Granted: []access.Permission{access.ViewUsers, access.ViewGroups, access.EditUsers}}
 		agent := []string{string(s.people["agent"])}

@@ -119,7 +119,7 @@ func (x Field) input(f web.Form, must bool) web.Field {
 func Fill(f *web.Form, list []Field, doc store.Doc) {
 	for _, x := range list {
 		in, _ := doc[x.URN].(map[string]any)
-		f.Set(x.Key(), typedIn(in[x.Name]))
+		f.Default(x.Key(), typedIn(in[x.Name]))
 	}
 }
 

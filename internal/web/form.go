@@ -87,9 +87,9 @@ func (f *Form) Set(name string, values ...string) {
 }
 
 // Default is Set for what was not sent.
-func (f *Form) Default(name, value string) {
+func (f *Form) Default(name string, values ...string) {
 	if _, sent := f.Values[name]; !sent {
-		f.Set(name, value)
+		f.Set(name, values...)
 	}
 }
 

@@ -15,8 +15,8 @@
 // Translated is what people read: pages, mails, refusals on pages. Not translated are
 // what machines and their keepers read (SCIM, SAML, OIDC, REST answers, logs, the
 // command line, names of activity actions), what must be the same word in every
-// language to be found (the vendors' guides and what to change in a vendor's console, with the
-// vendor's own field names; what a SAML or OIDC check expected and received), and the
+// language to be found (the vendors' guides and the names of fields and menus in a vendor's
+// console; what a SAML or OIDC check expected and received), and the
 // documentation.
 package texts
 

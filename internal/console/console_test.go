@@ -195,6 +195,17 @@ func (s *site) page(who, path string) string {
 	return webtest.Text(webtest.Page(s.t, w.Body.String()))
 }
 
+// german is the text of a page as the admin reads it in German.
+func (s *site) german(path string) string {
+	s.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:8080"+path, nil)
+	r.Header.Set("X-Who", "boss")
+	r.Header.Set("Accept-Language", "de")
+	w := httptest.NewRecorder()
+	s.mux.ServeHTTP(w, r)
+	return webtest.Text(webtest.Page(s.t, w.Body.String()))
+}
+
 // post sends a form; a refusal must be a proper page, whose body it gives.
 func (s *site) post(who, path string, want int, form url.Values) string {
 	s.t.Helper()

@@ -180,7 +180,7 @@ func (d *Door) findSignIn(w http.ResponseWriter, r *http.Request) error {
 		switch {
 		case fault.Is(err, fault.NotFound):
 			status = http.StatusNotFound
-			p.Form.Fail("reference", web.Sentence(err))
+			p.Form.FailWith("reference", err)
 		case err != nil:
 			return err
 		case org != store.NoOrg:

@@ -212,7 +212,7 @@ func (tx *Tx) mayChange(u, next User, doc, self bool) error {
 		}
 	}
 	if doc && u.DirectoryID != "" && (tx.actor.Kind != access.Directory || tx.actor.ID != string(u.DirectoryID)) {
-		return tx.managed(u, "Change it there, or detach the person from the directory first.")
+		return tx.managed(u, fault.Word("Change it there, or detach the person from the directory first."))
 	}
 	if next.Status == u.Status || u.Status == Invited && next.Status == Active && next.DirectoryID != "" {
 		return nil
@@ -224,7 +224,7 @@ func (tx *Tx) mayChange(u, next User, doc, self bool) error {
 		return nil
 	}
 	if next.Status == Active && u.DirectoryID != "" && u.EndedBy == access.Directory {
-		return tx.managed(u, "It deactivated this person; activate the person there.")
+		return tx.managed(u, fault.Word("It deactivated this person; activate the person there."))
 	}
 	if next.Status == Active && u.Status == Invited {
 		return fault.Conflict.On("status", "This person has not accepted the invitation yet. Send it again instead.")
@@ -280,12 +280,16 @@ func (tx *Tx) keptApart(u User) error {
 	return fault.Denied.Say("%s is a break-glass account, or that of an operator of this server. Only an operator can change it; an admin can take a break-glass account off the list under Security first.", u.DisplayName)
 }
 
-func (tx *Tx) managed(u User, wayOut string) error {
-	name := "a directory"
-	if d, err := tx.Directory(u.DirectoryID); err == nil {
-		name = "the directory " + d.Name
+func (tx *Tx) managed(u User, wayOut fault.Word) error {
+	return fault.Denied.On("directory", "%s is managed by the directory %s. %s", u.DisplayName, tx.DirectoryName(u.DirectoryID), wayOut)
+}
+
+// DirectoryName is how a sentence names a directory: by its id when it is gone.
+func (tx *Tx) DirectoryName(id DirectoryID) string {
+	if d, err := tx.Directory(id); err == nil {
+		return d.Name
 	}
-	return fault.Denied.On("directory", "%s is managed by %s. %s", u.DisplayName, name, wayOut)
+	return string(id)
 }
 
 // keepAdmin refuses to take away the last active admin. It locks the organization,

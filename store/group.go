@@ -361,11 +361,7 @@ func (tx *Tx) mayEditGroup(g Group) error {
 		return err
 	}
 	if g.DirectoryID != "" && (tx.actor.Kind != access.Directory || tx.actor.ID != string(g.DirectoryID)) {
-		name := "a directory"
-		if d, err := tx.Directory(g.DirectoryID); err == nil {
-			name = "the directory " + d.Name
-		}
-		return fault.Denied.On("directory", "The group %s is managed by %s. Change it there.", g.Name, name)
+		return fault.Denied.On("directory", "The group %s is managed by the directory %s. Change it there.", g.Name, tx.DirectoryName(g.DirectoryID))
 	}
 	return nil
 }

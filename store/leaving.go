@@ -51,8 +51,11 @@ func (tx *Tx) CheckLeaving(id UserID, l Leaving) (Leaving, error) {
 	if fault.Is(err, fault.NotFound) {
 		return l, fault.Invalid.On("successor", "Whoever takes over must be an active person of this organization. Choose somebody else, or leave it empty.")
 	}
-	if err == nil && u.Status != Active {
-		return l, fault.Invalid.On("successor", "%s is %s. Whoever takes over must be active: choose somebody else, or leave it empty.", u.DisplayName, u.Status)
+	switch {
+	case err == nil && u.Status == Deactivated:
+		return l, fault.Invalid.On("successor", "%s is deactivated. Whoever takes over must be active: choose somebody else, or leave it empty.", u.DisplayName)
+	case err == nil && u.Status != Active:
+		return l, fault.Invalid.On("successor", "%s is only invited. Whoever takes over must be active: choose somebody else, or leave it empty.", u.DisplayName)
 	}
 	l.successorName = u.DisplayName
 	return l, err

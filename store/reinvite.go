@@ -22,7 +22,7 @@ func (tx *Tx) ReinviteUser(id UserID, why string) (User, error) {
 	case tx.mayTouch(u) != nil:
 		return u, tx.mayTouch(u)
 	case u.DirectoryID != "":
-		return u, tx.managed(u, "Assign the person there.")
+		return u, tx.managed(u, fault.Word("Assign the person there."))
 	case u.EndedBy == access.Directory:
 		return u, fault.Denied.On("directory", "A directory ended the access of %s. It can only be given back there.", u.DisplayName)
 	case u.LastSignInAt != 0:
@@ -31,8 +31,10 @@ func (tx *Tx) ReinviteUser(id UserID, why string) (User, error) {
 		if u, err = tx.RestoreUser(id, why); err != nil {
 			return u, err
 		}
+	case u.Status == Invited:
+		return u, fault.Conflict.Say("%s has an open invitation already.", u.DisplayName)
 	case u.Status != Deactivated:
-		return u, fault.Conflict.Say("%s is %s, so there is no invitation to open again.", u.DisplayName, u.Status)
+		return u, fault.Conflict.Say("%s has an account, so there is no invitation to open again.", u.DisplayName)
 	}
 	next := u
 	next.Status, next.EndedBy, next.Version, next.UpdatedAt = Invited, "", u.Version+1, tx.Now()
@@ -62,8 +64,10 @@ func (tx *Tx) StartUser(id UserID, why string) (User, error) {
 	switch {
 	case tx.mayTouch(u) != nil:
 		return u, tx.mayTouch(u)
+	case u.Status == Active:
+		return u, fault.Conflict.Say("%s is active, so there is no open invitation.", u.DisplayName)
 	case u.Status != Invited:
-		return u, fault.Conflict.Say("%s is %s, so there is no open invitation.", u.DisplayName, u.Status)
+		return u, fault.Conflict.Say("%s is deactivated, so there is no open invitation.", u.DisplayName)
 	}
 	return tx.start(u, why)
 }

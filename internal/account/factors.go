@@ -80,7 +80,7 @@ func (a *Account) changeOwn(w http.ResponseWriter, r *http.Request, name, done s
 	}
 	err = a.opts.DB.Write(r.Context(), actor, do)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
-		f.Fail("", web.Sentence(err))
+		f.FailWith("", err)
 		return a.showFactors(w, r, name, web.Status(err), f)
 	}
 	if f.Take(err) {
@@ -294,7 +294,7 @@ func (a *Account) newCodes(w http.ResponseWriter, r *http.Request) error {
 	codes, err := a.added(r, a.opts.Factors.NewCodes)
 	f := web.Form{}
 	if fault.Is(err, fault.Denied) {
-		f.Fail("", web.Sentence(err))
+		f.FailWith("", err)
 	} else if !f.Take(err) && err != nil {
 		return err
 	}

@@ -234,7 +234,7 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 	})
 	if fault.Is(err, fault.Denied) || err != nil && f.Take(err) {
 		if fault.Is(err, fault.Denied) {
-			f.Fail("", web.Sentence(err))
+			f.FailWith("", err)
 		}
 		return a.writeProfile(w, r, web.Status(err), f)
 	}

@@ -92,7 +92,7 @@ func (a *Account) setup(w http.ResponseWriter, r *http.Request) error {
 	case fault.Is(err, fault.Expired):
 		return err
 	case fault.Field(err) == "name": // of the organization
-		f.Fail("organization", web.Sentence(err))
+		f.FailWith("organization", err)
 		return pages.Write(w, r, web.Status(err), "setup", newSetupPage(f, r.URL.Path))
 	case err != nil && f.Take(err):
 		return pages.Write(w, r, web.Status(err), "setup", newSetupPage(f, r.URL.Path))

@@ -140,36 +140,25 @@ func (o order) title(say jobs.Say, n int) string {
 	return o.Do
 }
 
-// beyond are those of some people whom the actor may not touch, as they may do more.
-func (o order) beyond(tx *store.Tx, facts []store.PersonFacts) (map[store.UserID]bool, error) {
-	if o.Do == addTeam || o.Do == removeTeam || tx.Actor().May(access.Configure) {
+// beyond are those of some people whom the actor may not touch, and why.
+func (o order) beyond(tx *store.Tx, facts []store.PersonFacts) (map[store.UserID]error, error) {
+	if o.Do == addTeam || o.Do == removeTeam {
 		return nil, nil
 	}
-	ids := make([]store.UserID, len(facts))
-	for i, f := range facts {
-		ids[i] = f.ID
-	}
-	held, err := tx.RolesOf(ids)
-	if err != nil {
-		return nil, err
-	}
-	roles, err := tx.OrgRoles()
-	of := map[store.UserID]bool{}
-	for _, f := range facts {
-		of[f.ID] = tx.MayTouchAs(store.User{ID: f.ID, DisplayName: f.DisplayName}, held[f.ID], roles) != nil
-	}
-	return of, err
+	return refusals(tx, facts)
 }
 
-// skip says why a person is left out of an order, who may be beyond the actor; an empty
-// reason: is not.
-func (o order) skip(f store.PersonFacts, actor access.Actor, beyond bool) jobs.Reason {
+// skip says why a person is left out of an order, whom the actor may not touch because of
+// beyond; an empty reason: is not.
+func (o order) skip(f store.PersonFacts, actor access.Actor, beyond error) jobs.Reason {
 	self := actor.Kind == access.Person && actor.ID == string(f.ID)
 	switch {
-	case f.BreakGlass && !actor.Operator && actor.Kind != access.System && o.Do != addTeam && o.Do != removeTeam:
-		return jobs.Because("This is a break-glass account, which only an operator changes.")
-	case beyond:
+	case beyond != nil && fault.Field(beyond) == "role":
 		return jobs.Because("Has a role that allows more than you may do yourself.")
+	case beyond != nil && f.BreakGlass:
+		return jobs.Because("This is a break-glass account, which only an operator changes.")
+	case beyond != nil:
+		return jobs.Because("This is an operator of this server, whom only an operator changes.")
 	case o.Do == giveRole && f.RoleSince != 0:
 		return jobs.Because("Has the role already.")
 	case o.Do == takeRole && f.RoleSince == 0:

@@ -237,15 +237,9 @@ func (c *Console) fillBulk(tx *store.Tx, r *http.Request, p *bulkPage, o order, 
 		fields.Add("user", string(id))
 	}
 	p.Fields = hiddenOf(fields)
-	p.EndingReasons = choices(say("No reason"))
-	for _, reason := range store.Reasons() {
-		p.EndingReasons = append(p.EndingReasons, web.Option{Value: reason, Label: say(endingWords[reason])})
-	}
+	p.EndingReasons = reasonOptions(r)
 	return nil
 }
-
-// endingWords are store.Reasons in words.
-var endingWords = map[string]string{"left": "Left the organization", "contract": "Contract ended", "role": "Changed the role", "leave": "Is away for long", "unused": "Account not used", "duplicate": "Duplicate account", "security": "Security", "other": "Other"}
 
 // startBulk makes the job: whoever matches at this moment.
 func (c *Console) startBulk(w http.ResponseWriter, r *http.Request) error {

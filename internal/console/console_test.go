@@ -195,10 +195,14 @@ func (s *site) page(who, path string) string {
 	return webtest.Text(webtest.Page(s.t, w.Body.String()))
 }
 
-// german is the text of a page as the admin reads it in German.
-func (s *site) german(path string) string {
+// german is the text of a page as the admin reads it in German, or of the answer to a form.
+func (s *site) german(path string, form ...url.Values) string {
 	s.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:8080"+path, nil)
+	for _, f := range form {
+		r = httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080"+path, strings.NewReader(f.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	r.Header.Set("X-Who", "boss")
 	r.Header.Set("Accept-Language", "de")
 	w := httptest.NewRecorder()

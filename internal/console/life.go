@@ -1,11 +1,8 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -134,7 +131,7 @@ func (c *Console) fillDialog(r *http.Request, tx *store.Tx, p *dialogPage) error
 		return nil
 	}
 	plans, err := c.opt.Life.Of(tx, p.User.ID)
-	p.Plans = planRows(r, plans, nil)
+	p.Plans = planRows(r, plans)
 	return err
 }
 
@@ -146,7 +143,7 @@ func blocked(r *http.Request, u store.User, directory, kind string) string {
 	case !is[kind] && kind == "detach":
 		return web.T(r, "%s is not managed by a directory.", fullName(u))
 	case !is[kind]:
-		return web.T(r, "This does not go any more: %s is %s now.", fullName(u), string(u.Status))
+		return web.T(r, "This does not go any more: the state of %s is “%s” now.", fullName(u), fault.Word(statusBadge(u, Invitation{}).Text))
 	case kind == "reactivate" && u.DirectoryID != "" && u.EndedBy == access.Directory:
 		return web.T(r, "The directory %s deactivated %s and has the last word: activate the person there, or detach the person first.", directory, fullName(u))
 	}
@@ -238,7 +235,7 @@ func (c *Console) change(r *http.Request, tx *store.Tx, kind string, id store.Us
 	}
 	if f.Get("when") == "later" && c.opt.Life != nil && (kind == life.Deactivate || kind == life.Reactivate) {
 		p, err := c.opt.Life.Plan(tx, life.In{User: id, Action: kind, At: f.Get("at"), Zone: f.Get("zone"), Leaving: leaving})
-		return web.T(r, "Planned for %s.", localTime(p.DueAt, p.Zone)), err
+		return web.T(r, "Planned for %s.", localTime(r, p.DueAt, p.Zone)), err
 	}
 	switch kind {
 	case "deactivate":
@@ -297,10 +294,6 @@ func reasonOptions(r *http.Request) []web.Option {
 }
 
 // localTime is a moment where it was planned.
-func localTime(t store.Time, zone string) string {
-	at := t.Time()
-	if place, err := time.LoadLocation(zone); err == nil {
-		at = at.In(place)
-	}
-	return strings.TrimSpace(fmt.Sprintf("%s (%s)", at.Format("2 Jan 2006, 15:04"), zone))
+func localTime(r *http.Request, t store.Time, zone string) string {
+	return web.Reader{Language: web.ReaderIn(r).Language, Zone: web.ReaderOf("", zone).Zone}.Clock(t.Time()) + " (" + zone + ")"
 }

@@ -271,7 +271,7 @@ func (c *Console) updateOrgRole(w http.ResponseWriter, r *http.Request) error {
 // shownHere shows a refusal on the page of what was typed.
 func shownHere(err error, f *web.Form) bool {
 	if fault.Is(err, fault.Denied) && fault.Field(err) != "" {
-		f.Fail("", web.Sentence(err))
+		f.FailWith("", err)
 		return true
 	}
 	return false

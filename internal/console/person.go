@@ -96,7 +96,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		if p.words, err = c.reasonWords(r, tx); err != nil {
 			return err
 		}
-		if err := c.fillPerson(tx, &p); err != nil {
+		if err := c.fillPerson(r, tx, &p); err != nil {
 			return err
 		}
 		if p.MayEdit || p.MayEnd || p.MayInvite {
@@ -128,7 +128,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 			return nil
 		}
 		plans, err := c.opt.Life.Of(tx, id)
-		p.Plans = planRows(r, plans, nil)
+		p.Plans = planRows(r, plans)
 		return err
 	})
 	if err != nil {
@@ -146,7 +146,37 @@ func beyond(r *http.Request, tx *store.Tx, u store.User) (string, error) {
 	return "", err
 }
 
-func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
+// refusals are why whoever asks can change nothing of some people; of those who are not
+// named, what the rest of the rules allow.
+func refusals(tx *store.Tx, facts []store.PersonFacts) (map[store.UserID]error, error) {
+	var held map[store.UserID][]store.Grant
+	var roles []store.OrgRole
+	if !tx.Actor().May(access.Configure) { // else they allow no more than the actor may
+		ids := make([]store.UserID, len(facts))
+		for i, f := range facts {
+			ids[i] = f.ID
+		}
+		var err error
+		if held, err = tx.RolesOf(ids); err != nil {
+			return nil, err
+		}
+		if roles, err = tx.OrgRoles(); err != nil {
+			return nil, err
+		}
+	}
+	why := map[store.UserID]error{}
+	for _, f := range facts {
+		err := tx.MayTouchAs(store.User{ID: f.ID, DisplayName: f.DisplayName, BreakGlass: f.BreakGlass}, held[f.ID], roles)
+		if fault.Is(err, fault.Denied) {
+			why[f.ID] = err
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return why, nil
+}
+
+func (c *Console) fillPerson(r *http.Request, tx *store.Tx, p *personPage) error {
 	u := p.User
 	pictures, err := c.pictures(tx, []store.UserID{u.ID})
 	if err != nil {
@@ -155,7 +185,7 @@ func (c *Console) fillPerson(tx *store.Tx, p *personPage) error {
 	p.Picture = pictures[u.ID]
 	p.Directory, p.SignInWith = p.words.directories[u.DirectoryID], methodName(u.LastSignInMethod)
 	if u.DirectoryID != "" && p.Directory == "" {
-		p.Directory = "a directory"
+		p.Directory = web.T(r, "a directory")
 	}
 	if u.Status == store.Deleted {
 		p.RestoreTill = u.DeletedAt.Add(store.RestoreFor)
@@ -292,7 +322,7 @@ func (c *Console) fillAccess(tx *store.Tx, p *personPage) error {
 // that the person or the role may do more than whoever asks.
 func refusedHere(err error, f *web.Form) bool {
 	if fault.Is(err, fault.Denied) && (fault.Field(err) == "directory" || fault.Field(err) == "role") {
-		f.Fail("", web.Sentence(err))
+		f.FailWith("", err)
 		return true
 	}
 	return false

@@ -15,20 +15,50 @@ type planRow struct {
 	life.Plan
 	What, When string
 	Name       string
+	Kept       string // why whoever looks cannot cancel it
 }
 
-func planRows(r *http.Request, plans []life.Plan, names map[store.UserID]string) []planRow {
+func planRows(r *http.Request, plans []life.Plan) []planRow {
 	rows := make([]planRow, len(plans))
 	for i, p := range plans {
-		rows[i] = planRow{Plan: p, What: web.T(r, "Deactivate"), When: localTime(p.DueAt, p.Zone), Name: names[p.UserID]}
+		rows[i] = planRow{Plan: p, What: web.T(r, "Deactivate"), When: localTime(r, p.DueAt, p.Zone)}
 		if p.Action == life.Reactivate {
 			rows[i].What = web.T(r, "Reactivate")
 		}
-		if rows[i].Name == "" {
-			rows[i].Name = string(p.UserID)
-		}
 	}
 	return rows
+}
+
+// namePlans says in a list whom the changes are about, and which of them whoever looks
+// cannot cancel.
+func namePlans(r *http.Request, tx *store.Tx, rows []planRow, mayEnd bool) error {
+	ids := make([]store.UserID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.UserID
+	}
+	names, err := tx.Named(ids)
+	if err != nil {
+		return err
+	}
+	var kept map[store.UserID]error
+	if mayEnd {
+		facts, err := tx.FactsOf(ids, "", "")
+		if err != nil {
+			return err
+		}
+		if kept, err = refusals(tx, facts); err != nil {
+			return err
+		}
+	}
+	for i, row := range rows {
+		if rows[i].Name = names[row.UserID]; rows[i].Name == "" {
+			rows[i].Name = string(row.UserID)
+		}
+		if why := kept[row.UserID]; why != nil {
+			rows[i].Kept = web.SentenceIn(web.ReaderIn(r), why)
+		}
+	}
+	return nil
 }
 
 // plannedPage lists what is to come, or what became of it.
@@ -54,16 +84,11 @@ func (c *Console) planned(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		ids := make([]store.UserID, len(page.Plans))
-		for i, plan := range page.Plans {
-			ids[i] = plan.UserID
-		}
-		names, err := tx.Named(ids)
-		p.Rows = planRows(r, page.Plans, names)
+		p.Rows = planRows(r, page.Plans)
 		if page.Next != "" {
 			p.Next = "?" + url.Values{"state": {p.State}, "after": {page.Next}}.Encode()
 		}
-		return err
+		return namePlans(r, tx, p.Rows, p.MayEnd && p.State == life.Planned)
 	})
 	if err != nil {
 		return err
@@ -84,7 +109,7 @@ func (c *Console) cancelPlan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, web.T(r, "It will not happen: what was planned for %s is cancelled.", localTime(p.DueAt, p.Zone)))
+	web.Flash(w, web.T(r, "It will not happen: what was planned for %s is cancelled.", localTime(r, p.DueAt, p.Zone)))
 	http.Redirect(w, r, base(r)+"/users/"+string(p.UserID), http.StatusSeeOther)
 	return nil
 }

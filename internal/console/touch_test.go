@@ -3,11 +3,14 @@ package console_test
 import (
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -200,5 +203,95 @@ func TestWhatManyMayNotBeGiven(t *testing.T) {
 			}
 			return err
 		})
+	})
+}
+
+// A planned change is cancelled by whoever could make it: others are told why not, and are
+// offered nothing.
+func TestPlansThatOthersCancel(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		list := access.Managing()[:len(access.Managing())-1]
+		s.add(s.muster, "root", store.FromInvite, store.Active, access.Admin)
+		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
+		s.actors["lead"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["viewer"]), Name: "Lea Lead", Roles: []string{"lead"}, Granted: list}
+		service := life.New(life.Options{DB: db})
+		plans := map[string]string{}
+		s.write(s.muster, func(tx *store.Tx) error {
+			for _, name := range []string{"root", "second", "agent"} {
+				p, err := service.Plan(tx, life.In{User: s.people[name], Action: life.Deactivate, At: tx.Now().Add(time.Hour).RFC3339()})
+				if err != nil {
+					return err
+				}
+				plans[name] = string(p.ID)
+			}
+			return s.sessions.MakeOperator(tx, s.people["root"])
+		})
+		const operators, more = "that of an operator of this server. Only an operator can change it", "allows more than you may do yourself. Ask an admin."
+		for _, c := range []struct {
+			who     string
+			cancels []string
+			why     []string
+		}{
+			{"operator", []string{"root", "second", "agent"}, nil},
+			{"boss", []string{"second", "agent"}, []string{operators}},
+			{"lead", []string{"agent"}, []string{operators, more}},
+			{"viewer", nil, nil},
+		} {
+			page := s.do(c.who, "GET", "/console/acme/planned", nil).Body.String()
+			has(t, page, c.why...)
+			for name, id := range plans {
+				if may, offered := slices.Contains(c.cancels, name), strings.Contains(page, "/planned/"+id+"/cancel"); may != offered {
+					t.Errorf("%s is offered to cancel what is planned for %s: %v", c.who, name, offered)
+				}
+			}
+		}
+		s.post("boss", "/console/acme/planned/"+plans["root"]+"/cancel", 403, url.Values{})
+		s.post("lead", "/console/acme/planned/"+plans["second"]+"/cancel", 403, url.Values{})
+		s.post("operator", "/console/acme/planned/"+plans["root"]+"/cancel", 303, url.Values{})
+		s.post("lead", "/console/acme/planned/"+plans["agent"]+"/cancel", 303, url.Values{})
+		has(t, s.post("lead", "/console/acme/planned/"+plans["agent"]+"/cancel", 409, url.Values{}), "cancelled already")
+	})
+}
+
+// Whom only an operator changes is left out of what an admin does to many, and the page
+// before says so.
+func TestManyWithAnOperator(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.add(s.muster, "root", store.FromInvite, store.Active, access.Viewer)
+		s.add(s.muster, "glass", store.FromAPI, store.Active, access.Admin)
+		s.write(s.muster, func(tx *store.Tx) error {
+			if _, err := tx.SetBreakGlass(s.people["glass"], true, "breakglass.add"); err != nil {
+				return err
+			}
+			return s.sessions.MakeOperator(tx, s.people["root"])
+		})
+		preview, result, _ := s.bulk("boss", url.Values{"user": {string(s.people["root"]), string(s.people["glass"]), string(s.people["agent"])}, "action": {"deactivate"}})
+		has(t, preview, "done to 1 people", "2 will be left out", "1: This is a break-glass account", "1: This is an operator of this server")
+		has(t, result, "This is an operator of this server", "Done 1 Skipped 2 Failed 0")
+		if s.user("root").Status != store.Active || s.user("agent").Status != store.Deactivated {
+			t.Error("the operator is out, or the agent is in")
+		}
+	})
+}
+
+// What a refusal names is in the reader's language, too: who manages, the way out, a state
+// and a time.
+func TestRefusalsInGerman(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		scott := s.user("scott")
+		has(t, s.german(s.path("/users/{scott}/edit"), url.Values{"title": {"x"}, "role": {access.Agent}, "version": {strconv.FormatInt(scott.Version, 10)}}),
+			"wird vom Verzeichnis Okta Prod verwaltet. Ändern Sie es dort, oder lösen Sie die Person zuerst vom Verzeichnis.")
+		has(t, s.german(s.path("/users/{agent}/reactivate")), "Der Zustand von Agent Person ist jetzt „Aktiv“.")
+		has(t, s.german(s.path("/users/{agent}/deactivate"), url.Values{"successor_id": {string(s.people["dora"])}}), "ist deaktiviert. Wer übernimmt, muss aktiv sein")
+		year := strconv.Itoa(time.Now().Year() + 1)
+		has(t, s.german(s.path("/users/{scott}/deactivate"), url.Values{"when": {"later"}, "at": {year + "-05-02T18:00"}, "zone": {"Europe/Berlin"}}), "wird vom Verzeichnis Okta Prod verwaltet, das dann das letzte Wort hat.")
+		s.post("boss", s.path("/users/{agent}/deactivate"), 303, url.Values{"when": {"later"}, "at": {year + "-05-02T18:00"}, "zone": {"Europe/Berlin"}})
+		has(t, s.german("/console/acme/planned"), "2. Mai "+year+", 18:00 (Europe/Berlin)")
 	})
 }

@@ -128,9 +128,11 @@ func (d *Door) back(w http.ResponseWriter, r *http.Request, err error, f web.For
 		return err
 	}
 	if typed := f.Get("email"); typed != "" {
-		return pages.Write(w, r, web.Status(err), "correct", correctPage{Org: web.OrgOf(r), Form: web.Form{Values: f.Values, Errors: []web.FieldError{{Field: "email", Text: web.Sentence(err)}}}, Path: path})
+		again := web.Form{Values: f.Values}
+		again.FailWith("email", err)
+		return pages.Write(w, r, web.Status(err), "correct", correctPage{Org: web.OrgOf(r), Form: again, Path: path})
 	}
-	web.Flash(w, web.Sentence(err))
+	web.Flash(w, web.SentenceIn(web.ReaderIn(r), err))
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
 }

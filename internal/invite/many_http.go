@@ -221,7 +221,7 @@ func (d *Door) manyConfirm(w http.ResponseWriter, r *http.Request) error {
 	}
 	l, err := d.ConfirmMany(r.Context(), web.Actor(r), id)
 	if fault.Is(err, fault.TooMany) { // jobs of the organization
-		web.Flash(w, web.Sentence(err))
+		web.Flash(w, web.SentenceIn(web.ReaderIn(r), err))
 	} else if err != nil {
 		return err
 	}

@@ -259,8 +259,11 @@ func (d *Door) Reopen(tx *store.Tx, org store.Org, user store.UserID) (Made, err
 	if err != nil {
 		return Made{}, err
 	}
-	if i.State == Accepted || was.Status == store.Active || was.Status == store.Invited {
-		return Made{}, fault.Conflict.Say("%s is %s, so there is no invitation to open again.", was.Profile().FullName(), was.Status)
+	switch {
+	case was.Status == store.Invited:
+		return Made{}, fault.Conflict.Say("%s has an open invitation already.", was.Profile().FullName())
+	case i.State == Accepted || was.Status == store.Active:
+		return Made{}, fault.Conflict.Say("%s has an account, so there is no invitation to open again.", was.Profile().FullName())
 	}
 	if was.Status == store.Deleted {
 		if err := free(tx, was.Email); err != nil {

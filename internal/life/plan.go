@@ -80,9 +80,9 @@ func ParseTime(text, zone string, now time.Time) (store.Time, error) {
 	case err != nil:
 		return 0, fault.Invalid.On("at", "%.40q is no time. Write it like 2026-11-30T18:00.", text)
 	case !at.After(now):
-		return 0, fault.Invalid.On("at", "%s is over. Choose a time to come, or do it now.", at.In(place).Format("2 Jan 2006, 15:04 MST"))
+		return 0, fault.Invalid.On("at", "%s is over. Choose a time to come, or do it now.", at.In(place).Format("2006-01-02 15:04 MST"))
 	case at.After(now.Add(latest)):
-		return 0, fault.Invalid.On("at", "%s is more than three years ahead. Choose an earlier time.", at.In(place).Format("2 Jan 2006"))
+		return 0, fault.Invalid.On("at", "%s is more than three years ahead. Choose an earlier time.", at.In(place).Format(time.DateOnly))
 	}
 	return store.TimeOf(at), nil
 }
@@ -159,11 +159,7 @@ func possible(tx *store.Tx, p Plan, u store.User) error {
 	case p.Action != Deactivate && p.Action != Reactivate:
 		return fault.Invalid.On("action", "%.40q cannot be planned. It can be deactivate or reactivate.", p.Action)
 	case u.DirectoryID != "":
-		name := "a directory"
-		if d, err := tx.Directory(u.DirectoryID); err == nil {
-			name = "the directory " + d.Name
-		}
-		return fault.Denied.On("directory", "%s is managed by %s, which has the last word then. Plan it there, or detach the person first.", u.DisplayName, name)
+		return fault.Denied.On("directory", "%s is managed by the directory %s, which has the last word then. Plan it there, or detach the person first.", u.DisplayName, tx.DirectoryName(u.DirectoryID))
 	case p.Action == Deactivate && u.Status == store.Deactivated:
 		return fault.Conflict.Say("%s is deactivated already.", u.DisplayName)
 	}
@@ -181,7 +177,7 @@ func endsBefore(tx *store.Tx, p Plan, u store.User) error {
 			return nil
 		}
 	}
-	return fault.Conflict.Say("%s is %s, and is not to be deactivated before that time.", u.DisplayName, u.Status)
+	return fault.Conflict.Say("%s is not deactivated, and is not to be before that time.", u.DisplayName)
 }
 
 // Cancel takes a planned change back. Needs Write. Faults: Denied, NotFound, Conflict (too late).
@@ -210,7 +206,13 @@ func (s *Service) Cancel(tx *store.Tx, id PlanID) (Plan, error) {
 		if p, err = findPlan(tx, id); err != nil {
 			return p, err
 		}
-		return p, fault.Conflict.Say("It is too late: it was %s at %s.", p.State, p.EndedAt.RFC3339())
+		switch p.State {
+		case Cancelled:
+			return p, fault.Conflict.Say("It is cancelled already.")
+		case Skipped:
+			return p, fault.Conflict.Say("It is too late: it was passed over.")
+		}
+		return p, fault.Conflict.Say("It is too late: it was done.")
 	}
 	p.State, p.EndedAt = Cancelled, tx.Now()
 	return p, record(tx, "user.plan.cancel", p, u.DisplayName)

@@ -110,7 +110,7 @@ func change(tx *store.Tx, p Plan) error {
 	}
 	if p.Action == Reactivate {
 		if u.Status != store.Deactivated {
-			return fault.Conflict.Say("%s is %s already.", u.DisplayName, u.Status)
+			return fault.Conflict.Say("%s is not deactivated.", u.DisplayName)
 		}
 		_, err = tx.Reactivate(u.ID, p.Why)
 		return err

@@ -94,7 +94,7 @@ func (d *Door) resetFactors(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = d.ResetFactors(r.Context(), web.Actor(r), id, f.Get("why"))
 	if fault.Is(err, fault.Denied) {
-		f.Fail("", web.Sentence(err))
+		f.FailWith("", err)
 		return d.factorsPage(w, r, web.Status(err), f)
 	}
 	if f.Take(err) {

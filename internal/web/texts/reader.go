@@ -175,15 +175,19 @@ func Moment(v any) (t time.Time, ok bool) {
 // How times look. A catalogue may turn the parts round: it has these, too, and the
 // names of months and days.
 const (
-	fullTime = "2 Jan 2006, 15:04 MST"
-	dayOnly  = "2 Jan 2006"
-	longTime = "Monday, 2 January 2006, 15:04 MST"
-	longDay  = "2 January 2006"
-	never    = "never"
+	fullTime  = "2 Jan 2006, 15:04 MST"
+	clockTime = "2 Jan 2006, 15:04"
+	dayOnly   = "2 Jan 2006"
+	longTime  = "Monday, 2 January 2006, 15:04 MST"
+	longDay   = "2 January 2006"
+	never     = "never"
 )
 
 // When is a time in short, "never" when it is unset.
 func (r Reader) When(t time.Time) string { return r.date(t, fullTime) }
+
+// Clock is When for whoever says next to it where the clock hangs.
+func (r Reader) Clock(t time.Time) string { return r.date(t, clockTime) }
 
 // Day is the date alone.
 func (r Reader) Day(t time.Time) string { return r.date(t, dayOnly) }

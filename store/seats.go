@@ -2,7 +2,9 @@ package store
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -295,9 +297,7 @@ func (tx *Tx) Seats() (Seats, error) {
 		return s, err
 	}
 	s.Limit, s.Used = rows[0].Most, rows[0].Used
-	for _, r := range rows[1:] {
-		s.Licenses = append(s.Licenses, r.license())
-	}
+	s.Licenses = licensesIn(rows)
 	return s, nil
 }
 
@@ -311,10 +311,14 @@ func (tx *Tx) Licenses() (list []License, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return licensesIn(rows), nil
+}
+
+func licensesIn(rows []seatRow) (list []License) {
 	for _, r := range rows[1:] {
 		list = append(list, r.license())
 	}
-	return list, nil
+	return list
 }
 
 // seatRows reads the limits without holding them; everybody's row comes first, also when it is not there.
@@ -373,10 +377,24 @@ func checkLimit(field string, limit int64) error {
 	return nil
 }
 
-// SetLicenses replaces the license types, in their order. Who may configure the
-// organization says how its seats are shared out. Needs Write. Faults: Denied, Invalid on
-// "licenses".
-func (tx *Tx) SetLicenses(list []License) error {
+// Tag changes with the license types, for forms that were open meanwhile.
+func (s Seats) Tag() string { return licensesTag(s.Licenses) }
+
+func licensesTag(list []License) string {
+	h := fnv.New64a()
+	for _, l := range list {
+		fmt.Fprintf(h, "%q %q %q %t %d\n", l.ID, l.Name, l.Roles, l.Fallback, l.Limit)
+	}
+	return strconv.FormatUint(h.Sum64(), 16)
+}
+
+// SetLicenses is ChangeLicenses, whatever they were before.
+func (tx *Tx) SetLicenses(list []License) error { return tx.ChangeLicenses("", list) }
+
+// ChangeLicenses replaces the license types, in their order; was is the Tag of those that
+// are to be replaced, or empty. Who may configure the organization says how its seats are
+// shared out. Needs Write. Faults: Denied, Invalid on "licenses", Conflict on "version" (changed since).
+func (tx *Tx) ChangeLicenses(was string, list []License) error {
 	if err := tx.Require(access.Configure); err != nil {
 		return err
 	}
@@ -384,6 +402,9 @@ func (tx *Tx) SetLicenses(list []License) error {
 		return err
 	}
 	return tx.changeSeats(func(rows []seatRow) ([]seatRow, error) {
+		if was != "" && was != licensesTag(licensesIn(rows)) {
+			return nil, fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
+		}
 		rows = rows[:1]
 		for _, l := range list {
 			rows = append(rows, seatRow{License: l.ID, Name: l.Name, Roles: strings.Join(l.Roles, " "), Fallback: l.Fallback, Most: l.Limit})

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,23 @@ func TestSeatsAreShownAndShared(t *testing.T) {
 		licenses.Set("limit_0", "1")
 		licenses.Add("roles_1", access.Admin)
 		has(t, s.post("boss", at+"/licenses", 400, licenses), "A role counts for one license")
+		has(t, s.page("boss", at), "License type 1", "License type 4")
+		licenses.Set("roles_1", access.Viewer)
+		licenses.Set("limit_2", "7")
+		has(t, s.post("boss", at+"/licenses", 400, licenses), "Give this license type a name", `value="7"`)
+		licenses.Del("limit_2")
+		// Two admins: the second sees that the first was faster, and all that was typed.
+		form := s.do("boss", "GET", at, nil).Body.String()
+		version := regexp.MustCompile(`name="version" value="([^"]+)"`)
+		licenses.Set("version", version.FindStringSubmatch(form)[1])
+		s.post("boss", at+"/licenses", 303, licenses)
+		licenses.Set("name_21", "Typed last")
+		licenses.Set("roles_21", access.Agent)
+		page := s.post("boss", at+"/licenses", 409, licenses)
+		has(t, page, "Somebody else changed these settings meanwhile", `value="Typed last"`)
+		if now := version.FindStringSubmatch(page)[1]; now == licenses.Get("version") {
+			t.Error("what was typed can never be sent again")
+		}
 		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "5 of 4 seats", "See who could give one back")
 		has(t, s.post("boss", s.path("/users/{dora}/reactivate"), 409, nil), "All 4 seats")
 	})

@@ -14,8 +14,7 @@ import (
 
 // licenseRow is a license type in the form; an empty name is none.
 type licenseRow struct {
-	N    int
-	Used string
+	N, Number int // in the names of its fields, and as people count
 }
 
 // idlePerson may be one who needs no seat any more.
@@ -38,8 +37,11 @@ type seatsPage struct {
 	MayConfigure, MaySell bool
 }
 
-// spareLicenses is how many empty rows the form has.
-const spareLicenses = 2
+// spareLicenses is how many empty rows the form has, mostLicenses how many are read.
+const (
+	spareLicenses = 2
+	mostLicenses  = 30
+)
 
 func (c *Console) seats(w http.ResponseWriter, r *http.Request) error {
 	return c.showSeats(w, r, http.StatusOK, web.Form{})
@@ -95,11 +97,19 @@ func (p *seatsPage) fill(s store.Seats) {
 		return strconv.FormatInt(n, 10)
 	}
 	p.Form.Default("limit", limit(s.Limit))
-	_, sent := p.Form.Values["licenses"]
+	p.Form.Default("version", s.Tag())
+	rows, sent := len(s.Licenses)+spareLicenses, p.Form.Get("licenses") != ""
+	for n := range mostLicenses {
+		if p.Form.Get("name_"+strconv.Itoa(n)) != "" {
+			rows = max(rows, n+1)
+		}
+	}
+	for n := range rows {
+		p.Rows = append(p.Rows, licenseRow{n, n + 1})
+	}
 	for i, l := range s.Licenses {
-		p.Rows = append(p.Rows, licenseRow{i, web.Number(int(l.Used))})
 		if sent {
-			continue
+			break
 		}
 		n := strconv.Itoa(i)
 		p.Form.Default("id_"+n, l.ID)
@@ -109,9 +119,6 @@ func (p *seatsPage) fill(s store.Seats) {
 		if l.Fallback {
 			p.Form.Default("default", n)
 		}
-	}
-	for i := range spareLicenses {
-		p.Rows = append(p.Rows, licenseRow{N: len(s.Licenses) + i})
 	}
 }
 
@@ -142,15 +149,18 @@ func (c *Console) setLicenses(w http.ResponseWriter, r *http.Request) error {
 	return c.changeSeats(w, r, func(tx *store.Tx, f web.Form) error {
 		var list []store.License
 		used := map[string]bool{}
-		for i := range 30 {
+		for i := range mostLicenses {
 			n := strconv.Itoa(i)
 			used[f.Get("id_"+n)] = true
 		}
-		for i := range 30 {
+		for i := range mostLicenses {
 			n := strconv.Itoa(i)
-			name := f.Get("name_" + n)
-			if name == "" {
+			name, typed := f.Get("name_"+n), f.Get("limit_"+n) != "" || len(f.All("roles_"+n)) > 0 || f.Get("default") == n
+			if name == "" && (f.Get("id_"+n) != "" || !typed) { // removed, or never filled in
 				continue
+			}
+			if name == "" {
+				return fault.Invalid.On("name_"+n, "Give this license type a name, or empty its other fields.")
 			}
 			limit, err := readLimit(f, "limit_"+n)
 			if err != nil {
@@ -162,7 +172,7 @@ func (c *Console) setLicenses(w http.ResponseWriter, r *http.Request) error {
 			}
 			list = append(list, l)
 		}
-		return tx.SetLicenses(list)
+		return tx.ChangeLicenses(f.Get("version"), list)
 	})
 }
 

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 
@@ -30,66 +32,86 @@ const membersPage = 5000
 
 const pageOfMembers = " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > {{hidden_id}} ORDER BY m.user_id LIMIT {{hidden_int}}"
 
-// Members hands every person in a group to each, in order of id, and never holds more than a
-// page of them: no connection is in use while each runs. Names cost a join (ten
-// times, measured at 100,000), so they come only when asked for.
+// Members hands every person in a group to each, in order of id, and never holds more than
+// two pages of them: while each runs for one, Read has the next one on its way. Names cost a join
+// (ten times, measured at 100,000), so they come only when asked for.
 func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error {
-	if names {
-		return tx.namedMembers(group, each)
-	}
-	// A page is one value: a row for each id cost both sides more than the ids did.
-	const query = "SELECT {{joined_ids}} FROM (SELECT m.user_id AS id FROM members m" + pageOfMembers + ") AS p"
-	after := UserID(noID)
-	for {
-		var page sql.RawBytes
-		var ids string
-		err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error {
-			err := rows.Scan(&page)
-			ids = tx.db.d.joinedIDs(page)
-			return err
-		})
-		if err != nil {
-			return err
+	ctx, cancel := context.WithCancel(tx.ctx)
+	beside := *tx
+	beside.ctx = ctx
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
+	ask := func(after UserID) <-chan memberPage {
+		came := make(chan memberPage, 1)
+		read := func() { came <- beside.memberPage(group, names, after) }
+		if tx.mode == modeRead {
+			reading.Go(read)
+		} else { // a transaction has one connection
+			read()
 		}
-		n := len(ids) / len(noID)
-		for i := range n {
-			after = UserID(ids[i*len(noID) : (i+1)*len(noID)])
-			if err := each(Member{ID: after, Kind: KindUser}); err != nil {
+		return came
+	}
+	coming := ask(UserID(noID))
+	for {
+		page := <-coming
+		if page.err != nil {
+			return page.err
+		}
+		if page.n == membersPage {
+			coming = ask(page.at(page.n - 1).ID)
+		}
+		for i := range page.n {
+			if err := each(page.at(i)); err != nil {
 				return err
 			}
 		}
-		if n < membersPage {
+		if page.n < membersPage {
 			return nil
 		}
 	}
 }
 
-func (tx *Tx) namedMembers(group GroupID, each func(Member) error) error {
-	const query = "SELECT m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id" + pageOfMembers
-	after := UserID(noID)
-	page := make([]Member, 0, 64)
-	m := Member{Kind: KindUser} // one for all rows, and one list of where to scan to
-	dest := []any{&m.ID, &m.Name, &m.Since}
-	for {
-		page = page[:0]
-		err := tx.query(query, []any{tx.Org(), group, after, membersPage}, func(rows *sqlx.Rows) error {
+// memberPage is a part of a group's members.
+type memberPage struct {
+	n     int
+	ids   string   // one behind the other, unless
+	named []Member // names are asked for
+	err   error
+}
+
+func (p memberPage) at(i int) Member {
+	if p.named != nil {
+		return p.named[i]
+	}
+	return Member{ID: UserID(p.ids[i*len(noID) : (i+1)*len(noID)]), Kind: KindUser}
+}
+
+// memberPage reads the members behind one of them.
+func (tx *Tx) memberPage(group GroupID, names bool, after UserID) (p memberPage) {
+	args := []any{tx.Org(), group, after, membersPage}
+	if names {
+		const query = "SELECT m.user_id, u.display_name, m.since FROM members m JOIN users u ON u.org_id = m.org_id AND u.id = m.user_id" + pageOfMembers
+		m := Member{Kind: KindUser} // one for all rows, and one list of where to scan to
+		dest := []any{&m.ID, &m.Name, &m.Since}
+		p.err = tx.query(query, args, func(rows *sqlx.Rows) error {
 			err := rows.Scan(dest...)
-			page = append(page, m)
+			p.named = append(p.named, m)
 			return err
 		})
-		if err != nil {
-			return err
-		}
-		for _, m := range page {
-			if err := each(m); err != nil {
-				return err
-			}
-			after = m.ID
-		}
-		if len(page) < membersPage {
-			return nil
-		}
+		p.n = len(p.named)
+		return p
 	}
+	// A page is one value: a row for each id cost both sides more than the ids did.
+	const query = "SELECT {{joined_ids}} FROM (SELECT m.user_id AS id FROM members m" + pageOfMembers + ") AS p"
+	var value sql.RawBytes
+	p.err = tx.query(query, args, func(rows *sqlx.Rows) error {
+		err := rows.Scan(&value)
+		p.ids = tx.db.d.joinedIDs(value)
+		return err
+	})
+	p.n = len(p.ids) / len(noID)
+	return p
 }
 
 // MemberCount is the number of people in a group, without those of groups in it.

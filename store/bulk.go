@@ -103,11 +103,14 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 	org := any(string(tx.Org()))
 	m.users, m.rows, m.acts = make([]User, len(list)), make([][]any, 0, len(list)), make([][]any, 0, len(list))
 	for i, in := range list {
-		w, err := workOut(in.Doc)
-		if err != nil {
-			return m, err
+		if in.worked == nil {
+			w, err := workOut(in.Doc)
+			if err != nil {
+				return m, err
+			}
+			in.worked = &w
 		}
-		hot, doc := w.hot, w.doc
+		hot, doc := in.worked.hot, in.worked.doc
 		u := tx.newUser(in, hot, doc)
 		m.users[i] = u
 		if join := joining[in.Source]; join != nil && !in.BreakGlass {

@@ -50,7 +50,7 @@ func howMany(did map[string]int) (list []web.Said) {
 // kind is our job.
 func (d *Door) kind() jobs.Kind {
 	return jobs.Kind{
-		Name: jobKind, Need: access.CreateUsers, Size: batch, One: d.applyOne, Many: d.apply, UndoOne: d.undo,
+		Name: jobKind, Need: access.CreateUsers, Size: batch, One: d.applyOne, Many: d.apply, Ahead: d.ahead, UndoOne: d.undo,
 		Title: func(say jobs.Say, j jobs.Job) string {
 			var in jobInput
 			if json.Unmarshal(j.Input, &in) != nil {
@@ -119,37 +119,28 @@ func (d *Door) start(tx *store.Tx, run Run, gone int) (job jobs.Job, err error) 
 	return job, nil
 }
 
-// applying is a batch on its way.
-type applying struct {
-	d      *Door
-	tx     *store.Tx
-	org    store.Org
-	run    Run
-	fields []*Field
-	bosses map[int]store.UserID // of rows
-	coming map[store.UserID]bool
-}
-
 // apply does a batch of rows, or nothing of it.
 func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result, error) {
-	var in jobInput
-	if err := json.Unmarshal(j.Input, &in); err != nil {
-		return nil, fmt.Errorf("input of job %s: %w", j.ID, err)
-	}
-	numbers := make([]int, len(items))
-	for i, item := range items {
-		if err := json.Unmarshal(item.Data, &numbers[i]); err != nil {
-			return nil, fmt.Errorf("item %d of job %s: %w", item.N, j.ID, err)
+	dr, _ := j.Ahead.(*draft)
+	if dr != nil {
+		if same, err := dr.holds(tx); err != nil || !same {
+			if err != nil {
+				return nil, err
+			}
+			dr = nil
 		}
 	}
-	a, rows, err := d.prepare(tx, in.Run, numbers)
-	if fault.Is(err, fault.NotFound) {
-		return slices.Repeat([]jobs.Result{{State: jobs.FailedItem, Why: jobs.Because("The file is not here any more.")}}, len(items)), nil
+	if dr == nil {
+		var err error
+		dr, err = d.draw(tx, j, items, false)
+		if fault.Is(err, fault.NotFound) {
+			return slices.Repeat([]jobs.Result{{State: jobs.FailedItem, Why: jobs.Because("The file is not here any more.")}}, len(items)), nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return a.all(rows)
+	return (&applying{d: d, tx: tx, draft: dr}).all()
 }
 
 // applyOne is apply for a row that stands in a batch with one that cannot be done.
@@ -161,180 +152,65 @@ func (d *Door) applyOne(tx *store.Tx, j jobs.Job, item jobs.Item) (jobs.Result, 
 	return list[0], nil
 }
 
-// prepare reads the rows in the order of numbers, and those of their managers.
-func (d *Door) prepare(tx *store.Tx, id ID, numbers []int) (*applying, []*Row, error) {
-	run, err := findRun(tx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	defs, err := tx.Definitions()
-	if err != nil {
-		return nil, nil, err
-	}
-	a := &applying{d: d, tx: tx, run: run}
-	all := Fields(defs)
-	for _, name := range run.Settings.Columns {
-		if i := slices.IndexFunc(all, func(f Field) bool { return f.Name == name }); i >= 0 {
-			a.fields = append(a.fields, &all[i])
-		}
-	}
-	if a.org, err = d.opt.DB.OrgByID(tx.Context(), tx.Org()); err != nil {
-		return nil, nil, err
-	}
-	list, err := rowsByNumber(tx, id, numbers)
-	if err != nil {
-		return nil, nil, err
-	}
-	var managers []int
-	at := make(map[int]*Row, len(list))
-	for i := range list {
-		at[list[i].N] = &list[i]
-		if list[i].Boss != 0 {
-			managers = append(managers, list[i].Boss)
-		}
-	}
-	rows := make([]*Row, len(numbers))
-	for i, n := range numbers {
-		if rows[i] = at[n]; rows[i] == nil {
-			return nil, nil, fault.NotFound.Say("The file is not here any more.")
-		}
-	}
-	slices.Sort(managers)
-	a.bosses, err = usersOfRows(tx, id, slices.Compact(managers))
-	return a, rows, err
+// applying is a batch on its way.
+type applying struct {
+	*draft
+	d  *Door
+	tx *store.Tx
 }
 
 // all does rows, or nothing of them.
-func (a *applying) all(rows []*Row) ([]jobs.Result, error) {
-	var managers []store.UserID
-	for _, r := range rows {
-		if id := a.managerOf(r); id != "" {
-			managers = append(managers, id)
+func (a *applying) all() ([]jobs.Result, error) {
+	for i, r := range a.rows {
+		var err error
+		switch p := a.plans[i]; {
+		case r.Action == Deactivate:
+			a.results[i], err = a.deactivate(r)
+		case p.user != nil:
+			a.results[i], err = a.update(r, p)
 		}
-	}
-	w, err := look(a.tx, a.run.Settings.Key, rows, nil, false)
-	if err == nil {
-		err = w.add(a.tx, managers, nil, nil)
-	}
-	if err != nil {
-		return nil, err
-	}
-	w.unattended = a.run.unattended(a.tx.Actor())
-	a.coming = map[store.UserID]bool{}
-	results, plans := make([]jobs.Result, len(rows)), make([]plan, len(rows))
-	var fresh []int
-	for i, r := range rows {
-		if r.Action == Deactivate {
-			if results[i], err = a.deactivate(r); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		p, result, err := a.plan(w, r)
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case result != nil:
-			results[i] = *result
-		case p.user == nil:
-			a.coming[r.User] = true
-			plans[i], fresh = p, append(fresh, i)
-		default:
-			if results[i], err = a.update(r, p); err != nil {
-				return nil, err
-			}
-		}
 	}
-	return results, a.create(rows, plans, results, fresh)
-}
-
-func (a *applying) managerOf(r *Row) store.UserID {
-	if r.Manager != "" {
-		return r.Manager
-	}
-	return a.bosses[r.Boss]
-}
-
-// plan looks at a row again. A result means that it is not done, and why.
-func (a *applying) plan(w *world, r *Row) (plan, *jobs.Result, error) {
-	skip := func(why jobs.Reason) (plan, *jobs.Result, error) {
-		result := jobs.Skip(why)
-		return plan{}, &result, nil
-	}
-	var u *store.User
-	if r.Action == Update {
-		if u = w.users[r.User]; u == nil {
-			return skip(jobs.Because("This person was deleted after the preview."))
-		}
-	} else {
-		there, no := w.match(a.run.Settings.Key, r.Cells)
-		switch {
-		case no != nil:
-			return skip(jobs.Told(no.Why, no.Remedy))
-		case there != nil:
-			return skip(jobs.Because("Somebody else created %s after the preview. Upload the file again to see what is left.", there.DisplayName))
-		}
-	}
-	manager := &boss{id: a.managerOf(r)}
-	if manager.user = w.users[manager.id]; manager.user == nil && !a.coming[manager.id] {
-		manager.refusal = refused(fieldManager, r.Cells[fieldManager], web.Say("The manager is not here: the line was not imported, or the person was deleted after the preview."), web.Say("Correct that first, and upload the file again."))
-	}
-	p, no, err := w.decide(a.tx, a.fields, r.Cells, u, manager)
-	switch {
-	case err != nil:
-		return p, nil, err
-	case no != nil:
-		return skip(jobs.Told(no.Why, no.Remedy))
-	case u == nil:
-		return p, nil, nil
-	case len(p.changes) == 0:
-		return p, &jobs.Result{Did: "unchanged"}, nil
-	}
-	for _, c := range p.changes {
-		i := slices.IndexFunc(r.Changes, func(was Change) bool { return was.Column == c.Column })
-		if i < 0 || r.Changes[i].From != c.From {
-			return skip(jobs.Because("%s was changed to %s after the preview, so nothing was overwritten. Upload the file again to see what it would do now.", c.Column, quoted(c.From)))
-		}
-	}
-	return p, nil, nil
+	return a.results, a.create()
 }
 
 func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
 
 // create makes the new people of a batch together.
-func (a *applying) create(rows []*Row, plans []plan, results []jobs.Result, fresh []int) error {
-	if len(fresh) == 0 {
+func (a *applying) create() error {
+	if len(a.people) == 0 {
 		return nil
 	}
-	status := store.Active
-	if a.run.Settings.New != NewActive {
-		status = store.Invited
-	}
-	list := make([]store.NewUser, len(fresh))
-	for n, i := range fresh {
-		list[n] = store.NewUser{ID: rows[i].User, Doc: plans[i].doc, Source: store.FromCSV, Status: status, Reason: store.Manual}
-		if role := plans[i].role; role != "" {
-			list[n].Roles = []string{role}
-		}
-	}
-	made, err := a.tx.CreateUsers(list)
+	made, err := a.tx.CreateUsers(a.people)
 	if err != nil {
 		return err
 	}
 	joined := map[store.GroupID][]store.UserID{}
-	for n, i := range fresh {
-		for _, g := range plans[i].teams {
+	for n, i := range a.fresh {
+		for _, g := range a.plans[i].teams {
 			joined[g.ID] = append(joined[g.ID], made[n].ID)
 		}
-		if a.run.Settings.New != NewActive {
-			if err := a.d.opt.Invite(a.tx, a.org, made[n], a.run.Settings.New == NewInvite); err != nil {
-				return err
-			}
-		}
-		results[i] = jobs.Result{Did: "created", Target: string(made[n].ID), Name: made[n].DisplayName, Undo: undoing{Made: made[n].Version}}
+		a.results[i] = jobs.Result{Did: "created", Target: string(made[n].ID), Name: made[n].DisplayName, Undo: undoing{Made: made[n].Version}}
+	}
+	if err := a.invite(made); err != nil {
+		return err
 	}
 	return a.join(joined)
+}
+
+func (a *applying) invite(made []store.User) error {
+	if a.run.Settings.New == NewActive {
+		return nil
+	}
+	org, err := a.d.opt.DB.OrgByID(a.tx.Context(), a.tx.Org())
+	for _, u := range made {
+		if err == nil {
+			err = a.d.opt.Invite(a.tx, org, u, a.run.Settings.New == NewInvite)
+		}
+	}
+	return err
 }
 
 func (a *applying) join(joined map[store.GroupID][]store.UserID) error {

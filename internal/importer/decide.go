@@ -97,14 +97,16 @@ type world struct {
 	managers map[store.DirectoryID]string
 	names    store.NameFormat // of people whose line says no user name
 	ranks    []store.OrgRole
+	defs     *store.Definitions
 	required []extra.Field // own attributes that everybody must have
 
 	unattended bool // nobody has looked: a feed brought the file
 }
 
 // look asks for everything that the lines need, in a few queries however many there
-// are. With managers it finds those whom the lines name, too.
-func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.UserID, managers bool) (*world, error) {
+// are: taken is whether those whom lines are to create are there after all, managers whom
+// the lines name.
+func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.UserID, taken, managers bool) (*world, error) {
 	w := &world{users: map[store.UserID]*store.User{}, byEmail: map[string][]store.UserID{}, byName: map[string]store.UserID{}, byNumber: numbers,
 		managers: map[store.DirectoryID]string{}}
 	var err error
@@ -114,11 +116,10 @@ func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.User
 	if w.ranks, err = tx.OrgRoles(); err != nil {
 		return nil, err
 	}
-	defs, err := tx.Definitions()
-	if err != nil {
+	if w.defs, err = tx.Definitions(); err != nil {
 		return nil, err
 	}
-	w.required = extra.Due(defs)
+	w.required = extra.Due(w.defs)
 	var ids []store.UserID
 	var emails, names []string
 	some := func(list *[]string, value string) {
@@ -132,8 +133,10 @@ func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.User
 		if r.User != "" && r.Action != Create { // else nobody has this id yet
 			ids = append(ids, r.User)
 		}
-		some(&emails, r.Cells[fieldEmail])
-		some(&names, nameIn(key, r.Cells))
+		if taken || r.Action != Create {
+			some(&emails, r.Cells[fieldEmail])
+			some(&names, nameIn(key, r.Cells))
+		}
 		ids = append(ids, numbers[r.Cells[fieldNumber]]...)
 		if name := r.Cells[fieldManager]; managers && !named[name] {
 			named[name] = true

@@ -37,7 +37,8 @@ type stage struct {
 	mails chan mail.Message
 	full  bool // the mail queue refuses
 
-	atBatch   func()       // called with each batch of a job
+	atBatch   func() // called with each batch of a job
+	inBatch   func(*store.Tx)
 	acting    access.Actor // for whom jobs work; an admin when empty
 	lost      bool         // nobody may do anything any more
 	atAddress func(n int)  // called with each address that is looked at
@@ -69,6 +70,9 @@ func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 	s.jobs = jobs.New(jobs.Options{DB: db, Log: quiet, Actor: func(tx *store.Tx, who jobs.Starter) (access.Actor, error) {
 		if s.atBatch != nil {
 			s.atBatch()
+		}
+		if s.inBatch != nil {
+			s.inBatch(tx)
 		}
 		if s.lost {
 			return access.Actor{}, fault.Denied.Say("No.")

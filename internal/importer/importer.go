@@ -7,7 +7,8 @@ writes such files.
 	          the database says now (plan.go, decide.go): create, update, unchanged, error ...
 	          More than a thousand lines are read later, by any server (later.go)
 	Start     a job (package jobs) does the good rows, many in a transaction, each looked at
-	          again: what changed since the preview is told, not overwritten (apply.go)
+	          again: what changed since the preview is told, not overwritten (apply.go). A batch
+	          is worked out while the one before is written, and counts if nothing changed since (ahead.go)
 	Undo      the job's: created people go if nothing happened to them, changes are taken back
 	          where they still stand (undo.go)
 

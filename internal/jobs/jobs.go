@@ -3,7 +3,8 @@ Package jobs does one thing to many: to people, to the rows of a file.
 
 	Start    a door writes the job and all its items in one transaction, with what was confirmed
 	Run      workers take turns: a slice of a job of the organization that waited longest,
-	         some items a transaction; each item's change and its result commit together
+	         some items a transaction; each item's change and its result commit together, while
+	         what the next items need is worked out ahead (ahead.go)
 	Cancel   what is done stays done, the rest is left
 	Undo     a job of its own, for a day: each item is taken back unless it was changed since
 
@@ -67,6 +68,7 @@ type Job struct {
 	CreatedAt store.Time
 	StartedAt store.Time
 	EndedAt   store.Time // 0 until it is over
+	Ahead     any        // for Kind.Many: what Kind.Ahead made of its items; nil: nothing
 
 	position int // items taken so far; of an undo, the result that was taken last
 	worker   string
@@ -187,6 +189,10 @@ type Kind struct {
 	// result for each. An error undoes all of them; they are tried again at once as the One
 	// of each when there is one, else all of them later. So for UndoMany and UndoOne.
 	Many, UndoMany func(tx *store.Tx, j Job, items []Item) ([]Result, error)
+	// Ahead works out what Many needs for these items, while those before them are written: it
+	// sees what was there before these. Many finds it in Job.Ahead, and must look whether it
+	// still holds. It runs as the starter and only reads; nil, or what fails, is no loss.
+	Ahead func(tx *store.Tx, j Job, items []Item) (any, error)
 }
 
 func (k Kind) undoes() bool { return k.UndoOne != nil || k.UndoMany != nil }

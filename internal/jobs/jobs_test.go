@@ -267,7 +267,7 @@ func TestAnotherWorkerTakesOver(t *testing.T) {
 		s := newShop(t, db, clock)
 		j := s.start(In{Items: many(10)})
 		hold := func(worker string) (*held, bool) {
-			h, ok := &held{org: store.OrgID(s.org.Org), id: j.ID, kind: s.kinds["people.add"], worker: worker, part: -1}, false
+			h, ok := &held{org: store.OrgID(s.org.Org), id: j.ID, kind: s.kinds["people.add"], worker: worker}, false
 			err := db.Write(ctx, s.org, func(tx *store.Tx) (err error) {
 				ok, err = claim(tx, j.ID, worker, tx.Now().Add(lease))
 				return err
@@ -368,7 +368,7 @@ func TestCancelLeavesTheRest(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		s := newShop(t, db, clock)
 		j := s.start(In{Items: many(9)})
-		h := &held{org: store.OrgID(s.org.Org), id: j.ID, kind: s.kinds["people.add"], worker: "w", part: -1}
+		h := &held{org: store.OrgID(s.org.Org), id: j.ID, kind: s.kinds["people.add"], worker: "w"}
 		cancel := func() error {
 			return db.Write(context.Background(), s.boss, func(tx *store.Tx) error { return s.Cancel(tx, j.ID) })
 		}

@@ -42,9 +42,9 @@ type held struct {
 	id     ID
 	kind   Kind
 	worker string
-	part   int    // the row of job_parts that items is
-	items  []Item // as it was read last; rows are never changed
+	parts  parts
 	singly bool   // the next items could not be done together
+	ahead  *ahead // of the items that come next; nil: nothing
 }
 
 // turn gives one job a slice of time. It tells false when none is waiting.
@@ -58,7 +58,8 @@ func (s *Service) turn(ctx context.Context) (worked bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	h := &held{org: next.Org, id: next.ID, kind: s.kinds[next.Kind], worker: string(store.NewID[held]()), part: -1}
+	h := &held{org: next.Org, id: next.ID, kind: s.kinds[next.Kind], worker: string(store.NewID[held]())}
+	defer h.wait()
 	taken := false
 	err = s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) (err error) {
 		taken, err = claim(tx, h.id, h.worker, tx.Now().Add(lease))
@@ -68,15 +69,43 @@ func (s *Service) turn(ctx context.Context) (worked bool, err error) {
 		return err == nil, err // another worker was faster: look again
 	}
 	begun := s.opt.DB.Now()
-	for over := false; !over; {
-		if over, err = s.batch(ctx, h); err != nil {
+	for {
+		h.wait()
+		over, err := s.batch(ctx, h)
+		if err != nil {
 			return true, s.stumbled(ctx, h, err)
 		}
-		if !over && (ctx.Err() != nil || s.opt.DB.Now().Sub(begun) >= slice) {
-			return true, s.let(ctx, h, 0, 0)
+		if over {
+			return true, nil
 		}
+		if ctx.Err() == nil && s.opt.DB.Now().Sub(begun) < slice {
+			continue
+		}
+		if mine, err := s.another(ctx, h); err != nil || !mine {
+			return true, errors.Join(err, s.let(ctx, h, 0, 0))
+		}
+		begun = s.opt.DB.Now()
 	}
-	return true, nil
+}
+
+// another tells whether the worker may go on with another slice of its job, as nobody waits
+// for one: what was worked out ahead is not lost.
+func (s *Service) another(ctx context.Context, h *held) (mine bool, err error) {
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	list, err := s.allOpen(ctx)
+	if err != nil {
+		return false, err
+	}
+	if _, waits := s.pick(list, store.TimeOf(s.opt.DB.Now())); waits {
+		return false, nil
+	}
+	err = s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) (err error) {
+		mine, err = goOn(tx, h.id, h.worker)
+		return err
+	})
+	return mine, err
 }
 
 // pick chooses, among the organizations with a job that nobody works on, the one that
@@ -225,12 +254,18 @@ func (s *Service) actor(tx *store.Tx, j Job) (access.Actor, error) {
 
 // some does as many items as share a transaction, and ends the job with the last.
 func (s *Service) some(tx *store.Tx, h *held, j Job, actor access.Actor) (over bool, err error) {
-	items, err := s.next(tx, h, j)
-	if err != nil {
-		return false, err
+	items, made := h.take(j, actor)
+	if len(items) == 0 {
+		if items, err = s.next(tx, h, j); err != nil {
+			return false, err
+		}
 	}
 	if len(items) == 0 {
 		return true, s.end(tx, j, Finished, Reason{})
+	}
+	j.Ahead = made
+	if j.Undoes == "" && h.kind.Ahead != nil && j.position+len(items) < j.Total {
+		s.begin(tx.Context(), h, j, j.position+len(items), actor)
 	}
 	var list []Result
 	err = tx.As(actor, func() (err error) {
@@ -263,22 +298,7 @@ func (s *Service) next(tx *store.Tx, h *held, j Job) ([]Item, error) {
 	if j.Undoes != "" {
 		return undoItems(tx, j.Undoes, j.position, h.kind.Size)
 	}
-	var list []Item
-	for at := j.position; len(list) < h.kind.Size; at = j.position + len(list) {
-		if part := at / chunk; part != h.part {
-			items, err := itemsOf(tx, j.ID, part)
-			if err != nil {
-				return nil, err
-			}
-			h.part, h.items = part, items
-		}
-		rest := h.items[min(at%chunk, len(h.items)):]
-		if len(rest) == 0 {
-			break
-		}
-		list = append(list, rest[:min(len(rest), h.kind.Size-len(list))]...)
-	}
-	return list, nil
+	return h.parts.from(tx, j.ID, j.position, h.kind.Size)
 }
 
 // take counts a result.

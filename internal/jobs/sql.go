@@ -280,6 +280,12 @@ func claim(tx *store.Tx, id ID, worker string, until store.Time) (bool, error) {
 	return n == 1, err
 }
 
+// goOn tells false when the worker has the job no more.
+func goOn(tx *store.Tx, id ID, worker string) (bool, error) {
+	n, err := tx.Exec("UPDATE jobs SET lease_until = ?, served_at = ? WHERE org_id = ? AND id = ? AND worker = ? AND ended_at = 0", tx.Now().Add(lease), tx.Now(), tx.Org(), id, worker)
+	return n == 1, err
+}
+
 // release lets another worker have the job from then on.
 func release(tx *store.Tx, id ID, worker string, from store.Time, tries int) error {
 	_, err := tx.Exec("UPDATE jobs SET lease_until = ?, tries = ?, worker = '' WHERE org_id = ? AND id = ? AND worker = ? AND ended_at = 0", from, tries, tx.Org(), id, worker)

@@ -1,0 +1,157 @@
+package importer_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/store"
+	"github.com/muster-id/muster/store/storetest"
+)
+
+// TestWhatChangesBetweenTwoBatchesIsSeen: the second batch is worked out while the first
+// is written, and what somebody does in between counts.
+func TestWhatChangesBetweenTwoBatchesIsSeen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		s.team("Support")
+		s.start(s.read("email,first,department\nmia@example.com,Mia,Ops\nned@example.com,Ned,Ops\nola@example.com,Ola,Ops\npia@example.com,Pia,Ops\n", nil))
+		var file strings.Builder
+		file.WriteString("email,first,department,manager,teams\n")
+		for i := range 1000 {
+			fmt.Fprintf(&file, "p%d@example.com,P%d,,,\n", i, i)
+		}
+		file.WriteString("late@example.com,Late,,,\nfree@example.com,Free,,,Support\nmia@example.com,Mia,Legal,,\nned@example.com,Ned,Legal,,Support\n" +
+			"one@example.com,One,,ola@example.com,\ntwo@example.com,Two,,pia@example.com,\n" +
+			"six@example.com,Six,,p5@example.com,\nten@example.com,Ten,,six@example.com,\n")
+		run := s.read(file.String(), nil)
+		if run.Good() != 1008 {
+			t.Fatal(run.Counts, s.sum(run))
+		}
+		batches := 0
+		s.inBatch = func(tx *store.Tx) {
+			if batches++; batches != 2 {
+				return
+			}
+			mia, err := tx.UserByName("mia@example.com")
+			ola, err2 := tx.UserByName("ola@example.com")
+			if err = errors.Join(err, err2); err != nil {
+				t.Error(err)
+				return
+			}
+			doc, err := mia.Attributes()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p := mia.Profile()
+			p.Department = "Sales"
+			p.Apply(doc)
+			_, err = tx.UpdateUser(mia, store.UserChange{Doc: doc})
+			_, err2 = tx.DeleteUser(ola.ID, "left")
+			_, err3 := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: "somebody", Email: "Late@example.com", DisplayName: "Somebody"}.Doc(), Source: store.FromAPI})
+			if err = errors.Join(err, err2, err3); err != nil {
+				t.Error(err)
+			}
+		}
+		job := s.start(run)
+		if got := did(job); got != "1005 done, 3 skipped, 0 failed map[created:1004 updated:1]" || batches != 2 {
+			t.Errorf("%s, %d batches", got, batches)
+		}
+		var why []string
+		s.must(func(tx *store.Tx) error {
+			list, err := s.jobs.Results(tx, job.ID, jobs.ResultQuery{State: jobs.SkippedItem, Limit: 100})
+			for _, r := range list {
+				why = append(why, r.Name+": "+strings.SplitN(r.Why.In(fmt.Sprintf), ".", 2)[0])
+			}
+			return err
+		})
+		if got := strings.Join(why, "\n"); got != "Late: Somebody else created Somebody after the preview\n"+
+			"Mia: department was changed to \"Sales\" after the preview, so nothing was overwritten\n"+
+			"One: The manager is not here: the line was not imported, or the person was deleted after the preview" {
+			t.Errorf("skipped:\n%s", got)
+		}
+		boss := func(name, want string) {
+			t.Helper()
+			if u := s.named(name); u.ManagerID != s.named(want).ID {
+				t.Errorf("the manager of %s is %s", name, u.ManagerID)
+			}
+		}
+		boss("two@example.com", "pia@example.com")
+		boss("six@example.com", "p5@example.com")
+		boss("ten@example.com", "six@example.com")
+	})
+}
+
+// TestABatchWorkedOutAheadIsUndone: its people and their documents are those of any other.
+func TestABatchWorkedOutAheadIsUndone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		s.must(func(tx *store.Tx) error {
+			_, version, err := tx.NameFormat()
+			if err != nil {
+				return err
+			}
+			return tx.SetNameFormat(store.NameFirstLast, version)
+		})
+		var file strings.Builder
+		file.WriteString("email,first,last\n")
+		for i := range 2100 { // most have a namesake in another batch
+			fmt.Fprintf(&file, "p%d@example.com,Ann,Lee%c%c\n", i, 'a'+i%700%26, 'a'+i%700/26)
+		}
+		job := s.start(s.read(file.String(), nil))
+		if got := did(job); got != "2100 done, 0 skipped, 0 failed map[created:2100]" {
+			t.Fatal(got)
+		}
+		for _, name := range []string{"ann.leeaa", "ann.leeaa2", "ann.leeaa3", "ann.leexa3"} {
+			u := s.named(name)
+			if doc, err := u.Attributes(); err != nil || doc["userName"] != name {
+				t.Errorf("%s: %v, %v", name, doc, err)
+			}
+			var made int
+			s.must(func(tx *store.Tx) error {
+				list, err := tx.Activities(store.ActivityQuery{Target: string(u.ID), Action: "user.create"})
+				made = len(list)
+				if made == 1 && list[0].Detail["after"].(map[string]any)["userName"] != name {
+					t.Errorf("%s was told as %v", name, list[0].Detail)
+				}
+				return err
+			})
+			if made != 1 {
+				t.Errorf("%s was told %d times", name, made)
+			}
+		}
+		if got := did(s.undo(job)); got != "2100 done, 0 skipped, 0 failed map[removed:2100]" || s.people() != 1 {
+			t.Errorf("undo: %s, %d people", got, s.people())
+		}
+	})
+}
+
+// TestWhoLosesRightsBetweenTwoBatches: what was worked out for an admin is not done for a viewer.
+func TestWhoLosesRightsBetweenTwoBatches(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		run := s.read(strings.Replace(many(1001), "\np1000@example.com,P1000", "\np1000@example.com,Last", 1), nil)
+		job, err := s.door.Start(ctx, s.admin, run.ID, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batches := 0
+		s.inBatch = func(*store.Tx) {
+			if batches++; batches == 2 {
+				s.acting = access.Actor{Kind: access.Person, ID: s.admin.ID, Name: "Bea Boss", Roles: []string{access.Viewer}}
+			}
+		}
+		if err := s.jobs.Work(ctx); err != nil {
+			t.Fatal(err)
+		}
+		s.acting = access.Actor{}
+		s.must(func(tx *store.Tx) (err error) { job, err = s.jobs.Get(tx, job.ID); return err })
+		if string(job.State) != "failed" || job.Done != 1000 || s.people() != 1001 {
+			t.Errorf("%s, %d done, %d people", job.State, job.Done, s.people())
+		}
+	})
+}

@@ -172,7 +172,7 @@ func (p *plan) elements(old []any, s step) ([]any, error) {
 			if err := set(e, s.t.sub, s.value); err != nil {
 				return nil, err
 			}
-		case s.op == scim.PatchOperationAdd:
+		case s.op == scim.PatchOperationAdd && e != nil:
 			for k, v := range s.value.(map[string]any) {
 				e[k] = v
 			}

@@ -60,7 +60,12 @@ func TestMatch(t *testing.T) {
 		`active pr`:                                    true,
 		`emails eq "work@example.com"`:                 true,
 		`emails.value eq "HOME@example.org"`:           true,
-		`emails.value ne "home@example.org"`:           false,
+		`emails.value ne "home@example.org"`:           true, // "if any of the values"
+		`emails ne "home@example.org"`:                 true,
+		`emails.type ne "none"`:                        true,
+		`not (emails eq "home@example.org")`:           false,
+		`groups.type ne "direct"`:                      false, // there is no other
+		`ims.type ne "aim"`:                            true,  // there is none
 		`emails co "@example.org"`:                     true,
 		`emails pr`:                                    true,
 		`ims pr`:                                       false,
@@ -71,7 +76,15 @@ func TestMatch(t *testing.T) {
 		`emails[not (type eq "work")]`:                 true,
 		`emails[primary eq true]`:                      true,
 		`emails[primary ne true and type eq "home"]`:   true,
-		`emails[primary eq false]`:                     false,
+		`emails[primary eq false]`:                     true, // "If not specified"
+		`emails[primary eq false and type eq "work"]`:  false,
+		`emails[primary ne false]`:                     true,
+		`emails.primary eq false`:                      true,
+		`emails.primary ne true`:                       true,
+		`groups pr and emails.primary eq "False"`:      true,
+		`ims.primary eq false`:                         false, // there is none
+		`addresses.primary ne false`:                   false,
+		`phoneNumbers.primary ne false`:                true,
 		`addresses.country eq "de"`:                    true,
 		`addresses pr`:                                 true,
 		`x509Certificates eq "QUJD"`:                   true,

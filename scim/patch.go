@@ -209,7 +209,7 @@ func (p *plan) find(path *filter.Path) (target, bool) {
 // checkFilter refuses filters that could never be evaluated.
 func (p *plan) checkFilter(s step) error {
 	a := s.t.attr
-	if !a.MultiValued || a.Type != typeComplex {
+	if !a.MultiValued {
 		return invalidPath("%s has no elements to choose from with a filter.", a.Path())
 	}
 	if p.n.q.Strict && s.t.sub == nil && s.op != scim.PatchOperationRemove {
@@ -238,8 +238,8 @@ func (p *plan) add(s step, raw any) error {
 		return p.fields(s, a, fields)
 	}
 	var err error
-	if s.filter != nil && s.t.sub == nil {
-		s.value, err = p.n.complex(a, raw)
+	if s.filter != nil && s.t.sub == nil && raw != nil { // one element
+		s.value, err = p.n.single(a, raw)
 	} else {
 		s.value, err = p.n.value(a, raw)
 	}

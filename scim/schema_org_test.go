@@ -168,6 +168,8 @@ func TestOwnAttributesArePatched(t *testing.T) {
 			{"no path, dotted", `{"op":"replace","value":{"` + at + `desk.room":"Q"}}`, "desk", `{"number":4,"room":"Q"}`},
 			{"sub-attribute", `{"op":"replace","path":"` + at + `desk.number","value":8}`, "desk", `{"number":8,"room":"Q"}`},
 			{"add to a list", `{"op":"add","path":"` + at + `tags","value":["z"]}`, "tags", `["a","B","z"]`},
+			{"element of a simple list", `{"op":"remove","path":"` + at + `tags[value eq \"b\"]"}`, "tags", `["a","z"]`},
+			{"no such element", `{"op":"remove","path":"` + at + `tags[value eq \"b\"]"}`, "tags", `["a","z"]`},
 			{"value filter", `{"op":"replace","path":"` + at + `skills[value eq \"sql\"].years","value":4}`, "skills", `[{"primary":true,"type":"work","value":"go","years":7},{"value":"sql","years":4}]`},
 			{"number in a filter", `{"op":"remove","path":"` + at + `skills[years gt 5]"}`, "skills", `[{"value":"sql","years":4}]`},
 			{"time", `{"op":"replace","path":"` + at + `since","value":"2026-02-01T00:00:00.500Z"}`, "since", `"2026-02-01T00:00:00.5Z"`},
@@ -178,6 +180,16 @@ func TestOwnAttributesArePatched(t *testing.T) {
 				t.Errorf("%s: %s is %s, want %s", c.name, c.path, got, c.want)
 			}
 		}
+		for _, op := range []string{"replace", "add"} {
+			path := at + `tags[value sw \"z\"]`
+			d.must(200, "PATCH", "/Users/"+id, patchBody(`{"op":"`+op+`","path":"`+path+`","value":"z`+op+`"}`))
+			if got := asJSON(d.must(200, "GET", "/Users/"+id, "").own()["tags"]); got != `["a","z`+op+`"]` {
+				t.Errorf("%s an element of a simple list: %s", op, got)
+			}
+			d.refused(400, "noTarget", "no element", "PATCH", "/Users/"+id, patchBody(`{"op":"`+op+`","path":"`+at+`tags[value eq \"none\"]","value":"x"}`))
+			d.refused(400, "invalidValue", "string", "PATCH", "/Users/"+id, patchBody(`{"op":"`+op+`","path":"`+path+`","value":5}`))
+		}
+		d.refused(400, "invalidFilter", "not a sub-attribute", "PATCH", "/Users/"+id, patchBody(`{"op":"remove","path":"`+at+`tags[kind eq \"x\"]"}`))
 		before := d.must(200, "GET", "/Users/"+id, "")
 		d.must(200, "PATCH", "/Users/"+id, patchBody(`{"op":"replace","path":"`+at+`since","value":"2026-02-01T01:00:00.500+01:00"}`))
 		if after := d.must(200, "GET", "/Users/"+id, ""); after.raw != before.raw {
@@ -210,11 +222,12 @@ func TestOwnAttributesAreFoundAndSorted(t *testing.T) {
 			`rate eq 0.50`: "a", `rate lt 0`: "c", `rate ge 0.5`: "ab", `rate gt 9`: "b", `rate le -7.25`: "c",
 			`remote eq true`: "a", `remote eq false`: "b", `remote ne true`: "bcd",
 			`since eq "2026-01-01T01:00:00+01:00"`: "a", `since gt "2026-01-01T00:00:00Z"`: "b", `since ge "2026-01-01T00:00:00Z"`: "ab", `since lt "2026-01-01T00:00:00Z"`: "c", `since le "2026-01-01T00:00:00.2Z"`: "ac",
-			`page eq "https://a"`: "a", `tags eq "ONE"`: "a", `tags sw "t"`: "ab", `tags pr`: "ab", `tags ne "one"`: "bcd", `tags[value eq "two"]`: "a",
+			`page eq "https://a"`: "a", `tags eq "ONE"`: "a", `tags sw "t"`: "ab", `tags pr`: "ab", `tags ne "one"`: "abcd", `tags ne "three"`: "acd", `tags[value eq "two"]`: "a",
+			`skills.value ne "go"`: "abcd", `skills[value eq "go" and primary eq false]`: "a", `skills[value eq "go" and primary ne false]`: "b", `skills.primary eq false`: "ab",
 			`skills.years ge 7`: "ab", `skills eq "GO"`: "ab", `desk.number lt 10`: "b", `desk.room eq "X"`: "a",
 		}
 		plain := map[string]string{`@skills[value eq "go" and years gt 5]`: "a", `@costCenter sw "är" and @floor gt 0 and userName eq "b"`: "b", `@badge eq "B1" or @floor eq 100`: "bc",
-			`not (@costCenter pr)`: "d", `schemas eq "` + ownURN + `"`: "abc", `urn:muster:params:scim:schemas:extension:acme:2.0:User.costCenter eq "zzz"`: "c"}
+			`not (@costCenter pr)`: "d", `not (@tags eq "one")`: "bcd", `schemas eq "` + ownURN + `"`: "abc", `urn:muster:params:scim:schemas:extension:acme:2.0:User.costCenter eq "zzz"`: "c"}
 		for q, want := range queries {
 			plain["@"+q] = want
 		}

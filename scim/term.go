@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,9 @@ import (
 // match.go evaluates and bind.go turns into conditions for the database. What a
 // filter means is therefore decided here, once:
 //
-//   - ne is not(eq), so it also holds where the attribute is missing;
+//   - ne is not(eq), so it also holds where the attribute is missing; of several
+//     values one that differs is enough (RFC 7644 §3.4.2.2: "if any of the values");
+//   - primary is false where it is missing (RFC 7643 §2.4);
 //   - eq null is absence, pr is presence of something that is not empty;
 //   - on a multi-valued attribute a term holds when it holds for one element, and
 //     without a sub-attribute its "value" is meant;
@@ -166,11 +169,30 @@ func (r resolver) term(e *filter.AttributeExpression) (node, error) {
 	if err := c.set(e.CompareValue, r.lenient); err != nil {
 		return nil, err
 	}
-	n := r.spread(a, c)
-	if e.Operator == filter.NE {
-		return negated{n}, nil
+	var n node = c
+	if c.isPrimary() && !c.flag {
+		c.flag = true
+		n = negated{c}
 	}
-	return n, nil
+	if e.Operator == filter.NE {
+		return r.unlike(a, n), nil
+	}
+	return r.spread(a, n), nil
+}
+
+// isPrimary tells whether c is about the sub-attribute that every multi-valued
+// attribute can have.
+func (c comparison) isPrimary() bool {
+	return c.attr.Type == typeBoolean && c.attr.Name == "primary" && c.attr.Parent != nil && c.attr.Parent.MultiValued
+}
+
+// unlike is ne: n, the term with eq, does not hold, or of several values not for one.
+func (r resolver) unlike(a *Attr, n node) node {
+	top := cmp.Or(a.Parent, a)
+	if r.parent != nil || !top.MultiValued {
+		return negated{r.spread(a, n)}
+	}
+	return either{some{top, negated{n}}, negated{r.presence(top)}}
 }
 
 // spread turns a term on emails or emails.value into "some element of emails".
@@ -179,10 +201,7 @@ func (r resolver) spread(a *Attr, n node) node {
 	if r.parent != nil {
 		return n
 	}
-	top := a
-	if a.Parent != nil {
-		top = a.Parent
-	}
+	top := cmp.Or(a.Parent, a)
 	if top.MultiValued || a.Type == typeComplex {
 		return some{top, n}
 	}

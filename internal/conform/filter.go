@@ -31,6 +31,7 @@ var filterCases = []filterCase{
 	{"eq.escape-u", `userName eq "P\u0061"`, "a", grammar, should, nil},
 	{"ne", `userName sw "P" and userName ne "Pa"`, "bcde", operators, must, nil},
 	{"ne.missing", `userName sw "P" and title ne "Sailor W"`, "abde", operators, should, nil},
+	{"ne.multi", `userName sw "P" and emails pr and emails.type ne "work"`, "a", "RFC 7644 §3.4.2.2 (any of the values matches)", must, nil},
 	{"co", `userName co "W-fix-a"`, "a", operators, must, nil},
 	{"sw", `userName sw "P"`, "abcde", operators, must, nil},
 	{"ew", `userName ew "W-fix-b"`, "b", operators, must, nil},
@@ -61,6 +62,7 @@ var filterCases = []filterCase{
 	{"valuepath.same", `emails[type eq "home" and value eq "a.work.W@example.com"]`, "", groupings, must, nil},
 	{"valuepath.or", `userName sw "P" and emails[type eq "home" or value co "b.work"]`, "ab", groupings + "; erratum 4690", must, nil},
 	{"valuepath.sub", `emails[type eq "work"].value eq "b.work.W@example.com"`, "b", "Microsoft: matching attribute of Entra ID", vendor, meets("entra")},
+	{"valuepath.primary", `userName sw "P" and emails[type eq "home" and primary eq false]`, "a", "RFC 7643 §2.4 (primary is false where it is missing)", must, nil},
 	{"extension", `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "Engines W"`, "a", "RFC 7644 §3.10", must, meets("entra")},
 }
 

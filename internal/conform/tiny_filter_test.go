@@ -3,6 +3,7 @@ package conform
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -172,6 +173,9 @@ func (f *filterReader) comparison() func(object) bool {
 	one := func(v any) bool { return f.compare(a, op, v, want) }
 	return func(o object) bool {
 		all := values(o)
+		if a.Name == "primary" && len(all) == 0 && !f.s.is("primary-missing") { // RFC 7643 §2.4
+			all = []any{false}
+		}
 		if want == nil {
 			return (len(all) == 0) == (op == "eq")
 		}
@@ -180,6 +184,9 @@ func (f *filterReader) comparison() func(object) bool {
 		}
 		if a.Type == "dateTime" && f.s.is("date-ignored") {
 			return true
+		}
+		if op == "ne" && f.s.is("ne-all") {
+			return !slices.ContainsFunc(all, func(v any) bool { return f.compare(a, "eq", v, want) })
 		}
 		for _, v := range all {
 			if one(v) {

@@ -106,7 +106,11 @@ func (c present) holds(s scope) bool {
 }
 
 func (c test) holds(s scope) bool {
-	for _, v := range values(s, c.a) {
+	found := values(s, c.a)
+	if c.a.name == "primary" && len(found) == 0 { // RFC 7643 §2.4: "If not specified, the value of "primary" SHALL be assumed to be "false"."
+		found = []any{false}
+	}
+	for _, v := range found {
 		if m, ok := v.(map[string]any); ok { // RFC 7643 §2.4: the default sub-attribute is "value"
 			v = m["value"]
 		}
@@ -361,15 +365,38 @@ func (p *filterReader) compare(a *attr, elsewhere bool) (cond, error) {
 		c = nowhere{}
 	case value == nil && (op == "eq" || op == "ne"): // RFC 7643 §2.5: null is unassigned
 		c = not{present{a}}
+	case p.within == nil && (a.multi || a.parent != nil && a.parent.multi):
+		return p.several(a, op, value)
 	default:
 		if c, err = p.test(a, op, value); err != nil {
 			return nil, err
 		}
 	}
-	if op == "ne" { // choice: ne is not(eq), also without a value and for several
+	if op == "ne" { // choice: ne is not(eq), also without a value
 		return not{c}, nil
 	}
 	return c, nil
+}
+
+// several is a test of a multi-valued attribute, seen from outside of brackets: "the
+// filter matches if any of the values of the specified attribute match the specified
+// criterion" (§3.4.2.2). Choice: ne matches without any value, too.
+func (p *filterReader) several(a *attr, op string, value any) (cond, error) {
+	list := a
+	if a.parent != nil {
+		list = a.parent
+	}
+	leaf := a
+	if a.kind == complexType {
+		if leaf = a.sub("value"); leaf == nil {
+			return nil, errFilter
+		}
+	}
+	c, err := p.test(leaf, op, value)
+	if op == "ne" {
+		return or{some{list, not{c}}, not{present{list}}}, err
+	}
+	return some{list, c}, err
 }
 
 // test checks operator and value against the type (§3.4.2.2, table 3).

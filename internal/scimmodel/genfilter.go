@@ -87,7 +87,10 @@ func (s *Source) userTerm() string {
 		return pick(s, `groups.value eq "`+s.ref("Groups")+`"`, `groups eq "`+s.ref("Groups")+`"`, `groups[type eq "indirect"]`,
 			`groups[value eq "`+s.ref("Groups")+`" and type eq "direct"]`)
 	case 10:
-		return pick(s, "emails.value", "emails", "phoneNumbers.value", "ims.type") + " " + s.operator() + " " + quoted(pick(s, "a@x.example", "A@X.EXAMPLE", "x.example", "work"))
+		if s.one(4) {
+			return pick(s, "emails.primary", "phoneNumbers.primary") + " " + pick(s, "eq true", "eq false", "ne true", "ne false")
+		}
+		return pick(s, "emails.value", "emails", "emails.type", "phoneNumbers.value", "ims.type") + " " + s.operator() + " " + quoted(pick(s, "a@x.example", "A@X.EXAMPLE", "x.example", "work"))
 	}
 	f := list + "[" + s.elementFilter(list, 1) + "]"
 	if list != "addresses" && list != "x509Certificates" && s.one(3) {
@@ -111,7 +114,7 @@ func (s *Source) elementFilter(list string, depth int) string {
 	if list == "x509Certificates" {
 		value = `value eq "AQID"`
 	}
-	return pick(s, `type eq "work"`, `type eq "work"`, `type eq "HOME"`, `type ne "work"`, value, "primary eq true", "display pr", "type pr")
+	return pick(s, `type eq "work"`, `type eq "work"`, `type eq "HOME"`, `type ne "work"`, value, "primary eq true", "primary eq false", "primary ne true", "display pr", "type pr")
 }
 
 func (s *Source) groupTerm() string {

@@ -231,7 +231,7 @@ func (h *handler) single(ctx context.Context, op *bulkOp) error {
 }
 
 func (h *handler) singleUser(ctx context.Context, op *bulkOp) (err error) {
-	t := wanted{id: op.id, match: op.version}
+	t := wanted{id: op.id, only: condition{match: op.version}}
 	var u store.User
 	op.code = http.StatusOK
 	switch op.method {
@@ -256,7 +256,7 @@ func (h *handler) singleUser(ctx context.Context, op *bulkOp) (err error) {
 }
 
 func (h *handler) singleGroup(ctx context.Context, op *bulkOp) (err error) {
-	t := wanted{id: op.id, match: op.version}
+	t := wanted{id: op.id, only: condition{match: op.version}}
 	var g store.Group
 	op.code = http.StatusOK
 	switch op.method {

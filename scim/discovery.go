@@ -148,9 +148,8 @@ func answerDiscovery(w http.ResponseWriter, r *http.Request, v any) error {
 	sum := sha256.Sum256(body)
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
 	w.Header().Set("ETag", tag)
-	if unchanged(r, tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
+	if done, err := unread(w, r, tag); done {
+		return err
 	}
 	return send(w, http.StatusOK, body)
 }

@@ -102,7 +102,9 @@ func writeError(w http.ResponseWriter, e scimerr.ScimError) {
 	h.Set("Cache-Control", "no-store")
 	switch e.Status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="scim"`)
+		if h.Get("WWW-Authenticate") == "" {
+			h.Set("WWW-Authenticate", `Bearer realm="scim"`)
+		}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		if h.Get("Retry-After") == "" {
 			h.Set("Retry-After", "5")

@@ -78,7 +78,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, id string) er
 	if err != nil {
 		return err
 	}
-	g, err := h.replaceGroup(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}, body)
+	g, err := h.replaceGroup(r.Context(), wanted{id: id, only: conditionOf(r)}, body)
 	if err != nil {
 		return err
 	}
@@ -119,8 +119,8 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 	if err != nil {
 		return err
 	}
-	t := wanted{id: id, match: r.Header.Get("If-Match")}
-	if d.quirks.PatchResponse != answerWith && t.match == "" {
+	t := wanted{id: id, only: conditionOf(r)}
+	if d.quirks.PatchResponse != answerWith && t.only == (condition{}) {
 		done, err := h.quickMembers(r.Context(), id, plan)
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func (p *plan) group(tx *store.Tx, old store.Group, q Quirks) (ch store.GroupCha
 
 // deleteGroup is DELETE /Groups/{id} (RFC 7644 §3.6).
 func (h *handler) deleteGroup(w http.ResponseWriter, r *http.Request, id string) error {
-	if err := h.endGroup(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}); err != nil {
+	if err := h.endGroup(r.Context(), wanted{id: id, only: conditionOf(r)}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -226,7 +226,7 @@ func (h *handler) endGroup(ctx context.Context, t wanted) error {
 // certain version, runs as one; everything else in a transaction.
 func (h *handler) changeGroup(ctx context.Context, t wanted, single bool, plan func(*store.Tx, store.Group) (store.GroupChange, error)) (store.Group, error) {
 	run := h.db.Write
-	if single && t.match == "" {
+	if single && t.only == (condition{}) {
 		run = h.db.Command
 	}
 	var g store.Group
@@ -248,7 +248,7 @@ func (h *handler) changeGroup(ctx context.Context, t wanted, single bool, plan f
 // lockGroup reads a group and keeps its members still when the client asks for a
 // certain version: the version counts member changes too.
 func lockGroup(tx *store.Tx, t wanted) (store.Group, error) {
-	if t.match == "" {
+	if t.only == (condition{}) {
 		return findGroup(tx, t.id)
 	}
 	gid, err := store.ParseID[store.Group](t.id)
@@ -262,7 +262,7 @@ func lockGroup(tx *store.Tx, t wanted) (store.Group, error) {
 	if err != nil {
 		return g, err
 	}
-	return g, ifMatch(t.match, etag(g.ETagVersion()))
+	return g, t.only.check(etag(g.ETagVersion()))
 }
 
 func findGroup(tx *store.Tx, id string) (store.Group, error) {
@@ -317,9 +317,10 @@ func (h *handler) showGroup(w http.ResponseWriter, r *http.Request, code int, g 
 	if code == http.StatusCreated {
 		head.Set("Location", at)
 	}
-	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && unchanged(r, tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if done, err := unread(w, r, tag); done {
+			return err
+		}
 	}
 	return h.streamGroup(w, r, code, g, p)
 }

@@ -148,9 +148,8 @@ func (h *handler) entry(c *Compiled) func(http.ResponseWriter, *http.Request, st
 		tag, at := meta["version"].(string), meta["location"].(string)
 		w.Header().Set("ETag", tag)
 		w.Header().Set("Content-Location", at)
-		if unchanged(r, tag) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
+		if done, err := unread(w, r, tag); done {
+			return err
 		}
 		p.Apply(list[i])
 		return send(w, http.StatusOK, appendJSON(nil, list[i]))

@@ -54,6 +54,7 @@ package scim
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -115,6 +116,7 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	m.Machine("POST /oauth/token", h.accessToken)
 	m.Machine("GET /.well-known/oauth-authorization-server", h.metadata)
 	m.Machine("GET /.well-known/oauth-authorization-server/scim/v2/{directory}", h.metadata)
+	m.OneSlash("/scim/v2/")
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 	h.log.mount(m)
@@ -166,6 +168,7 @@ const timeout = 55 * time.Second
 // serve answers everything under a base URL. Errors of the door are answered
 // here, as SCIM errors; only internal ones go on, to be logged by the kit.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	body := r.Body // what comes after a refusal is not for the log
 	logged, r := h.log.begin(w, r)
 	defer h.log.end(logged)
 	err := h.answer(logged, r)
@@ -174,11 +177,29 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	e := toScim(err)
 	logged.refused(err, e)
+	drain(w, r, body, choose(logged.owner != "" || logged.actor.ID != "", int64(2*maxGroupBody), 4*maxUserBody))
 	writeError(logged, e)
 	if e.Status == http.StatusInternalServerError {
 		return err
 	}
 	return nil
+}
+
+// drainTime is how long a refused request may go on sending.
+const drainTime = 5 * time.Second
+
+// drain reads the rest of a refused request, up to limit bytes: a client that sends its
+// whole body before it reads would find a broken connection instead of the answer.
+// net/http does so for the first 256 KB. Who expects 100 Continue has not sent anything.
+func drain(w http.ResponseWriter, r *http.Request, body io.Reader, limit int64) {
+	if r.ContentLength == 0 || r.ContentLength > limit || r.Header.Get("Expect") != "" {
+		return
+	}
+	c := http.NewResponseController(w)
+	if c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, body, limit)
 }
 
 func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
@@ -347,23 +368,44 @@ func matches(header, tag string) bool {
 // wanted is the resource that an operation is about.
 type wanted struct {
 	id     string
-	match  string   // If-Match; empty: any version
+	only   condition
 	groups bool     // the answer shows a user's groups
 	keep   keepFunc // the password that comes with the change; nil: none
 }
 
-// ifMatch refuses a change to a version that the client has not seen (RFC 7644 §3.14).
-func ifMatch(want, tag string) error {
-	if want != "" && !matches(want, tag) {
+// condition is which versions of a resource a request is meant for (RFC 7644 §3.14);
+// the zero condition holds for every one.
+type condition struct{ match, none string } // If-Match and If-None-Match
+
+// conditionOf reads the headers, of which there can be several lines (RFC 9110 §5.3).
+func conditionOf(r *http.Request) condition {
+	return condition{strings.Join(r.Header.Values("If-Match"), ","), strings.Join(r.Header.Values("If-None-Match"), ",")}
+}
+
+// check refuses a change to a version that the request is not meant for
+// (RFC 9110 §13.1.1, §13.1.2).
+func (c condition) check(tag string) error {
+	switch {
+	case c.match != "" && !matches(c.match, tag):
 		return status(http.StatusPreconditionFailed, "The resource has changed: it is at version %s. Read it again and repeat the change.", tag)
+	case c.none != "" && matches(c.none, tag):
+		return status(http.StatusPreconditionFailed, "The resource is at version %s, which If-None-Match rules out.", tag)
 	}
 	return nil
 }
 
-// unchanged tells that the client has this version already (If-None-Match).
-func unchanged(r *http.Request, tag string) bool {
-	have := r.Header.Get("If-None-Match")
-	return have != "" && matches(have, tag)
+// unread answers a GET whose conditions leave nothing to show: 412 by If-Match, else
+// 304 by If-None-Match, for a client that has this version already.
+func unread(w http.ResponseWriter, r *http.Request, tag string) (bool, error) {
+	c := conditionOf(r)
+	if err := (condition{match: c.match}).check(tag); err != nil {
+		return true, err
+	}
+	if c.none == "" || !matches(c.none, tag) {
+		return false, nil
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true, nil
 }
 
 func notFound(kind, id string) error {

@@ -28,6 +28,9 @@ type tokenRow struct {
 // authenticate finds the directory behind the bearer token and counts the request.
 // Faults: SignIn, NotFound, Denied, TooMany.
 func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *http.Request) (dirctx, error) {
+	if len(r.Header.Values("Authorization")) > 1 { // who is in front of us may have looked at the other one
+		return dirctx{}, status(http.StatusBadRequest, "The request has the header Authorization more than once. Send it once.")
+	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -48,6 +51,9 @@ func (h *handler) authenticate(ctx context.Context, w http.ResponseWriter, r *ht
 	}
 	if err == nil {
 		err = h.limits.good(entry, d.directory.ID, d.quirks.RequestsPerSecond)
+	}
+	if fault.Is(err, fault.SignIn) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="scim", error="invalid_token"`) // RFC 6750 §3.1
 	}
 	if t, ok := errors.AsType[tooMany](err); ok {
 		retryAfter(w, t)

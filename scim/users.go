@@ -95,7 +95,7 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, id string) err
 	if err != nil {
 		return err
 	}
-	u, groups, err := h.replaceUser(r.Context(), wanted{id: id, match: r.Header.Get("If-Match"), groups: p.Wants("groups")}, body)
+	u, groups, err := h.replaceUser(r.Context(), wanted{id: id, only: conditionOf(r), groups: p.Wants("groups")}, body)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 		return err
 	}
 	empty := from(r.Context()).quirks.PatchResponse == answerEmpty
-	u, groups, err := h.alterUser(r.Context(), wanted{id: id, match: r.Header.Get("If-Match"), groups: p.Wants("groups") && !empty}, body)
+	u, groups, err := h.alterUser(r.Context(), wanted{id: id, only: conditionOf(r), groups: p.Wants("groups") && !empty}, body)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (h *handler) alterUser(ctx context.Context, t wanted, body map[string]any) 
 func (h *handler) quickActive(ctx context.Context, t wanted, p *plan) (u store.User, groups []store.GroupRef, done bool, err error) {
 	active, alone := p.onlyActive()
 	id, bad := store.ParseID[store.User](t.id)
-	if !alone || t.match != "" || bad != nil {
+	if !alone || t.only != (condition{}) || bad != nil {
 		return u, nil, false, nil
 	}
 	err = h.db.Command(ctx, from(ctx).actor, func(tx *store.Tx) error {
@@ -192,7 +192,7 @@ func (h *handler) quickActive(ctx context.Context, t wanted, p *plan) (u store.U
 
 // deleteUser is DELETE /Users/{id} (RFC 7644 §3.6): gone at once, the name free.
 func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, id string) error {
-	if err := h.endUser(r.Context(), wanted{id: id, match: r.Header.Get("If-Match")}); err != nil {
+	if err := h.endUser(r.Context(), wanted{id: id, only: conditionOf(r)}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -206,7 +206,7 @@ func (h *handler) endUser(ctx context.Context, t wanted) error {
 		if err != nil {
 			return err
 		}
-		if err := ifMatch(t.match, userTag(u)); err != nil {
+		if err := t.only.check(userTag(u)); err != nil {
 			return err
 		}
 		if d.quirks.DeleteMeans == deleteDeactivates {
@@ -219,7 +219,7 @@ func (h *handler) endUser(ctx context.Context, t wanted) error {
 			return err
 		}
 		u.Version = gone.Version - 1 // it reads the user again
-		return ifMatch(t.match, userTag(u))
+		return t.only.check(userTag(u))
 	})
 }
 
@@ -233,7 +233,7 @@ func (h *handler) changeUser(ctx context.Context, t wanted, plan func(store.User
 		if err != nil {
 			return err
 		}
-		if err := ifMatch(t.match, userTag(old)); err != nil {
+		if err := t.only.check(userTag(old)); err != nil {
 			return err
 		}
 		change, err := plan(old)
@@ -331,9 +331,8 @@ func showUser(w http.ResponseWriter, r *http.Request, code int, u store.User, gr
 		head.Set("Location", at)
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		if unchanged(r, userTag(u)) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
+		if done, err := unread(w, r, userTag(u)); done {
+			return err
 		}
 	}
 	s := newStream(w, code)

@@ -26,6 +26,15 @@ func etagProbes(t resourceType) []probe {
 			}
 			c.status(c.do("GET", path, nil, "If-None-Match", `W/"conform-other"`), http.StatusOK)
 		})},
+		{id + "none-match.write", "If-None-Match with the version makes a change 412, and nothing changes", "RFC 9110 §13.1.2", should, nil, on(func(c *check, t resourceType) {
+			before := c.create(t, nil)
+			path := at(t, before)
+			for _, tag := range []string{c.read(path).header.Get("ETag"), "*"} {
+				c.refused(c.do("PUT", path, c.least(t), "If-None-Match", tag), http.StatusPreconditionFailed)
+				c.refused(c.do("DELETE", path, nil, "If-None-Match", tag), http.StatusPreconditionFailed)
+			}
+			c.same(path, before)
+		})},
 		{id + "match", "If-Match with another version is 412, and nothing changes", source, must, nil, on(etagMatch)},
 		{id + "match.right", "If-Match with the version is obeyed", source, must, nil, on(func(c *check, t resourceType) {
 			path := at(t, c.create(t, nil))

@@ -157,7 +157,9 @@ func (s *tiny) one(w http.ResponseWriter, r *http.Request, kind, id string) {
 	if m := r.Header.Get("If-Match"); m != "" && m != tag && !s.is("if-match-ignored") {
 		panic(oops{412, ""})
 	}
-	if m := r.Header.Get("If-None-Match"); m != "" && m == tag && !s.is("if-none-match-ignored") {
+	if m := r.Header.Get("If-None-Match"); (m == tag || m == "*") && r.Method != "GET" && !s.is("if-none-match-writes") {
+		panic(oops{412, ""})
+	} else if m == tag && r.Method == "GET" && !s.is("if-none-match-ignored") {
 		w.WriteHeader(304)
 		return
 	}

@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,11 +131,30 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		m.note(r, s, time.Since(start))
 	}()
+	m.oneSlash(r)
 	s.w.unrouted = true
 	m.routes.ServeHTTP(s.w, r)
 	if s.w.refused != 0 { // ServeMux itself said 404 or 405, in plain text
 		m.failStatus(s.w, r, s.w.refused)
 	}
+}
+
+// oneSlash reads several slashes in a row as one where OneSlash says so.
+func (m *Mux) oneSlash(r *http.Request) {
+	path := r.URL.EscapedPath()
+	if !strings.Contains(path, "//") || !slices.ContainsFunc(m.slashes, func(below string) bool { return strings.HasPrefix(path, below) }) {
+		return
+	}
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil { // it could not have been parsed
+		return
+	}
+	at := *r.URL
+	at.Path, at.RawPath = plain, path
+	r.URL = &at
 }
 
 // mount is the seam between ServeMux and our handlers.

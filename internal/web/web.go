@@ -79,6 +79,7 @@ type Mux struct {
 	cross  *http.CrossOriginProtection
 
 	patterns []string
+	slashes  []string // see OneSlash
 }
 
 // Patterns are all routes, for tests that walk them.
@@ -245,6 +246,11 @@ func (m *Mux) API(p access.Permission, pattern string, h Handler) {
 		return h(w, r)
 	})
 }
+
+// OneSlash has several slashes in a row read as one in paths that begin with below.
+// ServeMux would redirect; programs whose base URL was entered with a slash at its end
+// do not follow, or leave their Authorization behind.
+func (m *Mux) OneSlash(below string) { m.slashes = append(m.slashes, below) }
 
 // Machine mounts an endpoint for programs and for posts from foreign sites
 // (SAML): no cookies, no cross-origin check, no body limit. The handler does

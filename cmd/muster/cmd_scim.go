@@ -70,5 +70,8 @@ func (c scimConformCmd) Run(a *app) error {
 	if n := report.Summary.Failed; n > 0 {
 		return fmt.Errorf("%d of %d checks failed", n, len(report.Checks))
 	}
+	if report.Stopped != "" {
+		return fmt.Errorf("%d of %d checks were not made: %s", report.Summary.Skipped, len(report.Checks), report.Stopped)
+	}
 	return nil
 }

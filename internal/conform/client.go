@@ -37,6 +37,7 @@ type runner struct {
 	made     []string // paths to delete after the check, oldest first
 	kept     []string // paths to delete at the end: the fixtures
 	left     []string // what could not be deleted
+	stopped  string   // why no more requests are sent; empty: they are
 
 	config   object
 	types    []resourceType
@@ -95,7 +96,8 @@ func (c *check) do(method, path string, body any, pairs ...string) answer {
 		return answer{}
 	}
 	if c.requests >= c.opt.MaxRequests {
-		c.skip("the run's limit of %d requests was reached", c.opt.MaxRequests)
+		c.stopped = fmt.Sprintf("the run's limit of %d requests was reached", c.opt.MaxRequests)
+		c.skip("%s", c.stopped)
 		return answer{}
 	}
 	text, isText := body.(string)
@@ -104,7 +106,8 @@ func (c *check) do(method, path string, body any, pairs ...string) answer {
 	}
 	a, err := c.send(c.ctx, method, path, text, pairs)
 	if c.ctx.Err() != nil {
-		c.skip("the run was stopped, or its time of %s was over", c.opt.Timeout)
+		c.stopped = fmt.Sprintf("the run was stopped, or its time of %s was over", c.opt.Timeout)
+		c.skip("%s", c.stopped)
 		return answer{}
 	}
 	c.result.Exchanges = append(c.result.Exchanges, Exchange{Request: a.what, Sent: cut(text), Status: a.status, Got: cut(string(a.raw))})

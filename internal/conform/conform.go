@@ -96,8 +96,9 @@ type Report struct {
 	Vendor   string              `json:"vendor,omitempty"`
 	Requests int                 `json:"requests"`
 	Summary  Summary             `json:"summary"`
-	Breaks   map[string][]string `json:"breaks"` // directory -> failed checks that it would meet
-	Left     []string            `json:"left"`   // what could not be deleted again
+	Breaks   map[string][]string `json:"breaks"`            // directory -> failed checks that it would meet
+	Left     []string            `json:"left"`              // what could not be deleted again
+	Stopped  string              `json:"stopped,omitempty"` // why the last checks were not made
 	Checks   []Result            `json:"checks"`
 }
 
@@ -106,6 +107,7 @@ var (
 	ErrOptions     = errors.New("conform: options")
 	ErrUnreachable = errors.New("conform: unreachable")
 	ErrToken       = errors.New("conform: token refused")
+	ErrNoSCIM      = errors.New("conform: no SCIM here")
 )
 
 // Check finds what is missing in the options; the error is ErrOptions.
@@ -153,7 +155,7 @@ type quiet struct{ error }
 func (quiet) Error() string   { return "" }
 func (q quiet) Unwrap() error { return q.error }
 
-// Run checks the server. The error is ErrOptions, ErrUnreachable or ErrToken, and
+// Run checks the server. The error is ErrOptions, ErrUnreachable, ErrNoSCIM or ErrToken, and
 // then nothing was checked; otherwise all that is wrong stands in the report.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.Check(); err != nil {
@@ -185,7 +187,11 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			report.add(r.run(p))
 		}
 	}
+	if len(report.Checks) == 0 {
+		return Report{}, fmt.Errorf("%w--only is %q; no check of this server begins so, as filter and patch.User do", quiet{ErrOptions}, strings.Join(o.Only, ","))
+	}
 	r.cleanup()
+	report.Stopped = r.stopped
 	report.Left = append([]string{}, r.left...)
 	report.Requests = r.requests
 	return report, nil

@@ -144,6 +144,9 @@ func TestRunIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newTiny(t, "")
 	report := runTiny(t, s, Options{MaxRequests: 60})
+	if report.Summary.Failed != 0 || !strings.Contains(report.Stopped, "limit of 60") || !strings.Contains(report.Text(), "not whole") {
+		t.Errorf("a limit is held against the server: %+v, stopped %q, %v", report.Summary, report.Stopped, report.Breaks)
+	}
 	if report.Summary.Skipped == 0 || report.Requests > 60+len(s.records["Users"])+len(s.records["Groups"]) || len(report.Left) > 0 {
 		t.Errorf("%d requests, %+v, left %v", report.Requests, report.Summary, report.Left)
 	}
@@ -191,6 +194,8 @@ func TestRunDoesNotBegin(t *testing.T) {
 		{Options{BaseURL: "https://example.com", Token: "t", Vendor: "none"}, ErrOptions, "--vendor"},
 		{Options{BaseURL: newTiny(t, "").url, Token: "wrong"}, ErrToken, "does not take this token"},
 		{Options{BaseURL: "http://127.0.0.1:1", Token: "t"}, ErrUnreachable, "does not answer"},
+		{Options{BaseURL: newTiny(t, "").url + "/Users", Token: "secret"}, ErrNoSCIM, "behind which /Users stands"},
+		{Options{BaseURL: newTiny(t, "").url, Token: "secret", Only: []string{"nosuch", "other"}}, ErrOptions, `"nosuch,other"; no check`},
 	} {
 		_, err := Run(context.Background(), c.o)
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {

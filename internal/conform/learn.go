@@ -90,6 +90,12 @@ func (r *runner) reach() error {
 	if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
 		return fmt.Errorf("%w%s answers GET /Users with %d: it does not take this token", quiet{ErrToken}, r.base, a.status)
 	}
+	if a.status != http.StatusNotFound {
+		return nil
+	}
+	if a, err = r.send(r.ctx, http.MethodGet, "/ServiceProviderConfig", "", nil); err == nil && a.status == http.StatusNotFound {
+		return fmt.Errorf("%w%s has neither /Users nor /ServiceProviderConfig: give the base URL, behind which /Users stands", quiet{ErrNoSCIM}, r.base)
+	}
 	return nil
 }
 

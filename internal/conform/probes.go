@@ -215,6 +215,9 @@ func (c *check) some(t resourceType) []object {
 		}
 		all = append(all, c.create(t, more))
 		if c.decided {
+			if c.stopped != "" { // which is no fault of the server's
+				delete(c.fixtures, t.Name)
+			}
 			return nil
 		}
 	}

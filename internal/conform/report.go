@@ -32,6 +32,9 @@ func (r Report) Text() string {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.sums())
+	if r.Stopped != "" {
+		fmt.Fprintf(&b, "not whole: %s\n", r.Stopped)
+	}
 	for _, v := range slices.Sorted(maps.Keys(r.Breaks)) {
 		fmt.Fprintf(&b, "%s would meet: %s\n", v, strings.Join(r.Breaks[v], ", "))
 	}

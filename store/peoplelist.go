@@ -396,13 +396,10 @@ func (l *peopleList) looked() int {
 	return l.most
 }
 
-// sampled is how many of very many are looked at to count. Where all of these have to be sorted
-// as well, it is fewer: their number is not told exactly in any case.
+// sampled is how many of very many are looked at to count, in whatever order they are shown:
+// it is fewer, because their number is not told exactly in any case.
 func (l *peopleList) sampled() int {
-	if l.sort.walked {
-		return l.looked()
-	}
-	return min(l.looked(), l.tx.db.counted.near()/max(1, len(l.many)))
+	return min(l.looked(), l.tx.db.counted.near())
 }
 
 // countAmongFew counts in some of those whom the roster alone gives, and finds the page in

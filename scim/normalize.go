@@ -310,6 +310,9 @@ func (n normalizer) check(doc map[string]any) error {
 			}
 			part = in
 		}
+		if n.c.fits(s.ID, part) {
+			continue
+		}
 		if own, ok := n.c.lenient[s.ID]; ok {
 			s = own
 		}

@@ -105,12 +105,13 @@ type Compiled struct {
 	keys     [][]byte // of the extensions, as they stand in a stored document: "urn:...":
 	required []*Attr
 	index    map[string]map[string]*Attr // lower-case URN ("" is core) -> lower-case name
+	exact    map[string]map[string]*Attr // URN -> name
 }
 
 // Compile indexes a core schema, its extensions and the attributes that every
 // resource has (RFC 7643 §3.1: id, externalId, schemas, meta).
 func Compile(core schema.Schema, extensions ...Extension) *Compiled {
-	c := &Compiled{Name: core.Name.Value(), URN: core.ID, index: map[string]map[string]*Attr{}, must: map[string]bool{}}
+	c := &Compiled{Name: core.Name.Value(), URN: core.ID, index: map[string]map[string]*Attr{}, exact: map[string]map[string]*Attr{}, must: map[string]bool{}}
 	c.add(core, false)
 	c.index[""] = c.index[strings.ToLower(core.ID)]
 	for _, a := range commonAttributes() {
@@ -137,7 +138,7 @@ func (c *Compiled) add(s schema.Schema, extension bool) {
 	if extension {
 		c.keys = append(c.keys, []byte(`"`+s.ID+`":`))
 	}
-	c.index[strings.ToLower(s.ID)] = map[string]*Attr{}
+	c.index[strings.ToLower(s.ID)], c.exact[s.ID] = map[string]*Attr{}, map[string]*Attr{}
 	for _, a := range s.Attributes {
 		c.put(s.ID, extension, a)
 	}
@@ -159,7 +160,7 @@ func (c *Compiled) put(urn string, extension bool, core schema.CoreAttribute) {
 		a.subs["display"].keyed = true
 	}
 	c.Attrs = append(c.Attrs, a)
-	c.index[strings.ToLower(urn)][strings.ToLower(a.Name)] = a
+	c.index[strings.ToLower(urn)][strings.ToLower(a.Name)], c.exact[urn][a.Name] = a, a
 }
 
 func newAttr(urn string, extension bool, core schema.CoreAttribute) *Attr {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"maps"
 	"reflect"
 	"strings"
 
@@ -8,7 +9,7 @@ import (
 	filter "github.com/scim2/filter-parser/v2"
 )
 
-// apply makes the plan's changes to doc, which is the caller's own copy, and
+// apply makes the plan's changes to doc, which is the caller's own copy (see copied), and
 // checks the result as a whole. On an error doc is worthless. The plan itself is
 // not changed: a command that lost a race applies it again.
 func (p *plan) apply(doc map[string]any) error {
@@ -42,6 +43,31 @@ func (p *plan) apply(doc map[string]any) error {
 		err = p.n.check(doc)
 	}
 	return err
+}
+
+// copied is a copy of doc for apply, which shares with it what no step touches.
+func (p *plan) copied(doc map[string]any) map[string]any {
+	out := maps.Clone(doc)
+	for _, urn := range p.n.c.URNs()[1:] {
+		if in, ok := out[urn].(map[string]any); ok {
+			out[urn] = maps.Clone(in)
+		}
+	}
+	touched := map[*Attr]bool{}
+	for _, s := range p.steps {
+		if s.stray != nil {
+			return fresh(doc).(map[string]any)
+		}
+		if s.t.attr == nil || touched[s.t.attr] {
+			continue
+		}
+		touched[s.t.attr] = true
+		in := container(out, s.t.attr, false)
+		if v, there := in[s.t.attr.Name]; there {
+			in[s.t.attr.Name] = fresh(v)
+		}
+	}
+	return out
 }
 
 func (p *plan) step(doc map[string]any, s step) error {

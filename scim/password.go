@@ -146,7 +146,7 @@ func (h *handler) keeperOfPlan(ctx context.Context, d dirctx, id string, p *plan
 	if err != nil {
 		return nil, err
 	}
-	next := store.Doc(fresh(map[string]any(old)).(map[string]any))
+	next := store.Doc(p.copied(old))
 	if err := p.apply(next); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -333,5 +334,55 @@ func TestPatchWork(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A copy that shares with the document what the plan leaves alone ends as a whole copy does, and
+// the document stays as it was.
+func TestPatchLeavesTheDocumentAlone(t *testing.T) {
+	t.Parallel()
+	c := Compile(coreUser(), Extension{Schema: enterpriseUser()}, Extension{Schema: allTypes()})
+	keep := compat
+	keep.UnknownAttributes = storeIt
+	ops := []string{`{"op":"add","path":"shoeSize","value":9}`, `{"op":"replace","path":"name.pet","value":"x"}`, `{"op":"remove","path":"urn:example:all"}`,
+		`{"op":"replace","path":"urn:example:all:grade","value":3}`, `{"op":"add","path":"urn:example:all:tags","value":["y"]}`, `{"op":"remove","path":"emails[type eq \"work\"].value"}`}
+	for _, p := range append(compatPatches, strictPatches...) {
+		if p.ops != "" {
+			ops = append(ops, p.ops)
+		}
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	changed := 0
+	for range 20_000 {
+		was := decoded(t, jane)
+		for _, a := range c.Attrs {
+			if r.IntN(3) == 0 && a.URN != userURN {
+				container(was, a, true)[a.Name] = valueFor(a, false)
+			}
+		}
+		body := ops[r.IntN(len(ops))]
+		for range r.IntN(3) {
+			body += "," + ops[r.IntN(len(ops))]
+		}
+		q := []Quirks{compat, strict, keep}[r.IntN(3)]
+		plan, err := normalizer{c, q}.compile(decoded(t, `{"schemas":["`+patchURN+`"],"Operations":[`+body+`]}`))
+		if err != nil {
+			continue
+		}
+		whole, before := fresh(was).(map[string]any), text(was)
+		got := plan.copied(was)
+		wantErr, gotErr := plan.apply(whole), plan.apply(got)
+		if text(was) != before {
+			t.Fatalf("patch %s changed the document itself\n got %s\nwant %s", body, text(was), before)
+		}
+		if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) || gotErr == nil && !reflect.DeepEqual(got, whole) {
+			t.Fatalf("patch %s of %s\n got %s %v\nwant %s %v", body, before, text(got), gotErr, text(whole), wantErr)
+		}
+		if gotErr == nil && text(got) != before {
+			changed++
+		}
+	}
+	if changed < 1_000 {
+		t.Errorf("%d changed something: too few to tell", changed)
 	}
 }

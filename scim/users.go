@@ -162,15 +162,16 @@ func (h *handler) alterUser(ctx context.Context, t wanted, body map[string]any) 
 		return store.User{}, nil, err
 	}
 	return h.changeUser(ctx, t, func(old store.User) (store.UserChange, error) {
-		doc, err := old.Attributes()
+		was, err := old.Attributes()
 		if err != nil {
 			return store.UserChange{}, err
 		}
+		doc := plan.copied(was)
 		if err := plan.apply(doc); err != nil {
 			return store.UserChange{}, err
 		}
 		doc, active := splitActive(doc)
-		return store.UserChange{Doc: doc, Status: statusChange(old, statusOf(active, old.Status))}, nil
+		return store.UserChange{Doc: doc, Was: was, Status: statusChange(old, statusOf(active, old.Status))}, nil
 	})
 }
 

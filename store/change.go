@@ -13,6 +13,7 @@ import (
 // UserChange is what UpdateUser does. Nil fields keep what is there.
 type UserChange struct {
 	Doc    Doc     // the whole new document
+	Was    Doc     // the old one, decoded, when the caller has it; what is the same in both may be shared
 	Status *Status // Active or Deactivated
 	Why    string  // for the activity log
 	Leave  Leaving // the same, of somebody who is deactivated
@@ -135,13 +136,15 @@ func (tx *Tx) KeepUser(u User) error {
 // documents are decoded once and then used for everything.
 type userPlan struct {
 	old, doc Doc
-	hot      hotColumns // of doc
+	changed  []string   // the attributes in which they differ
+	keyed    bool       // keyedAttrs are among them
+	hot      hotColumns // of doc; its values only when keyed
 }
 
 // sameColumns tells that the new document changes no column but the search key.
 func (p userPlan) sameColumns(u, next User) bool {
 	return next.UserName == u.UserName && next.ExternalID == u.ExternalID && next.Email == u.Email && next.DisplayName == u.DisplayName &&
-		next.ManagerID == u.ManagerID && p.hot.sortKey == sortKeyOf(profileOf(p.old))
+		next.ManagerID == u.ManagerID && (!p.keyed || p.hot.sortKey == sortKeyOf(profileOf(p.old)))
 }
 
 // planUser is u after the change, not yet written.
@@ -166,25 +169,34 @@ func (tx *Tx) planUser(u User, ch UserChange) (User, userPlan, error) {
 	if ch.Doc == nil {
 		return next, plan, nil
 	}
-	hot, err := hotOf(ch.Doc)
+	hot, err := columnsOf(ch.Doc)
 	if err != nil {
 		return u, plan, err
+	}
+	old := ch.Was
+	if old == nil {
+		if old, err = u.Attributes(); err != nil {
+			return u, plan, err
+		}
+	}
+	// PostgreSQL keeps jsonb in its own spelling, so the stored bytes do not tell.
+	changed, err := differing(old, ch.Doc)
+	if err != nil || len(changed) == 0 {
+		return next, plan, err
+	}
+	plan = userPlan{old: old, doc: ch.Doc, changed: changed, keyed: slices.ContainsFunc(changed, keyedAttr), hot: hot}
+	if plan.keyed {
+		if plan.hot.values, err = valuesOf(ch.Doc); err != nil {
+			return u, userPlan{}, err
+		}
 	}
 	raw, err := encode(ch.Doc)
 	if err != nil {
-		return u, plan, fmt.Errorf("user %s: %w", u.ID, err)
-	}
-	old, err := u.Attributes()
-	if err != nil {
-		return u, plan, err
-	}
-	// PostgreSQL keeps jsonb in its own spelling, so the stored bytes alone do not tell.
-	if oldRaw, err := encode(old); err != nil || oldRaw == raw {
-		return next, plan, err
+		return u, userPlan{}, fmt.Errorf("user %s: %w", u.ID, err)
 	}
 	next.Doc, next.UserName, next.ExternalID, next.Email = JSON(raw), hot.userName, hot.externalID, hot.email
 	next.DisplayName, next.ManagerID = hot.displayName, hot.managerID
-	return next, userPlan{old, ch.Doc, hot}, nil
+	return next, plan, nil
 }
 
 func changeName(u, next User, docSame bool) string {
@@ -320,6 +332,9 @@ func (tx *Tx) keepAdmin(id UserID) error {
 // valueSteps brings the rows of user_values in line with the new document: only
 // what differs, so that no row is deleted and inserted in one statement.
 func (tx *Tx) valueSteps(u User, plan userPlan) ([]step, error) {
+	if !plan.keyed {
+		return nil, nil
+	}
 	was, err := valuesOf(plan.old)
 	if err != nil {
 		return nil, err
@@ -341,13 +356,11 @@ func (tx *Tx) difference(p userPlan, u, next User) (before, after map[string]any
 	if u.Status != next.Status {
 		before["status"], after["status"] = u.Status, next.Status
 	}
-	for k, v := range p.old {
-		if !same(v, p.doc[k]) {
+	for _, k := range p.changed {
+		if v, there := p.old[k]; there {
 			before[k] = v
 		}
-	}
-	for k, v := range p.doc {
-		if !same(v, p.old[k]) {
+		if v, there := p.doc[k]; there {
 			after[k] = v
 		}
 	}

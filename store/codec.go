@@ -139,6 +139,33 @@ func same(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
+// differing are the attributes that are not the same text in both documents.
+func differing(old, doc Doc) (names []string, err error) {
+	for name, v := range old {
+		w, there := doc[name]
+		if there && same(v, w) {
+			continue
+		}
+		a, err := encode(v) // numbers of two kinds may be one text
+		if err != nil {
+			return nil, err
+		}
+		b, err := encode(w)
+		if err != nil {
+			return nil, err
+		}
+		if !there || a != b {
+			names = append(names, name)
+		}
+	}
+	for name := range doc {
+		if _, there := old[name]; !there {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // decodeDoc reads a stored document. Its strings share one copy of the text.
 func decodeDoc(raw JSON) (Doc, error) {
 	r := reader{s: string(raw)}

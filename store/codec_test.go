@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -92,5 +93,52 @@ func TestTexts(t *testing.T) {
 		if want, _ := pq.StringArray(list).Value(); err != nil || got != want {
 			t.Errorf("%q is %q, %v; lib/pq writes %q", []string(list), got, err, want)
 		}
+	}
+}
+
+// Of attributes that are not keyed no column follows but the search key, and no row.
+func TestKeyedAttributes(t *testing.T) {
+	t.Parallel()
+	element := func(v string) any { return []any{map[string]any{"value": v, "type": "work", "formatted": v}} }
+	whole := func(v string) Doc {
+		return Doc{"userName": "n" + v, "externalId": "X" + v, "displayName": "d" + v, "name": map[string]any{"givenName": "g" + v, "familyName": "f" + v, "formatted": "o" + v},
+			"title": "t" + v, "nickName": "k" + v, "locale": "de", "userType": v, "emails": element(v + "@example.com"), "phoneNumbers": element("12345" + v), "ims": element(v), "photos": element(v),
+			"addresses": element(v), "roles": element("r" + v), "entitlements": element("e" + v), "x509Certificates": element(v),
+			EnterpriseURN: map[string]any{"employeeNumber": "7" + v, "department": v, "manager": map[string]any{"value": v}}, "urn:example:own": map[string]any{"a": v}}
+	}
+	derived := func(doc Doc) hotColumns {
+		hot, err := hotOf(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hot.searchKey = ""
+		return hot
+	}
+	for name, v := range whole("2") {
+		for _, bare := range []bool{false, true} { // what others stand in for shows alone
+			doc := whole("1")
+			if bare {
+				doc = Doc{"userName": "jane"}
+			}
+			was := derived(doc)
+			doc[name] = v
+			if follows := !reflect.DeepEqual(derived(doc), was); follows && !keyedAttr(name) {
+				t.Errorf("%s, bare %v: something follows from it, but it is not keyed", name, bare)
+			} else if !bare && !follows && keyedAttr(name) {
+				t.Errorf("%s: nothing follows from it, but it is keyed", name)
+			}
+		}
+	}
+}
+
+// Two documents differ in what encode tells apart.
+func TestDiffering(t *testing.T) {
+	t.Parallel()
+	old := Doc{"same": []any{"x"}, "one": json.Number("1"), "gone": "g", "null": nil, "other": map[string]any{"a": "b"}}
+	now := Doc{"same": []any{"x"}, "one": 1, "null": nil, "other": map[string]any{"a": "c"}, "new": nil}
+	names, err := differing(old, now)
+	slices.Sort(names)
+	if want := []string{"gone", "new", "other"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q (%v)", names, want, err)
 	}
 }

@@ -27,6 +27,11 @@ func TestColumnsFollowTheDocument(t *testing.T) {
 			d[store.EnterpriseURN] = map[string]any{"department": "R&D", "manager": map[string]any{"value": "01900000000070008000000000000001"}}
 		},
 		func(d store.Doc) { delete(d, "name"); d["title"] = "Head" },
+		func(d store.Doc) {
+			d["phoneNumbers"] = []any{map[string]any{"value": "+49 30 1234567", "type": "work"}}
+		},
+		func(d store.Doc) { d["roles"] = []any{map[string]any{"value": "Buyer"}}; d["locale"] = "de" },
+		func(d store.Doc) { delete(d, "emails"); d["timezone"] = "Europe/Berlin" },
 	}
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		org, admin := storetest.Org(t, db, "acme")
@@ -38,7 +43,11 @@ func TestColumnsFollowTheDocument(t *testing.T) {
 			if err := db.LookupAll(ctx, &list, row, org, u.ID); err != nil || len(list) != 1 {
 				t.Fatalf("%d rows: %v", len(list), err)
 			}
-			return list[0]
+			var rows []string
+			if err := db.LookupAll(ctx, &rows, "SELECT attr || '=' || value_key || '/' || kind FROM user_values WHERE org_id = ? AND user_id = ? ORDER BY attr, value_key, kind", org, u.ID); err != nil {
+				t.Fatal(err)
+			}
+			return list[0] + fmt.Sprintf(" %q", rows)
 		}
 		for i := range changes {
 			doc := store.Profile{UserName: fmt.Sprintf("ann%d@example.com", i), Email: "ann@example.com", GivenName: "Ann", FamilyName: "Bell"}.Doc()
@@ -50,13 +59,20 @@ func TestColumnsFollowTheDocument(t *testing.T) {
 				}
 			}
 			write(t, db, as[0], create(&changed))
-			for _, change := range changes[:i+1] {
+			for k, change := range changes[:i+1] {
 				change(doc)
 				write(t, db, as[0], func(tx *store.Tx) error {
 					u, err := tx.User(changed.ID)
-					if err == nil {
-						_, err = tx.UpdateUser(u, store.UserChange{Doc: maps.Clone(doc)})
+					if err != nil {
+						return err
 					}
+					ch := store.UserChange{Doc: maps.Clone(doc)}
+					if k%2 == i%2 { // the old document from the caller
+						if ch.Was, err = u.Attributes(); err != nil {
+							return err
+						}
+					}
+					_, err = tx.UpdateUser(u, ch)
 					return err
 				})
 			}

@@ -52,7 +52,26 @@ type userValue struct {
 // indexedValues are the multi-valued attributes that have rows in user_values.
 var indexedValues = []string{"emails", "phoneNumbers"}
 
-func hotOf(doc Doc) (hotColumns, error) {
+// keyedAttr tells whether columns or rows of user_values follow from an attribute. From
+// title no more than the search key follows, from others nothing.
+func keyedAttr(name string) bool {
+	switch name {
+	case "userName", "externalId", "displayName", "name", EnterpriseURN:
+		return true
+	}
+	return slices.Contains(indexedValues, name) || slices.Contains(sentAttrs, name)
+}
+
+func hotOf(doc Doc) (h hotColumns, err error) {
+	if h, err = columnsOf(doc); err != nil {
+		return h, err
+	}
+	h.values, err = valuesOf(doc)
+	return h, err
+}
+
+// columnsOf is hotOf without the values.
+func columnsOf(doc Doc) (hotColumns, error) {
 	h := hotColumns{userName: text(doc, "userName"), externalID: text(doc, "externalId")}
 	if strings.TrimSpace(h.userName) == "" {
 		return h, fault.Invalid.On("userName", "A user needs a userName.")
@@ -61,10 +80,6 @@ func hotOf(doc Doc) (hotColumns, error) {
 		return h, err
 	}
 	if err := checkText("externalId", h.externalID, maxKey); err != nil {
-		return h, err
-	}
-	var err error
-	if h.values, err = valuesOf(doc); err != nil {
 		return h, err
 	}
 	p := profileOf(doc)

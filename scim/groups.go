@@ -104,7 +104,7 @@ func (h *handler) replaceGroup(ctx context.Context, t wanted, body map[string]an
 }
 
 // patchGroup is PATCH /Groups/{id} (RFC 7644 §3.5.2). It answers 204, which Entra
-// ID prefers and which spares it a list of all members.
+// ID prefers and which spares it a list of all members, unless attributes are asked for.
 func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) error {
 	p, err := projectionOf(r, from(r.Context()).groups)
 	if err != nil {
@@ -120,7 +120,8 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 		return err
 	}
 	t := wanted{id: id, only: conditionOf(r)}
-	if d.quirks.PatchResponse != answerWith && t.only == (condition{}) {
+	shown := d.quirks.PatchResponse == answerWith || p.only
+	if !shown && t.only == (condition{}) {
 		done, err := h.quickMembers(r.Context(), id, plan)
 		if err != nil {
 			return err
@@ -134,7 +135,7 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, id string) 
 	if err != nil {
 		return err
 	}
-	if d.quirks.PatchResponse == answerWith {
+	if shown {
 		return h.showGroup(w, r, http.StatusOK, g, p.written())
 	}
 	return showNothing(w, etag(g.ETagVersion()))

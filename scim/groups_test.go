@@ -133,3 +133,31 @@ func TestGroupProjection(t *testing.T) {
 		t.Errorf("attributes=members: %s", got.raw)
 	}
 }
+
+// RFC 7644 §3.5.2: "The server MUST return a 200 OK if the "attributes" parameter is
+// specified in the request."
+func TestPatchAnswersWithTheAttributesAskedFor(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		first := openDoor(t, db, NewDirectory{})
+		for i, quirks := range []string{`{}`, `{"patchResponse":"204"}`, `{"patchResponse":"200"}`} {
+			d := first.another(NewDirectory{Name: itoa(i), Quirks: store.JSON(quirks)})
+			jane, group := d.user("jane"+itoa(i)), d.group("Sales")
+			add := patchBody(`{"op":"add","path":"members","value":` + memberJSON(jane) + `}`)
+			for range 2 { // the second changes nothing
+				got := d.must(200, "PATCH", "/Groups/"+group+"?attributes=members.value", add)
+				if asJSON(got.json["members"]) != `[{"value":"`+jane+`"}]` || got.json["displayName"] != nil {
+					t.Errorf("%s: %s", quirks, got.raw)
+				}
+			}
+			got := d.must(200, "PATCH", "/Groups/"+group+"?attributes=displayName", patchBody(`{"op":"replace","path":"displayName","value":"Buying"}`))
+			if got.str("displayName") != "Buying" || got.json["members"] != nil {
+				t.Errorf("%s: %s", quirks, got.raw)
+			}
+			got = d.must(200, "PATCH", "/Users/"+jane+"?attributes=active,groups", patchBody(`{"op":"replace","path":"active","value":false}`))
+			if got.json["active"] != false || !strings.Contains(text(got.json["groups"]), "Buying") || got.json["userName"] != nil {
+				t.Errorf("%s: %s", quirks, got.raw)
+			}
+		}
+	})
+}

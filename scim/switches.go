@@ -37,7 +37,7 @@ var switches = []Switch{
 	{"unknownAttributes", []string{ignoreIt, rejectIt, storeIt}, "What happens to attributes that /Schemas does not have: left out, refused, or kept as they are and returned.", interopPage + " §5.3 (reject); RFC 7644 §3.3 leaves it open"},
 	{"unknownSchemas", []string{ignoreIt, rejectIt}, "What happens to names in \"schemas\" that are no schema of the resource.", "OneLogin's template; " + interopPage + " §5.3 (reject)"},
 	{"membersReplaceIsAdd", yesNo, "Take \"replace members\" for add. For clients that mean it so; everybody else's removals would be lost.", "snipe-it #19096, PostHog #47336"},
-	{"patchResponse", []string{answerAuto, answerWith, answerEmpty}, "The answer to PATCH: auto is 200 with the user and 204 for groups.", "RFC 7644 §3.5.2 allows both; Entra ID prefers 204 for groups"},
+	{"patchResponse", []string{answerAuto, answerWith, answerEmpty}, "The answer to PATCH: auto is 200 with the user and 204 for groups. Where the request names attributes, it is always 200 with them.", "RFC 7644 §3.5.2 allows both; Entra ID prefers 204 for groups"},
 	{"deleteMeans", []string{deleteDeletes, deleteDeactivates}, "What DELETE of a user does. Deactivate keeps the person visible to the directory, and the name taken.", interopPage + " §6.6 (delete)"},
 	{"ignoreUnknownMembers", yesNo, "Leave unknown member ids out instead of refusing the request. Hides lost memberships.", "keycloak-scim #107"},
 	{"passwordHandling", []string{ignoreIt, rejectIt, storeIt}, "What happens to a password that is sent: left out, refused, or made the person's password for signing in here.", "Okta sends one in every POST; OpenID IPSIE AL2 forbids the attribute"},

@@ -139,7 +139,7 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, id string) e
 	if err != nil {
 		return err
 	}
-	empty := from(r.Context()).quirks.PatchResponse == answerEmpty
+	empty := from(r.Context()).quirks.PatchResponse == answerEmpty && !p.only // "MUST return a 200 OK if the "attributes" parameter is specified"
 	u, groups, err := h.alterUser(r.Context(), wanted{id: id, only: conditionOf(r), groups: p.Wants("groups") && !empty}, body)
 	if err != nil {
 		return err

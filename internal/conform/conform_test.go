@@ -79,6 +79,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		"not-ignored":            "filter.not",
 		"valuepath-any":          "filter.valuepath.same",
 		"projection-ignored":     "projection.only",
+		"patch-empty":            "projection.patch",
 		"excluded-id":            "projection.always",
 		"if-match-ignored":       "etag.User.match",
 		"if-none-match-ignored":  "etag.Group.none-match",

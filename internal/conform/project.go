@@ -30,6 +30,7 @@ func projectionProbes() []probe {
 		}},
 		{"projection.list", "lists obey attributes and excludedAttributes", source, must, meets("entra"), projectionList},
 		{"projection.write", "answers to POST and PUT obey attributes", source, should, nil, projectionWrite},
+		{"projection.patch", "PATCH with attributes is 200 with what is asked for, and never 204", "RFC 7644 §3.5.2", must, nil, projectionPatch},
 		{"projection.members", "excludedAttributes=members shows a group without its members", source + "; Microsoft: group queries", must, meets("entra"), projectionMembers},
 	}
 }
@@ -85,6 +86,19 @@ func projectionWrite(c *check) {
 	b := c.do("PUT", at(user, a.doc)+"?attributes=displayName", doc)
 	c.status(b, http.StatusOK)
 	c.shape(b, []string{"displayName", "id"}, []string{"userName"})
+}
+
+func projectionPatch(c *check) {
+	for _, name := range []string{"User", "Group"} {
+		t, ok := c.typed(name)
+		if !ok {
+			continue
+		}
+		path := at(t, c.create(t, nil)) + "?attributes=" + c.naming(t)
+		a := c.patch(path, operation("replace", c.naming(t), c.name("new")))
+		c.status(a, http.StatusOK)
+		c.shape(a, []string{c.naming(t), "id"}, []string{"meta"})
+	}
 }
 
 func projectionMembers(c *check) {

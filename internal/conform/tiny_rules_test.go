@@ -198,6 +198,10 @@ func (s *tiny) patch(w http.ResponseWriter, r *http.Request, kind string, rec *r
 	if !s.is("patch-lie") {
 		s.store(rec, doc)
 	}
+	if s.is("patch-empty") {
+		w.WriteHeader(204)
+		return
+	}
 	s.show(w, r, 200, kind, rec)
 }
 

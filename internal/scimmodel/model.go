@@ -245,8 +245,8 @@ func (m *Model) single(c change, q Request, params map[string]string) outcome {
 	case http.MethodDelete:
 		out.status = []int{http.StatusNoContent}
 		return out
-	case http.MethodPatch: // §3.5.2: 200 with the resource, or 204; choice: 204 for groups
-		if c.k.name == "Group" {
+	case http.MethodPatch: // §3.5.2: 200 with the resource, also whenever attributes are asked for, or 204; choice: 204 for groups
+		if c.k.name == "Group" && !p.only {
 			out.status = []int{http.StatusNoContent}
 			return out
 		}

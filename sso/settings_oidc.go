@@ -71,7 +71,7 @@ var oidcSettings = []Setting{
 }
 
 func checkClientID(id string) error {
-	if id == "" || len(id) > 500 || !cleanText(id) {
+	if id == "" || fault.Line("client_id", id, 500) != nil {
 		return fault.Invalid.On("client_id", "An OpenID Connect connection needs the client ID that the provider gave to this application.")
 	}
 	return nil

@@ -42,7 +42,10 @@ func (tx *Tx) RestoreAs(id UserID, userName, why string) (User, error) {
 	if err != nil {
 		return u, err
 	}
-	if userName = strings.TrimSpace(userName); userName != "" {
+	if userName = strings.TrimSpace(userName); userName != "" && userName != u.UserName {
+		if err := fault.Line("userName", userName, maxKey); err != nil {
+			return u, err
+		}
 		doc["userName"] = userName
 	}
 	hot, err := hotOf(doc)

@@ -53,10 +53,10 @@ func (s *Schema) check() error {
 	if s.Name == "" {
 		s.Name = "Extra attributes of a " + strings.ToLower(s.Resource)
 	}
-	if err := checkText("name", s.Name, 200); err != nil {
+	if err := fault.Line("name", s.Name, 200); err != nil {
 		return err
 	}
-	if err := checkText("description", s.Description, 1000); err != nil {
+	if err := checkLines("description", s.Description, 1000); err != nil {
 		return err
 	}
 	if s.Attributes == nil {
@@ -70,6 +70,11 @@ func (s *Schema) check() error {
 		}
 	}
 	return checkAll(s.Attributes, "")
+}
+
+// checkLines is fault.Line for a text that may have several.
+func checkLines(field, text string, most int) error {
+	return fault.Line(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), most)
 }
 
 // checkAll checks the attributes of a schema, or with a parent the sub-attributes of one.
@@ -124,7 +129,7 @@ func (a *Attribute) check(path string, sub bool) error {
 		}
 		*word.value = word.of[i]
 	}
-	if err := checkText("description", a.Description, 1000); err != nil {
+	if err := checkLines("description", a.Description, 1000); err != nil {
 		return err
 	}
 	if link && a.Type != "reference" {
@@ -157,7 +162,7 @@ func (a *Attribute) checkParts(path string, sub bool) error {
 		return fault.Invalid.On("referenceTypes", "%s is a %s: only a reference has referenceTypes.", path, a.Type)
 	}
 	for i, v := range a.Canonical {
-		if err := checkText("canonicalValues", v, 200); err != nil || v == "" {
+		if err := fault.Line("canonicalValues", v, 200); err != nil || v == "" {
 			return fault.Invalid.On("canonicalValues", "A canonical value of %s is empty or too long; at most 200 bytes are possible.", path)
 		}
 		if slices.ContainsFunc(a.Canonical[:i], func(w string) bool { return v == w || !a.CaseExact && strings.EqualFold(v, w) }) {

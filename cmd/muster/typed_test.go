@@ -221,31 +221,39 @@ func (v *visitor) pages(base string, start ...string) iter.Seq[string] {
 	}
 }
 
-var walked = regexp.MustCompile(`^/(console|account|login|o|password|setup)(/|$)`)
+var walked = regexp.MustCompile(`^/(console|account|login|o|password|setup|invite)(/|$)`)
+
+var personLink = regexp.MustCompile(`/users/([0-9a-f]{32})"`)
 
 // forms are those of all pages, by where they lead and what is typed there.
 func (v *visitor) forms(base string, start ...string) map[string]sheet {
 	v.t.Helper()
 	all := map[string]sheet{}
 	for range v.pages(base, start...) {
-		for _, s := range sheets(v.page) {
-			to, err := v.at.Parse(s.to)
-			if err != nil {
-				v.t.Fatal(err)
-			}
-			s.to = to.String()
-			key := oneID.ReplaceAllString(to.Path, "*")
-			for _, b := range s.fields {
-				if b.written() {
-					key += " " + oneID.ReplaceAllString(b.name, "*")
-				}
-			}
-			if _, known := all[key]; !known {
-				all[key] = s
-			}
-		}
+		v.noteForms(all)
 	}
 	return all
+}
+
+// noteForms adds those of the page that is open.
+func (v *visitor) noteForms(all map[string]sheet) {
+	v.t.Helper()
+	for _, s := range sheets(v.page) {
+		to, err := v.at.Parse(s.to)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		s.to = to.String()
+		key := oneID.ReplaceAllString(to.Path, "*")
+		for _, b := range s.fields {
+			if b.written() {
+				key += " " + oneID.ReplaceAllString(b.name, "*")
+			}
+		}
+		if _, known := all[key]; !known {
+			all[key] = s
+		}
+	}
 }
 
 // takes are fields that hold what would be wrong in a name.
@@ -303,11 +311,20 @@ func (v *visitor) tryForm(key string, form sheet) {
 				v.t.Errorf("%s, %s is %s: %d, lost: %q", key, b.name, w.name, v.status, v.lost(list))
 			}
 		}
+	}
+	for i, b := range form.fields { // after all that is refused: what the form is for may be done now
+		if !b.written() {
+			continue
+		}
 		if v.fillIn(form, form.filled(i, markup)); v.status >= 500 {
 			v.t.Errorf("%s, %s is markup: %d\n%.500s", key, b.name, v.status, v.page)
 		}
 		v.harmless()
 	}
+}
+
+func isOf(name string, starts ...string) bool {
+	return slices.ContainsFunc(starts, func(s string) bool { return strings.HasPrefix(name, s) })
 }
 
 // meanwhile sends a form that somebody else was faster with: it is refused, what was typed
@@ -322,7 +339,7 @@ func (v *visitor) meanwhile(key string, form sheet) {
 		return
 	}
 	for i, b := range list {
-		if strings.HasPrefix(b.name, "teams_") || b.name == "lead" { // names of what is there
+		if isOf(b.name, "teams_", "lead", "name_", "limit_", "mail_to") { // names of what is there, numbers, addresses
 			list[i].value = form.fields[i].value
 		}
 	}
@@ -351,10 +368,14 @@ func (v *visitor) harmless() {
 func TestEveryFormKeepsWhatWasTyped(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, "forms", func(t *testing.T, env ...string) {
-		s := newProgram(t, env...).serve("--demo")
+		p := newProgram(t, append(env, "MUSTER_EGRESS_ALLOW=127.0.0.0/8")...)
+		s := p.serve("--demo")
+		p.setenv("MUSTER_PUBLIC_URL", s.url)
 		v := demoVisitor(t, s)
-		forms := v.forms(s.url, "/console/acme/users", "/account")
-		if len(forms) < 70 {
+		made := &typist{p, v, s, map[string]sheet{}}
+		forms := v.forms(s.url, append(made.states(), "/console/acme/users", "/account")...)
+		maps.Copy(forms, made.forms)
+		if len(forms) < 105 {
 			t.Errorf("only %d forms were found", len(forms))
 		}
 		stranger := newVisitor(t)
@@ -376,8 +397,14 @@ func TestEveryFormKeepsWhatWasTyped(t *testing.T) {
 			v.harmless()
 		}
 		guest := newVisitor(t)
-		for key, form := range guest.forms(s.url, "/login", "/o/acme/login", "/password/forgot") {
+		link := p.must("user", "invite", "--org", "acme", "--email", "guest@partner.example")["link"].(string)
+		for key, form := range guest.forms(s.url, "/login", "/o/acme/login", "/password/forgot", link) {
 			guest.tryForm(key, form)
+		}
+		halfway, asked := atSecondStep(t, p, s), map[string]sheet{}
+		halfway.noteForms(asked)
+		for key, form := range asked {
+			halfway.tryForm(key, form)
 		}
 	})
 }

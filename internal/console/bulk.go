@@ -243,8 +243,25 @@ func (c *Console) carryOut(tx *store.Tx, o order, id store.UserID) (jobs.Result,
 	if why := o.skip(f, tx.Actor(), beyond[id]); why.Format != "" {
 		return jobs.Result{State: jobs.SkippedItem, Name: name, Why: why}, nil
 	}
+	if o.Do == removeTeam {
+		kept, err := tx.LeaveTeam(o.Team, id)
+		done := jobs.Result{Name: name, Undo: trace{}}
+		if len(kept) > 0 {
+			done.Why = jobs.Because("Was taken out by hand, and stays in the team for another reason.")
+		}
+		return done, err
+	}
 	left, err := c.do(tx, o, id)
 	return jobs.Result{Name: name, Undo: left}, err
+}
+
+// join puts somebody into a team by hand.
+func join(tx *store.Tx, team store.GroupID, id store.UserID) error {
+	g, err := tx.Group(team)
+	if err == nil {
+		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindUser}})
+	}
+	return err
 }
 
 // do makes the change and gives what is needed to take it back, or nil.
@@ -257,12 +274,9 @@ func (c *Console) do(tx *store.Tx, o order, id store.UserID) (any, error) {
 	case takeRole:
 		return trace{}, tx.Revoke(id, o.Role, store.Manual)
 	case addTeam:
-		if _, err := tx.AddMembers(o.Team, []store.UserID{id}); err != nil {
+		if err := join(tx, o.Team, id); err != nil {
 			return nil, err
 		}
-	case removeTeam:
-		_, err := tx.RemoveMembers(o.Team, []store.UserID{id})
-		return trace{}, err
 	case deactivate:
 		u, err := tx.Leave(id, store.Leaving{Reason: o.Reason, Why: o.Why})
 		return trace{Version: u.Version}, err
@@ -309,11 +323,10 @@ func (c *Console) takeBack(tx *store.Tx, o order, item jobs.Item) (jobs.Result, 
 	case o.Do == takeRole && f.RoleSince == 0:
 		return jobs.Result{}, tx.Grant(id, o.Role, store.Manual)
 	case o.Do == addTeam && f.MemberSince == was.Since:
-		_, err = tx.RemoveMembers(o.Team, []store.UserID{id})
+		_, err = tx.LeaveTeam(o.Team, id)
 		return jobs.Result{}, err
 	case o.Do == removeTeam && f.MemberSince == 0:
-		_, err = tx.AddMembers(o.Team, []store.UserID{id})
-		return jobs.Result{}, err
+		return jobs.Result{}, join(tx, o.Team, id)
 	case o.Do == deactivate && f.Version == was.Version:
 		_, err = tx.Reactivate(id, "")
 		return jobs.Result{}, err

@@ -101,6 +101,32 @@ func (s *site) teams(name string) (list []string) {
 	return list
 }
 
+// Who is put into a team with many others was put there by somebody, as by the team's own
+// page; and who is taken out with many stays for whom a sign-in keeps there.
+func TestManyAreInATeamForAReason(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		viewer, team := string(s.people["viewer"]), string(s.people["Support"])
+		s.bulk("boss", url.Values{"user": {viewer}, "action": {"team.add:" + team}})
+		has(t, s.page("boss", s.path("/users/{viewer}")), "Support: given by Boss Person, since")
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.Join(s.people["viewer"], store.GroupID(team), store.Reason{Kind: store.FromSignIn, Ref: "c1", Detail: "groups=Support"})
+			return err
+		})
+		_, result, job := s.bulk("boss", url.Values{"user": {viewer, string(s.people["agent"])}, "action": {"team.remove:" + team}})
+		has(t, result, "stays in the team for another reason", "Done 2 Skipped 0 Failed 0")
+		if got := fmt.Sprint(s.teams("viewer"), s.teams("agent")); got != "[Support] []" {
+			t.Errorf("in %s, want [Support] []", got)
+		}
+		page := s.page("boss", s.path("/users/{viewer}"))
+		has(t, page, "Support: by sign-in at")
+		hasNot(t, page, "Support: given by")
+		s.undo("boss", job)
+		has(t, s.page("boss", s.path("/users/{agent}")), "Support: given by Boss Person, since")
+	})
+}
+
 func TestManyAtOnceAndBack(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)

@@ -158,14 +158,7 @@ func revertRole(tx *store.Tx, id store.UserID, is, was string) (bool, error) {
 // leave takes a person out of the teams; one that is gone is passed over.
 func leave(tx *store.Tx, id store.UserID, teams []store.GroupID) error {
 	for _, team := range teams {
-		g, err := tx.Group(team)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := tx.UpdateGroup(g, store.GroupChange{Remove: []store.UserID{id}}); err != nil {
+		if _, err := tx.LeaveTeam(team, id); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}

@@ -46,6 +46,24 @@ func (tx *Tx) MembershipsOf(id UserID) ([]Membership, error) {
 	return list, err
 }
 
+// KeptMembership is one of a directory's group, whose members only the directory says.
+type KeptMembership struct {
+	GroupID     GroupID     `db:"group_id"`
+	DirectoryID DirectoryID `db:"directory_id"`
+	Since       Time        `db:"since"`
+}
+
+const keptMemberships = `SELECT m.group_id, g.directory_id, m.since FROM members m JOIN groups g ON g.org_id = m.org_id AND g.id = m.group_id
+	WHERE m.org_id = ? AND m.user_id = ? AND g.directory_id IS NOT NULL ORDER BY m.group_id`
+
+// KeptMembershipsOf are those of a person in groups of directories. Faults: Denied.
+func (tx *Tx) KeptMembershipsOf(id UserID) (list []KeptMembership, err error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	return list, tx.Select(&list, keptMemberships, tx.Org(), id)
+}
+
 // Join puts a person into a local group for a reason. It tells whether that is new:
 // whoever is a member already by hand stays so, without a reason. Needs Write.
 // Faults: Denied, NotFound.

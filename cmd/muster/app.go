@@ -154,7 +154,7 @@ func (a *app) in(slug string) (access.Actor, store.Org, error) {
 // shell is whoever has a shell on this machine: they own the database anyway.
 func shell(org string) access.Actor {
 	a := access.Muster(org)
-	a.Name = "The command line"
+	a.Name = access.CommandLine
 	return a
 }
 

@@ -117,7 +117,11 @@ func (d *demo) admin() error {
 		if err := d.sessions.EndAllOf(tx, made.UserID); err != nil { // nobody's browser
 			return err
 		}
-		return d.sessions.MakeOperator(tx, made.UserID)
+		if err := d.sessions.MakeOperator(tx, made.UserID); err != nil {
+			return err
+		}
+		d.actor, err = d.sessions.ActorOf(tx, made.UserID) // who has made the rest
+		return err
 	})
 }
 

@@ -44,5 +44,8 @@ func (a Actor) In(org string) Actor {
 // Signed tells whether somebody is known.
 func (a Actor) Signed() bool { return a.Kind != Anonymous }
 
+// CommandLine is what whoever uses it is called in records.
+const CommandLine = "The command line"
+
 // Muster is the server itself acting in org.
 func Muster(org string) Actor { return Actor{Kind: System, Org: org, Name: "Muster"} }

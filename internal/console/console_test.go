@@ -362,7 +362,7 @@ func TestAPersonsPage(t *testing.T) {
 			return err
 		})
 		text := s.page("boss", s.path("/users/{scott}"))
-		has(t, text, "managed by the directory Okta Prod", "Support", "Everyone", "Okta SAML", "Sign out everywhere", "Deactivate Scott Person", "Detach from Okta Prod", "added")
+		has(t, text, "managed by the directory Okta Prod", "Support", "Everyone", "Everyone: put in by Okta Prod, since", "Okta SAML", "Sign out everywhere", "Deactivate Scott Person", "Detach from Okta Prod", "added")
 		text = s.page("viewer", s.path("/users/{scott}"))
 		hasNot(t, text, "Deactivate Scott", "Sign out everywhere", "Edit", "Detach")
 		has(t, s.page("boss", s.path("/users/{ivy}")), "Invite expired", "Send again", "Cancel the invitation", "2 times")

@@ -114,6 +114,21 @@ func TestDeletedPeopleComeBack(t *testing.T) {
 	})
 }
 
+// A role that was given on the command line was not given by somebody called so.
+func TestGivenOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		shell := s.muster
+		shell.Name = access.CommandLine
+		s.write(shell, func(tx *store.Tx) error {
+			return tx.Grant(s.people["viewer"], access.Agent, store.Manual)
+		})
+		has(t, s.page("boss", s.path("/users/{viewer}")), "Agent given on the command line, since")
+		has(t, s.german(s.path("/users/{viewer}")), "Agent auf der Befehlszeile vergeben, seit")
+	})
+}
+
 func TestSeatsAreShownAndShared(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)

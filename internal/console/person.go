@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/checklist"
@@ -259,6 +260,16 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage) error {
 			if ref.ID == m.GroupID && ref.Through == "" {
 				p.Reasons = append(p.Reasons, groupReason{ref.Name, p.words.of(m.Reason, m.By, m.Since)})
 			}
+		}
+	}
+	kept, err := tx.KeptMembershipsOf(p.User.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range kept {
+		i := slices.IndexFunc(p.Groups, func(g store.GroupRef) bool { return g.ID == m.GroupID })
+		if i >= 0 {
+			p.Reasons = append(p.Reasons, groupReason{p.Groups[i].Name, p.words.dated(p.words.put(p.words.directory(string(m.DirectoryID))), m.Since)})
 		}
 	}
 	for _, g := range roles[p.User.ID] {

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -27,7 +28,10 @@ func (c *Console) reasonWords(r *http.Request, tx *store.Tx) (w reasonWords, err
 
 // of is one reason as a part of a sentence; without since, when it began is not known.
 func (w reasonWords) of(why store.Reason, by string, since store.Time) string {
-	words := w.plain(why, by)
+	return w.dated(w.plain(why, by), since)
+}
+
+func (w reasonWords) dated(words string, since store.Time) string {
 	if since == 0 {
 		return words
 	}
@@ -46,10 +50,13 @@ func (w reasonWords) plain(why store.Reason, by string) string {
 	case store.FromSignIn:
 		return web.T(w.r, "by sign-in at %s, because of %s", w.connection(why.Ref), web.GivenFor(why.Detail))
 	}
-	if by != "" {
-		return web.T(w.r, "given by %s", by)
+	switch by {
+	case "":
+		return web.T(w.r, "given by hand")
+	case access.CommandLine:
+		return web.T(w.r, "given on the command line")
 	}
-	return web.T(w.r, "given by hand")
+	return web.T(w.r, "given by %s", by)
 }
 
 // put says that a directory keeps the members of its group.

@@ -59,7 +59,7 @@ func (h *handler) proved(ctx context.Context, actor access.Actor, c Client, sent
 	}
 	jws, err := jose.ParseSignedCompact(sent.assertion, assertionAlgorithms) // refuses none, HS256 and all others
 	if err != nil {
-		return nil, unknownClient("the assertion: " + err.Error())
+		return nil, unknownClient("the assertion is no signed token: %v", err)
 	}
 	if err := h.verified(ctx, actor, jws, c); err != nil {
 		return nil, err
@@ -96,31 +96,30 @@ func verify(jws *jose.JSONWebSignature, jwks string) error {
 
 // check is RFC 7523 §3 for an assertion whose signature is good.
 func (c claims) check(client string, now time.Time, endpoint string, issuers ...string) error {
-	bad := func(why string) error { return oauthError{401, "invalid_client", why, why} }
 	at := func(seconds float64) time.Duration {
 		return time.Duration(math.Round(seconds*1e6)-float64(now.UnixMicro())) * time.Microsecond
 	}
 	inRange := func(n *float64) bool { return n == nil || *n > 0 && *n < 1e11 }
 	switch {
 	case c.Issuer != client || c.Subject != client:
-		return bad("iss and sub of the assertion must both be the client_id.")
+		return badClient("iss and sub of the assertion must both be the client_id.")
 	case len(c.Audience) == 0:
-		return bad("The assertion has no aud. It must be " + endpoint + ".")
+		return badClient("The assertion has no aud. It must be %s.", endpoint)
 	case c.Expires == nil || !inRange(c.Expires) || !inRange(c.From) || !inRange(c.Issued):
-		return bad("The assertion needs an exp, and its times are in seconds since 1970.")
+		return badClient("The assertion needs an exp, and its times are in seconds since 1970.")
 	case at(*c.Expires) <= 0:
-		return bad("The assertion has expired.")
+		return badClient("The assertion has expired.")
 	case at(*c.Expires) > assertionLife+assertionLeeway:
-		return bad("exp of the assertion is more than 5 minutes away.")
+		return badClient("exp of the assertion is more than 5 minutes away.")
 	case c.From != nil && at(*c.From) > assertionLeeway, c.Issued != nil && at(*c.Issued) > assertionLeeway:
-		return bad("The assertion is from the future. Check the clock.")
+		return badClient("The assertion is from the future. Check the clock.")
 	case c.ID == "" || len(c.ID) > 256:
-		return bad("The assertion needs a jti of at most 256 bytes.")
+		return badClient("The assertion needs a jti of at most 256 bytes.")
 	}
 	// One for somebody else too could be used here by that one.
 	for _, a := range c.Audience {
 		if a != endpoint && !slices.Contains(issuers, a) {
-			return bad("aud of the assertion must be " + endpoint + " or " + issuers[0] + ", and nothing else.")
+			return badClient("aud of the assertion must be %s or %s, and nothing else.", endpoint, issuers[0])
 		}
 	}
 	return nil
@@ -135,8 +134,7 @@ func (c claims) useOnce(tx *store.Tx, client store.ID[Client]) error {
 	n, err := tx.Exec(`INSERT INTO directory_assertions (org_id, client_id, jti_hash, expires_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (org_id, client_id, jti_hash) DO NOTHING`, tx.Org(), client, secret.Hash(c.ID), store.Time(*c.Expires*1e6).Add(assertionKept))
 	if err == nil && n == 0 {
-		const why = "The assertion was used before. Make a new one, with a new jti, for each request."
-		err = oauthError{401, "invalid_client", why, why}
+		err = badClient("The assertion was used before. Make a new one, with a new jti, for each request.")
 	}
 	return err
 }

@@ -60,8 +60,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 // refusals is for the provisioning log: how many, and why for the first few.
 func (b *batch) refusals() string {
 	const some = 5
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d operations were refused.", b.failed, len(b.ops))
+	said := []string{fmt.Sprintf("%d of %d operations were refused.", b.failed, len(b.ops))}
 	named, begun := 0, 0
 	for _, op := range b.ops {
 		if op.done {
@@ -69,16 +68,16 @@ func (b *batch) refusals() string {
 		}
 	}
 	if begun < len(b.ops) {
-		fmt.Fprintf(&text, " %d were not begun: failOnErrors is %d.", len(b.ops)-begun, b.limit)
+		said = append(said, fmt.Sprintf("%d were not begun: failOnErrors is %d.", len(b.ops)-begun, b.limit))
 	}
 	for _, op := range b.ops {
 		if op.err != nil && op.done && named < some {
 			named++
 			e := toScim(op.err)
-			fmt.Fprintf(&text, " Operation %d, %.10s /%s: %d, %s", op.at+1, op.method, op.kind, e.Status, e.Detail)
+			said = append(said, fmt.Sprintf("Operation %d, %.10s /%s: %d, %s", op.at+1, op.method, op.kind, e.Status, e.Detail))
 		}
 	}
-	return text.String()
+	return strings.Join(said, " ")
 }
 
 // batch is the operations of one Bulk and how far they have come.

@@ -98,7 +98,7 @@ func (h *handler) askKeys(ctx context.Context, actor access.Actor, c Client, now
 		keys, err = publicKeys(text)
 	}
 	if err != nil {
-		return "", unknownClient("the keys at " + c.JWKSURL + " cannot be used: " + cmp.Or(fault.Public(err), err.Error()))
+		return "", unknownClient("the keys at %s cannot be used: %s", c.JWKSURL, cmp.Or(fault.Public(err), err.Error()))
 	}
 	return keys, h.db.Write(ctx, actor, func(tx *store.Tx) error {
 		_, err := tx.Exec(`UPDATE directory_clients SET jwks = ?, jwks_at = ? WHERE org_id = ? AND client_id = ? AND jwks_url = ?`, keys, now, tx.Org(), c.ID, c.JWKSURL)

@@ -77,7 +77,7 @@ func (d *decoder) bad(want string) error {
 		return invalidSyntax("The JSON ends too early: want %s.", want)
 	}
 	r, _ := utf8.DecodeRuneInString(d.s[d.i:])
-	return invalidSyntax("The JSON is broken at byte %d, at %q: want %s.", d.i, r, want)
+	return invalidSyntax("The JSON is broken at byte %d, at %q: want %s.", d.i, string(r), want)
 }
 
 func (d *decoder) peek() byte {

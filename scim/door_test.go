@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/web"
+	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -130,7 +132,18 @@ func (d *door) refused(code int, scimType, part, method, path, body string, head
 		!strings.Contains(got.raw, "urn:ietf:params:scim:api:messages:2.0:Error") {
 		d.t.Fatalf("%s %s %s\n got %s\nwant scimType %q and %q", method, path, body, got.raw, scimType, part)
 	}
+	inGerman(d.t, got.str("detail"))
 	return got
+}
+
+var englishWords = regexp.MustCompile(`\b(the|is|are|want|must|cannot|not|of|with|has|have|Send|Use)\b`)
+
+// inGerman fails for what an admin who reads German finds in English in the log.
+func inGerman(t testing.TB, detail string) {
+	t.Helper()
+	if said := texts.ReaderOf("de", "").Kept(detail); said == detail || englishWords.MatchString(said) {
+		t.Errorf("%q is said in German as %q", detail, said)
+	}
 }
 
 func userBody(name string, more ...string) string {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -59,9 +60,11 @@ func (p *parser) bounds() error {
 	return nil
 }
 
+const theEnd = "the end"
+
 // wrong says what stands at a byte where something else was wanted.
 func (p *parser) wrong(at int, want string) error {
-	found := "the end"
+	found := theEnd
 	if at < len(p.s) {
 		rest := p.s[at:]
 		if i := strings.IndexAny(rest, " )]"); i > 0 {
@@ -151,7 +154,7 @@ func (p *parser) enter() error {
 
 func (p *parser) leave(end byte) error {
 	if p.blank(); p.peek() != end {
-		return p.wrong(p.pos, "and, or, or "+string(end))
+		return p.wrong(p.pos, fmt.Sprintf("and, or, or %s", string(end)))
 	}
 	p.depth--
 	p.pos++

@@ -69,7 +69,7 @@ func (l *limits) enter(hash string, from netip.Addr) (entry, error) {
 	if id, ok := l.opened[hash]; ok {
 		e.owner = id
 		if b := l.directories[id]; b != nil {
-			_, err := take(b, e.at, "The directory sends more than %v requests a second.", b.Limit())
+			_, err := take(b, e.at, "The directory sends more than %v requests a second. Wait as long as Retry-After says, then send it again.", b.Limit())
 			return e, err
 		}
 		return e, nil
@@ -81,7 +81,7 @@ func (l *limits) enter(hash string, from netip.Addr) (entry, error) {
 		put(l.addresses, key, b)
 	}
 	var err error
-	e.guess, err = take(b, e.at, "Too many requests with a wrong token came from %s.", from)
+	e.guess, err = take(b, e.at, "Too many requests with a wrong token came from %s. Wait as long as Retry-After says, then send it again.", from)
 	return e, err
 }
 
@@ -112,7 +112,7 @@ func (l *limits) good(e entry, id store.DirectoryID, perSecond int) error {
 	if perSecond == 0 {
 		return nil
 	}
-	_, err := take(b, e.at, "The directory sends more than %v requests a second.", b.Limit())
+	_, err := take(b, e.at, "The directory sends more than %v requests a second. Wait as long as Retry-After says, then send it again.", b.Limit())
 	return err
 }
 
@@ -136,11 +136,11 @@ func retryAfter(w http.ResponseWriter, t tooMany) {
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(t.after.Seconds())))))
 }
 
-func take(b *rate.Limiter, now time.Time, why string, args ...any) (*rate.Reservation, error) {
+func take(b *rate.Limiter, now time.Time, format string, args ...any) (*rate.Reservation, error) {
 	r := b.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
-		return nil, tooMany{fault.TooMany.Say(why+" Wait as long as Retry-After says, then send it again.", args...), wait}
+		return nil, tooMany{fault.TooMany.Say(format, args...), wait}
 	}
 	return r, nil
 }

@@ -342,11 +342,11 @@ func (l *list) tooMany(err error) error {
 	if names = slices.Compact(names); len(names) == 0 {
 		return refuse(scimerr.ScimTypeTooMany, "%s", fault.Public(err))
 	}
-	hint := ""
+	all := strings.Join(names, ", ")
 	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "urn:") && !strings.HasPrefix(n, enterpriseURN) }) {
-		hint = " An admin can give an attribute of the organization's own an index, on the console's page Attributes."
+		return refuse(scimerr.ScimTypeTooMany, "No index finds what was asked of %s. %s An admin can give an attribute of the organization's own an index, on the console's page Attributes.", all, fault.Public(err))
 	}
-	return refuse(scimerr.ScimTypeTooMany, "No index finds what was asked of %s. %s%s", strings.Join(names, ", "), fault.Public(err), hint)
+	return refuse(scimerr.ScimTypeTooMany, "No index finds what was asked of %s. %s", all, fault.Public(err))
 }
 
 // finish closes the list.

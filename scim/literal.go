@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -63,7 +64,7 @@ func (p *parser) text() (string, error) {
 		}
 		p.pos++
 	}
-	return "", p.wrong(len(p.s), `the closing quote of the text that begins at byte `+itoa(open))
+	return "", p.wrong(len(p.s), fmt.Sprintf("the closing quote of the text that begins at byte %d", open))
 }
 
 // escape reads one escape (two for a surrogate pair) and moves behind it.

@@ -293,7 +293,7 @@ func changesOf(a store.Activity, names map[store.UserID]string) []store.Attribut
 	}
 	all := strings.Join(text, ", ")
 	if n, _ := a.Detail["count"].(float64); int(n) > len(text) {
-		all += fmt.Sprintf(" and %d more", int(n)-len(text))
+		all = fmt.Sprintf("%s and %d more", all, int(n)-len(text))
 	}
 	if a.Action == "group.member.remove" {
 		return []store.AttributeChange{{Name: "members", Before: all}}

@@ -200,10 +200,24 @@ func TestTheLogInGerman(t *testing.T) {
 		s := newLogSite(t, db, NewDirectory{Vendor: "okta"})
 		s.user("jane@acme.example")
 		s.refused(409, "uniqueness", "", "POST", "/Users", userBody("jane@acme.example"))
+		ann := s.user("ann")
+		s.must(201, "POST", "/Groups", groupBody("All", `"members":`+memberJSON(ann)))
+		s.must(200, "POST", "/Bulk", bulkBody(bulkPost("/Users", "a", `{}`), bulkPost("/Users", "b", userBody("ann"))))
+		s.must(400, "POST", "/Users", `[]`)
+		c, _ := s.client("")
+		s.ask(url.Values{"grant_type": {"client_credentials"}, "client_id": {string(c.ID)}, "client_secret": {"not-this-one"}})
+		s.ask(url.Values{"client_id": {string(c.ID)}, "client_secret": {"not-this-one"}})
 		s.language = "de"
 		text := s.page("")
+		s.has(text, `Warum: userName: Den userName "jane@acme.example" gibt es in dieser Organisation schon.`, "2 von 2 Vorgängen wurden abgelehnt.", `Vorgang 2, POST /Users: 409, userName: Den userName "ann"`,
+			"Der Inhalt ist kein JSON-Objekt.", "(2 Byte, die kein JSON-Objekt sind; nicht aufbewahrt)")
+		for _, row := range s.logged(logQuery{limit: 50}) {
+			if row.Reason != "" {
+				inGerman(t, row.Reason)
+			}
+		}
 		s.has(text, "Person anlegen : jane@acme.example", "Was zu ändern ist: In Okta, Provisioning > Integration: Unique identifier field for users sollte userName sein.", "Personen lesen oder suchen", "Alles")
-		for _, english := range []string{"Create a user", "should be userName", "Read or find"} {
+		for _, english := range []string{"Create a user", "should be userName", "Read or find", "already in use", "were refused", "not a JSON object", "not kept"} {
 			if strings.Contains(text, english) {
 				t.Errorf("the page says %q:\n%s", english, text)
 			}

@@ -257,14 +257,16 @@ func readMembers(n normalizer, raw any) (list memberList, err error) {
 // unknownMembers names the ids, the first few of many.
 func unknownMembers(ids []string) error {
 	const some = 10
-	more := ""
-	if len(ids) > some {
-		ids, more = ids[:some], " and others"
-	}
+	all := ids
+	ids = ids[:min(len(ids), some)]
 	for i, id := range ids {
 		ids[i] = show(id)
 	}
-	return invalidValue("members: this directory has no user or group %s%s. Create the members first.", strings.Join(ids, ", "), more)
+	named := strings.Join(ids, ", ")
+	if len(all) > some {
+		return invalidValue("members: this directory has no user or group %s and others. Create the members first.", named)
+	}
+	return invalidValue("members: this directory has no user or group %s. Create the members first.", named)
 }
 
 // member is one value as it was sent.

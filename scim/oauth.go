@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/netip"
@@ -58,15 +59,24 @@ type oauthError struct {
 func (e oauthError) Error() string { return e.code + ": " + e.why }
 
 // unknownClient is the same answer for every client that did not prove itself.
-func unknownClient(why string) error {
-	return oauthError{401, "invalid_client", "The client is not known or did not prove itself. Check client_id and its secret or key.", why}
+func unknownClient(why string, args ...any) error {
+	return oauthError{401, "invalid_client", "The client is not known or did not prove itself. Check client_id and its secret or key.", fmt.Sprintf(why, args...)}
+}
+
+// badClient is for one that proved itself, so it learns what to mend.
+func badClient(format string, args ...any) error {
+	why := fmt.Sprintf(format, args...)
+	return oauthError{401, "invalid_client", why, why}
 }
 
 // codeSuspended is for a client that proved itself and whose organization is suspended:
 // RFC 6749 §5.2 has no nearer word.
 const codeSuspended = "unauthorized_client"
 
-func invalidRequest(why string) error { return oauthError{400, "invalid_request", why, why} }
+func invalidRequest(format string, args ...any) error {
+	why := fmt.Sprintf(format, args...)
+	return oauthError{400, "invalid_request", why, why}
+}
 
 // metadata is RFC 8414 §3.2. response_types_supported is required, and empty:
 // nothing here has an authorization endpoint. A client that knows nothing but the base
@@ -284,12 +294,11 @@ func (c Client) knows(text string, now store.Time) bool {
 
 // mayFrom refuses a client that has proved itself, but not now or not from there.
 func (c Client) mayFrom(address netip.Addr, now store.Time) error {
-	bad := func(why string) error { return oauthError{401, "invalid_client", why, why} }
 	if c.ExpiresAt != 0 && c.ExpiresAt <= now {
-		return bad("The client was made to end at " + c.ExpiresAt.RFC3339() + ". Make a new one.")
+		return badClient("The client was made to end at %s. Make a new one.", c.ExpiresAt.RFC3339())
 	}
 	if !allowed(c.Allow, address) {
-		return bad("The client may not be used from the address " + address.String() + ". Its allow-list is on the directory's page in the console.")
+		return badClient("The client may not be used from the address %s. Its allow-list is on the directory's page in the console.", address)
 	}
 	return nil
 }
@@ -343,7 +352,7 @@ func credentialsOf(r *http.Request, form map[string]string) (credentials, error)
 	if out.assertion != "" || form["client_assertion_type"] != "" {
 		ways++
 		if form["client_assertion_type"] != assertionType || out.assertion == "" {
-			return out, invalidRequest("An assertion needs client_assertion and client_assertion_type " + assertionType + ".")
+			return out, invalidRequest("An assertion needs client_assertion and client_assertion_type %s.", assertionType)
 		}
 	}
 	switch {

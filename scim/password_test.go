@@ -31,7 +31,7 @@ func (k *keptPasswords) keep(_ context.Context, in PasswordChange) (func(*store.
 	case in.Password == "same":
 		return nil, nil
 	case len(in.Password) < 12:
-		return nil, fault.Invalid.On("password", "The password is too short: at least 12 characters.")
+		return nil, fault.Invalid.On("password", "The password is too short: use at least %d characters. Three or four unrelated words are easy to remember.", 12)
 	case in.Password == "crowded-crowded":
 		return nil, fault.Unavailable.Say("Many people are signing in right now.")
 	}

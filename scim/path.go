@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"strconv"
 	"strings"
 
 	scimerr "github.com/elimity-com/scim/errors"
@@ -110,5 +109,3 @@ func (p *parser) nameEnd() int {
 }
 
 func isNameChar(c byte) bool { return isAlpha(c) || isDigit(c) || c == '-' || c == '_' }
-
-func itoa(n int) string { return strconv.Itoa(n) }

@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -181,3 +182,5 @@ func TestNotOurRequest(t *testing.T) {
 		t.Errorf("a cookie opens the door: %d", got.code)
 	}
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

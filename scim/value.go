@@ -198,11 +198,13 @@ func (n normalizer) simple(a *Attr, v any) (any, error) {
 	}
 }
 
+const longerValue = "a longer value"
+
 // show is a value in an error sentence, cut short.
 func show(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil || len(b) > 80 {
-		return "a longer value"
+		return longerValue
 	}
 	return string(b)
 }

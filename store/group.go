@@ -134,11 +134,9 @@ func takenGroup(err error, g Group) error {
 	}
 	switch fault.Field(err) {
 	case "displayName":
-		return &fault.Error{Kind: fault.Conflict, Field: "displayName", Err: err,
-			Public: fmt.Sprintf("There is a group with the displayName %q already. Choose another name, or update that group.", g.Name)}
+		return fault.Conflict.WrapOn(err, "displayName", "There is a group with the displayName %q already. Choose another name, or update that group.", g.Name)
 	case "externalId":
-		return &fault.Error{Kind: fault.Conflict, Field: "externalId", Err: err,
-			Public: fmt.Sprintf("The externalId %q already belongs to another group of this directory. Update that group instead.", g.ExternalID)}
+		return fault.Conflict.WrapOn(err, "externalId", "The externalId %q already belongs to another group of this directory. Update that group instead.", g.ExternalID)
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -36,7 +35,7 @@ const (
 var ErrNesting = errors.New("groups cannot be nested like this")
 
 func noNesting(format string, args ...any) error {
-	return &fault.Error{Kind: fault.Invalid, Field: "members", Public: fmt.Sprintf(format, args...), Err: ErrNesting}
+	return fault.Invalid.WrapOn(ErrNesting, "members", format, args...)
 }
 
 // maxNested is how many groups may stand one inside the other. Okta and Entra ID

@@ -257,12 +257,15 @@ func (l listing) affordable(scan bool) error {
 	}
 	n, err := l.tx.counted(l.count)
 	if err == nil && n > l.q.Rows {
-		return fault.TooMany.Say("The directory has %d %ss, and without an index at most %d are looked through. %s", n, l.count, l.q.Rows, indexedWays)
+		if l.count == countGroups {
+			return fault.TooMany.Say("The directory has %d groups, and without an index at most %d are looked through. %s", n, l.q.Rows, indexedWays)
+		}
+		return fault.TooMany.Say("The directory has %d users, and without an index at most %d are looked through. %s", n, l.q.Rows, indexedWays)
 	}
 	return err
 }
 
-const indexedWays = "Filter by userName, externalId, id, emails.value or a group's displayName or members, alone or joined by and; sort by id, userName, externalId or a group's displayName."
+const indexedWays fault.Word = "Filter by userName, externalId, id, emails.value or a group's displayName or members, alone or joined by and; sort by id, userName, externalId or a group's displayName."
 
 // total is how many rows match in all, when that is asked for, after read of them
 // were read. It is known when the last page was read.

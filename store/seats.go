@@ -169,7 +169,7 @@ func (tx *Tx) takeSeats(rows []seatRow, licenses ...string) error {
 	return nil
 }
 
-const wayOutOfSeats = "Deactivate somebody who no longer needs access, which frees a seat at once, or ask whoever runs this server for more."
+const wayOutOfSeats fault.Word = "Deactivate somebody who no longer needs access, which frees a seat at once, or ask whoever runs this server for more."
 
 func full(r seatRow) error {
 	if r.License == "" {

@@ -262,11 +262,9 @@ func taken(err error, userName, externalID string) error {
 	}
 	switch fault.Field(err) {
 	case "userName":
-		return &fault.Error{Kind: fault.Conflict, Field: "userName", Err: err,
-			Public: fmt.Sprintf("The userName %q is already in use in this organization. Choose another one, or update the user who has it.", userName)}
+		return fault.Conflict.WrapOn(err, "userName", "The userName %q is already in use in this organization. Choose another one, or update the user who has it.", userName)
 	case "externalId":
-		return &fault.Error{Kind: fault.Conflict, Field: "externalId", Err: err,
-			Public: fmt.Sprintf("The externalId %q already belongs to another user of this directory. Update that user instead.", externalID)}
+		return fault.Conflict.WrapOn(err, "externalId", "The externalId %q already belongs to another user of this directory. Update that user instead.", externalID)
 	}
 	return err
 }

@@ -89,6 +89,11 @@ func (k Kind) Wrap(err error, format string, args ...any) error {
 	return &Error{Kind: k, Public: fmt.Sprintf(format, args...), Format: format, Args: args, Err: err}
 }
 
+// WrapOn makes an error of this kind about one field around its cause.
+func (k Kind) WrapOn(err error, field, format string, args ...any) error {
+	return &Error{Kind: k, Field: field, Public: fmt.Sprintf(format, args...), Format: format, Args: args, Err: err}
+}
+
 // Over is err's sentence as a fault of this kind about one field; without a sentence,
 // err itself.
 func (k Kind) Over(field string, err error) error {

@@ -28,11 +28,7 @@ import (
 // toPeople are the packages whose faults people read on pages. The others refuse
 // machines.
 var toPeople = []string{"store", "internal/account", "internal/checklist", "internal/console", "internal/extra", "internal/fault", "internal/invite", "internal/jobs", "internal/mail",
-	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web", "sso", "sso/oidc", "sso/saml"}
-
-// toAdmins are files of package scim whose faults and labels stand in the console; the
-// others answer directories.
-var toAdmins = []string{"scim/client.go", "scim/issue.go", "scim/logapi.go", "scim/logpage.go", "scim/switches.go"}
+	"internal/password", "internal/policy", "internal/operate", "internal/factor", "internal/importer", "internal/life", "internal/records", "internal/review", "internal/session", "internal/web", "scim", "sso", "sso/oidc", "sso/saml"}
 
 // english are templates that stay so, each for a reason.
 var english = map[string]string{
@@ -50,17 +46,17 @@ var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/importer.words", "internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
-	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies", "scim.remedies"}
+	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies", "scim.remedies", "scim.theEnd", "store.indexedWays", "store.wayOutOfSeats", "scim.longerValue"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
-var sayers = []string{"say", "Because", "choices", "core", "enterprise"}
+var sayers = []string{"say", "Because", "choices", "core", "enterprise", "noNesting"}
 
 // positional are small types of ours without names of fields where they are made, and
 // which of their fields are sentences.
-var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2}}
+var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2, 3}, "Deviation": {2}}
 
 // words are names that are the same in every language.
-var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|ID|URL|API|IP)$`)
+var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|Microsoft Entra ID|Google Workspace|OneLogin|JumpCloud|Keycloak|Ping Identity \(PingOne, PingFederate\)|Rippling|SailPoint|authentik|ID|URL|API|IP)$`)
 
 // key is a sentence in the code.
 type key struct {
@@ -249,8 +245,9 @@ func (c *collector) code(set *token.FileSet, f source, consts map[string]ast.Exp
 		}
 		return ""
 	}
-	people := slices.Contains(toPeople, f.pkg) || slices.Contains(toAdmins, f.name) || f.pkg == "cmd/muster"
+	people := slices.Contains(toPeople, f.pkg) || f.pkg == "cmd/muster"
 	c.hints(set, f, text)
+	c.kept(set, f, text)
 	ast.Inspect(f.file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
@@ -296,9 +293,9 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		c.add(arg(0), key{at: at})
 	}
 	name := strings.TrimPrefix(filepath.ToSlash(strings.Split(at, ".go:")[0]+".go"), root+"/")
-	people := slices.Contains(toPeople, pkg) && !slices.Contains(atStart, name) || slices.Contains(toAdmins, name)
+	people := slices.Contains(toPeople, pkg) && !slices.Contains(atStart, name)
 	if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "refuse" || f.Name == "bad" && pkg != "internal/invite") && people {
-		c.add(arg(map[string]int{"internal/policy": 2}[pkg]), key{at: at}) // wrapped faults
+		c.add(arg(map[string]int{"internal/policy refuse": 2, "scim refuse": 1}[pkg+" "+f.Name]), key{at: at}) // wrapped faults
 	}
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "aboutAccount" {
 		c.add(arg(2), key{at: at})
@@ -330,7 +327,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		}
 	case "Flash":
 		c.add(arg(1), key{at: at})
-	case "Say", "On", "Wrap":
+	case "Say", "On", "Wrap", "WrapOn":
 		if of == "web" || of == "texts" {
 			c.add(arg(0), key{at: at})
 			return
@@ -338,7 +335,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		if !people || pkg != "internal/fault" && !ofFault(sel.X) {
 			return
 		}
-		c.add(arg(map[string]int{"Say": 0, "On": 1, "Wrap": 1}[sel.Sel.Name]), key{at: at})
+		c.add(arg(map[string]int{"Say": 0, "On": 1, "Wrap": 1, "WrapOn": 2}[sel.Sel.Name]), key{at: at})
 	case "Know":
 		for i := range n.Args {
 			c.add(arg(i), key{at: at})

@@ -25,6 +25,7 @@ type rendering struct {
 //	h "Ask <strong>%s</strong> first." .Name  with markup, which stands in the template itself
 //	when .At, day .At                         a time on the reader's clock; also as an argument of t and h
 //	said .Error                               what is wrong with a form
+//	kept .Reason                              a sentence of ours that was kept in English, see texts.Reader
 func (p *rendering) funcs() template.FuncMap {
 	return template.FuncMap{
 		"static": staticURL,
@@ -35,6 +36,7 @@ func (p *rendering) funcs() template.FuncMap {
 		"day":    func(v any) template.HTML { return p.timeTag(v, p.to.Day) },
 		"join":   strings.Join,
 		"said":   p.said,
+		"kept":   func(text string) string { return p.to.Kept(text) },
 		"number": Number,
 	}
 }

@@ -59,7 +59,7 @@ func (r Reader) Code() string {
 
 // T is an English sentence in the reader's language. Without arguments it is taken
 // letter by letter, with them it is a format for fmt. An argument that is a time is
-// shown as the reader's clock has it, a fault.Word is translated.
+// shown as the reader's clock has it, a fault.Word is translated, an error is Kept.
 func (r Reader) T(english string, args ...any) string {
 	return r.fill(r.Language.Sentence(english), args)
 }
@@ -126,7 +126,11 @@ func (r Reader) fill(sentence string, args []any) string {
 		case error:
 			if s, ok := r.Fault(a); ok {
 				own[i] = s
+			} else {
+				own[i] = r.Kept(a.Error())
 			}
+		case kept:
+			own[i] = r.Kept(string(a))
 		default:
 			if t, ok := Moment(a); ok {
 				own[i] = r.When(t)

@@ -24,7 +24,11 @@ type arg struct {
 	N    *int64     `json:"n,omitempty"`
 	At   *time.Time `json:"at,omitempty"`
 	Said *Said      `json:"said,omitempty"`
+	Kept kept       `json:"kept,omitempty"`
 }
+
+// kept is what an error said that brings no sentence for people, see Reader.Kept.
+type kept string
 
 // MarshalJSON keeps the sentence for a reader to come.
 func (s Said) MarshalJSON() ([]byte, error) {
@@ -45,6 +49,9 @@ func argOf(v any) arg {
 		if s := SaidBy(v); !s.IsZero() {
 			return arg{Said: &s}
 		}
+		return arg{Kept: kept(v.Error())}
+	case kept:
+		return arg{Kept: v}
 	}
 	if at, ok := Moment(v); ok {
 		return arg{At: &at}
@@ -78,6 +85,8 @@ func (s *Said) UnmarshalJSON(text []byte) error {
 			s.args = append(s.args, *a.At)
 		case a.Said != nil:
 			s.args = append(s.args, *a.Said)
+		case a.Kept != "":
+			s.args = append(s.args, a.Kept)
 		default:
 			s.args = append(s.args, a.Text)
 		}

@@ -15,9 +15,10 @@
 // Translated is what people read: pages, mails, refusals on pages. Not translated are
 // what machines and their keepers read (SCIM, SAML, OIDC, REST answers, logs, the
 // command line, names of activity actions), what must be the same word in every
-// language to be found (the vendors' guides and the names of fields and menus in a vendor's
-// console; what a SAML or OIDC check expected and received), and the
-// documentation.
+// language to be found (the vendors' guides and the names of fields and menus in a vendor's console), and the
+// documentation. What was said to a machine and is shown to people as well (why a SCIM
+// request was refused, what a SAML or OIDC check expected and received) is read back
+// for the page, see Reader.Kept.
 package texts
 
 import (

@@ -166,7 +166,8 @@ func TestRemediesInGerman(t *testing.T) {
 		}
 		remedy, hint := "Tragen Sie die Audience-URI (Entity-ID) der Verbindung beim Identitätsanbieter Zeichen für Zeichen ein", "Setzen Sie die Audience (SP Entity ID, Identifier) beim Identitätsanbieter auf den erwarteten Wert."
 		english := []string{"Enter the connection", "Set the audience"}
-		g.has("sign-in", g.text("/console/acme/signins/"+p.reference()), []string{remedy, hint}, english)
+		english = append(english, "one assertion in its place", "not after", "present")
+		g.has("sign-in", g.text("/console/acme/signins/"+p.reference()), []string{remedy, hint, "eine Assertion an ihrem Platz", "nicht nach 20", "vorhanden"}, english)
 		if e := s.signin(t, p.reference()); !strings.HasPrefix(e.Remedy, english[0]) || !strings.HasPrefix(e.Hint, english[1]) {
 			t.Errorf("a program reads %q, %q", e.Remedy, e.Hint)
 		}
@@ -198,6 +199,8 @@ func TestProviderFaultsInGerman(t *testing.T) {
 			want, english []string
 		}{
 			{c, url.Values{"metadata": {doc}}, []string{"Die Metadaten von https://idp.example enthalten keine Single-Sign-on-URL", `Die Single-Sign-on-URL "javascript:x" ist keine Webadresse und wurde weggelassen.`}, []string{"The metadata", "not a web address"}},
+			{c, url.Values{"metadata": {"<EntityDescriptor>\n<a></b>"}}, []string{"das Dokument ist nicht vollständig"}, []string{"is not whole"}},
+			{c, url.Values{"metadata": {`<EntityDescriptor entityID="x"`}}, []string{"Zeile 1 ist kein wohlgeformtes XML: "}, []string{"syntax error"}},
 			{c, url.Values{"metadata_url": {unanswered + "/metadata"}}, []string{"(Metadaten) ist nicht erreichbar"}, []string{"(metadata)", "cannot be reached"}},
 			{o, url.Values{"issuer": {unanswered}, "client_id": {"x"}}, []string{"(Identitätsanbieter) ist nicht erreichbar", "Sie können"}, []string{"(identity provider)", "cannot be reached"}},
 			{o, url.Values{"issuer": {"https://login.microsoftonline.com/common/v2.0"}, "client_id": {"x"}}, []string{"steht für alle Mandanten"}, []string{"every tenant"}},

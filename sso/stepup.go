@@ -2,6 +2,7 @@ package sso
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,7 +73,7 @@ func (d *Door) proveAgain(tx *store.Tx, c Connection, p pending, in *answered) (
 	id, back, _ := strings.Cut(p.ReturnTo, " ")
 	began, at := p.ExpiresAt.Time().Add(-pendingFor), in.arrival.AuthnInstant
 	if at.Before(began.Add(-time.Minute)) { // clocks differ; a zero time is before, too
-		return "", in.refuseStepUp("fresh sign-in", "after "+began.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339),
+		return "", in.refuseStepUp("fresh sign-in", fmt.Sprintf("after %s", began.UTC().Format(time.RFC3339)), at.UTC().Format(time.RFC3339),
 			web.Say("Your identity provider did not ask you to sign in again, so this was not confirmed."),
 			web.Say("The provider must honour ForceAuthn (SAML) or prompt=login and max_age with auth_time (OpenID Connect)."))
 	}

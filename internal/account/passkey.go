@@ -2,6 +2,7 @@ package account
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
@@ -38,7 +39,7 @@ func (a *Account) withPasskey(w http.ResponseWriter, r *http.Request) error {
 	}
 	given, err := a.givenPasskey(r, f)
 	if err == nil && org.ID != "" && given.Org != org.ID {
-		err = refusedPasskey(factor.Refusal{Check: "passkey", Why: "The passkey is of another organization.", Expected: "a passkey of " + org.Name, Got: "another one"})
+		err = refusedPasskey(factor.Refusal{Check: "passkey", Why: "The passkey is of another organization.", Expected: fmt.Sprintf("a passkey of %s", org.Name), Got: "another one"})
 	}
 	var u store.User
 	opened := ""

@@ -457,7 +457,7 @@ func (s *Store) UsePasskey(tx *store.Tx, user store.UserID, proof Proof) (k Pass
 	checked, err := s.passkeys.ValidateLogin(h, webauthn.SessionData{Challenge: proof.challenge, RelyingPartyID: s.passkeys.Config.RPID, UserID: h.handle,
 		UserVerification: verification(proof.purpose)}, proof.parsed)
 	if err != nil {
-		return k, false, no(Refusal{Check: "passkey", Why: "The device's answer is not right.", Expected: "a signature of this challenge for " + s.passkeys.Config.RPOrigins[0], Name: row.Name}, told(err))
+		return k, false, no(Refusal{Check: "passkey", Why: "The device's answer is not right.", Expected: fmt.Sprintf("a signature of this challenge for %s", s.passkeys.Config.RPOrigins[0]), Name: row.Name}, told(err))
 	}
 	if checked.Authenticator.CloneWarning {
 		return k, true, s.stop(tx, row, proof, no)

@@ -173,6 +173,7 @@ func TestKeyConfusion(t *testing.T) {
 		"the same claims under our own names": {o.raw(t, `{"alg":"RS256","kid":"r1"}`, strings.Replace(o.payload(t, ""), `"sub"`, `"Sub"`, 1)), "sub"},
 	} {
 		_, trace, err := o.CheckIDToken(t.Context(), Party{Vendor: "custom", Issuer: o.URL, ClientID: "us"}, c.token, Expect{Nonce: "n", Now: testNow})
+		ssotest.InGerman(t, trace)
 		if failed, _ := trace.Failed(); failed.Name != c.stop || (err == nil) != (c.stop == "") {
 			t.Errorf("%s: stopped by %q (%v), want %q", name, failed.Name, err, c.stop)
 		}
@@ -203,6 +204,7 @@ func TestPinnedAlgorithms(t *testing.T) {
 		"HS256 beside what is allowed": {[]string{"HS256", "RS256"}, hs, "algorithm"},
 	} {
 		_, trace, _ := o.CheckIDToken(t.Context(), Party{Issuer: o.URL, ClientID: "us", Algorithms: c.pinned}, c.token, Expect{Nonce: "n", Now: testNow})
+		ssotest.InGerman(t, trace)
 		if failed, _ := trace.Failed(); failed.Name != c.stop {
 			t.Errorf("%s: stopped by %q, want %q", name, failed.Name, c.stop)
 		}

@@ -74,7 +74,7 @@ func idTokenChecks(p Party, e Expect, t token) []answer.Check {
 	out = append(out, timeChecks(e.Now, t, maxAge)...)
 	over := t.At("session_expiry") // IPSIE session lifecycle profile
 	out = append(out,
-		answer.Check{Name: "session_expiry", Expected: "after " + clock(e.Now), Got: t.show("session_expiry"), OK: over.IsZero() || e.Now.Add(-skew).Before(over),
+		answer.Check{Name: "session_expiry", Expected: fmt.Sprintf("after %s", clock(e.Now)), Got: t.show("session_expiry"), OK: over.IsZero() || e.Now.Add(-skew).Before(over),
 			Hint: "The session at the identity provider is over. Sign in there again."},
 		answer.Check{Name: "nonce", Expected: "that of this sign-in", Got: answer.Clip(t.show("nonce"), 12), OK: e.Nonce != "" && same(t.Text("nonce"), e.Nonce)},
 		answer.Check{Name: "sub", Expected: "1 to 255 characters", Got: answer.Clip(t.show("sub"), 60), OK: validSubject(t.Text("sub"))},
@@ -92,7 +92,7 @@ func partyChecks(p Party, t token) []answer.Check {
 			Hint: "The issuer entered for this connection must be the one in the token, letter for letter."},
 		{Name: "aud", Expected: p.ClientID, Got: t.show("aud"), OK: whole && slices.Contains(aud, p.ClientID),
 			Hint: "The client ID entered for this connection must be that of the application at the provider."},
-		{Name: "azp", Expected: p.ClientID + " (or none, with one audience)", Got: t.show("azp"), OK: azp == p.ClientID || azp == "" && len(aud) == 1 && !t.has("azp"),
+		{Name: "azp", Expected: fmt.Sprintf("%s (or none, with one audience)", p.ClientID), Got: t.show("azp"), OK: azp == p.ClientID || azp == "" && len(aud) == 1 && !t.has("azp"),
 			Hint: "The token was made for another application, or for several."},
 	}
 }
@@ -101,10 +101,10 @@ func partyChecks(p Party, t token) []answer.Check {
 func timeChecks(now time.Time, t token, oldest time.Duration) []answer.Check {
 	exp, iat, nbf := t.At("exp"), t.At("iat"), t.At("nbf")
 	return []answer.Check{
-		{Name: "exp", Expected: "after " + clock(now), Got: clock(exp), OK: now.Add(-skew).Before(exp), Hint: hintClocks},
-		{Name: "iat", Expected: "within " + oldest.String() + " before " + clock(now), Got: clock(iat),
+		{Name: "exp", Expected: fmt.Sprintf("after %s", clock(now)), Got: clock(exp), OK: now.Add(-skew).Before(exp), Hint: hintClocks},
+		{Name: "iat", Expected: fmt.Sprintf("within %s before %s", oldest, clock(now)), Got: clock(iat),
 			OK: !iat.IsZero() && !iat.After(now.Add(skew)) && !iat.Before(now.Add(-oldest)), Hint: hintClocks},
-		{Name: "nbf", Expected: "not after " + clock(now), Got: t.show("nbf"), OK: !t.has("nbf") || !nbf.IsZero() && !nbf.After(now.Add(skew)), Hint: hintClocks},
+		{Name: "nbf", Expected: fmt.Sprintf("not after %s", clock(now)), Got: t.show("nbf"), OK: !t.has("nbf") || !nbf.IsZero() && !nbf.After(now.Add(skew)), Hint: hintClocks},
 	}
 }
 
@@ -125,11 +125,11 @@ func atHashCheck(p Party, e Expect, t token) answer.Check {
 func authenticationChecks(e Expect, t token) (out []answer.Check) {
 	if !e.Since.IsZero() {
 		at := t.At("auth_time")
-		out = append(out, answer.Check{Name: "auth_time", Expected: "not before " + clock(e.Since), Got: clock(at), OK: !at.IsZero() && !at.Before(e.Since.Add(-skew)) && !at.After(e.Now.Add(skew)),
+		out = append(out, answer.Check{Name: "auth_time", Expected: fmt.Sprintf("not before %s", clock(e.Since)), Got: clock(at), OK: !at.IsZero() && !at.Before(e.Since.Add(-skew)) && !at.After(e.Now.Add(skew)),
 			Hint: "The connection asks for a fresh sign-in. The provider must support max_age and send auth_time (Entra: an optional claim of the application)."})
 	}
 	if len(e.ACR) > 0 {
-		out = append(out, answer.Check{Name: "acr", Expected: "one of " + strings.Join(e.ACR, ", "), Got: t.show("acr"), OK: slices.Contains(e.ACR, t.Text("acr")),
+		out = append(out, answer.Check{Name: "acr", Expected: fmt.Sprintf("one of %s", strings.Join(e.ACR, ", ")), Got: t.show("acr"), OK: slices.Contains(e.ACR, t.Text("acr")),
 			Hint: "The provider must support acr_values and say in acr how the person signed in."})
 	}
 	return out

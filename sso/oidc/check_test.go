@@ -117,6 +117,7 @@ func TestHostileIDTokens(t *testing.T) {
 			}
 			party := Party{Issuer: idp.URL, ClientID: "us"}
 			got, trace, err := issuerAt(idp.URL, "ES256").CheckIDToken(t.Context(), party, sign(header, claims), Expect{Nonce: "of this sign-in", AccessToken: "the access token", Now: testNow})
+			ssotest.InGerman(t, trace, "of this sign…", "of another s…")
 			failed, _ := trace.Failed()
 			if failed.Name != c.stop || (err == nil) != (c.stop == "") {
 				t.Errorf("stopped by %q (%v), want %q\ntrace: %+v", failed.Name, err, c.stop, trace)

@@ -22,7 +22,10 @@ type Claims map[string]json.RawMessage
 func parseClaims(b []byte) (Claims, error) {
 	var c Claims
 	if err := json.Unmarshal(b, &c); err != nil {
-		return nil, fmt.Errorf("not a JSON object: %w", err)
+		if broken, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, fmt.Errorf("not a JSON object: broken at byte %d", broken.Offset)
+		}
+		return nil, errors.New("not a JSON object")
 	}
 	if c == nil {
 		return nil, errors.New("not a JSON object: null")

@@ -24,7 +24,7 @@ func (i *Issuer) Exchange(ctx context.Context, p Party, c Client, code, verifier
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	method, err := i.authenticate(c, form, header, now)
 	if fault.Is(err, fault.Invalid) {
-		trace.Add(answer.Check{Name: "client authentication", Expected: "one of " + strings.Join(i.authMethods, ", "), Got: orElse(method, "a secret only"),
+		trace.Add(answer.Check{Name: "client authentication", Expected: fmt.Sprintf("one of %s", strings.Join(i.authMethods, ", ")), Got: orElse(method, "a secret only"),
 			Hint: "Choose client_secret_basic, client_secret_post or private_key_jwt for the application at the provider and for this connection."})
 		return Tokens{}, fault.Invalid.Say("The identity provider did not complete the sign-in.")
 	}
@@ -51,11 +51,11 @@ func readTokens(p Party, method string, reply Reply, trace *answer.Trace) (Token
 		if err == nil && name != "" {
 			got = fmt.Sprintf("status %d, %s: %s", reply.Status, answer.Clip(name, 60), doc.Text("error_description"))
 		}
-		trace.Add(answer.Check{Name: "token endpoint", Expected: "tokens for the code (" + method + ")", Got: got,
+		trace.Add(answer.Check{Name: "token endpoint", Expected: fmt.Sprintf("tokens for the code (%s)", method), Got: got,
 			Hint: Remedy(p.Vendor, name, doc.Text("error_description"))})
 		return Tokens{}, fault.Invalid.Say("The identity provider did not complete the sign-in.")
 	}
-	trace.Add(answer.Check{Name: "token endpoint", Expected: "tokens for the code (" + method + ")", Got: "an answer", OK: true})
+	trace.Add(answer.Check{Name: "token endpoint", Expected: fmt.Sprintf("tokens for the code (%s)", method), Got: "an answer", OK: true})
 	t := Tokens{Access: doc.Text("access_token"), ID: doc.Text("id_token")}
 	if !trace.Add(answer.Check{Name: "id_token", Expected: "an ID token", Got: fmt.Sprintf("%d characters", len(t.ID)), OK: t.ID != "",
 		Hint: "The application at the provider must be an OpenID Connect one and the scope openid allowed."}) {

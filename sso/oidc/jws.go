@@ -57,7 +57,7 @@ func (i *Issuer) open(ctx context.Context, p Party, raw string, limit int, trace
 	if fault.Is(err, fault.Unavailable) {
 		return token{}, err
 	}
-	if !trace.Add(answer.Check{Name: "signature", Expected: "made by a current key of " + i.URL, Got: "key id " + orElse(t.kid, "(missing)"), OK: err == nil}) {
+	if !trace.Add(answer.Check{Name: "signature", Expected: fmt.Sprintf("made by a current key of %s", i.URL), Got: fmt.Sprintf("key id %s", orElse(t.kid, "(missing)")), OK: err == nil}) {
 		return token{}, errAnswer
 	}
 	t.Claims, err = parseClaims(t.payload)

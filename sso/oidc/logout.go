@@ -59,7 +59,7 @@ func logoutChecks(p Party, t token, now time.Time) []answer.Check {
 	sid, sub := t.Text("sid"), t.Text("sub")
 	return append(out,
 		answer.Check{Name: "jti", Expected: "1 to 255 characters", Got: answer.Clip(t.show("jti"), 60), OK: validSubject(t.Text("jti"))},
-		answer.Check{Name: "sid, sub", Expected: "one or both", Got: "sid " + t.show("sid") + ", sub " + t.show("sub"),
+		answer.Check{Name: "sid, sub", Expected: "one or both", Got: fmt.Sprintf("sid %s, sub %s", t.show("sid"), t.show("sub")),
 			OK: (sid != "" || sub != "") && (validSubject(sid) || !t.has("sid")) && (validSubject(sub) || !t.has("sub"))})
 }
 

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func vendorChecks(p Party, c Claims) []answer.Check {
 		// One issuer serves every Google account; only hd says which Workspace it
 		// is (https://developers.google.com/identity/openid-connect/openid-connect, "hd").
 		hd, want := strings.ToLower(c.Text("hd")), p.Domains
-		expected := "one of the verified domains: " + strings.Join(p.Domains, ", ")
+		expected := fmt.Sprintf("one of the verified domains: %s", strings.Join(p.Domains, ", "))
 		if p.HostedDomain != "" {
 			want, expected = []string{strings.ToLower(p.HostedDomain)}, p.HostedDomain
 		}

@@ -74,7 +74,7 @@ func listProviders(b []byte) (*aggregate, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, notXML(err)
 		}
 		switch t := token.(type) {
 		case xml.StartElement:

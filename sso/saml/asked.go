@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -120,5 +121,8 @@ func (c Contexts) expected() string {
 			list = append(list[:len(list):len(list)], class)
 		}
 	}
-	return strings.Join(list, " or ")
+	if len(list) == 1 {
+		return list[0]
+	}
+	return fmt.Sprintf("one of %s", strings.Join(list, ", "))
 }

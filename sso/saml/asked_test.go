@@ -195,6 +195,7 @@ func TestWhatIsAskedMustBeAnswered(t *testing.T) {
 			t.Parallel()
 			p, form, expect := c.run()
 			profile, result, trace, err := CheckResponse(p, Form{form}, expect)
+			ssotest.InGerman(t, trace)
 			if c.stop != "" {
 				refused(t, c.stop, profile, trace, err)
 				return

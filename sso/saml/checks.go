@@ -113,7 +113,7 @@ func checkIssued(f *facts) (string, string, bool) {
 	expected, got, ok := notAfter(issued, f)
 	if f.expect.RequestID == "" {
 		oldest := f.expect.Now.Add(-MaxUnsolicitedAge - f.party.Skew)
-		return expected + ", not before " + stamp(oldest), got, ok && !issued.Before(oldest)
+		return fmt.Sprintf("not after %s, not before %s", stamp(f.expect.Now.Add(f.party.Skew)), stamp(oldest)), got, ok && !issued.Before(oldest)
 	}
 	return expected, got, ok && !issued.IsZero()
 }
@@ -135,7 +135,7 @@ func checkSubject(f *facts) (string, string, bool) {
 // checkConfirmation wants a bearer confirmation that fits; others beside it do
 // no harm (saml-profiles-2.0 §4.1.4.3).
 func checkConfirmation(f *facts) (string, string, bool) {
-	expected := "a bearer confirmation for " + f.party.ACS
+	expected := fmt.Sprintf("a bearer confirmation for %s", f.party.ACS)
 	var why []string
 	for _, c := range f.assertion.Confirmations {
 		reason := f.misfit(c)
@@ -161,9 +161,9 @@ func (f *facts) misfit(c confirmation) string {
 	case c.NotOnOrAfter.IsZero():
 		return "no NotOnOrAfter"
 	case !now.Before(c.NotOnOrAfter.Add(f.party.Skew)):
-		return "over since " + stamp(c.NotOnOrAfter)
+		return fmt.Sprintf("over since %s", stamp(c.NotOnOrAfter))
 	case now.Add(f.party.Skew).Before(c.NotBefore):
-		return "not before " + stamp(c.NotBefore)
+		return fmt.Sprintf("not before %s", stamp(c.NotBefore))
 	case c.InResponseTo != f.expect.RequestID:
 		return fmt.Sprintf("InResponseTo %q", answer.Clip(c.InResponseTo, 80))
 	}
@@ -177,7 +177,7 @@ func checkConditions(f *facts) (string, string, bool) {
 		return expected, "none", false
 	case len(f.assertion.UnknownConditions) > 0:
 		// saml-core-2.0 §2.5.1.1: what is not understood cannot be true.
-		return expected, "unknown: " + strings.Join(f.assertion.UnknownConditions, ", "), false
+		return expected, fmt.Sprintf("unknown conditions: %s", strings.Join(f.assertion.UnknownConditions, ", ")), false
 	}
 	return expected, "present", true
 }
@@ -188,9 +188,9 @@ func checkAudience(f *facts) (string, string, bool) {
 	var got []string
 	for _, restriction := range f.assertion.Audiences {
 		ok = ok && slices.Contains(restriction, f.party.EntityID)
-		got = append(got, strings.Join(restriction, " or "))
+		got = append(got, strings.Join(restriction, ", "))
 	}
-	return f.party.EntityID, strings.Join(got, " and "), ok
+	return f.party.EntityID, strings.Join(got, "; "), ok
 }
 
 // checkUse: both conditions may stand once (saml-core-2.0 §2.5.1.5, §2.5.1.6).
@@ -201,7 +201,7 @@ func checkUse(f *facts) (string, string, bool) {
 	got := fmt.Sprintf("%d OneTimeUse, %d ProxyRestriction", a.OneTimeUse, a.Proxy)
 	ok := a.OneTimeUse <= 1 && a.Proxy <= 1
 	if a.ProxyCount != "" {
-		got += " with Count " + a.ProxyCount
+		got = fmt.Sprintf("%d OneTimeUse, %d ProxyRestriction with Count %s", a.OneTimeUse, a.Proxy, a.ProxyCount)
 		_, err := strconv.ParseUint(a.ProxyCount, 10, 32)
 		ok = ok && err == nil
 	}
@@ -215,7 +215,7 @@ func checkFresh(f *facts) (string, string, bool) {
 		return "not asked for", "not asked for", true
 	}
 	oldest := f.expect.AskedAt.Add(-f.party.Skew)
-	expected, got := "an AuthnInstant not before "+stamp(oldest), "none"
+	expected, got := fmt.Sprintf("an AuthnInstant not before %s", stamp(oldest)), "none"
 	for _, s := range f.assertion.AuthnStatements {
 		got = stamp(s.AuthnInstant)
 		if s.AuthnInstant.Before(oldest) { // also when there is none
@@ -264,13 +264,13 @@ func checkSession(f *facts) (string, string, bool) {
 // notAfter: t is absent or not in the future.
 func notAfter(t time.Time, f *facts) (string, string, bool) {
 	limit := f.expect.Now.Add(f.party.Skew)
-	return "not after " + stamp(limit), stamp(t), !t.After(limit)
+	return fmt.Sprintf("not after %s", stamp(limit)), stamp(t), !t.After(limit)
 }
 
 // stillValid: t, an end, is absent or in the future.
 func stillValid(t time.Time, f *facts) (string, string, bool) {
 	limit := f.expect.Now.Add(-f.party.Skew)
-	return "after " + stamp(limit), stamp(t), t.IsZero() || t.After(limit)
+	return fmt.Sprintf("after %s", stamp(limit)), stamp(t), t.IsZero() || t.After(limit)
 }
 
 // stamp writes a time for a trace.

@@ -74,6 +74,7 @@ func TestHostileCorpus(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			profile, _, trace, err := CheckResponse(p, Form{string(form)}, expect)
+			ssotest.InGerman(t, trace)
 			refused(t, index[name], profile, trace, err)
 		})
 	}

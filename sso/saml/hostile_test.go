@@ -469,6 +469,7 @@ func TestHostileResponses(t *testing.T) {
 			t.Parallel()
 			p, form, expect := c.run()
 			profile, _, trace, err := CheckResponse(p, Form{form}, expect)
+			ssotest.InGerman(t, trace)
 			refused(t, c.stop, profile, trace, err)
 		})
 	}

@@ -157,7 +157,7 @@ func (e *examination) message(in Incoming, param, root string) (verified, error)
 	if err := e.pass("xml", "one UTF-8 document within the limits", err, ""); err != nil {
 		return verified{}, err
 	}
-	if err := e.pass("message", "a SAML 2.0 "+root, checkMessage(doc, root), ""); err != nil {
+	if err := e.pass("message", fmt.Sprintf("a SAML 2.0 %s", root), checkMessage(doc, root), ""); err != nil {
 		return verified{}, err
 	}
 	if !in.Redirect {

@@ -80,9 +80,9 @@ func (e *examination) logoutChecks(f logoutFacts, destination string) {
 	add("destination", destination, f.destination, f.destination == destination,
 		"Set the single logout (SLO) URL at the identity provider to the expected value.")
 	oldest, newest := now.Add(-maxLogoutAge-skew), now.Add(skew)
-	add("issued", "between "+stamp(oldest)+" and "+stamp(newest), stamp(f.issued), !f.issued.IsZero() && f.issued.After(oldest) && !f.issued.After(newest),
+	add("issued", fmt.Sprintf("between %s and %s", stamp(oldest), stamp(newest)), stamp(f.issued), !f.issued.IsZero() && f.issued.After(oldest) && !f.issued.After(newest),
 		"Compare the clocks of the identity provider and of this server.")
-	add("not_on_or_after", "after "+stamp(now.Add(-skew)), stamp(f.notOnOrAfter), f.notOnOrAfter.IsZero() || f.notOnOrAfter.After(now.Add(-skew)),
+	add("not_on_or_after", fmt.Sprintf("after %s", stamp(now.Add(-skew))), stamp(f.notOnOrAfter), f.notOnOrAfter.IsZero() || f.notOnOrAfter.After(now.Add(-skew)),
 		"The message came too late, or the clocks differ.")
 }
 

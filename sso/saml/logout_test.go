@@ -64,6 +64,7 @@ func TestGoodLogoutRequests(t *testing.T) {
 		p.Certificates = append([][]byte{ssotest.OtherSigner().Cert.Raw}, p.Certificates...)
 		for binding, in := range by(idp, l) {
 			got, trace, err := CheckLogoutRequest(p, in, testSLO, now)
+			ssotest.InGerman(t, trace)
 			if err != nil {
 				t.Errorf("%s by %s: %v\n%s", name, binding, err, show(trace))
 				continue
@@ -237,6 +238,7 @@ func TestHostileLogoutRequests(t *testing.T) {
 		for binding, in := range all {
 			start := time.Now()
 			got, trace, err := CheckLogoutRequest(party(idp), in, testSLO, now)
+			ssotest.InGerman(t, trace)
 			failed, _ := trace.Failed()
 			if !fault.Is(err, fault.Invalid) || failed.Name != c.check {
 				t.Errorf("%s by %s: got %+v, %v, stopped by %q, want %q\n%s", c.name, binding, got, err, failed.Name, c.check, show(trace))
@@ -349,6 +351,7 @@ func TestOurLogoutMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, trace, err := CheckLogoutRequest(they, arrive(t, request, theirs, "SAMLRequest"), theirs, now)
+		ssotest.InGerman(t, trace)
 		if err != nil || got.NameID != name || !slices.Equal(got.Indexes, []string{"_s1"}) || got.ID != "_1" {
 			t.Errorf("request by %s: %+v, %v\n%s", binding, got, err, show(trace))
 		}

@@ -98,6 +98,7 @@ func TestRecordedResponses(t *testing.T) {
 			p.EntityID = as.entity
 			if as.sha1 {
 				_, _, trace, err := CheckResponse(p, Form{r.form}, r.expect)
+				ssotest.InGerman(t, trace)
 				refused(t, "response.signature.form", answer.Profile{}, trace, err)
 				p.AllowSHA1Until = r.expect.Now.Add(time.Hour)
 			}
@@ -105,6 +106,7 @@ func TestRecordedResponses(t *testing.T) {
 				p.EntityID = strings.TrimSuffix(p.ACS, "/acs")
 			}
 			profile, _, trace, err := CheckResponse(p, Form{r.form}, r.expect)
+			ssotest.InGerman(t, trace)
 			if err != nil {
 				t.Fatalf("refused: %v\n%s", err, show(trace))
 			}
@@ -114,6 +116,7 @@ func TestRecordedResponses(t *testing.T) {
 			// It was for nobody else.
 			p.EntityID += "x"
 			_, _, trace, err = CheckResponse(p, Form{r.form}, r.expect)
+			ssotest.InGerman(t, trace)
 			refused(t, "conditions.audience", answer.Profile{}, trace, err)
 		})
 	}

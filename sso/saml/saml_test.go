@@ -303,6 +303,7 @@ func TestGoodResponses(t *testing.T) {
 			t.Parallel()
 			idp, p, form, expect, _ := c.make()
 			profile, result, trace, err := CheckResponse(p, Form{form}, expect)
+			ssotest.InGerman(t, trace)
 			if err != nil {
 				t.Fatalf("refused: %v\n%s", err, show(trace))
 			}

@@ -3,6 +3,7 @@ package saml
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -74,6 +75,8 @@ func scanXML(b []byte, inherited []binding, comments bool) (*scanned, error) {
 		}
 		if err == nil {
 			err = s.token(token, start)
+		} else {
+			err = notXML(err)
 		}
 		if err != nil {
 			return nil, err
@@ -86,6 +89,14 @@ func scanXML(b []byte, inherited []binding, comments bool) (*scanned, error) {
 		return nil, fmt.Errorf("the text ends inside <%s>", s.open[len(s.open)-1].el.FullTag())
 	}
 	return &s.out, nil
+}
+
+// notXML is why the decoder could not read on, for people.
+func notXML(err error) error {
+	if broken, ok := errors.AsType[*xml.SyntaxError](err); ok {
+		return fmt.Errorf("line %d is no well-formed XML: %s", broken.Line, broken.Msg)
+	}
+	return errors.New("the XML declaration asks for another version than 1.0 or another encoding than UTF-8")
 }
 
 // declaration is what an XML declaration may say; the decoder lets other text pass.

@@ -62,6 +62,9 @@ func decodeForm(s string) ([]byte, error) {
 		return nil, fmt.Errorf("%d characters", len(s))
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	if at, broken := errors.AsType[base64.CorruptInputError](err); broken {
+		err = fmt.Errorf("it is no base64 at byte %d", int64(at))
+	}
 	if err == nil && len(b) == 0 {
 		err = errors.New("SAMLResponse is empty")
 	}

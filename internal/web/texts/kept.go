@@ -78,7 +78,7 @@ func (r Reader) readBack(text string, all catalogue, depth int) (string, bool) {
 	one := all.list[best]
 	args := make([]any, len(found))
 	for i, m := range found {
-		if args[i] = argument(one.verbs[i], m); args[i] == m && depth > 0 && strings.Contains(m, " ") {
+		if args[i] = argument(one.verbs[i], m); args[i] == m && depth > 0 && strings.ContainsAny(m, " (") {
 			args[i] = r.kept(m, all, depth-1) // a phrase of ours; a word is the name of something
 		}
 	}

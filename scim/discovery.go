@@ -104,7 +104,7 @@ func withoutPassword(user map[string]any) {
 
 // discoverySchemas are the schemas of the discovery resources themselves.
 var discoverySchemas = sync.OnceValue(func() []schema.Schema {
-	return []schema.Schema{configSchema(), schema.ResourceTypeSchema(), schema.Definition()}
+	return []schema.Schema{configSchema(), resourceTypeSchema(), schema.Definition()}
 })
 
 // discover answers with one of the resources by id, or with all of them.
@@ -152,6 +152,33 @@ func answerDiscovery(w http.ResponseWriter, r *http.Request, v any) error {
 		return err
 	}
 	return send(w, http.StatusOK, body)
+}
+
+// resourceTypeSchema is RFC 7643 §8.7.2, with schemaExtensions as the list that its
+// examples show. The library's has id required, name not, and URIs as text.
+func resourceTypeSchema() schema.Schema {
+	ro := schema.AttributeMutabilityReadOnly()
+	about := optional.NewString
+	text := func(name, description string, required bool) schema.CoreAttribute {
+		return schema.SimpleCoreAttribute(schema.SimpleStringParams(schema.StringParams{Name: name, Description: about(description), Mutability: ro, Required: required}))
+	}
+	uri := func(name, description string) schema.SimpleParams {
+		return schema.SimpleReferenceParams(schema.ReferenceParams{Name: name, Description: about(description), Mutability: ro, Required: true,
+			ReferenceTypes: []schema.AttributeReferenceType{schema.AttributeReferenceTypeURI}})
+	}
+	return schema.Schema{
+		ID: resourceTypeURN, Name: about("ResourceType"), Description: about("Specifies the schema that describes a SCIM resource type"),
+		Attributes: []schema.CoreAttribute{
+			text("id", "The resource type's unique id, which is its name.", false),
+			text("name", "The resource type's name.", true),
+			text("description", "The resource type in words.", false),
+			schema.SimpleCoreAttribute(uri("endpoint", "Where its resources are, relative to the base URL.")),
+			schema.SimpleCoreAttribute(uri("schema", "Its core schema.")),
+			schema.ComplexCoreAttribute(schema.ComplexParams{Name: "schemaExtensions", Description: about("Its schema extensions."), Mutability: ro, Required: true, MultiValued: true,
+				SubAttributes: []schema.SimpleParams{uri("schema", "The extension."),
+					schema.SimpleBooleanParams(schema.BooleanParams{Name: "required", Description: about("Whether each resource has it."), Mutability: ro, Required: true})}}),
+		},
+	}
 }
 
 // configSchema is RFC 7643 §8.7.2 with the pagination of RFC 9865 §4.

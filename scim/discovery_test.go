@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -25,6 +26,22 @@ func TestStrictOffersNoPassword(t *testing.T) {
 		if got := strings.Contains(d.must(200, "GET", "/Schemas/"+userURN, "").raw, `"password"`); got != want {
 			t.Errorf("%s: the schema has a password: %v, want %v", mode, got, want)
 		}
+	}
+}
+
+// RFC 7643 §8.7.2.
+func TestTheSchemaOfResourceTypes(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t, storetest.SQLite(t), NewDirectory{})
+	got := map[string]string{}
+	for _, a := range d.must(200, "GET", "/Schemas/"+resourceTypeURN, "").json["attributes"].([]any) {
+		a := a.(map[string]any)
+		got[a["name"].(string)] = fmt.Sprintf("%v %v %v %v %v", a["type"], a["required"], a["multiValued"], a["mutability"], a["referenceTypes"])
+	}
+	want := map[string]string{"id": "string false false readOnly <nil>", "name": "string true false readOnly <nil>", "description": "string false false readOnly <nil>",
+		"endpoint": "reference true false readOnly [uri]", "schema": "reference true false readOnly [uri]", "schemaExtensions": "complex true true readOnly <nil>"}
+	if asJSON(got) != asJSON(want) {
+		t.Errorf("got %s\nwant %s", asJSON(got), asJSON(want))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -15,14 +16,16 @@ import (
 
 // What an import needs: many people found, made and listed at a time.
 
-const insertUsers = `INSERT INTO users (org_id, id, source, status, break_glass, user_name, user_name_key, external_id,
-	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at) VALUES `
+// The columns in which the rows mostly are alike come first, see alike.
 
-const insertManyValues = "INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES "
+const insertUsers = `INSERT INTO users (org_id, source, status, break_glass, version, external_id, id, user_name, user_name_key,
+	email, email_key, display_name, sort_key, search_key, manager_id, doc, created_at, updated_at) VALUES `
 
-const insertManyRoles = "INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, reason_detail, since, given_by) VALUES "
+const insertManyValues = "INSERT INTO user_values (org_id, attr, kind, value_key, user_id) VALUES "
 
-const insertManyActivities = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail) VALUES `
+const insertManyRoles = "INSERT INTO user_roles (org_id, reason_kind, reason_ref, reason_detail, given_by, role, user_id, since) VALUES "
+
+const insertManyActivities = `INSERT INTO activity (org_id, actor_kind, actor_id, actor_name, action, target_kind, id, at, target_id, target_name, detail) VALUES `
 
 // CreateUsers is CreateUser for many, in statements of many rows each: four times the
 // rate. All or none: who may not be created is found by creating them one by one. Needs
@@ -52,7 +55,7 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?, ?)", many.rows); err != nil {
+	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)", many.rows); err != nil {
 		if len(list) == 1 {
 			err = taken(err, many.users[0].UserName, many.users[0].ExternalID)
 		}
@@ -65,7 +68,7 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 	}
 	// In the order of the index, so that neighbours are written together.
 	slices.SortFunc(many.values, func(a, b []any) int {
-		return cmp.Or(strings.Compare(a[1].(string), b[1].(string)), strings.Compare(a[2].(string), b[2].(string)))
+		return cmp.Or(strings.Compare(a[1].(string), b[1].(string)), strings.Compare(a[3].(string), b[3].(string)))
 	})
 	err = errors.Join(tx.InsertMany(insertManyValues, "(?, ?, ?, ?, ?)", many.values), tx.InsertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", many.roles),
 		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", many.acts), tx.countNew(many.counted))
@@ -117,13 +120,13 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 			join.users = append(join.users, u.ID)
 		}
 		id := any(string(u.ID)) // plain texts, which stand in eight rows and are looked at by nobody on the way
-		m.rows = append(m.rows, []any{org, id, string(u.Source), string(u.Status), u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, 1, u.CreatedAt, u.UpdatedAt})
+		m.rows = append(m.rows, []any{org, string(u.Source), string(u.Status), u.BreakGlass, 1, orNull(u.ExternalID), id, u.UserName, Fold(u.UserName),
+			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, u.CreatedAt, u.UpdatedAt})
 		for v := range hot.values {
-			m.values = append(m.values, []any{org, v.Attr, v.Value, v.Kind, id})
+			m.values = append(m.values, []any{org, v.Attr, v.Kind, v.Value, id})
 		}
 		for _, role := range in.Roles {
-			m.roles = append(m.roles, []any{org, id, role, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, u.CreatedAt, tx.giver(in.Reason)})
+			m.roles = append(m.roles, []any{org, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, tx.giver(in.Reason), role, id, u.CreatedAt})
 			if in.Reason.Kind != FromDefault { // what everybody gets is nobody's to withhold
 				m.given = append(m.given, role)
 			}
@@ -141,7 +144,7 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 		if err != nil {
 			return m, err
 		}
-		m.acts = append(m.acts, args)
+		m.acts = append(m.acts, []any{org, args[3], args[4], args[5], args[6], args[7], args[1], args[2], args[8], args[9], args[10]})
 		tx.tell(act)
 	}
 	return m, nil
@@ -253,16 +256,48 @@ func (tx *Tx) insertRows(head, row, end string, rows [][]any) error {
 				break
 			}
 		}
-		args := make([]any, 0, n*len(rows[0]))
-		for _, r := range rows[:n] {
-			args = append(args, r...)
+		same, values := 0, row
+		if n == 64 && tx.w != nil {
+			same = alike(row, rows[:n])
+			values = once(row, same)
 		}
-		if _, err := tx.Exec(head+manyRows(row, n)+end, args...); err != nil {
+		args := append(make([]any, 0, n*len(rows[0])), rows[0][:same]...)
+		for _, r := range rows[:n] {
+			args = append(args, r[same:]...)
+		}
+		if _, err := tx.Exec(head+manyRows(values, n)+end, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// alike is in how many of the first columns all rows have the same text, number or nothing.
+// SQLite is handed that once: of the 71 values of a row of an import, half.
+func alike(row string, rows [][]any) int {
+	plain, _, _ := strings.Cut(row, "{{")
+	for c := range strings.Count(plain, "?,") {
+		v := rows[0][c]
+		switch v.(type) {
+		case string, int, bool, nil:
+		default:
+			return c
+		}
+		if slices.ContainsFunc(rows[1:], func(r []any) bool { return r[c] != v }) {
+			return c
+		}
+	}
+	return 0 // rows that are one
+}
+
+// once is the text of a row whose first places are those of the first row. Places without
+// a number count on from the highest.
+func once(row string, same int) string {
+	for i := range same {
+		row = strings.Replace(row, "?,", "?"+strconv.Itoa(i+1)+",", 1)
+	}
+	return row
 }
 
 func orFail(head string) string { return strings.Replace(head, "INSERT", "INSERT OR FAIL", 1) }

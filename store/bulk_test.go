@@ -3,9 +3,11 @@ package store_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -103,6 +105,46 @@ func TestManyAreRecordedLikeOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+		}
+	})
+}
+
+// Rows that are alike in their first columns are handed to SQLite with these once, whatever
+// is in them; PostgreSQL takes each row whole.
+func TestRowsThatAreAlikeArriveWhole(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		org, actor := storetest.Org(t, db, "acme")
+		head, row := "INSERT INTO org_settings (org_id, name, value, version, updated_at) VALUES ", "(?, ?, {{as_json}}, ?, ?)"
+		put := func(rows [][]any) error {
+			return db.Write(t.Context(), actor, func(tx *store.Tx) error { return tx.InsertMany(head, row, rows) })
+		}
+		var rows [][]any
+		for i := range 150 { // two statements of 64 on SQLite, and the rest
+			rows = append(rows, []any{string(org), fmt.Sprintf("test.%03d", i), fmt.Sprintf(`{"n":%d}`, i), 1 + i/100, store.Time(i)})
+		}
+		if err := put(rows); err != nil {
+			t.Fatal(err)
+		}
+		var got []struct {
+			Name  string     `db:"name"`
+			Value store.JSON `db:"value"`
+			At    int        `db:"updated_at"`
+			Ver   int        `db:"version"`
+		}
+		err := db.Read(t.Context(), actor, func(tx *store.Tx) error {
+			return tx.Select(&got, "SELECT name, value, updated_at, version FROM org_settings WHERE org_id = ? AND name LIKE 'test.%' ORDER BY name", org)
+		})
+		if err != nil || len(got) != len(rows) {
+			t.Fatal(len(got), err)
+		}
+		for i, g := range got {
+			if want := rows[i]; g.Name != want[1] || strings.ReplaceAll(string(g.Value), " ", "") != want[2] || g.Ver != want[3] || g.At != i {
+				t.Errorf("row %d is %+v", i, g)
+			}
+		}
+		if err := put(slices.Repeat(rows[:1], 64)); !fault.Is(err, fault.Conflict) {
+			t.Errorf("the same row 64 times: %v", err)
 		}
 	})
 }

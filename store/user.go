@@ -233,7 +233,7 @@ func (tx *Tx) addValues(id UserID, values map[userValue]bool) step {
 	}
 	args := make([]any, 0, 5*len(values))
 	for v := range values {
-		args = append(args, tx.Org(), v.Attr, v.Value, v.Kind, id)
+		args = append(args, tx.Org(), v.Attr, v.Kind, v.Value, id)
 	}
 	return step{orFail(insertManyValues) + manyRows("(?, ?, ?, ?, ?)", len(values)), args}
 }

@@ -247,7 +247,7 @@ func startRun(tx *store.Tx, id ID, job jobs.ID) (bool, error) {
 	return n == 1, err
 }
 
-const insertManyRows = "INSERT INTO import_rows (org_id, run_id, n, line, wave, action, email, name, user_id, data) VALUES "
+const insertManyRows = "INSERT INTO import_rows (org_id, run_id, action, wave, n, line, email, name, user_id, data) VALUES "
 
 func insertRows(tx *store.Tx, id ID, rows []*Row, wave []int32) error {
 	list, org, run := make([][]any, len(rows)), any(string(tx.Org())), any(string(id))
@@ -260,7 +260,7 @@ func insertRows(tx *store.Tx, id ID, rows []*Row, wave []int32) error {
 		if r.N < len(wave) {
 			at = wave[r.N]
 		}
-		list[i] = []any{org, run, r.N, r.Line, at, string(r.Action), r.Email, r.Name, r.User, string(data)}
+		list[i] = []any{org, run, string(r.Action), at, r.N, r.Line, r.Email, r.Name, r.User, string(data)}
 	}
 	return tx.InsertMany(insertManyRows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", list)
 }

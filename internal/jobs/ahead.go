@@ -31,6 +31,11 @@ func (s *Service) begin(ctx context.Context, h *held, j Job, from int, actor acc
 	j.position, j.Ahead = from, nil
 	go func() {
 		defer close(a.done)
+		defer func() { // of a panic, too, Many tells: it is not the server's end
+			if recover() != nil {
+				a.made = nil
+			}
+		}()
 		err := s.opt.DB.Read(ctx, actor, func(tx *store.Tx) error {
 			items, err := a.parts.from(tx, j.ID, from, h.kind.Size)
 			if err == nil && len(items) > 0 {

@@ -169,13 +169,13 @@ type resultRow struct {
 	Undo   string `json:"undo"`
 }
 
-const insertManyResults = "INSERT INTO job_results (org_id, job_id, n, state, did, target, name, why, undo) VALUES "
+const insertManyResults = "INSERT INTO job_results (org_id, job_id, state, did, why, undo, n, target, name) VALUES "
 
 func insertResults(tx *store.Tx, id ID, rows []resultRow) error {
 	if len(rows) >= store.Many {
 		list, org, job := make([][]any, len(rows)), any(string(tx.Org())), any(string(id))
 		for i, r := range rows {
-			list[i] = []any{org, job, r.N, r.State, r.Did, r.Target, r.Name, r.Why, r.Undo}
+			list[i] = []any{org, job, r.State, r.Did, r.Why, r.Undo, r.N, r.Target, r.Name}
 		}
 		return tx.InsertMany(insertManyResults, "(?, ?, ?, ?, ?, ?, ?, ?, ?)", list)
 	}
@@ -247,17 +247,28 @@ func listJobs(tx *store.Tx, kinds []string, before ID, limit int) ([]Job, error)
 }
 
 func results(tx *store.Tx, id ID, q ResultQuery) ([]Found, error) {
-	query, args := "SELECT n, state, did, target, name, why FROM job_results WHERE org_id = ? AND job_id = ?", []any{tx.Org(), id}
+	query, args := resultsQuery(tx, id, q)
+	list := []Found{}
+	err := tx.Select(&list, query, args...)
+	if q.Before != 0 {
+		slices.Reverse(list)
+	}
+	return list, err
+}
+
+// resultsQuery is the statement behind results. What was not done has an index of its own.
+func resultsQuery(tx *store.Tx, id ID, q ResultQuery) (query string, args []any) {
+	query, args = "SELECT n, state, did, target, name, why FROM job_results WHERE org_id = ? AND job_id = ?", []any{tx.Org(), id}
 	if q.State != "" {
 		query, args = query+" AND state = ?", append(args, q.State)
 	}
-	list := []Found{}
-	if q.Before == 0 {
-		return list, tx.Select(&list, query+" AND n > ? ORDER BY n LIMIT ?", append(args, q.After, q.Limit)...)
+	if q.State != "" && q.State != DoneItem {
+		query += " AND state <> 'done'"
 	}
-	err := tx.Select(&list, query+" AND n < ? ORDER BY n DESC LIMIT ?", append(args, q.Before, q.Limit)...)
-	slices.Reverse(list)
-	return list, err
+	if q.Before == 0 {
+		return query + " AND n > ? ORDER BY n LIMIT ?", append(args, q.After, q.Limit)
+	}
+	return query + " AND n < ? ORDER BY n DESC LIMIT ?", append(args, q.Before, q.Limit)
 }
 
 // open is a job that is not over, of any organization.

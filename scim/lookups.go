@@ -29,9 +29,11 @@ type lookup struct {
 // lookupTimeout bounds a look, which is nobody's alone: who leaves does not end it.
 const lookupTimeout = 10 * time.Second
 
+var errNoEnd = errors.New("the look at a token's row did not end")
+
 // find looks with load, or waits for another request's look.
 func (l *lookups) find(ctx context.Context, hash string, load func(context.Context, string) (tokenRow, error)) (tokenRow, error) {
-	one := &lookup{done: make(chan struct{}), err: errors.New("the look at a token's row did not end")}
+	one := &lookup{done: make(chan struct{}), err: errNoEnd}
 	l.mu.Lock()
 	before := l.running[hash]
 	switch {

@@ -36,7 +36,7 @@ func ParseProjection(attributes, excluded string, c *Compiled) (Projection, erro
 		}
 		return Projection{}, nil
 	}
-	p := Projection{c: c, only: attributes != "", named: map[*Attr]bool{}, parents: map[*Attr]bool{}, wholeURN: map[string]bool{}, strays: map[string]bool{}}
+	p := Projection{c: c, only: attributes != "", named: map[*Attr]bool{}}
 	for _, name := range splitNames(list) {
 		p.add(name)
 	}
@@ -64,11 +64,19 @@ func splitNames(list string) []string {
 	return append(out, list[start:])
 }
 
+// mark makes the map when something comes into it: most stay empty.
+func mark[K comparable](m *map[K]bool, key K) {
+	if *m == nil {
+		*m = map[K]bool{}
+	}
+	(*m)[key] = true
+}
+
 func (p *Projection) add(name string) {
 	name = strings.TrimSpace(name)
 	for _, urn := range p.c.URNs() {
 		if strings.EqualFold(urn, name) {
-			p.wholeURN[urn] = true
+			mark(&p.wholeURN, urn)
 			return
 		}
 	}
@@ -82,12 +90,12 @@ func (p *Projection) add(name string) {
 	}
 	a, ok := p.c.Find(path.AttributePath.URI(), path.AttributePath.AttributeName, sub)
 	if !ok {
-		p.strays[strings.ToLower(name)] = true
+		mark(&p.strays, strings.ToLower(name))
 		return
 	}
 	p.named[a] = true
 	if a.Parent != nil {
-		p.parents[a.Parent] = true
+		mark(&p.parents, a.Parent)
 	}
 }
 

@@ -130,8 +130,8 @@ func notGiven(roles []store.OrgRole, mapped []store.RoleMapping, r store.OrgRole
 }
 
 // entry is GET /Roles/{id} and /Entitlements/{id}.
-func (h *handler) entry(c *Compiled) func(http.ResponseWriter, *http.Request, string) error {
-	return func(w http.ResponseWriter, r *http.Request, id string) error {
+func (h *handler) entry(c *Compiled, id string) call {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		p, err := projectionOf(r, c)
 		if err != nil {
 			return err

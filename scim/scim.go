@@ -56,6 +56,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -211,7 +212,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	r = r.WithContext(context.WithValue(ctx, ctxKey{}, d))
-	methods, err := h.route(r)
+	methods, id, err := h.route(r)
 	if err != nil {
 		return err
 	}
@@ -220,21 +221,37 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request) error {
 		run, ok = methods[http.MethodGet] // net/http leaves the body out
 	}
 	if !ok {
-		allow := slices.Sorted(keys(methods))
+		allow := slices.Sorted(maps.Keys(methods))
 		w.Header().Set("Allow", strings.Join(allow, ", "))
 		return status(http.StatusMethodNotAllowed, "%s does not take %s, only %s.", r.URL.Path, r.Method, strings.Join(allow, ", "))
 	}
-	return run(w, r)
+	return run(h, w, r, id)
 }
 
-func keys(m map[string]call) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
+// methods are what an endpoint does, to the resource with the id in the path if there is one.
+type methods map[string]func(h *handler, w http.ResponseWriter, r *http.Request, id string) error
+
+// Those of most requests are made once.
+var (
+	ofUsers = methods{
+		"GET": func(h *handler, w http.ResponseWriter, r *http.Request, _ string) error {
+			return h.listing(from(r.Context()).users)(w, r)
+		},
+		"POST": func(h *handler, w http.ResponseWriter, r *http.Request, _ string) error { return h.createUser(w, r) },
 	}
+	ofGroups = methods{
+		"GET": func(h *handler, w http.ResponseWriter, r *http.Request, _ string) error {
+			return h.listing(from(r.Context()).groups)(w, r)
+		},
+		"POST": func(h *handler, w http.ResponseWriter, r *http.Request, _ string) error { return h.createGroup(w, r) },
+	}
+	ofUser  = methods{"GET": (*handler).getUser, "PUT": (*handler).putUser, "PATCH": (*handler).patchUser, "DELETE": (*handler).deleteUser}
+	ofGroup = methods{"GET": (*handler).getGroup, "PUT": (*handler).putGroup, "PATCH": (*handler).patchGroup, "DELETE": (*handler).deleteGroup}
+)
+
+// on is one method without an id.
+func on(method string, c call) methods {
+	return methods{method: func(_ *handler, w http.ResponseWriter, r *http.Request, _ string) error { return c(w, r) }}
 }
 
 // segments are the parts of the path behind the base URL. A slash at the end is
@@ -257,65 +274,58 @@ func cutSegment(path string) (first, rest string) {
 	return first, rest
 }
 
-// route finds the methods of an endpoint. Endpoint names have their exact case
-// (RFC 7644 §3.2).
-func (h *handler) route(r *http.Request) (map[string]call, error) {
+// route finds the methods of an endpoint, and the id behind it. Endpoint names have their
+// exact case (RFC 7644 §3.2).
+func (h *handler) route(r *http.Request) (m methods, id string, err error) {
 	d := from(r.Context())
 	s := segments(r)
-	id := ""
 	if len(s) == 2 {
 		id = s[1]
 	}
-	get := func(c call) map[string]call { return map[string]call{http.MethodGet: c} }
-	with := func(f func(http.ResponseWriter, *http.Request, string) error) call {
-		return func(w http.ResponseWriter, r *http.Request) error { return f(w, r, id) }
-	}
-	later := func(what string) map[string]call {
-		refuse := func(http.ResponseWriter, *http.Request) error {
-			return status(http.StatusNotImplemented, "%s is not supported by this server; /ServiceProviderConfig says what is.", what)
-		}
-		return map[string]call{"GET": refuse, "POST": refuse, "PUT": refuse, "PATCH": refuse, "DELETE": refuse}
-	}
 	if kinds := d.searched(s); kinds != nil {
-		return map[string]call{http.MethodPost: h.search(kinds...)}, nil
+		return on(http.MethodPost, h.search(kinds...)), "", nil
 	}
 	if len(s) == 0 {
-		return get(h.listing(d.users, d.groups)), nil
+		return on(http.MethodGet, h.listing(d.users, d.groups)), "", nil
 	}
 	if c := catalogueOf(s[0]); c != nil {
 		if len(s) == 1 {
-			return get(h.listing(c)), nil
+			return on(http.MethodGet, h.listing(c)), "", nil
 		}
 		_, id = cutSegment(r.PathValue("rest")) // a value of the mapping, which may have a slash in it
-		return get(with(h.entry(c))), nil
+		return on(http.MethodGet, h.entry(c, id)), "", nil
 	}
 	if len(s) == 1 || len(s) == 2 && s[0] != "ServiceProviderConfig" {
 		switch s[0] {
 		case "Users":
 			if id == "" {
-				return map[string]call{"GET": h.listing(d.users), "POST": h.createUser}, nil
+				return ofUsers, "", nil
 			}
-			return map[string]call{"GET": with(h.getUser), "PUT": with(h.putUser), "PATCH": with(h.patchUser), "DELETE": with(h.deleteUser)}, nil
+			return ofUser, id, nil
 		case "Groups":
 			if id == "" {
-				return map[string]call{"GET": h.listing(d.groups), "POST": h.createGroup}, nil
+				return ofGroups, "", nil
 			}
-			return map[string]call{"GET": with(h.getGroup), "PUT": with(h.putGroup), "PATCH": with(h.patchGroup), "DELETE": with(h.deleteGroup)}, nil
+			return ofGroup, id, nil
 		case "ServiceProviderConfig":
-			return get(h.serviceProviderConfig), nil
+			return on(http.MethodGet, h.serviceProviderConfig), "", nil
 		case "Schemas":
-			return get(with(h.schemas)), nil
+			return methods{http.MethodGet: (*handler).schemas}, id, nil
 		case "ResourceTypes":
-			return get(with(h.resourceTypes)), nil
+			return methods{http.MethodGet: (*handler).resourceTypes}, id, nil
 		case "Me":
-			return later("/Me"), nil
+			return methods{"GET": notMe, "POST": notMe, "PUT": notMe, "PATCH": notMe, "DELETE": notMe}, "", nil
 		case "Bulk":
 			if id == "" {
-				return map[string]call{"POST": h.bulk}, nil
+				return on(http.MethodPost, h.bulk), "", nil
 			}
 		}
 	}
-	return nil, status(http.StatusNotFound, "There is no endpoint %q here. Try Users, Groups, Roles, Entitlements, Schemas, ResourceTypes or ServiceProviderConfig.", "/"+strings.Join(s, "/"))
+	return nil, "", status(http.StatusNotFound, "There is no endpoint %q here. Try Users, Groups, Roles, Entitlements, Schemas, ResourceTypes or ServiceProviderConfig.", "/"+strings.Join(s, "/"))
+}
+
+func notMe(*handler, http.ResponseWriter, *http.Request, string) error {
+	return status(http.StatusNotImplemented, "/Me is not supported by this server; /ServiceProviderConfig says what is.")
 }
 
 // readBody reads the JSON object of a request, at most limit bytes of it.

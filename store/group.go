@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/jmoiron/sqlx"
 
@@ -26,7 +27,9 @@ type Group struct {
 }
 
 // ETagVersion changes whenever the document or the members do.
-func (g Group) ETagVersion() string { return fmt.Sprintf("%d.%d", g.Version, g.Epoch) }
+func (g Group) ETagVersion() string {
+	return strconv.FormatInt(g.Version, 10) + "." + strconv.FormatInt(g.Epoch, 10)
+}
 
 // Attributes is the document, decoded; the caller may change it.
 func (g Group) Attributes() (Doc, error) { return decodeDoc(g.Doc) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -252,6 +253,48 @@ func TestNobodyIsHeldUpByAStrangersLock(t *testing.T) {
 	if i := <-ended; i != 3 || readUser(t, db, dir, users[3].ID).Status != store.Deactivated {
 		t.Errorf("%d came last", i)
 	}
+}
+
+// Who leads and waits for a lock is not waited for.
+func TestALeaderWhoWaits(t *testing.T) {
+	t.Parallel()
+	db := storetest.Postgres(t)
+	org, admin := storetest.Org(t, db, "acme")
+	dir := okta(org, newDirectory(t, db, admin, "One"))
+	users := newUsers(t, db, dir)
+	deactivates := func(ctx context.Context, i int) error {
+		return db.Command(ctx, as(dir, i), func(tx *store.Tx) error { _, _, err := tx.SetActive(users[i].ID, false, false); return err })
+	}
+	first := make(chan error, 1)
+	write(t, db, admin, func(tx *store.Tx) error {
+		if err := tx.KeepUser(readUser(t, db, dir, users[0].ID)); err != nil { // holds the row
+			return err
+		}
+		go func() { first <- deactivates(ctx, 0) }()
+		db.AwaitLockWait(t)
+		patient, stop := context.WithTimeout(ctx, 20*time.Second)
+		defer stop()
+		for _, err := range atOnceNow(len(users)-1, func(i int) error { return deactivates(patient, i+1) }) {
+			if err != nil {
+				t.Errorf("behind somebody who waits for a lock: %v", err)
+			}
+		}
+		return nil
+	})
+	if err := <-first; err != nil || readUser(t, db, dir, users[0].ID).Status != store.Deactivated {
+		t.Errorf("who waited for the lock: %v", err)
+	}
+}
+
+// atOnceNow runs command n times at once, with no statement held back.
+func atOnceNow(n int, command func(i int) error) []error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = command(i) })
+	}
+	all.Wait()
+	return errs
 }
 
 // Who leaves while others' statements run has not begun.

@@ -119,8 +119,12 @@ func Endless(t *testing.T, db *DB, actor access.Actor) (endless Cond, begun func
 		}
 }
 
-// TakeLanes takes every lane until what it gives is called.
+// TakeLanes takes every lane until what it gives is called. Nobody goes on without a convoy
+// that takes long any more.
 func (db *DB) TakeLanes() (giveBack func()) {
+	db.convoys.mu.Lock()
+	db.convoys.patient = time.Hour
+	db.convoys.mu.Unlock()
 	for range cap(db.lanes) {
 		db.lanes <- struct{}{}
 	}

@@ -29,6 +29,6 @@ func (s *system) tellPassedOver(tx *store.Tx, p life.Plan, name string) error {
 		subject, line = web.Say("%s was not reactivated as planned", who), web.Say("%s was to be reactivated at %s, as %s had planned. That was not done.", who, p.DueAt, p.By)
 	}
 	return s.tellAdmins(tx, web.Notice{Subject: subject,
-		Lines:  []web.Said{line, web.Say("%s", p.Outcome)},
+		Lines:  []web.Said{line, p.Told()},
 		Button: web.Say("Open the person"), Path: "/users/" + string(p.UserID)})
 }

@@ -28,7 +28,7 @@ var may = map[string][]string{
 	"sso/oidc":             {"sso/answer", "internal/fault"},
 	"sso/answer":           {},
 	"sso/guides":           {},
-	"internal/life":        {"store", "internal/access", "internal/fault"},
+	"internal/life":        {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/records":     {"store", "internal/access", "internal/fault"},
 	"internal/api":         {"store", "internal/life", "internal/records", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/invite":      {"store", "internal/extra", "internal/pick", "internal/records", "internal/jobs", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},

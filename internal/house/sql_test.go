@@ -20,7 +20,7 @@ func migrationOwner(number int) string {
 	if number < 10 {
 		return "store"
 	}
-	return map[int]string{51: "store", 52: "internal/life", 77: "internal/life", 53: "internal/records", 66: "internal/records",
+	return map[int]string{51: "store", 52: "internal/life", 77: "internal/life", 91: "internal/life", 53: "internal/records", 66: "internal/records",
 		10: "scim", 11: "sso", 12: "internal/session", 13: "internal/password", 14: "internal/mail",
 		15: "internal/invite", 16: "internal/account", 17: "scim", 18: "scim", 19: "internal/api", 20: "scim", 21: "store", 23: "store", 24: "store", 26: "store", 28: "scim",
 		29: "sso", 30: "sso", 31: "sso", 32: "sso", 33: "store", 34: "sso", 35: "sso", 36: "internal/policy", 37: "internal/policy", 38: "sso", 39: "sso", 40: "store", 41: "scim", 42: "sso", 47: "internal/policy", 48: "internal/factor",

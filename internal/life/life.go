@@ -13,7 +13,8 @@ passed over, and the admins are told.
 Each due change is claimed and made in one transaction. A server that dies leaves it
 planned; of two servers one finds it done.
 
-It owns the table planned_changes and relies on store.
+It owns the table planned_changes and relies on store, and on web for sentences that wait
+for their reader.
 */
 package life
 

@@ -10,6 +10,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/life"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -197,6 +198,11 @@ func TestWhatIsPassedOver(t *testing.T) {
 			over := p.list(life.Skipped)
 			if len(over) == 0 || over[0].ID != plan.ID || !strings.Contains(over[0].Outcome, c.want) || p.status(u.ID) != before {
 				p.t.Errorf("%s: %+v, status %s", name, over, p.status(u.ID))
+			}
+			if name == "managed" {
+				if told := web.ReaderOf("de", "").Say(over[0].Told()); !strings.Contains(told, "wird vom Verzeichnis Okta verwaltet, das dann das letzte Wort hat.") {
+					p.t.Errorf("a German admin reads %q", told)
+				}
 			}
 			if name == "lastadmin" {
 				p.write(access.Muster(p.admin.Org), func(tx *store.Tx) error { return tx.SetRole(store.UserID(p.admin.ID), access.Admin) })

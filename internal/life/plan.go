@@ -1,11 +1,13 @@
 package life
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -38,8 +40,18 @@ type Plan struct {
 	By        string       `db:"planned_by"`
 	CreatedAt store.Time   `db:"created_at"`
 	State     string       `db:"state"`
-	Outcome   string       `db:"outcome"` // why it was passed over
+	Outcome   string       `db:"outcome"` // why it was passed over, for programs
+	ToldAs    string       `db:"told"`    // the same, see Told
 	EndedAt   store.Time   `db:"ended_at"`
+}
+
+// Told is why it was passed over, for people; zero when it was not.
+func (p Plan) Told() web.Said {
+	var said web.Said
+	if p.Outcome != "" && (p.ToldAs == "" || json.Unmarshal([]byte(p.ToldAs), &said) != nil) {
+		return web.Say("%s", p.Outcome)
+	}
+	return said
 }
 
 // In is what Plan needs. At is as ParseTime reads it.
@@ -198,7 +210,7 @@ func (s *Service) Cancel(tx *store.Tx, id PlanID) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	won, err := settle(tx, id, Cancelled, "")
+	won, err := settle(tx, id, Cancelled, "", "")
 	if err != nil {
 		return p, err
 	}

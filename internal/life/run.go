@@ -2,11 +2,13 @@ package life
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -54,7 +56,7 @@ func (s *Service) carryOut(ctx context.Context, d due) error {
 		actor.Name = "Muster, as planned by " + d.By
 	}
 	err := s.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		won, err := settle(tx, d.ID, Done, "")
+		won, err := settle(tx, d.ID, Done, "", "")
 		if err != nil {
 			return err
 		}
@@ -74,9 +76,13 @@ func (s *Service) carryOut(ctx context.Context, d due) error {
 	default:
 		return err
 	}
-	d.State, d.Outcome = Skipped, fault.Public(err)
+	told, err2 := json.Marshal(web.SaidBy(err))
+	if err2 != nil {
+		return err2
+	}
+	d.State, d.Outcome, d.ToldAs = Skipped, fault.Public(err), string(told)
 	return s.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		won, err := settle(tx, d.ID, Skipped, d.Outcome)
+		won, err := settle(tx, d.ID, Skipped, d.Outcome, d.ToldAs)
 		if err != nil || !won {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-const planColumns = "SELECT id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, by_may, planned_by, created_at, state, outcome, ended_at FROM planned_changes"
+const planColumns = "SELECT id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, by_may, planned_by, created_at, state, outcome, told, ended_at FROM planned_changes"
 
 func insertPlan(tx *store.Tx, p Plan) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO planned_changes (org_id, id, user_id, action, due_at, zone, reason, why, successor_id, by_operator, by_may, planned_by, created_at, state, outcome, ended_at)
@@ -27,8 +27,8 @@ func findPlan(tx *store.Tx, id PlanID) (p Plan, err error) {
 }
 
 // settle ends a plan that is open, and tells whether it was this call that did.
-func settle(tx *store.Tx, id PlanID, state, outcome string) (bool, error) {
-	n, err := tx.Exec("UPDATE planned_changes SET state = ?, outcome = ?, ended_at = ? WHERE org_id = ? AND id = ? AND state = 'planned'", state, outcome, tx.Now(), tx.Org(), id)
+func settle(tx *store.Tx, id PlanID, state, outcome, told string) (bool, error) {
+	n, err := tx.Exec("UPDATE planned_changes SET state = ?, outcome = ?, told = ?, ended_at = ? WHERE org_id = ? AND id = ? AND state = 'planned'", state, outcome, told, tx.Now(), tx.Org(), id)
 	return n > 0, err
 }
 

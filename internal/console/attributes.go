@@ -1,8 +1,11 @@
 package console
 
 import (
+	"fmt"
+	"hash/fnv"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -159,6 +162,13 @@ type attributePage struct {
 	MaySelf bool // be filled in by people themselves
 }
 
+// attributeTag changes with what the form shows, for one that was open meanwhile.
+func attributeTag(a store.Attribute) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q %q %t %t %t", a.Description, a.Canonical, a.Required, a.Self, a.Indexed)
+	return strconv.FormatUint(h.Sum64(), 16)
+}
+
 func (c *Console) attribute(w http.ResponseWriter, r *http.Request) error {
 	return c.showAttribute(w, r, http.StatusOK, nil)
 }
@@ -190,16 +200,19 @@ func (c *Console) showAttribute(w http.ResponseWriter, r *http.Request, status i
 	p.MayText = a.Type == "string"
 	p.MaySelf = p.Schema.Resource == store.UserResource && !a.MultiValued && a.Type != "binary" && a.Type != "complex" && !a.Secret() && a.Mutability != "readOnly"
 	p.MayFind = a.Type != "boolean" && a.Type != "binary" && a.Type != "complex" && !a.Secret() && a.Uniqueness != "server"
-	p.Form.Set("description", a.Description)
-	p.Form.Set("canonicalValues", strings.Join(a.Canonical, ", "))
-	for name, on := range map[string]bool{"indexed": a.Indexed, "required": a.Required, "self": a.Self} {
-		if on {
-			p.Form.Set(name, "on")
-		}
-	}
 	if posted != nil {
 		p.Form = *posted
 	}
+	if _, sent := p.Form.Values["description"]; !sent { // nor by the form that deletes
+		p.Form.Set("description", a.Description)
+		p.Form.Set("canonicalValues", strings.Join(a.Canonical, ", "))
+		for name, on := range map[string]bool{"indexed": a.Indexed, "required": a.Required, "self": a.Self} {
+			if on {
+				p.Form.Set(name, "on")
+			}
+		}
+	}
+	p.Form.Default("version", attributeTag(a))
 	return pages.Write(w, r, status, "attribute", p)
 }
 
@@ -213,6 +226,9 @@ func (c *Console) editAttribute(w http.ResponseWriter, r *http.Request) error {
 		s, a, err := defined(tx, r)
 		if err != nil {
 			return err
+		}
+		if was := f.Get("version"); was != "" && was != attributeTag(a) {
+			return fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
 		}
 		a.Description, a.Required, a.Self, a.Canonical = f.Get("description"), f.Get("required") != "", f.Get("self") != "", commas(f.Get("canonicalValues"))
 		if a.Uniqueness != "server" {

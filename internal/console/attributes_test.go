@@ -3,6 +3,7 @@ package console_test
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,7 +53,11 @@ func TestAttributesPage(t *testing.T) {
 		has(t, s.page("boss", at), "costCenter", "Where it is booked", "index is being built", "unique", "Whole number", ownURN)
 		one := at + "/" + ownURN + "/costCenter"
 		has(t, s.page("boss", one), ownURN+":costCenter", "Text")
-		s.post("boss", one, 303, url.Values{"description": {"Another"}, "canonicalValues": {"c"}, "required": {"on"}})
+		version := regexp.MustCompile(`name="version" value="([^"]+)"`)
+		another := url.Values{"description": {"Another"}, "canonicalValues": {"c"}, "required": {"on"}, "version": {version.FindStringSubmatch(s.do("boss", "GET", one, nil).Body.String())[1]}}
+		s.post("boss", one, 303, another)
+		another.Set("description", "Typed later")
+		has(t, s.post("boss", one, 409, another), "Somebody else changed these settings meanwhile", `value="Typed later"`)
 		has(t, s.page("boss", at), "Another", "required", "index is being removed")
 		s.post("boss", one, 409, url.Values{"description": {"Another"}, "indexed": {"on"}})
 		s.post("boss", at+"/"+ownURN+"/nothing", 404, url.Values{})
@@ -67,7 +72,7 @@ func TestAttributesPage(t *testing.T) {
 			_, err = tx.UpdateUser(u, store.UserChange{Doc: doc})
 			return err
 		})
-		has(t, s.post("boss", one+"/delete", 409, url.Values{}), `href="#f-confirm"`, "1 user")
+		has(t, s.post("boss", one+"/delete", 409, url.Values{}), `href="#f-confirm"`, "1 user", `value="Another"`, `name="required" value="on" checked`)
 		s.post("boss", one+"/delete", 303, url.Values{"confirm": {"on"}})
 		has(t, s.page("boss", at), "is being removed")
 		has(t, s.page("boss", "/console/acme/activity"), "defined the schema", "changed the schema")

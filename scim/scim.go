@@ -325,7 +325,7 @@ func (h *handler) route(r *http.Request) (m methods, id string, err error) {
 }
 
 func notMe(*handler, http.ResponseWriter, *http.Request, string) error {
-	return status(http.StatusNotImplemented, "/Me is not supported by this server; /ServiceProviderConfig says what is.")
+	return status(http.StatusNotImplemented, "%s is not supported by this server; /ServiceProviderConfig says what is.", "/Me")
 }
 
 // readBody reads the JSON object of a request, at most limit bytes of it.

@@ -33,7 +33,7 @@ const membersPage = 5000
 const pageOfMembers = " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > {{hidden_id}} ORDER BY m.user_id LIMIT {{hidden_int}}"
 
 // Members hands every person in a group to each, in order of id, and never holds more than
-// two pages of them: while each runs for one, Read has the next one on its way. Names cost a join
+// two pages of them: while each runs for one, the next one is on its way. Names cost a join
 // (ten times, measured at 100,000), so they come only when asked for.
 func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error {
 	ctx, cancel := context.WithCancel(tx.ctx)
@@ -45,7 +45,7 @@ func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error 
 	ask := func(after UserID) <-chan memberPage {
 		came := make(chan memberPage, 1)
 		read := func() { came <- beside.memberPage(group, names, after) }
-		if tx.mode == modeRead {
+		if tx.pg == nil && tx.w == nil {
 			reading.Go(read)
 		} else { // a transaction has one connection
 			read()

@@ -114,7 +114,8 @@ func (m *memberChange) compile(n normalizer, op scim.PatchOperation, path string
 		m.include(list)
 		return nil
 	}
-	if list, ok := op.Value.([]any); op.Value == nil || ok && len(list) == 0 {
+	list, isList := op.Value.([]any)
+	if op.Value == nil || isList && len(list) == 0 && !n.q.RemoveWithValueArray { // else an empty list names nobody
 		m.clear()
 		return nil
 	}

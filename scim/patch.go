@@ -280,7 +280,7 @@ func (p *plan) fields(s step, a *Attr, fields map[string]any) error {
 func (p *plan) remove(s step, raw any) error {
 	empty := raw == nil || raw == ""
 	if list, ok := raw.([]any); ok && len(list) == 0 {
-		empty = true
+		empty = !p.n.q.RemoveWithValueArray
 	}
 	if empty || !s.t.attr.MultiValued || s.filter != nil || s.t.sub != nil {
 		p.steps = append(p.steps, s)
@@ -290,7 +290,7 @@ func (p *plan) remove(s step, raw any) error {
 		return invalidSyntax("remove takes no value. Choose elements with a filter: %s[value eq \"...\"].", s.path)
 	}
 	v, err := p.n.value(s.t.attr, raw)
-	if err != nil {
+	if err != nil || v == nil { // it names none of the values
 		return err
 	}
 	s.value = v

@@ -256,6 +256,9 @@ func (s *Source) userOp() any {
 
 // filtered has a path with a value filter.
 func (s *Source) filtered(list string) any {
+	if list == "emails" && s.one(4) {
+		return map[string]any{"op": "remove", "path": list, "value": pick(s, []any{}, []any{map[string]any{"value": ""}}, []any{s.element(list)})}
+	}
 	path := list + "[" + s.elementFilter(list, 1) + "]"
 	if s.one(4) {
 		return operation(pick(s, "remove", "add", "replace"), path, s.element(list))

@@ -23,7 +23,7 @@ func (r reader) members(doc map[string]any, op string, t target, raw any) {
 		old = union(old, r.memberList(raw))
 	case op == "replace":
 		old = union(nil, r.memberList(raw))
-	case raw == nil || canonical(raw) == "[]":
+	case raw == nil || r.strict && canonical(raw) == "[]": // choice: where it has a value, that names who leaves
 		old = nil
 	case r.strict:
 		r.fault("invalidSyntax") // choice: remove has no value (§3.5.2.2)

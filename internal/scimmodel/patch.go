@@ -263,7 +263,7 @@ func (r reader) whole(doc map[string]any, op string, a *attr, v, raw any) {
 	case "add":
 		list = union(old, list)
 	case "remove":
-		if raw == nil || raw == "" || reflect.DeepEqual(raw, []any{}) {
+		if raw == nil || raw == "" || r.strict && reflect.DeepEqual(raw, []any{}) {
 			break
 		}
 		if r.strict { // choice: remove has no value (§3.5.2.2)

@@ -295,7 +295,7 @@ func decodeRows(stored []storedRow) ([]Row, error) {
 	list := make([]Row, len(stored))
 	for i, s := range stored {
 		r := &list[i]
-		if err := json.Unmarshal(s.Data, r); err != nil {
+		if err := r.decode(s.Data); err != nil {
 			return nil, fmt.Errorf("row %d of an import: %w", s.N, err)
 		}
 		r.N, r.Line, r.Action, r.Email, r.Name, r.User = s.N, s.Line, s.Action, s.Email, s.Name, s.User

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,9 +42,9 @@ func docsOf(page string) (whole, ends []string) {
 	return whole, ends
 }
 
-// Every route of the API is on its page, and what is on the page is there.
-func TestEveryRouteIsInTheDocs(t *testing.T) {
-	t.Parallel()
+// allRoutes are the patterns of everything that the server answers.
+func allRoutes(t *testing.T) []string {
+	t.Helper()
 	db := storetest.SQLite(t)
 	cfg, err := config.Load(config.Input{Env: []string{"MUSTER_DATA_DIR=" + t.TempDir()}})
 	if err != nil {
@@ -53,13 +54,19 @@ func TestEveryRouteIsInTheDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s.mux.Patterns()
+}
+
+// Every route of the API is on its page, and what is on the page is there.
+func TestEveryRouteIsInTheDocs(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	whole, ends := docsOf(string(page))
 	var routes []string
-	for _, pattern := range s.mux.Patterns() {
+	for _, pattern := range allRoutes(t) {
 		if strings.Contains(pattern, " /api/v1/") {
 			routes = append(routes, placeholder.ReplaceAllString(pattern, "{}"))
 		}
@@ -82,4 +89,53 @@ func TestEveryRouteIsInTheDocs(t *testing.T) {
 			t.Errorf("docs/api.md describes %s, which is not there", said)
 		}
 	}
+}
+
+var (
+	addresses = regexp.MustCompile("`(?:https?://[A-Za-z0-9.:]+)?(/(?:account|console|login|o|sso|oauth)(?:/[^` ?#]*)?)[?#]?[^` ]*`")
+	stands    = regexp.MustCompile(`\{[^}]*\}|\b[A-Z]{3,}\b`)
+)
+
+// Every page and endpoint that the documentation names is there.
+func TestAddressesInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	var routes []string
+	for _, pattern := range allRoutes(t) {
+		_, path, _ := strings.Cut(pattern, " ")
+		routes = append(routes, placeholder.ReplaceAllString(path, "{}"))
+	}
+	pages, err := filepath.Glob("../../docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, page := range append(pages, "../../docs/operator.md", "../../README.md", "../../CHANGELOG.md", "../../SECURITY.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range addresses.FindAllStringSubmatch(string(text), -1) {
+			n++
+			path := stands.ReplaceAllString(strings.TrimSuffix(m[1], "/"), "{}")
+			if begin, open := strings.CutSuffix(path, "/..."); open {
+				path = begin
+			}
+			if path == "/sso/saml/{}" || path == "/sso/saml/{}/jumpcloud" {
+				continue // entity IDs: names, and no pages
+			}
+			is := func(route string) bool { return route == path || matchesRoute(route, path) }
+			if !slices.ContainsFunc(routes, is) {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d addresses were read", n)
+	}
+}
+
+// matchesRoute tells that path is a route with something in the place of its wildcards.
+func matchesRoute(route, path string) bool {
+	a, b := strings.Split(route, "/"), strings.Split(path, "/")
+	return slices.EqualFunc(a, b, func(a, b string) bool { return a == b || a == "{}" })
 }

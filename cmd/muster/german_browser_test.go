@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,11 +56,29 @@ func TestTheConsoleSpeaksGerman(t *testing.T) {
 		p.js(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 		p.german("first of " + list)
 	}
+	// What was said to machines, and why somebody was refused.
+	p.open(console + "/directories")
+	p.press("main tbody a")
+	directory := p.where()
+	for _, body := range []string{"", "[]", `{"schemas": []}`} {
+		s.do("POST", "/scim/v2/"+directory[strings.LastIndex(directory, "/")+1:]+"/Users", "not a token", body)
+	}
+	p.open(directory + "/log?refused=1")
+	p.sees("Das Token ist nicht gültig")
+	p.german("the provisioning log")
+	p.open(directory + "/settings")
+	p.german("the settings of a directory")
+	p.open(console + "/signins?result=refused")
+	p.press("main tbody a")
+	p.sees("Erwartet", "das Passwort des Kontos", "falsches Passwort")
+	p.german("a refused sign-in")
 	p.open(console + "/users?q=ada")
 	p.press("main tbody th a")
 	p.usable("person")
 	p.quiet()
 }
+
+var wordsAround = regexp.MustCompile(`%[-+# 0]*\d*(?:\.\d+)?[a-zA-Z%]`)
 
 // german fails for a page that is not German, dark and narrow, and for each of our
 // English sentences on it.
@@ -75,7 +94,7 @@ func (p *person) german(page string) {
 		lines[strings.TrimSpace(line)] = true
 	}
 	text := strings.Join(strings.Fields(p.text()), " ")
-	german, ours := map[string]bool{}, []string{"Acme Inc", "active"} // the organization, and what the log stores
+	german, ours := map[string]bool{}, []string{"Acme Inc", "active", "password"} // the organization, what the log stores, the name of a check
 	if page == "/console/-/server" {
 		clear(lines) // loops are called mail, password and the like
 	}
@@ -85,6 +104,11 @@ func (p *person) german(page string) {
 	for english, e := range texts.Find("de").Entries() {
 		if lines[english] && e.One != english && !german[english] && !slices.Contains(ours, english) {
 			p.t.Errorf("%s says %q in English", page, english)
+		}
+		for _, part := range wordsAround.Split(english, -1) { // of a sentence with verbs, what stands around them
+			if part != english && len(strings.Fields(part)) > 3 && !strings.Contains(e.One, strings.TrimSpace(part)) && strings.Contains(text, strings.TrimSpace(part)) {
+				p.t.Errorf("%s says %q in English", page, part)
+			}
 		}
 		if strings.Contains(english, "%") || len(strings.Fields(english)) < 3 || e.One == english || slices.Contains(strings.Fields(e.One), english) {
 			continue

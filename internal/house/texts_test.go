@@ -53,7 +53,7 @@ var sayers = []string{"say", "Because", "choices", "core", "enterprise", "noNest
 
 // positional are small types of ours without names of fields where they are made, and
 // which of their fields are sentences.
-var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2, 3}, "Deviation": {2}}
+var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2, 3}, "Deviation": {2}, "reason": {1, 2, 3}}
 
 // words are names that are the same in every language.
 var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|Microsoft Entra ID|Google Workspace|OneLogin|JumpCloud|Keycloak|Ping Identity \(PingOne, PingFederate\)|Rippling|SailPoint|authentik|ID|URL|API|IP)$`)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -138,4 +140,45 @@ func TestAddressesInTheDocumentation(t *testing.T) {
 func matchesRoute(route, path string) bool {
 	a, b := strings.Split(route, "/"), strings.Split(path, "/")
 	return slices.EqualFunc(a, b, func(a, b string) bool { return a == b || a == "{}" })
+}
+
+// What answers of lists hold is named on the page, in the part about them.
+func TestFieldsOfTheAPIAreInTheDocs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProgram(t)
+	s := p.serve("--demo")
+	keys := map[bool]string{}
+	for operator, args := range map[bool][]string{false: {"--org", "acme", "--role", "admin"}, true: {"--operator"}} {
+		keys[operator], _ = p.must(append([]string{"key", "create"}, args...)...)["key"].(string)
+	}
+	n := 0
+	for _, part := range strings.Split(string(page), "\n## ") {
+		for _, m := range regexp.MustCompile("`GET (/api/v1/[a-z/-]+)[^`{]*`").FindAllStringSubmatch(part, -1) {
+			status, body := s.do("GET", m[1], keys[strings.Contains(part, "For operators") || m[1] == "/api/v1/mail"], "")
+			var answer map[string]any
+			if status != 200 || json.Unmarshal([]byte(body), &answer) != nil {
+				continue // a file, or nothing yet
+			}
+			fields := slices.Collect(maps.Keys(answer))
+			for _, v := range answer {
+				if list, _ := v.([]any); len(list) > 0 {
+					one, _ := list[0].(map[string]any)
+					fields = append(fields, slices.Collect(maps.Keys(one))...)
+				}
+			}
+			for _, f := range fields {
+				n++
+				if !regexp.MustCompile(`\b` + regexp.QuoteMeta(f) + `\b`).MatchString(part) {
+					t.Errorf("%s answers %q, which the part of docs/api.md does not name", m[1], f)
+				}
+			}
+		}
+	}
+	if n < 150 {
+		t.Errorf("only %d fields were looked for", n)
+	}
 }

@@ -197,7 +197,8 @@ func (p *person) sees(words ...string) {
 // a telephone.
 func (p *person) fits() {
 	p.t.Helper()
-	over, err := chromedp.Run(p.ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+	// There is no element while a page that a script left gives way to the next one.
+	over, err := chromedp.Run(p.ctx, chromedp.Evaluate[int](`(e => e ? e.scrollWidth - e.clientWidth : 0)(document.documentElement)`))
 	if err != nil || over > 0 {
 		p.shot("too-wide")
 		p.t.Errorf("%s at %s: the page is %d px wider than the window (%v)", p.name, p.where(), over, err)

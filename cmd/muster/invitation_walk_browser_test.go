@@ -36,6 +36,9 @@ func newInviting(t *testing.T) *inviting {
 	i.ada, i.bob = i.admin("ada", "Lovelace"), i.admin("bob", "Lovelace")
 	i.must("attribute", "add", "--org", "acme", "--name", "costCentre", "--required")
 	i.console = i.url + "/console/acme"
+	for tries := 0; tries < 100 && !strings.Contains(i.ada.text(), "costCentre"); tries++ { // a server learns of it within two seconds
+		i.ada.open(i.console + "/invite")
+	}
 	return i
 }
 

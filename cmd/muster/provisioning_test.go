@@ -11,13 +11,14 @@ func TestProvisioningLogIsUsable(t *testing.T) {
 	t.Parallel()
 	program := newProgram(t)
 	s := program.serve("--demo")
+	password := s.demoPassword()
 	made := program.must("directory", "create", "--org", "acme", "--name", "Okta staging", "--vendor", "okta")
 	base, token, id := "/scim/v2/"+made["id"].(string), made["token"].(string), made["id"].(string)
 	browser := newBrowser(t)
 	signIn := func(s *server) *person {
 		p := browser.visit("admin", 1280, 800)
 		p.open(s.url + "/login?with=password&next=/console/acme/directories")
-		p.signIn(demoAdmin, s.demoPassword())
+		p.signIn(demoAdmin, password)
 		return p
 	}
 	page := "/console/acme/directories/" + id + "/log"

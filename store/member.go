@@ -36,40 +36,30 @@ const pageOfMembers = " WHERE m.org_id = ? AND m.group_id = ? AND m.user_id > {{
 // two pages of them: while each runs for one, the next one is on its way. Names cost a join
 // (ten times, measured at 100,000), so they come only when asked for.
 func (tx *Tx) Members(group GroupID, names bool, each func(Member) error) error {
+	page := tx.memberPage(group, names, UserID(noID))
+	if page.n < membersPage {
+		return page.each(each)
+	}
 	ctx, cancel := context.WithCancel(tx.ctx)
 	beside := *tx
 	beside.ctx = ctx
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
-	ask := func(after UserID) <-chan memberPage {
-		came := make(chan memberPage, 1)
-		read := func() { came <- beside.memberPage(group, names, after) }
+	for page.n == membersPage {
+		came, last := make(chan memberPage, 1), page.at(page.n-1).ID
+		read := func() { came <- beside.memberPage(group, names, last) }
 		if tx.pg == nil && tx.w == nil {
 			reading.Go(read)
 		} else { // a transaction has one connection
 			read()
 		}
-		return came
+		if err := page.each(each); err != nil {
+			return err
+		}
+		page = <-came
 	}
-	coming := ask(UserID(noID))
-	for {
-		page := <-coming
-		if page.err != nil {
-			return page.err
-		}
-		if page.n == membersPage {
-			coming = ask(page.at(page.n - 1).ID)
-		}
-		for i := range page.n {
-			if err := each(page.at(i)); err != nil {
-				return err
-			}
-		}
-		if page.n < membersPage {
-			return nil
-		}
-	}
+	return page.each(each)
 }
 
 // memberPage is a part of a group's members.
@@ -85,6 +75,18 @@ func (p memberPage) at(i int) Member {
 		return p.named[i]
 	}
 	return Member{ID: UserID(p.ids[i*len(noID) : (i+1)*len(noID)]), Kind: KindUser}
+}
+
+func (p memberPage) each(do func(Member) error) error {
+	if p.err != nil {
+		return p.err
+	}
+	for i := range p.n {
+		if err := do(p.at(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // memberPage reads the members behind one of them.

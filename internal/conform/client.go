@@ -76,6 +76,12 @@ func (c *check) unsupported(format string, args ...any) {
 	c.decide(Unsupported, format, args...)
 }
 
+// stop ends the run: no more requests are sent, and the check is skipped.
+func (c *check) stop(format string, args ...any) {
+	c.stopped = fmt.Sprintf(format, args...)
+	c.skip("%s", c.stopped)
+}
+
 // answer is what came back; the zero answer is safe to look into.
 type answer struct {
 	what   string // "POST /Users"
@@ -96,8 +102,7 @@ func (c *check) do(method, path string, body any, pairs ...string) answer {
 		return answer{}
 	}
 	if c.requests >= c.opt.MaxRequests {
-		c.stopped = fmt.Sprintf("the run's limit of %d requests was reached", c.opt.MaxRequests)
-		c.skip("%s", c.stopped)
+		c.stop("the run's limit of %d requests was reached", c.opt.MaxRequests)
 		return answer{}
 	}
 	text, isText := body.(string)
@@ -106,8 +111,7 @@ func (c *check) do(method, path string, body any, pairs ...string) answer {
 	}
 	a, err := c.send(c.ctx, method, path, text, pairs)
 	if c.ctx.Err() != nil {
-		c.stopped = fmt.Sprintf("the run was stopped, or its time of %s was over", c.opt.Timeout)
-		c.skip("%s", c.stopped)
+		c.stop("the run was stopped, or its time of %s was over", c.opt.Timeout)
 		return answer{}
 	}
 	c.result.Exchanges = append(c.result.Exchanges, Exchange{Request: a.what, Sent: cut(text), Status: a.status, Got: cut(string(a.raw))})

@@ -59,8 +59,8 @@ type oauthError struct {
 func (e oauthError) Error() string { return e.code + ": " + e.why }
 
 // unknownClient is the same answer for every client that did not prove itself.
-func unknownClient(why string, args ...any) error {
-	return oauthError{401, "invalid_client", "The client is not known or did not prove itself. Check client_id and its secret or key.", fmt.Sprintf(why, args...)}
+func unknownClient(format string, args ...any) error {
+	return oauthError{401, "invalid_client", "The client is not known or did not prove itself. Check client_id and its secret or key.", fmt.Sprintf(format, args...)}
 }
 
 // badClient is for one that proved itself, so it learns what to mend.

@@ -50,7 +50,7 @@ func (d *Door) identitiesForm(w http.ResponseWriter, r *http.Request, status int
 		p.Name = u.Profile().FullName()
 		switch err := tx.MayTouch(u); {
 		case fault.Is(err, fault.Denied):
-			p.Beyond = web.SentenceIn(web.ReaderIn(r), err)
+			p.Beyond = web.SentenceIn(r, err)
 		case err != nil:
 			return err
 		}

@@ -82,7 +82,7 @@ func (a *Account) writeProfile(w http.ResponseWriter, r *http.Request, status in
 		return err
 	}
 	if p.notMine != nil {
-		p.NotMine = web.SentenceIn(web.ReaderIn(r), p.notMine)
+		p.NotMine = web.SentenceIn(r, p.notMine)
 	}
 	return pages.Write(w, r, status, "profile", p)
 }

@@ -92,7 +92,7 @@ func (a *Account) startAgain(w http.ResponseWriter, r *http.Request, err error) 
 		return err
 	}
 	a.opts.Factors.ClearCookie(w)
-	web.Flash(w, web.SentenceIn(web.ReaderIn(r), err))
+	web.Flash(w, web.SentenceIn(r, err))
 	return see(w, r, "/login")
 }
 

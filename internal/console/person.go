@@ -142,7 +142,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 func beyond(r *http.Request, tx *store.Tx, u store.User) (string, error) {
 	err := tx.MayTouch(u)
 	if fault.Is(err, fault.Denied) {
-		return web.SentenceIn(web.ReaderIn(r), err), nil
+		return web.SentenceIn(r, err), nil
 	}
 	return "", err
 }

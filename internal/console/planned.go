@@ -55,7 +55,7 @@ func namePlans(r *http.Request, tx *store.Tx, rows []planRow, mayEnd bool) error
 			rows[i].Name = string(row.UserID)
 		}
 		if why := kept[row.UserID]; why != nil {
-			rows[i].Kept = web.SentenceIn(web.ReaderIn(r), why)
+			rows[i].Kept = web.SentenceIn(r, why)
 		}
 	}
 	return nil

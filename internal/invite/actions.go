@@ -132,7 +132,7 @@ func (d *Door) back(w http.ResponseWriter, r *http.Request, err error, f web.For
 		again.FailWith("email", err)
 		return pages.Write(w, r, web.Status(err), "correct", correctPage{Org: web.OrgOf(r), Form: again, Path: path})
 	}
-	web.Flash(w, web.SentenceIn(web.ReaderIn(r), err))
+	web.Flash(w, web.SentenceIn(r, err))
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
 }

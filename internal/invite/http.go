@@ -65,7 +65,7 @@ func (d *Door) acceptPage(r *http.Request, o offer, token string) acceptPage {
 		p.Who = web.T(r, "An administrator of %s", o.org.Name)
 	}
 	if err := o.refusal(); err != nil {
-		p.Refusal = web.SentenceIn(web.ReaderIn(r), err)
+		p.Refusal = web.SentenceIn(r, err)
 		p.Title = web.T(r, closed[o.state])
 		switch {
 		case o.state == Accepted:

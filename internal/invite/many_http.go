@@ -169,7 +169,7 @@ func rowsShown(r *http.Request, rows []ManyRow) []manyShown {
 			list[i].Badge = b
 		}
 		if one := readOne(row.Typed); row.Verdict == VerdictBad && one.Wrong != nil {
-			list[i].Words = web.SentenceIn(web.ReaderIn(r), one.Wrong)
+			list[i].Words = web.SentenceIn(r, one.Wrong)
 		}
 	}
 	return list
@@ -221,7 +221,7 @@ func (d *Door) manyConfirm(w http.ResponseWriter, r *http.Request) error {
 	}
 	l, err := d.ConfirmMany(r.Context(), web.Actor(r), id)
 	if fault.Is(err, fault.TooMany) { // jobs of the organization
-		web.Flash(w, web.SentenceIn(web.ReaderIn(r), err))
+		web.Flash(w, web.SentenceIn(r, err))
 	} else if err != nil {
 		return err
 	}

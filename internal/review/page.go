@@ -235,7 +235,7 @@ func (p *reviewPage) outcomes(r *http.Request, out []Outcome) {
 			p.Done++
 			continue
 		}
-		p.Refused = append(p.Refused, refusal{o.Name + ", " + p.Review.what(sayIn(r), o.Row), web.SentenceIn(web.ReaderIn(r), o.Err)})
+		p.Refused = append(p.Refused, refusal{o.Name + ", " + p.Review.what(sayIn(r), o.Row), web.SentenceIn(r, o.Err)})
 	}
 }
 

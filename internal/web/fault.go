@@ -110,7 +110,7 @@ func (m *Mux) show(w *response, r *http.Request, status int, p problem, said err
 	}{p, Actor(r).Signed()}
 	to := ReaderIn(r)
 	page.Title = to.T(page.Title)
-	page.Detail = SentenceIn(to, said)
+	page.Detail = sentenceIn(to, said)
 	if err := own.Write(w, r, status, "fault", page); err != nil {
 		m.log.ErrorContext(r.Context(), "error page", "request_id", p.RequestID, "error", err)
 		http.Error(w, p.Title+". Reference: "+p.RequestID, status)

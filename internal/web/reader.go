@@ -150,8 +150,10 @@ func SaidBy(err error) Said { return texts.SaidBy(err) }
 // SayN is Say for a sentence about n of something.
 func SayN(n int, one, other string, args ...any) Said { return texts.SayN(n, one, other, args...) }
 
-// SentenceIn is Sentence in the reader's language.
-func SentenceIn(to Reader, err error) string {
+// SentenceIn is Sentence for whoever asks.
+func SentenceIn(r *http.Request, err error) string { return sentenceIn(ReaderIn(r), err) }
+
+func sentenceIn(to Reader, err error) string {
 	if s, ok := to.Fault(err); ok {
 		return s
 	}

@@ -122,7 +122,7 @@ func (p *rendering) said(e *FieldError) string {
 	case e == nil:
 		return ""
 	case e.err != nil:
-		return SentenceIn(p.to, e.err)
+		return sentenceIn(p.to, e.err)
 	}
 	return p.to.T(e.Text)
 }

@@ -176,14 +176,16 @@ func TestCommandsThatShareAStatement(t *testing.T) {
 	})
 }
 
-// newUsers are as many people as come at a time.
-func newUsers(t *testing.T, db *store.DB, dir access.Actor) []store.User {
+// riders are as many people as come at a time, whom a directory has made.
+func riders(t *testing.T) (db *store.DB, admin, dir access.Actor, users []store.User) {
 	t.Helper()
-	users := make([]store.User, atATime)
-	for i := range users {
-		users[i] = newUser(t, db, dir, fmt.Sprint("user", i))
+	db = storetest.Postgres(t)
+	org, admin := storetest.Org(t, db, "acme")
+	dir = okta(org, newDirectory(t, db, admin, "One"))
+	for i := range atATime {
+		users = append(users, newUser(t, db, dir, fmt.Sprint("user", i)))
 	}
-	return users
+	return db, admin, dir, users
 }
 
 // One who is refused does not have the others refused, and gets the reason.
@@ -223,10 +225,7 @@ func TestOneOfManyIsRefused(t *testing.T) {
 // Whom somebody else holds is waited for by those alone who want that person.
 func TestNobodyIsHeldUpByAStrangersLock(t *testing.T) {
 	t.Parallel()
-	db := storetest.Postgres(t)
-	org, admin := storetest.Org(t, db, "acme")
-	dir := okta(org, newDirectory(t, db, admin, "One"))
-	users := newUsers(t, db, dir)
+	db, admin, dir, users := riders(t)
 	ended, begun := make(chan int, atATime), time.Now()
 	write(t, db, admin, func(tx *store.Tx) error {
 		if err := tx.KeepUser(readUser(t, db, dir, users[3].ID)); err != nil { // holds the row
@@ -258,10 +257,7 @@ func TestNobodyIsHeldUpByAStrangersLock(t *testing.T) {
 // Who leads and waits for a lock is not waited for.
 func TestALeaderWhoWaits(t *testing.T) {
 	t.Parallel()
-	db := storetest.Postgres(t)
-	org, admin := storetest.Org(t, db, "acme")
-	dir := okta(org, newDirectory(t, db, admin, "One"))
-	users := newUsers(t, db, dir)
+	db, admin, dir, users := riders(t)
 	deactivates := func(ctx context.Context, i int) error {
 		return db.Command(ctx, as(dir, i), func(tx *store.Tx) error { _, _, err := tx.SetActive(users[i].ID, false, false); return err })
 	}
@@ -300,10 +296,7 @@ func atOnceNow(n int, command func(i int) error) []error {
 // Who leaves while others' statements run has not begun.
 func TestWhoLeavesAConvoy(t *testing.T) {
 	t.Parallel()
-	db := storetest.Postgres(t)
-	org, admin := storetest.Org(t, db, "acme")
-	dir := okta(org, newDirectory(t, db, admin, "One"))
-	users := newUsers(t, db, dir)
+	db, _, dir, users := riders(t)
 	leaving, leave := context.WithCancel(ctx)
 	giveBack := db.TakeLanes()
 	ended := make(chan error, atATime)

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -62,7 +64,7 @@ func (tx *Tx) SetOrgSetting(name string, value any, version int64) error {
 		return err
 	}
 	if version >= 0 && version != is {
-		return fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
+		return errSettingsChanged
 	}
 	after := map[string]any{}
 	if err := json.Unmarshal(text, &after); err != nil {
@@ -77,6 +79,27 @@ func (tx *Tx) SetOrgSetting(name string, value any, version int64) error {
 	}
 	return tx.Record(Activity{Action: "org.settings", TargetKind: "org", TargetID: string(tx.Org()), TargetName: name,
 		Detail: map[string]any{"before": before, "after": after}})
+}
+
+var errSettingsChanged = fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
+
+// TagOf names values: others have another tag.
+func TagOf(values ...any) string {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // they are ours
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Unchanged refuses a change that was made for settings with the tag was, when they have
+// another one now; "" is of whoever did not look. Faults: Conflict on "version".
+func Unchanged(was, is string) error {
+	if was != "" && was != is {
+		return errSettingsChanged
+	}
+	return nil
 }
 
 // mustJSON writes what was read from JSON.

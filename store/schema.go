@@ -59,6 +59,12 @@ type Attribute struct {
 	Since Time  `json:"since,omitempty"` // of the state
 }
 
+// Tag changes with what can be changed of an attribute by itself, for forms that were
+// open meanwhile.
+func (a Attribute) Tag() string {
+	return TagOf(a.Description, a.Canonical, a.Required, a.Self, a.Indexed)
+}
+
 // State is where an attribute stands between definition and use of its rows in
 // extra_values, or on its way out.
 type State string

@@ -319,6 +319,32 @@ func (tx *Tx) PutAttribute(resource, urn string, a Attribute, adding bool) (Sche
 	return tx.PutSchema(s.staying(a.Name), false)
 }
 
+func noAttribute(s Schema, name string) error {
+	return fault.NotFound.On("attribute", "The schema %s has no attribute %.100q.", s.URN, name)
+}
+
+// ChangeAttribute changes the definition of an attribute; was is the Tag of the one that
+// the change is made for, or empty. Needs Write. Faults: as PutSchema, NotFound, Conflict
+// on "version" (changed since).
+func (tx *Tx) ChangeAttribute(urn, name, was string, change func(*Attribute)) (SchemaChange, error) {
+	if err := tx.Require(access.Configure); err != nil {
+		return SchemaChange{}, err
+	}
+	s, err := tx.definedSchema(urn)
+	if err != nil {
+		return SchemaChange{}, err
+	}
+	a, ok := s.Find(name)
+	if !ok {
+		return SchemaChange{}, noAttribute(s, name)
+	}
+	if err := Unchanged(was, a.Tag()); err != nil {
+		return SchemaChange{}, err
+	}
+	change(&a)
+	return tx.PutAttribute(s.Resource, s.URN, a, false)
+}
+
 // staying is the schema without what is on its way out, but for one name, about which
 // PutSchema has something to say.
 func (s Schema) staying(but string) Schema {
@@ -347,7 +373,7 @@ func (tx *Tx) DeleteAttribute(resource, urn, name string, confirmed bool) (Schem
 	}
 	at := s.index(name)
 	if at < 0 || s.Attributes[at].State == Removing {
-		return SchemaChange{}, fault.NotFound.On("attribute", "The schema %s has no attribute %.100q.", s.URN, name)
+		return SchemaChange{}, noAttribute(s, name)
 	}
 	s.Attributes = slices.Delete(slices.Clone(s.Attributes), at, at+1)
 	return tx.PutSchema(s.staying(""), confirmed)

@@ -2,9 +2,7 @@ package store
 
 import (
 	"fmt"
-	"hash/fnv"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -381,11 +379,11 @@ func checkLimit(field string, limit int64) error {
 func (s Seats) Tag() string { return licensesTag(s.Licenses) }
 
 func licensesTag(list []License) string {
-	h := fnv.New64a()
-	for _, l := range list {
-		fmt.Fprintf(h, "%q %q %q %t %d\n", l.ID, l.Name, l.Roles, l.Fallback, l.Limit)
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Used = 0
 	}
-	return strconv.FormatUint(h.Sum64(), 16)
+	return TagOf(list)
 }
 
 // SetLicenses is ChangeLicenses, whatever they were before.
@@ -402,8 +400,8 @@ func (tx *Tx) ChangeLicenses(was string, list []License) error {
 		return err
 	}
 	return tx.changeSeats(func(rows []seatRow) ([]seatRow, error) {
-		if was != "" && was != licensesTag(licensesIn(rows)) {
-			return nil, fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
+		if err := Unchanged(was, licensesTag(licensesIn(rows))); err != nil {
+			return nil, err
 		}
 		rows = rows[:1]
 		for _, l := range list {

@@ -1,11 +1,8 @@
 package console
 
 import (
-	"fmt"
-	"hash/fnv"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -162,13 +159,6 @@ type attributePage struct {
 	MaySelf bool // be filled in by people themselves
 }
 
-// attributeTag changes with what the form shows, for one that was open meanwhile.
-func attributeTag(a store.Attribute) string {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%q %q %t %t %t", a.Description, a.Canonical, a.Required, a.Self, a.Indexed)
-	return strconv.FormatUint(h.Sum64(), 16)
-}
-
 func (c *Console) attribute(w http.ResponseWriter, r *http.Request) error {
 	return c.showAttribute(w, r, http.StatusOK, nil)
 }
@@ -212,7 +202,7 @@ func (c *Console) showAttribute(w http.ResponseWriter, r *http.Request, status i
 			}
 		}
 	}
-	p.Form.Default("version", attributeTag(a))
+	p.Form.Default("version", a.Tag())
 	return pages.Write(w, r, status, "attribute", p)
 }
 
@@ -222,19 +212,13 @@ func (c *Console) editAttribute(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var done store.SchemaChange
-	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		s, a, err := defined(tx, r)
-		if err != nil {
-			return err
-		}
-		if was := f.Get("version"); was != "" && was != attributeTag(a) {
-			return fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
-		}
-		a.Description, a.Required, a.Self, a.Canonical = f.Get("description"), f.Get("required") != "", f.Get("self") != "", commas(f.Get("canonicalValues"))
-		if a.Uniqueness != "server" {
-			a.Indexed = f.Get("indexed") != ""
-		}
-		done, err = tx.PutAttribute(s.Resource, s.URN, a, false)
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		done, err = tx.ChangeAttribute(r.PathValue("urn"), r.PathValue("name"), f.Get("version"), func(a *store.Attribute) {
+			a.Description, a.Required, a.Self, a.Canonical = f.Get("description"), f.Get("required") != "", f.Get("self") != "", commas(f.Get("canonicalValues"))
+			if a.Uniqueness != "server" {
+				a.Indexed = f.Get("indexed") != ""
+			}
+		})
 		return err
 	})
 	if f.Take(err) {

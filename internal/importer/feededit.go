@@ -3,9 +3,6 @@ package importer
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -70,8 +67,8 @@ func (d *Door) UpdateFeed(ctx context.Context, actor access.Actor, id FeedID, in
 	if err != nil {
 		return was, err
 	}
-	if in.Version != "" && in.Version != was.version() {
-		return was, changedMeanwhile()
+	if err := store.Unchanged(in.Version, was.version()); err != nil {
+		return was, err
 	}
 	f := was
 	f.Name, f.Settings = in.Name, in.Settings
@@ -99,8 +96,12 @@ func (d *Door) UpdateFeed(ctx context.Context, actor access.Actor, id FeedID, in
 		if err := mayTell(tx, f); err != nil {
 			return err
 		}
-		if now, err := findFeed(tx, id); err != nil || now.version() != was.version() {
-			return cmp.Or(err, changedMeanwhile())
+		now, err := findFeed(tx, id)
+		if err == nil {
+			err = store.Unchanged(was.version(), now.version())
+		}
+		if err != nil {
+			return err
 		}
 		if err := replaceFeed(tx, f); err != nil {
 			return err
@@ -113,12 +114,7 @@ func (d *Door) UpdateFeed(ctx context.Context, actor access.Actor, id FeedID, in
 // version changes with what can be set of a feed, so that nobody overwrites what somebody
 // else has set meanwhile.
 func (f Feed) version() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %x", f.Name, fmt.Sprint(f.Settings), f.HostKey, f.sealed))
-	return hex.EncodeToString(sum[:8])
-}
-
-func changedMeanwhile() error {
-	return fault.Conflict.On("version", "Somebody else has changed this feed meanwhile. Look at it as it is now.")
+	return store.TagOf(f.Name, f.Settings, f.HostKey, f.sealed)
 }
 
 // told is a feed as the activity log has it.

@@ -72,14 +72,18 @@ type DirectoryChange struct {
 	Vendor, Mode string
 	Quirks       map[string]string // by name; an empty value is the preset's again
 	Reset        bool              // every switch is the preset's, before Quirks are set
+	Version      string            // Tag of the directory that the change is made for; whatever it is when empty
 }
 
 // Configure changes how a directory's requests are understood. Switches that are
 // as the preset has them are not kept, so that they follow a later change of mode or
 // vendor. Running servers follow within seconds. Needs Write. Faults: Denied,
-// NotFound, Invalid on "vendor", "mode" or "quirks".
+// NotFound, Invalid on "vendor", "mode" or "quirks", Conflict on "version" (changed since).
 func Configure(tx *store.Tx, id store.DirectoryID, ch DirectoryChange) (store.Directory, error) {
 	return tx.UpdateDirectory(id, func(d *store.Directory) (err error) {
+		if err := store.Unchanged(ch.Version, d.Tag()); err != nil {
+			return err
+		}
 		if ch.Vendor != "" {
 			if d.Vendor, err = knownVendor(ch.Vendor); err != nil {
 				return err

@@ -20,11 +20,12 @@ type settingsInfo struct {
 	Quirks Quirks            `json:"quirks"`
 	Preset Quirks            `json:"preset"`
 	Own    json.RawMessage   `json:"own"` // what differs from the preset
+	Tag    string            `json:"version"`
 }
 
 func infoOf(tx *store.Tx, d store.Directory) (settingsInfo, error) {
 	v, _ := VendorNamed(d.Vendor)
-	out := settingsInfo{ID: d.ID, Vendor: d.Vendor, Mode: d.Mode, Needs: v.Needs, Preset: presetOf(d.Vendor, d.Mode), Own: json.RawMessage(d.Quirks)}
+	out := settingsInfo{ID: d.ID, Vendor: d.Vendor, Mode: d.Mode, Needs: v.Needs, Preset: presetOf(d.Vendor, d.Mode), Own: json.RawMessage(d.Quirks), Tag: d.Tag()}
 	var err error
 	if out.Quirks, err = QuirksOf(d.Vendor, d.Mode, d.Quirks); err != nil {
 		return out, err
@@ -49,15 +50,16 @@ func (h *handler) apiSettings(w http.ResponseWriter, r *http.Request) error {
 // apiConfigure changes what the body names; a switch that is null is the preset's again.
 func (h *handler) apiConfigure(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Vendor string         `json:"vendor"`
-		Mode   string         `json:"mode"`
-		Quirks map[string]any `json:"quirks"`
-		Reset  bool           `json:"reset"`
+		Vendor  string         `json:"vendor"`
+		Mode    string         `json:"mode"`
+		Quirks  map[string]any `json:"quirks"`
+		Reset   bool           `json:"reset"`
+		Version string         `json:"version"`
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
-	ch := DirectoryChange{Vendor: in.Vendor, Mode: in.Mode, Reset: in.Reset, Quirks: map[string]string{}}
+	ch := DirectoryChange{Vendor: in.Vendor, Mode: in.Mode, Reset: in.Reset, Version: in.Version, Quirks: map[string]string{}}
 	for name, v := range in.Quirks {
 		switch v := v.(type) {
 		case nil:

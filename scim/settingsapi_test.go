@@ -18,6 +18,7 @@ func TestTheSettingsAPI(t *testing.T) {
 			Vendor, Mode, Needs string
 			Quirks, Preset      Quirks
 			Own                 json.RawMessage
+			Version             string
 		}
 		s.send("boss", "GET", at, "", 200, &got)
 		if got.Vendor != "okta" || got.Needs == "" || got.Quirks != presetOf("okta", "compat") || got.Preset != got.Quirks || string(got.Own) != "{}" {
@@ -27,6 +28,20 @@ func TestTheSettingsAPI(t *testing.T) {
 		if got.Quirks.StringBooleans || got.Quirks.DeleteMeans != deleteDeactivates || got.Quirks.RequestsPerSecond != 100 || !got.Preset.StringBooleans {
 			t.Errorf("after a change: %+v", got)
 		}
+		var seen, is struct{ Version string }
+		s.send("boss", "GET", at, "", 200, &seen)
+		if seen.Version == "" || seen.Version != got.Version {
+			t.Errorf("version %q after a change, %q when it is read", got.Version, seen.Version)
+		}
+		s.send("boss", "PATCH", at, `{"quirks":{"requestsPerSecond":50},"version":"`+seen.Version+`"}`, 200, &is)
+		var late struct{ Field string }
+		if s.send("boss", "PATCH", at, `{"quirks":{"requestsPerSecond":70},"version":"`+seen.Version+`"}`, 409, &late); late.Field != "version" {
+			t.Errorf("somebody else was faster: field %q", late.Field)
+		}
+		if s.send("boss", "GET", at, "", 200, &got); got.Quirks.RequestsPerSecond != 50 || got.Version != is.Version {
+			t.Errorf("after the faster one: %+v, version %q", got, is.Version)
+		}
+		s.send("boss", "PATCH", at, `{"quirks":{"requestsPerSecond":100},"version":"`+is.Version+`"}`, 200, nil)
 		clock.Pass(settingsFor + time.Second)
 		s.refused(400, "invalidValue", "boolean", "POST", "/Users", userBody("jane", `"active":"true"`))
 		s.send("boss", "PATCH", at, `{"reset":true,"mode":"strict"}`, 200, &got)

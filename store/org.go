@@ -115,6 +115,15 @@ func (tx *Tx) Directory(id DirectoryID) (Directory, error) {
 	return d, tx.Get(&d, directoryColumns+" WHERE org_id = ? AND id = ?", tx.Org(), id)
 }
 
+// Tag changes with vendor, mode and switches, for forms that were open meanwhile.
+func (d Directory) Tag() string {
+	var own any // PostgreSQL writes JSON in its own way
+	if err := json.Unmarshal(d.Quirks, &own); err != nil {
+		own = string(d.Quirks)
+	}
+	return TagOf(d.Vendor, d.Mode, own)
+}
+
 // UpdateDirectory changes vendor, mode and switches of a directory, as change, which
 // has checked them, leaves them. Nothing is recorded when they stay. Needs Write.
 // Faults: Denied, NotFound.

@@ -39,7 +39,7 @@ var directorySettings = console.DirectorySettings{
 		return view, err
 	},
 	Change: func(tx *store.Tx, id store.DirectoryID, ch console.SettingsChange) error {
-		_, err := scim.Configure(tx, id, scim.DirectoryChange{Vendor: ch.Vendor, Mode: ch.Mode, Quirks: ch.Quirks, Reset: ch.Reset})
+		_, err := scim.Configure(tx, id, scim.DirectoryChange{Vendor: ch.Vendor, Mode: ch.Mode, Quirks: ch.Quirks, Reset: ch.Reset, Version: ch.Version})
 		return err
 	},
 }

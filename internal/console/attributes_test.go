@@ -3,7 +3,6 @@ package console_test
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -53,8 +52,7 @@ func TestAttributesPage(t *testing.T) {
 		has(t, s.page("boss", at), "costCenter", "Where it is booked", "index is being built", "unique", "Whole number", ownURN)
 		one := at + "/" + ownURN + "/costCenter"
 		has(t, s.page("boss", one), ownURN+":costCenter", "Text")
-		version := regexp.MustCompile(`name="version" value="([^"]+)"`)
-		another := url.Values{"description": {"Another"}, "canonicalValues": {"c"}, "required": {"on"}, "version": {version.FindStringSubmatch(s.do("boss", "GET", one, nil).Body.String())[1]}}
+		another := url.Values{"description": {"Another"}, "canonicalValues": {"c"}, "required": {"on"}, "version": {versionOn(s.do("boss", "GET", one, nil).Body.String())}}
 		s.post("boss", one, 303, another)
 		another.Set("description", "Typed later")
 		has(t, s.post("boss", one, 409, another), "Somebody else changed these settings meanwhile", `value="Typed later"`)

@@ -11,7 +11,7 @@ import (
 // understood, and lets change.
 type DirectorySettings struct {
 	Of     func(tx *store.Tx, d store.Directory) (SettingsView, error)
-	Change func(tx *store.Tx, id store.DirectoryID, ch SettingsChange) error // Faults: Invalid on "vendor", "mode", "quirks"
+	Change func(tx *store.Tx, id store.DirectoryID, ch SettingsChange) error // Faults: Invalid on "vendor", "mode", "quirks", Conflict on "version"
 }
 
 // SettingsView is what the page shows.
@@ -34,6 +34,7 @@ type SettingsChange struct {
 	Vendor, Mode string
 	Quirks       map[string]string
 	Reset        bool
+	Version      string // Tag of the directory that was on the page
 }
 
 // settingsPage is the form of all switches.
@@ -100,6 +101,7 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, status in
 			p.Form.Set(name, value)
 		}
 	}
+	p.Form.Default("version", p.Directory.Tag())
 	start("vendor", p.Directory.Vendor)
 	start("mode", p.Directory.Mode)
 	for _, s := range p.View.Switches {
@@ -152,6 +154,7 @@ func (c *Console) configure(w http.ResponseWriter, r *http.Request, read func(*s
 		if err != nil {
 			return err
 		}
+		ch.Version = f.Get("version")
 		return c.opt.Settings.Change(tx, id, ch)
 	})
 	if f.Take(err) {

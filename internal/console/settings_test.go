@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,6 +31,9 @@ func (s *site) settings() console.DirectorySettings {
 				return fault.Invalid.On("rate", "The rate is 25 or more.")
 			}
 			_, err := tx.UpdateDirectory(id, func(d *store.Directory) error {
+				if err := store.Unchanged(ch.Version, d.Tag()); err != nil {
+					return err
+				}
 				switch {
 				case ch.Reset:
 					d.Quirks = store.JSON("{}")
@@ -43,6 +47,16 @@ func (s *site) settings() console.DirectorySettings {
 			return err
 		},
 	}
+}
+
+var versionField = regexp.MustCompile(`name="version" value="([^"]+)"`)
+
+// versionOn is the version that a page's forms send; empty: none.
+func versionOn(page string) string {
+	if m := versionField.FindStringSubmatch(page); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 func TestSettingsOfADirectory(t *testing.T) {
@@ -60,6 +74,28 @@ func TestSettingsOfADirectory(t *testing.T) {
 		has(t, s.page("boss", at+"/settings"), "None differs now")
 		s.post("boss", at+"/settings", 303, url.Values{"vendor": {"entra"}, "mode": {"strict"}})
 		has(t, s.do("boss", "GET", at+"/settings", nil).Body.String(), `<option value="entra" selected>`, `<option value="strict" selected>`)
+
+		// Two admins: the second sees that the first was faster, and all that was chosen.
+		opened := versionOn(s.do("boss", "GET", at+"/settings", nil).Body.String())
+		s.post("boss", at+"/settings", 303, url.Values{"version": {opened}, "textBooleans": {"false"}, "answers": {"auto"}, "rate": {"0"}})
+		for _, late := range []struct {
+			form url.Values
+			kept string
+		}{
+			{url.Values{"textBooleans": {"true"}, "answers": {"204"}, "rate": {"30"}}, `value="30"`},
+			{url.Values{"vendor": {"okta"}, "mode": {"compat"}}, `<option value="okta" selected>`},
+		} {
+			late.form.Set("version", opened)
+			text := s.post("boss", at+"/settings", 409, late.form)
+			has(t, text, "Somebody else changed these settings meanwhile", late.kept)
+			if now := versionOn(text); now == "" || now == opened {
+				t.Errorf("what was chosen can never be sent again: version %q", now)
+			}
+		}
+		s.post("boss", at+"/settings/reset", 409, url.Values{"version": {opened}})
+		text = s.do("boss", "GET", at+"/settings", nil).Body.String()
+		has(t, text, "1 differs now", `<option value="entra" selected>`)
+		s.post("boss", at+"/settings/reset", 303, url.Values{"version": {versionOn(text)}})
 
 		_, muster := storetest.Org(t, db, "globex")
 		var theirs store.Directory

@@ -88,10 +88,6 @@ func (d *Door) postUpload(w http.ResponseWriter, r *http.Request) error {
 	web.AllowBody(r, MaxFile+64<<10)
 	var f web.Form
 	run, err := d.receive(r)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		f.Fail("file", web.T(r, "The file is larger than %d MB. Split it into several.", MaxFile>>20))
-		return d.uploadPage(w, r, http.StatusRequestEntityTooLarge, f)
-	}
 	if f.Take(err) {
 		return d.uploadPage(w, r, web.Status(err), f)
 	}
@@ -114,7 +110,7 @@ func (d *Door) receive(r *http.Request) (Run, error) {
 			return Run{}, bad("Choose a CSV file.")
 		}
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return Run{}, err
+			return Run{}, tooLarge(err)
 		}
 		if err != nil {
 			return Run{}, bad("The upload broke off. Choose the file again.")

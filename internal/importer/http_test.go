@@ -168,16 +168,47 @@ func TestAnEndlessUploadIsRefusedEarly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
 		huge := &endless{left: 1 << 30}
-		webtest.Page(t, s.want(s.uploadFile("admin", huge), http.StatusRequestEntityTooLarge))
+		page := webtest.Text(webtest.Page(t, s.want(s.uploadFile("admin", huge), http.StatusRequestEntityTooLarge)))
+		if !strings.Contains(page, "larger than 32 MB") {
+			t.Errorf("the page: %s", page)
+		}
 		if huge.read > importer.MaxFile+1<<20 {
 			t.Errorf("%d bytes were read", huge.read)
 		}
-		s.want(s.send("admin", "POST", "/api/v1/imports", "text/csv", &endless{left: 1 << 30}), http.StatusRequestEntityTooLarge)
-		for table, rows := range storetest.Dump(t, db) {
-			if strings.HasPrefix(table, "import_") && rows != "" {
-				t.Errorf("%s keeps %d bytes of it", table, len(rows))
-			}
+		if got := s.want(s.send("admin", "POST", "/api/v1/imports", "text/csv", &endless{left: 1 << 30}), http.StatusRequestEntityTooLarge); !strings.Contains(got, "larger than 32 MB") {
+			t.Errorf("the API: %s", got)
 		}
+		s.nothingKept()
+	})
+}
+
+func (s *site) nothingKept() {
+	s.t.Helper()
+	for table, rows := range storetest.Dump(s.t, s.db) {
+		if strings.HasPrefix(table, "import_") && rows != "" {
+			s.t.Errorf("%s keeps %d bytes of it", table, len(rows))
+		}
+	}
+}
+
+// What is refused after all of it came in says why, and nothing else, and is not kept.
+func TestARefusedFileIsNotKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		for file, why := range map[string]string{
+			"email,first\n":                          "The file names its columns and then ends. Put one person on each line below.",
+			"email\nada@example.com\n\x00\n":         "Line 3 holds a NUL character, so this is not a CSV text file, or is in another encoding. Save it as “CSV UTF-8”.",
+			"email\n" + strings.Repeat("a", 300<<10): "Line 2 is longer than 256 kB. Is this the right file?",
+			"email" + strings.Repeat(",x", 200):      "Line 1 has more than 200 columns. Is this the right file, and the right delimiter?",
+		} {
+			var p struct{ Detail string }
+			s.json(s.send("admin", "POST", "/api/v1/imports", "text/csv", strings.NewReader(file)), http.StatusBadRequest, &p)
+			if p.Detail != why {
+				t.Errorf("%.20q: %q, want %q", file, p.Detail, why)
+			}
+			s.want(s.uploadFile("admin", strings.NewReader(file)), http.StatusBadRequest)
+		}
+		s.nothingKept()
 	})
 }
 

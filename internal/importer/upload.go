@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -58,11 +59,12 @@ func (d *Door) upload(ctx context.Context, actor access.Actor, run Run, r io.Rea
 	if err != nil {
 		return run, err
 	}
-	if err = d.take(ctx, actor, run.ID, r); err == nil {
-		run, err = d.Reread(ctx, actor, run.ID, Form{})
+	id := run.ID
+	if err = d.take(ctx, actor, id, r); err == nil {
+		run, err = d.Reread(ctx, actor, id, Form{})
 	}
 	if err != nil {
-		return run, errors.Join(err, d.Forget(context.WithoutCancel(ctx), actor, run.ID))
+		return run, errors.Join(err, d.Forget(context.WithoutCancel(ctx), actor, id))
 	}
 	return run, nil
 }
@@ -75,11 +77,11 @@ func (d *Door) take(ctx context.Context, actor access.Actor, id ID, r io.Reader)
 		got, err := io.ReadFull(r, buf)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !last {
-			return fmt.Errorf("take the file in: %w", err)
+			return fmt.Errorf("take the file in: %w", tooLarge(err))
 		}
 		lines += max(bytes.Count(buf[:got], []byte{'\n'}), bytes.Count(buf[:got], []byte{'\r'}))
 		if size += got; size > MaxFile {
-			return bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
+			return tooLarge(&http.MaxBytesError{Limit: MaxFile})
 		}
 		if n == 0 {
 			if err := refuseForeign(buf[:got], int64(got)); err != nil {
@@ -95,6 +97,14 @@ func (d *Door) take(ctx context.Context, actor access.Actor, id ID, r io.Reader)
 			return d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error { return setTotal(tx, id, lines) })
 		}
 	}
+}
+
+// tooLarge says so when a body was cut off; other errors stay.
+func tooLarge(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); !ok {
+		return err
+	}
+	return fault.Invalid.WrapOn(err, "file", "The file is larger than %d MB. Split it into several.", MaxFile>>20)
 }
 
 // Reread begins with a file anew, written as form says; the parts that are empty are

@@ -146,8 +146,8 @@ func ReadJSON(r *http.Request, v any) error {
 		}
 		return nil
 	}
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return err
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fault.Invalid.Wrap(err, "The body is larger than the %d kB that are allowed here.", large.Limit>>10)
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fault.Invalid.On(wrong.Field, "%s cannot be a %s. docs/api.md says what it is.", wrong.Field, wrong.Value)

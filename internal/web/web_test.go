@@ -537,4 +537,11 @@ func TestReadJSON(t *testing.T) {
 			t.Errorf("%s %s: %v", c.kind, c.body, err)
 		}
 	}
+	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"name":"`+strings.Repeat("x", 3000)+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Body = http.MaxBytesReader(httptest.NewRecorder(), r.Body, 2<<10)
+	err := web.ReadJSON(r, &struct{ Name string }{})
+	if web.Status(err) != http.StatusRequestEntityTooLarge || !strings.Contains(web.Sentence(err), "larger than the 2 kB") {
+		t.Errorf("too large: %d, %s", web.Status(err), web.Sentence(err))
+	}
 }

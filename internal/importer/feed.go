@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -150,6 +151,7 @@ func (f *Feed) check() error {
 
 // Look fetches what is new at a feed now. What went wrong is kept with the feed and mailed.
 func (d *Door) Look(ctx context.Context, org store.OrgID, id FeedID) error {
+	server := ctx
 	ctx, cancel := context.WithTimeout(ctx, feedTime)
 	defer cancel()
 	actor := access.Muster(string(org))
@@ -167,8 +169,11 @@ func (d *Door) Look(ctx context.Context, org store.OrgID, id FeedID) error {
 	actor.Name = "Feed " + f.Name
 	words, seen, err := d.lookAt(ctx, actor, f)
 	end := d.opt.DB.Write(context.WithoutCancel(ctx), actor, func(tx *store.Tx) error {
-		if err == nil {
+		switch {
+		case err == nil:
 			return endLook(tx, f.ID, words, false, seen)
+		case server.Err() != nil: // it stops, which is not the feed's fault
+			return leaveFeed(tx, f.ID)
 		}
 		d.opt.Log.WarnContext(ctx, "import feed", "org", org, "feed", f.ID, "error", err)
 		said := web.SaidBy(err)
@@ -358,16 +363,39 @@ func (d *Door) report(tx *store.Tx, f Feed, subject web.Said, lines []web.Said, 
 
 // Tend looks at the feeds that are due, and mails what became of their imports.
 func (d *Door) Tend(ctx context.Context) error {
+	var looks sync.WaitGroup
+	err := d.tend(ctx, looks.Go)
+	looks.Wait()
+	return errors.Join(err, d.Tell(ctx))
+}
+
+// tend begins to look at the feeds that are due. Each organization is looked at by itself,
+// so that a host that hangs holds up nobody else's feeds.
+func (d *Door) tend(ctx context.Context, begin func(func())) error {
 	due, err := d.dueFeeds(ctx)
 	if err != nil {
 		return err
 	}
+	feeds := map[store.OrgID][]FeedID{}
 	for _, f := range due {
-		if err := d.Look(ctx, f.Org, f.ID); err != nil {
-			return err
-		}
+		feeds[f.Org] = append(feeds[f.Org], f.ID)
 	}
-	return d.Tell(ctx)
+	for org, ids := range feeds {
+		select {
+		case d.looking <- struct{}{}:
+		default:
+			return nil // as many as can be; the others the next time
+		}
+		begin(func() {
+			defer func() { <-d.looking }()
+			for _, id := range ids {
+				if err := d.Look(ctx, org, id); err != nil && ctx.Err() == nil {
+					d.opt.Log.ErrorContext(ctx, "look at an import feed", "org", org, "feed", id, "error", err)
+				}
+			}
+		})
+	}
+	return nil
 }
 
 // Tell mails what became of the imports of feeds that have ended.

@@ -214,6 +214,7 @@ type sshHost struct {
 	signer   ssh.Signer
 	listener net.Listener
 	tries    int
+	handlers *sftp.Handlers // instead of the folder
 }
 
 func newHost(t *testing.T) *sshHost {
@@ -280,6 +281,10 @@ func (h *sshHost) serve(conn net.Conn) {
 				r.Reply(r.Type == "subsystem", nil)
 			}
 		}()
+		if h.handlers != nil {
+			sftp.NewRequestServer(channel, *h.handlers).Serve()
+			continue
+		}
 		server, err := sftp.NewServer(channel, sftp.WithServerWorkingDirectory(h.dir))
 		if err != nil {
 			return

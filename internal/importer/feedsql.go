@@ -144,6 +144,12 @@ func endLook(tx *store.Tx, id FeedID, words web.Said, wrong bool, looked map[str
 	return err
 }
 
+// leaveFeed lets any server begin with a feed anew.
+func leaveFeed(tx *store.Tx, id FeedID) error {
+	_, err := tx.Exec("UPDATE import_feeds SET lease_until = 0, next_at = ? WHERE org_id = ? AND id = ?", tx.Now(), tx.Org(), id)
+	return err
+}
+
 // insertSeen tells false when the same content was taken in before.
 func insertSeen(tx *store.Tx, feed FeedID, hash, name string, run ID) (bool, error) {
 	n, err := tx.Exec("INSERT INTO import_seen (org_id, feed_id, hash, name, run_id, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, feed_id, hash) DO NOTHING",
@@ -168,9 +174,11 @@ type ofOrg[noun any] struct {
 	ID  store.ID[noun] `db:"id"`
 }
 
+// dueFeeds leaves out organizations of which somebody looks at a feed just now.
 func (d *Door) dueFeeds(ctx context.Context) (list []ofOrg[Feed], err error) {
 	now := store.TimeOf(d.opt.DB.Now())
-	return list, d.opt.DB.LookupAll(ctx, &list, "SELECT org_id, id FROM import_feeds WHERE active = ? AND paused = ? AND next_at <= ? AND lease_until < ? ORDER BY next_at LIMIT 50", true, false, now, now)
+	return list, d.opt.DB.LookupAll(ctx, &list, `SELECT org_id, id FROM import_feeds AS f WHERE active = ? AND paused = ? AND next_at <= ?
+		AND NOT EXISTS (SELECT 1 FROM import_feeds WHERE org_id = f.org_id AND lease_until >= ?) ORDER BY next_at LIMIT 50`, true, false, now, now)
 }
 
 // runOfOrg is an import in an organization.

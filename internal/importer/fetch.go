@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -137,9 +138,12 @@ func (f folder) rename(from, to string) error { return f.Rename(from, to) }
 // remote is a place behind SFTP.
 type remote struct {
 	conn   *ssh.Client
+	wire   *bounded
 	client *sftp.Client
 	path   string
 }
+
+const maxListed = 8 << 20 // bytes that the names of a host's files may take
 
 var errHostKey = errors.New("the host has another key")
 
@@ -179,7 +183,7 @@ func (d *Door) openSFTP(ctx context.Context, org store.OrgID, f Feed) (drop, err
 	if c.Password != "" {
 		config.Auth = append(config.Auth, ssh.Password(c.Password))
 	}
-	conn, err := d.connect(ctx, f.Settings.Host, config)
+	conn, wire, err := d.connect(ctx, f.Settings.Host, config)
 	if errors.Is(err, errHostKey) {
 		return nil, fault.Unavailable.Wrap(err, "The host %s shows another key than the one that is pinned (%s). Nothing was sent to it. Ask its administrator; if the key was exchanged, pin the new one.", f.Settings.Host, ssh.FingerprintSHA256(pinned))
 	}
@@ -191,7 +195,7 @@ func (d *Door) openSFTP(ctx context.Context, org store.OrgID, f Feed) (drop, err
 		conn.Close()
 		return nil, fault.Unavailable.Wrap(err, "The host %s let us in, but does not offer SFTP.", f.Settings.Host)
 	}
-	return &remote{conn, client, f.Settings.Path}, nil
+	return &remote{conn, wire, client, f.Settings.Path}, nil
 }
 
 // algorithms asks for the kind of key that is pinned; a host may have several.
@@ -202,27 +206,48 @@ func algorithms(key ssh.PublicKey) []string {
 	return []string{key.Type()}
 }
 
-// connect follows the rules of egress, and ends with ctx.
-func (d *Door) connect(ctx context.Context, host string, config *ssh.ClientConfig) (*ssh.Client, error) {
+// bounded is a connection that lets no more in than this: a host could go on for ever with
+// names of files, and nobody else counts them.
+type bounded struct {
+	net.Conn
+	left atomic.Int64
+}
+
+var errTooMuch = errors.New("the host sends more than was asked for")
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if b.left.Add(-int64(n)) < 0 {
+		return 0, errTooMuch
+	}
+	return n, err
+}
+
+// connect follows the rules of egress, and ends with ctx; a host that takes its time until
+// it lets us in is left before.
+func (d *Door) connect(ctx context.Context, host string, config *ssh.ClientConfig) (*ssh.Client, *bounded, error) {
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(host, "22")
 	}
-	conn, err := d.opt.Dial(ctx, host)
+	hurry, cancel := context.WithTimeout(ctx, d.opt.Patience)
+	defer cancel()
+	raw, err := d.opt.Dial(hurry, host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if end, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(end); err != nil {
-			conn.Close()
-			return nil, err
-		}
-	}
+	context.AfterFunc(ctx, func() { raw.Close() })
+	late := context.AfterFunc(hurry, func() { raw.Close() })
+	conn := &bounded{Conn: raw}
+	conn.left.Store(maxListed)
 	c, channels, requests, err := ssh.NewClientConn(conn, host, config)
-	if err != nil {
-		conn.Close()
-		return nil, err
+	if err == nil && !late() {
+		err = hurry.Err()
 	}
-	return ssh.NewClient(c, channels, requests), nil
+	if err != nil {
+		raw.Close()
+		return nil, nil, err
+	}
+	return ssh.NewClient(c, channels, requests), conn, nil
 }
 
 // hostKey is the key that a host shows, before anything is told to it.
@@ -232,10 +257,9 @@ func (d *Door) hostKey(ctx context.Context, host string) (string, error) {
 		shown = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		return errHostKey
 	}}
-	conn, err := d.connect(ctx, host, config)
-	if err == nil {
-		conn.Close()
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	_, _, err := d.connect(ctx, host, config)
 	if shown == "" {
 		return "", fault.Unavailable.Wrap(err, "The host %s cannot be reached by SFTP. Check host and port, and that the address is public or allowed by whoever runs this server.", host)
 	}
@@ -273,6 +297,7 @@ func (r *remote) list() ([]entry, error) {
 }
 
 func (r *remote) open(name string) (io.ReadCloser, error) {
+	r.wire.left.Store(2 * MaxFile) // what stands around it on the wire included
 	file, err := r.client.Open(r.at(name))
 	if err != nil {
 		return nil, unreadable(err)

@@ -30,6 +30,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -251,6 +252,7 @@ type Options struct {
 	// what seals their secrets, and how reports are mailed.
 	Folder    string
 	Dial      func(ctx context.Context, address string) (net.Conn, error)
+	Patience  time.Duration // that a host has until it has let us in; 20 seconds
 	Key       secret.Key
 	Queue     func(tx *store.Tx, m mail.Message) error
 	PublicURL string
@@ -262,6 +264,7 @@ type Options struct {
 type Door struct {
 	opt     Options
 	reading chan struct{} // holds as many as may read a file at once
+	looking chan struct{} // holds as many organizations as may have feeds looked at at once
 
 	wake, wakeFeeds chan struct{}
 }
@@ -271,7 +274,10 @@ func New(opt Options) *Door {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	d := &Door{opt: opt, reading: make(chan struct{}, 2), wake: make(chan struct{}, 1), wakeFeeds: make(chan struct{}, 1)}
+	if opt.Patience == 0 {
+		opt.Patience = 20 * time.Second
+	}
+	d := &Door{opt: opt, reading: make(chan struct{}, 2), looking: make(chan struct{}, 8), wake: make(chan struct{}, 1), wakeFeeds: make(chan struct{}, 1)}
 	opt.Jobs.Register(d.kind())
 	return d
 }

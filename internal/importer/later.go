@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -184,7 +185,11 @@ func (d *Door) drop(tx *store.Tx, id ID) (gone bool, err error) {
 func (d *Door) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { store.Every(ctx, d.opt.Log, 5*time.Second, d.wake, "read files of people", d.Readings) })
-	running.Go(func() { store.Every(ctx, d.opt.Log, 30*time.Second, d.wakeFeeds, "import feeds", d.Tend) })
+	running.Go(func() {
+		store.Every(ctx, d.opt.Log, 30*time.Second, d.wakeFeeds, "import feeds", func(ctx context.Context) error {
+			return errors.Join(d.tend(ctx, running.Go), d.Tell(ctx))
+		})
+	})
 	running.Go(func() { store.Every(ctx, d.opt.Log, time.Hour, nil, "sweep imports", d.Sweep) })
 	running.Wait()
 	return nil

@@ -5,6 +5,8 @@
 // actor, so every change is checked against it and recorded with it.
 package access
 
+import "github.com/muster-id/muster/internal/fault"
+
 // Kind is what sort of thing acts.
 type Kind string
 
@@ -44,8 +46,11 @@ func (a Actor) In(org string) Actor {
 // Signed tells whether somebody is known.
 func (a Actor) Signed() bool { return a.Kind != Anonymous }
 
-// CommandLine is what whoever uses it is called in records.
-const CommandLine = "The command line"
+// What records call those who act and are no person; web.Who says it in the reader's language.
+const (
+	CommandLine = string(fault.Word("The command line"))
+	AsPlannedBy = string(fault.Word("Muster, as planned by %v"))
+)
 
 // Muster is the server itself acting in org.
 func Muster(org string) Actor { return Actor{Kind: System, Org: org, Name: "Muster"} }

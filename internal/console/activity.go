@@ -2,6 +2,7 @@ package console
 
 import (
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -95,7 +96,8 @@ type check struct {
 // line is an activity row as people read it.
 type line struct {
 	At                   store.Time
-	Who, Did, Action     string
+	Who                  web.Said
+	Did, Action          string
 	Target, Link         string
 	Why, From, Reference string
 	Hint                 string // what to change, and where
@@ -113,7 +115,7 @@ func lines(acts []store.Activity, console string) []line {
 }
 
 func lineOf(a store.Activity, console string) line {
-	l := line{At: a.At, Who: actorName(a), Did: did[a.Action], Action: a.Action, Target: a.TargetName,
+	l := line{At: a.At, Who: who(a), Did: did[a.Action], Action: a.Action, Target: a.TargetName,
 		Why: text(a.Detail, "why"), From: text(a.Detail, "ip"), Reference: text(a.Detail, "reference"), Hint: text(a.Detail, "hint")}
 	l.Failed, l.Checks = checks(a.Detail)
 	switch {
@@ -124,8 +126,8 @@ func lineOf(a store.Activity, console string) line {
 	}
 	self := a.ActorKind == access.Person && a.ActorID == a.TargetID
 	if self {
-		if l.Who = a.TargetName; l.Who == "" {
-			l.Who = a.ActorName
+		if a.TargetName != "" {
+			l.Who = web.Say("%s", a.TargetName)
 		}
 		l.Target = ""
 		l.Did = map[string]string{"breakglass.signin": "used the own break-glass account", "breakglass.add": "became a break-glass account", "breakglass.remove": "is no break-glass account any more",
@@ -153,6 +155,20 @@ func lineOf(a store.Activity, console string) line {
 	l.Changes = a.Changes()
 	return l
 }
+
+// who is whoever did it: a key need have no name.
+func who(a store.Activity) web.Said {
+	if a.ActorName != "" {
+		return web.Who(a.ActorName)
+	}
+	if said, ok := nameless[a.ActorKind]; ok {
+		return said
+	}
+	return web.Say("%s", string(a.ActorKind))
+}
+
+var nameless = map[access.Kind]web.Said{access.Anonymous: web.Say("Somebody unknown"), access.System: web.Say("Muster"), access.Person: web.Say("Somebody without a name"),
+	access.Directory: web.Say("A directory"), access.Connection: web.Say("A connection"), access.Key: web.Say("A key of the REST API"), access.Contact: web.Say("Whoever has a link to set up a connection")}
 
 func actorName(a store.Activity) string {
 	if a.ActorName != "" {

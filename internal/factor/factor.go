@@ -239,7 +239,7 @@ func (s *Store) Reset(tx *store.Tx, user store.UserID, why string) error {
 		return fault.Conflict.Say("%s has no passkey, no authenticator app and no recovery codes.", p.Name)
 	}
 	return s.changed(tx, p, store.Activity{Action: "user.factors.reset", Detail: map[string]any{"why": why}},
-		texts.Say("Your second factors were removed"), texts.Say("%s removed your passkeys, your authenticator app and your recovery codes, and signed you out everywhere. The reason given: %s.", tx.Actor().Name, why),
+		texts.Say("Your second factors were removed"), texts.Say("%s removed your passkeys, your authenticator app and your recovery codes, and signed you out everywhere. The reason given: %s.", texts.Who(tx.Actor().Name), why),
 		texts.Say("Sign in with your password, and add them anew on the page of your account."))
 }
 

@@ -48,7 +48,7 @@ var may = map[string][]string{
 	"internal/mail":        {"store", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"store":                {"internal/access", "internal/fault", "internal/secret"},
 	"internal/web":         {"internal/web/texts", "internal/access", "internal/fault"},
-	"internal/web/texts":   {"internal/fault"},
+	"internal/web/texts":   {"internal/access", "internal/fault"},
 	"internal/access":      {"internal/fault"},
 	"internal/secret":      {"internal/fault"},
 	"internal/fault":       {},

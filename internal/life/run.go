@@ -53,7 +53,7 @@ var errTaken = errors.New("done by another server")
 func (s *Service) carryOut(ctx context.Context, d due) error {
 	actor := access.Muster(string(d.Org))
 	if d.By != "" {
-		actor.Name = "Muster, as planned by " + d.By
+		actor.Name = fmt.Sprintf(access.AsPlannedBy, d.By)
 	}
 	err := s.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
 		won, err := settle(tx, d.ID, Done, "", "")

@@ -97,7 +97,7 @@ func (d *Door) AddAccount(ctx context.Context, actor access.Actor, user store.Us
 // aboutAccount tells all admins what somebody did with a break-glass account.
 func aboutAccount(tx *store.Tx, what web.Said, more fault.Word) web.Notice {
 	return web.Notice{Subject: what, Button: web.Say("Look at the accounts"), Path: "/security",
-		Lines: []web.Said{web.Say("%s, by %s. %s", what, tx.Actor().Name, more), web.Say("If you did not expect this, find out why.")}}
+		Lines: []web.Said{web.Say("%s, by %s. %s", what, web.Who(tx.Actor().Name), more), web.Say("If you did not expect this, find out why.")}}
 }
 
 // RemoveAccount takes an account off the list; it is then like any other, and a

@@ -422,10 +422,10 @@ func (d *Door) announce(tx *store.Tx, e *Effect) error {
 		return nil
 	}
 	n := web.Notice{Subject: web.Say("Single sign-on is required now"), Button: web.Say("Look at the policy"), Path: "/security",
-		Lines: []web.Said{web.Say("%s made single sign-on required. Whoever it means signs in over your identity provider; passwords work for break-glass accounts only, with a recovery code.", tx.Actor().Name)}}
+		Lines: []web.Said{web.Say("%s made single sign-on required. Whoever it means signs in over your identity provider; passwords work for break-glass accounts only, with a recovery code.", web.Who(tx.Actor().Name))}}
 	if was {
 		n.Subject = web.Say("Single sign-on is no longer required")
-		n.Lines = []web.Said{web.Say("%s switched off that single sign-on is required: people can sign in with passwords again.", tx.Actor().Name),
+		n.Lines = []web.Said{web.Say("%s switched off that single sign-on is required: people can sign in with passwords again.", web.Who(tx.Actor().Name)),
 			web.Say("If you did not expect this, switch it on again and find out why.")}
 	}
 	return d.tell(tx, n)

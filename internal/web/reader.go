@@ -198,6 +198,9 @@ func KnownLanguage(code string) error {
 // Know makes sentences that are stored in English and read back for a page.
 func Know(formats ...string) texts.Known { return texts.Know(formats...) }
 
+// Who is whoever did something, as a record has kept the name, see package texts.
+func Who(name string) Said { return texts.Who(name) }
+
 var givenFor = texts.Know("groups %q")
 
 // GivenFor says for what of an answer a sign-in gave a role or a team, as the reason of it

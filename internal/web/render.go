@@ -38,6 +38,7 @@ func (p *rendering) funcs() template.FuncMap {
 		"said":   p.said,
 		"kept":   func(text string) string { return p.to.Kept(text) },
 		"number": Number,
+		"who":    func(name string) string { return p.to.Say(Who(name)) },
 	}
 }
 

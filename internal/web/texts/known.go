@@ -1,6 +1,10 @@
 package texts
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/muster-id/muster/internal/access"
+)
 
 // Known are sentences that are stored in English, where programs read them: Read finds
 // which one a text was made of, so that a page says it in its reader's language. Reader.Kept
@@ -53,3 +57,9 @@ func (k Known) args(verbs []byte, found []string) (args []any) {
 	}
 	return args
 }
+
+var named = Know(access.CommandLine, access.AsPlannedBy)
+
+// Who is whoever did something, as a record has kept the name: who is no person has it from
+// us, and is called in the reader's language.
+func Who(name string) Said { return named.Read(name) }

@@ -26,3 +26,22 @@ func TestKnownSentencesAreReadBack(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoIsNoPersonHasANameInEachLanguage(t *testing.T) {
+	t.Parallel()
+	german := ReaderOf("de", "")
+	for name, want := range map[string]string{
+		"The command line":                           "Die Befehlszeile",
+		"Muster, as planned by The command line":     "Muster (geplant: Die Befehlszeile)",
+		"Muster, as planned by Bea, as planned by 7": "Muster (geplant: Bea, as planned by 7)",
+		"Active": "Active", // somebody's name
+		"":       "",
+	} {
+		if got := german.Say(Who(name)); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+		if got := Who(name).String(); got != name {
+			t.Errorf("%q is %q in English", name, got)
+		}
+	}
+}

@@ -313,10 +313,22 @@ func (tx *Tx) keepAdmin(id UserID) error {
 	if tx.mode == modeCommand && tx.db.d.oneStmt {
 		return errors.New("taking away an admin needs Write")
 	}
-	var org OrgID
-	if err := tx.Get(&org, "SELECT id FROM orgs WHERE id = ?"+tx.ForUpdate(), tx.Org()); err != nil {
+	if err := tx.lockAdmins(); err != nil {
 		return err
 	}
+	return tx.lastAdmin(id)
+}
+
+// LastAdmin says why the admin role and the access of this person cannot be taken away, as
+// it is at this moment. Faults: Conflict.
+func (tx *Tx) LastAdmin(u User) error {
+	if u.Status != Active || tx.actor.Kind == access.Directory {
+		return nil
+	}
+	return tx.lastAdmin(u.ID)
+}
+
+func (tx *Tx) lastAdmin(id UserID) error {
 	var admins []UserID
 	err := tx.Select(&admins, `SELECT DISTINCT r.user_id FROM user_roles r JOIN users u ON u.org_id = r.org_id AND u.id = r.user_id
 		WHERE r.org_id = ? AND r.role = ? AND u.status = 'active' LIMIT 2`, tx.Org(), access.Admin)

@@ -68,7 +68,7 @@ func exitCode(err error) int {
 
 // sentence is what a person is told. At a shell the operator may see the cause too.
 func sentence(err error) string {
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err == nil {
+	if f, ok := errors.AsType[*fault.Error](err); ok && (f.Err == nil || f.Kind == fault.NotFound || f.Kind == fault.Conflict) { // those say it all
 		return f.Public
 	}
 	return err.Error()

@@ -28,6 +28,8 @@ type editPage struct {
 	Other     []string
 	Filled    web.Said // attributes that sign-ins fill
 	Roles     []web.Option
+	LastAdmin string // why the role stays
+	MayTeams  bool
 	Teams     web.Finder
 	inTeams   []store.GroupID
 }
@@ -56,9 +58,9 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 	if err != nil {
 		return err
 	}
-	p := editPage{Org: web.OrgOf(r), ID: id}
+	p := editPage{Org: web.OrgOf(r), ID: id, MayTeams: web.Actor(r).May(access.EditGroups)}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		if err := c.fillEdit(tx, &p); err != nil {
+		if err := c.fillEdit(r, tx, &p); err != nil {
 			return err
 		}
 		if posted != nil {
@@ -124,8 +126,8 @@ func attributeRows(f web.Form) [][]web.Field {
 	}
 }
 
-func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
-	u, err := tx.User(p.ID)
+func (c *Console) fillEdit(r *http.Request, tx *store.Tx, p *editPage) error {
+	u, err := present(tx, p.ID)
 	if err != nil {
 		return err
 	}
@@ -173,23 +175,52 @@ func (c *Console) fillEdit(tx *store.Tx, p *editPage) error {
 		}
 		p.Form.Set("manager", m.UserName)
 	}
+	if err := p.fillRoles(r, tx, u); err != nil {
+		return err
+	}
+	return p.fillTeams(tx)
+}
+
+// fillRoles offers the roles that whoever asks may give, and the one that the person has.
+func (p *editPage) fillRoles(r *http.Request, tx *store.Tx, u store.User) error {
 	all, err := tx.OrgRoles()
 	if err != nil {
 		return err
 	}
-	p.Roles = append([]web.Option{{Value: "", Label: "None by hand"}}, roleLabels(all).options()...)
 	roles, err := tx.RolesOf([]store.UserID{p.ID})
 	if err != nil {
 		return err
 	}
+	var held []string
 	for _, g := range roles[p.ID] {
 		if g.Reason == store.Manual {
+			held = append(held, g.Role)
 			p.Form.Set("role", g.Role)
 		} else if g.Kind != "default" {
 			p.Other = append(p.Other, roleLabels(all).of(g.Role))
 		}
 	}
-	return p.fillTeams(tx)
+	if slices.Contains(held, access.Admin) {
+		if p.LastAdmin, err = lastAdmin(r, tx, u); err != nil {
+			return err
+		}
+	}
+	if len(held) > 1 {
+		p.Roles = []web.Option{{Value: severalRoles, Label: web.T(r, "Several, as now: %s", strings.Join(roleLabels(all).named(held), ", "))}}
+		p.Form.Set("role", severalRoles)
+	}
+	if p.LastAdmin == "" {
+		p.Roles = append(p.Roles, web.Option{Value: "", Label: web.T(r, "None by hand")})
+	}
+	for _, role := range all {
+		if p.LastAdmin != "" && role.ID != access.Admin {
+			continue
+		}
+		if slices.Contains(held, role.ID) || tx.Exceeds(role) == nil {
+			p.Roles = append(p.Roles, web.Option{Value: role.ID, Label: role.Name})
+		}
+	}
+	return nil
 }
 
 // beforeAdmin asks for a fresh sign-in, and whether it is meant, when somebody is to
@@ -232,7 +263,7 @@ func (c *Console) edit(w http.ResponseWriter, r *http.Request) error {
 	}
 	var u store.User
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		if u, err = tx.User(id); err != nil {
+		if u, err = present(tx, id); err != nil {
 			return err
 		}
 		if f.Get("version") != strconv.FormatInt(u.Version, 10) {
@@ -359,8 +390,15 @@ func freeAddress(tx *store.Tx, id store.UserID, address string) error {
 	return nil
 }
 
+// severalRoles leaves those given by hand as they are: the form chooses one, and a person
+// can have got several, one by one.
+const severalRoles = "several"
+
 // editRole makes role the only one given by hand; empty takes what was given.
 func editRole(tx *store.Tx, id store.UserID, role string) error {
+	if role == severalRoles {
+		return nil
+	}
 	roles, err := tx.RolesOf([]store.UserID{id})
 	if err != nil {
 		return err

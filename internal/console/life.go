@@ -45,6 +45,7 @@ type dialogPage struct {
 	Kind       string
 	Name       string
 	Blocked    string // why it cannot be done here
+	NotNow     string // why it can only be planned
 	Directory  string
 	Reasons    []web.Option
 	Candidates []web.Option // who may take over
@@ -90,6 +91,11 @@ func (c *Console) showDialog(w http.ResponseWriter, r *http.Request, status int,
 			p.Blocked = blocked(r, p.User, p.Directory, kind)
 		}
 		p.CanPlan = p.CanPlan && p.Directory == ""
+		if p.Blocked == "" {
+			if err := p.keepAdmin(r, tx); err != nil {
+				return err
+			}
+		}
 		return c.fillDialog(r, tx, &p)
 	})
 	if err != nil {
@@ -133,6 +139,41 @@ func (c *Console) fillDialog(r *http.Request, tx *store.Tx, p *dialogPage) error
 	plans, err := c.opt.Life.Of(tx, p.User.ID)
 	p.Plans = planRows(r, plans)
 	return err
+}
+
+// keepAdmin does not offer what would take the last active admin away. There may be another
+// one at a time to come.
+func (p *dialogPage) keepAdmin(r *http.Request, tx *store.Tx) error {
+	last, err := lastAdmin(r, tx, p.User)
+	switch {
+	case err != nil || last == "":
+	case p.Kind == "deactivate" && p.CanPlan:
+		p.NotNow = last
+	case p.Kind == "deactivate" || p.Kind == "delete":
+		p.Blocked = last
+	case p.Kind == "detach":
+		var roles map[store.UserID][]store.Grant
+		if roles, err = tx.RolesOf([]store.UserID{p.User.ID}); err == nil && leavesWith(roles[p.User.ID], p.User.DirectoryID) {
+			p.Blocked = last
+		}
+	}
+	return err
+}
+
+// lastAdmin says why the last active admin stays one, or nothing.
+func lastAdmin(r *http.Request, tx *store.Tx, u store.User) (string, error) {
+	err := tx.LastAdmin(u)
+	if fault.Is(err, fault.Conflict) {
+		return web.SentenceIn(r, err), nil
+	}
+	return "", err
+}
+
+// leavesWith tells whether nothing but a directory makes somebody an admin.
+func leavesWith(grants []store.Grant, directory store.DirectoryID) bool {
+	return !slices.ContainsFunc(grants, func(g store.Grant) bool {
+		return g.Role == access.Admin && (g.Kind != store.FromDirectory || g.Ref != string(directory))
+	})
 }
 
 // blocked says why a change cannot be made here, or nothing.
@@ -228,6 +269,11 @@ func (c *Console) act(kind string) web.Handler {
 
 // change makes one change, or plans it, and says what was done.
 func (c *Console) change(r *http.Request, tx *store.Tx, kind string, id store.UserID, f web.Form) (string, error) {
+	if kind != "restore" {
+		if _, err := present(tx, id); err != nil {
+			return "", err
+		}
+	}
 	var u store.User
 	leaving, err := leavingOf(tx, id, f)
 	if err != nil {
@@ -256,6 +302,16 @@ func (c *Console) change(r *http.Request, tx *store.Tx, kind string, id store.Us
 	}
 	_, err = tx.Reactivate(id, leaving.Why)
 	return web.T(r, "%s is back and can sign in again.", fullName(u)), err
+}
+
+// present is a person who is not deleted: whoever comes from a page that was there before
+// is told what became of them. Faults: NotFound, Conflict.
+func present(tx *store.Tx, id store.UserID) (store.User, error) {
+	u, err := tx.AnyUser(id)
+	if err == nil && u.Status == store.Deleted {
+		err = fault.Conflict.On("status", "%s is deleted. Nothing can be changed before the person is restored.", fullName(u))
+	}
+	return u, err
 }
 
 // leavingOf reads why, and who takes over: the one chosen among those found, or who is

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
@@ -125,6 +126,48 @@ func TestGivenOnTheCommandLine(t *testing.T) {
 		})
 		has(t, s.page("boss", s.path("/users/{viewer}")), "Agent given on the command line, since")
 		has(t, s.german(s.path("/users/{viewer}")), "Agent auf der Befehlszeile vergeben, seit")
+		// So is who did something, wherever a record names who did it.
+		has(t, s.page("boss", "/console/acme/activity"), "The command line gave a role to Viewer Person")
+		has(t, s.german("/console/acme/activity"), "Die Befehlszeile")
+		service := life.New(life.Options{DB: db})
+		s.write(shell, func(tx *store.Tx) error {
+			_, err := service.Plan(tx, life.In{User: s.people["agent"], Action: life.Deactivate, At: tx.Now().Add(time.Hour).RFC3339()})
+			return err
+		})
+		has(t, s.page("boss", "/console/acme/planned"), "planned by The command line")
+		has(t, s.german("/console/acme/planned"), "geplant von Die Befehlszeile")
+	})
+}
+
+// Who comes from a page on which somebody is still there is told that the person is deleted.
+func TestWhoWasDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		at := s.path("/users/{agent}")
+		s.post("boss", at+"/delete", 303, url.Values{})
+		const refusal = "Agent Person is deleted. Nothing can be changed before the person is restored."
+		for path, form := range map[string]url.Values{"/delete": {}, "/deactivate": {"why": {"x"}}, "/reactivate": {}, "/detach": {}, "/sessions/end": {}, "/edit": {"title": {"x"}, "version": {"1"}}} {
+			has(t, s.post("boss", at+path, 409, form), refusal)
+		}
+		if w := s.do("boss", "GET", at+"/edit", nil); w.Code != 409 {
+			t.Errorf("the form of somebody deleted: %d", w.Code)
+		}
+		has(t, s.german(at+"/delete", url.Values{}), "Agent Person ist gelöscht.")
+	})
+}
+
+// A key without a name is said in words, in the reader's language.
+func TestWhoHasNoNameInTheActivity(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(access.Actor{Kind: access.Key, Org: string(s.org), ID: "k", Roles: []string{access.Admin}}, func(tx *store.Tx) error {
+			_, err := tx.Deactivate(s.people["agent"], "")
+			return err
+		})
+		has(t, s.page("boss", "/console/acme/activity"), "A key of the REST API deactivated Agent Person")
+		has(t, s.german("/console/acme/activity"), "Ein Schlüssel der REST-API")
 	})
 }
 

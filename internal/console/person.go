@@ -67,6 +67,9 @@ type personPage struct {
 	Sums         []records.Sum  // of thirty days
 	Plans        []planRow      // changes to come
 	NoReactivate string         // why it cannot be done here
+	LastAdmin    string         // why access cannot end now
+	NoDetach     bool           // for the same reason
+	CanPlan      bool
 
 	ShowIdentities bool // there is a page of them
 	Factors        *Factors
@@ -106,6 +109,10 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 			}
 			p.MayEdit = p.MayEdit && p.Beyond == ""
 		}
+		if p.LastAdmin, err = lastAdmin(r, tx, u); err != nil {
+			return err
+		}
+		p.CanPlan = c.opt.Life != nil && u.DirectoryID == ""
 		if p.User.Status == store.Deactivated {
 			p.NoReactivate = blocked(r, p.User, p.Directory, "reactivate")
 		}
@@ -272,6 +279,7 @@ func (c *Console) fillRoles(tx *store.Tx, p *personPage) error {
 			p.Reasons = append(p.Reasons, groupReason{p.Groups[i].Name, p.words.dated(p.words.put(p.words.directory(string(m.DirectoryID))), m.Since)})
 		}
 	}
+	p.NoDetach = leavesWith(roles[p.User.ID], p.User.DirectoryID)
 	for _, g := range roles[p.User.ID] {
 		p.Grants = append(p.Grants, grant{roleLabels(all).of(g.Role), p.words.of(g.Reason, g.By, g.Since)})
 	}
@@ -354,7 +362,7 @@ func (c *Console) endSessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	ended := 0
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		u, err := tx.User(id)
+		u, err := present(tx, id)
 		if err != nil {
 			return err
 		}

@@ -141,6 +141,129 @@ func TestWhatIsRefusedIsNotOffered(t *testing.T) {
 	})
 }
 
+// The last active admin is not offered what would be refused; with a second one, it is.
+func TestTheLastAdminIsNotOfferedTheEnd(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		const why = "This is the last active admin of the organization. Make somebody else an admin first."
+		at, year := s.path("/users/{boss}"), strconv.Itoa(time.Now().Year()+1)
+		edit := url.Values{"title": {"Head"}, "role": {access.Agent}}
+		version := func() string { return strconv.FormatInt(s.user("boss").Version, 10) }
+
+		page := s.do("operator", "GET", at, nil).Body.String()
+		has(t, page, why, "Plan to deactivate Boss Person", `disabled aria-describedby="last-admin">Delete Boss Person<`)
+		hasNot(t, page, `href="`+at+`/delete"`)
+		page = s.do("operator", "GET", at+"/deactivate", nil).Body.String()
+		has(t, page, why, "It can be planned", `<input type="hidden" name="when" value="later">`)
+		hasNot(t, page, `value="now"`)
+		page = s.do("operator", "GET", at+"/delete", nil).Body.String()
+		has(t, page, why)
+		hasNot(t, page, `action="`+at+`/delete"`)
+		page = s.do("operator", "GET", at+"/edit", nil).Body.String()
+		has(t, page, why, `value="admin" selected`)
+		hasNot(t, page, `value="agent"`, "None by hand")
+
+		has(t, s.post("operator", at+"/deactivate", 409, url.Values{"why": {"typed reason"}}), why, "typed reason")
+		s.post("operator", at+"/delete", 409, url.Values{})
+		edit.Set("version", version())
+		has(t, s.post("operator", at+"/edit", 409, edit), why, `value="Head"`)
+		s.post("operator", at+"/deactivate", 303, url.Values{"when": {"later"}, "at": {year + "-05-02T18:00"}, "zone": {"UTC"}})
+		edit.Set("role", access.Admin)
+		s.post("operator", at+"/edit", 303, edit)
+		if u := s.user("boss"); u.Status != store.Active || u.Profile().Title != "Head" {
+			t.Errorf("the last admin is %s, %q", u.Status, u.Profile().Title)
+		}
+
+		s.add(s.muster, "second", store.FromAPI, store.Active, access.Admin)
+		page = s.do("operator", "GET", at, nil).Body.String()
+		has(t, page, `href="`+at+`/deactivate"`, `href="`+at+`/delete"`)
+		hasNot(t, page, why)
+		has(t, s.do("operator", "GET", at+"/deactivate", nil).Body.String(), `value="now"`)
+		has(t, s.do("operator", "GET", at+"/edit", nil).Body.String(), `value="agent"`)
+	})
+}
+
+// Whom only a directory's word makes the last admin is not offered to be detached from it.
+func TestTheLastAdminOfADirectoryIsNotDetached(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.MapRole(s.okta.ID, store.RoleMapping{Attr: store.Roles, Value: "chief", Role: access.Admin})
+			return err
+		})
+		s.write(access.Actor{Kind: access.Directory, Org: string(s.org), ID: string(s.okta.ID), Name: "Okta Prod"}, func(tx *store.Tx) error {
+			u, err := tx.User(s.people["scott"])
+			if err != nil {
+				return err
+			}
+			doc, err := u.Attributes()
+			if err != nil {
+				return err
+			}
+			doc["roles"] = []any{map[string]any{"value": "chief"}}
+			_, err = tx.UpdateUser(u, store.UserChange{Doc: doc})
+			return err
+		})
+		at := s.path("/users/{scott}")
+		has(t, s.do("operator", "GET", at, nil).Body.String(), `href="`+at+`/detach"`, `href="`+at+`/deactivate"`)
+		s.write(s.muster, func(tx *store.Tx) error { _, err := tx.Deactivate(s.people["boss"], ""); return err })
+		page := s.do("operator", "GET", at, nil).Body.String()
+		has(t, page, "last active admin", `disabled aria-describedby="last-admin">Detach from Okta Prod<`, `disabled aria-describedby="last-admin">Deactivate Scott Person<`)
+		hasNot(t, page, `href="`+at+`/detach"`, `href="`+at+`/deactivate"`)
+		page = s.do("operator", "GET", at+"/detach", nil).Body.String()
+		has(t, page, "last active admin")
+		hasNot(t, page, `action="`+at+`/detach"`)
+		s.post("operator", at+"/detach", 409, url.Values{})
+		s.write(s.muster, func(tx *store.Tx) error { return tx.Grant(s.people["scott"], access.Admin, store.Manual) })
+		has(t, s.do("operator", "GET", at, nil).Body.String(), `href="`+at+`/detach"`)
+		s.post("operator", at+"/detach", 303, url.Values{})
+	})
+}
+
+// The form of a person offers the roles that may be given, teams to whoever may change
+// them, and keeps several roles as they are.
+func TestTheFormOffersWhatMayBeGiven(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.lead()
+		s.actors["editor"] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["lead"]), Name: "Ed Editor", Roles: []string{"lead"},
+			Granted: []access.Permission{access.ViewUsers, access.ViewGroups, access.EditUsers}}
+		at := s.path("/users/{agent}/edit")
+		has(t, s.do("boss", "GET", at, nil).Body.String(), `value="admin"`, `value="lead"`, `name="teams_shown"`)
+		page := s.do("lead", "GET", at, nil).Body.String()
+		has(t, page, `value="lead"`, `name="teams_shown"`)
+		hasNot(t, page, `value="admin"`)
+		page = s.do("editor", "GET", at, nil).Body.String()
+		has(t, page, `value="agent"`)
+		hasNot(t, page, `value="lead"`, `name="teams`)
+
+		s.write(s.muster, func(tx *store.Tx) error { return tx.Grant(s.people["agent"], access.Viewer, store.Manual) })
+		has(t, s.do("boss", "GET", at, nil).Body.String(), `value="several" selected>Several, as now: Agent, Viewer<`)
+		form := url.Values{"title": {"Clerk"}, "role": {"several"}, "version": {strconv.FormatInt(s.user("agent").Version, 10)}}
+		s.post("boss", at, 303, form)
+		roles := func() []string {
+			var have map[store.UserID][]store.Grant
+			s.write(s.muster, func(tx *store.Tx) (err error) {
+				have, err = tx.RolesOf([]store.UserID{s.people["agent"]})
+				return err
+			})
+			return store.RoleNames(have[s.people["agent"]])
+		}
+		if got := roles(); len(got) != 2 || s.user("agent").Profile().Title != "Clerk" {
+			t.Errorf("the roles are %v", got)
+		}
+		form.Set("role", access.Viewer)
+		form.Set("version", strconv.FormatInt(s.user("agent").Version, 10))
+		s.post("boss", at, 303, form)
+		if got := roles(); len(got) != 1 || got[0] != access.Viewer {
+			t.Errorf("the roles are %v", got)
+		}
+	})
+}
+
 // The same for many at once: the page before says whom it leaves out, and the job leaves
 // out the same.
 func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {

@@ -62,6 +62,14 @@ func (l roleLabels) of(role string) string {
 	return role
 }
 
+func (l roleLabels) named(roles []string) []string {
+	list := make([]string, len(roles))
+	for i, role := range roles {
+		list[i] = l.of(role)
+	}
+	return list
+}
+
 func (l roleLabels) ofGrants(grants []store.Grant) []string {
 	var list []string
 	for _, role := range store.RoleNames(grants) {

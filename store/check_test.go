@@ -24,7 +24,7 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 		var sales, all store.Group
 		err := db.Write(ctx, okta, func(tx *store.Tx) (err error) {
 			if jane, err = tx.CreateUser(store.NewUser{Source: store.FromSCIM, Doc: store.Doc{"userName": "jane", "externalId": "E1", "displayName": "Jane",
-				"emails": []any{map[string]any{"value": "J@x.example", "type": "work"}}, "phoneNumbers": []any{map[string]any{"value": "1"}}}}); err != nil {
+				"emails": []any{map[string]any{"value": "J@x.example", "type": "work"}, map[string]any{"value": "J@home.example"}}, "phoneNumbers": []any{map[string]any{"value": "1"}}}}); err != nil {
 				return err
 			}
 			if sales, err = tx.CreateGroup(store.NewGroup{Doc: store.Doc{"displayName": "Sales"}, Members: []store.UserID{jane.ID}}); err != nil {

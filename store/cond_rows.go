@@ -43,7 +43,15 @@ func UserElement(within Cond, path ...string) Cond { return elementOf("users.doc
 // AnyCase. It is for narrowing down with an index what UserElement then looks at.
 func HasValue(attr, value string) Cond {
 	return Cond{few: true, write: func(s *sentence) {
-		s.add("users.id IN (SELECT v.user_id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key = ?)", s.tx.Org(), attr, Fold(value))
+		const row = "SELECT v.user_id FROM user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key = ?"
+		s.add("users.id IN ("+row, s.tx.Org(), attr, Fold(value))
+		switch number := backwards(value); { // see Profile.finds
+		case attr == "emails":
+			s.add(" UNION ALL SELECT o.id FROM users o WHERE o.org_id = ? AND o.email_key = ? AND o.deleted_at = 0", s.tx.Org(), Fold(value))
+		case attr == "phoneNumbers" && number != "":
+			s.add(" UNION ALL "+row, s.tx.Org(), wordAttr, number)
+		}
+		s.add(")")
 	}}
 }
 

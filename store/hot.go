@@ -42,7 +42,8 @@ type hotColumns struct {
 	values                                   map[userValue]bool
 }
 
-// userValue is a row of user_values.
+// userValue is a row of user_values. What another index finds anyway has none: these rows are
+// the largest part of an import.
 type userValue struct {
 	Attr  string `json:"attr"`
 	Value string `json:"value"` // folded
@@ -105,7 +106,7 @@ func sortKeyOf(p Profile) string {
 
 // valuesOf are the rows of user_values that a document has.
 func valuesOf(doc Doc) (map[userValue]bool, error) {
-	values := map[userValue]bool{}
+	values, p := map[userValue]bool{}, profileOf(doc)
 	for _, attr := range indexedValues {
 		for _, element := range elements(doc, attr) {
 			value := text(element, "value")
@@ -115,11 +116,13 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 			if err := checkText(attr+".value", value, maxKey); err != nil {
 				return nil, err
 			}
+			if p.finds(attr, value) {
+				continue
+			}
 			kind := text(element, "type")
 			values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
 		}
 	}
-	p := profileOf(doc)
 	for _, word := range searchWords(p, text(doc, "externalId"), sortKeyOf(p)) {
 		values[userValue{Attr: wordAttr, Value: word}] = true
 	}
@@ -132,6 +135,18 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 		}
 	}
 	return values, nil
+}
+
+// finds tells whether HasValue finds a value without a row of its own: in the column of the
+// address, or under the words, by the digits of the number.
+func (p Profile) finds(attr, value string) bool {
+	switch attr {
+	case "emails":
+		return Fold(value) == Fold(p.Email)
+	case "phoneNumbers":
+		return value == p.Phone && backwards(value) != ""
+	}
+	return false
 }
 
 // Profile is what the console, invitations and sign-ins know of a person: the

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -117,7 +118,7 @@ const insertUser = `INSERT INTO users (org_id, id, directory_id, source, status,
 const insertUserGated = insertUser + whileUnlimited
 
 const insertValues = `INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
-	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}} WHERE {{gate}}`
+	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', {{as_id}} FROM {{each}} WHERE {{gate}} ON CONFLICT DO NOTHING`
 
 const deleteValues = `DELETE FROM user_values WHERE org_id = ? AND user_id = ? AND {{gate}} AND EXISTS (SELECT 1 FROM {{each}}
 	WHERE e.value ->> 'attr' = user_values.attr AND e.value ->> 'value' = user_values.value_key AND e.value ->> 'kind' = user_values.kind)`
@@ -224,9 +225,10 @@ func (tx *Tx) newUserSteps(u User, hot hotColumns, in NewUser) ([]step, error) {
 	return steps, nil
 }
 
-// addValues adds rows of user_values. SQLite takes rows as arguments for half of what
-// reading them from a list costs; OR FAIL as in InsertMany. Of somebody with very many it
-// reads the list, because there is a statement for each number.
+// addValues adds rows of user_values; one that a version before left there is as good. SQLite
+// takes rows as arguments for half of what reading them from a list costs, and need not be
+// able to undo what cannot fail. Of somebody with very many it reads the list, because there
+// is a statement for each number.
 func (tx *Tx) addValues(id UserID, values map[userValue]bool) step {
 	if tx.db.d.oneStmt || len(values) > 24 {
 		return step{insertValues, []any{tx.Org(), id, valueList(values)}}
@@ -235,7 +237,7 @@ func (tx *Tx) addValues(id UserID, values map[userValue]bool) step {
 	for v := range values {
 		args = append(args, tx.Org(), v.Attr, v.Kind, v.Value, id)
 	}
-	return step{orFail(insertManyValues) + manyRows("(?, ?, ?, ?, ?)", len(values)), args}
+	return step{strings.Replace(insertManyValues, "INSERT", "INSERT OR IGNORE", 1) + manyRows("(?, ?, ?, ?, ?)", len(values)), args}
 }
 
 func valueList(values map[userValue]bool) string {

@@ -64,7 +64,7 @@ func (tx *Tx) SetOrgSetting(name string, value any, version int64) error {
 		return err
 	}
 	if version >= 0 && version != is {
-		return errSettingsChanged
+		return ErrSettingsChanged
 	}
 	after := map[string]any{}
 	if err := json.Unmarshal(text, &after); err != nil {
@@ -81,7 +81,8 @@ func (tx *Tx) SetOrgSetting(name string, value any, version int64) error {
 		Detail: map[string]any{"before": before, "after": after}})
 }
 
-var errSettingsChanged = fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
+// ErrSettingsChanged is the refusal of whoever saw settings that somebody else changed since.
+var ErrSettingsChanged = fault.Conflict.On("version", "Somebody else changed these settings meanwhile. Look at them as they are now and change them again.")
 
 // TagOf names values: others have another tag.
 func TagOf(values ...any) string {
@@ -97,7 +98,7 @@ func TagOf(values ...any) string {
 // another one now; "" is of whoever did not look. Faults: Conflict on "version".
 func Unchanged(was, is string) error {
 	if was != "" && was != is {
-		return errSettingsChanged
+		return ErrSettingsChanged
 	}
 	return nil
 }

@@ -67,7 +67,8 @@ func (d *Door) Get(ctx context.Context, actor access.Actor) (p Policy, err error
 	return p, err
 }
 
-// Preview tells what a change would do, and does nothing. Faults: Denied, Invalid.
+// Preview tells what a change would do, and does nothing. Faults: Denied, Invalid,
+// Conflict on "version" (somebody else was faster).
 func (d *Door) Preview(ctx context.Context, actor access.Actor, ch Change) (e Effect, err error) {
 	err = d.opt.DB.Read(ctx, actor, func(tx *store.Tx) error {
 		if err := tx.Require(access.Configure); err != nil {
@@ -95,9 +96,6 @@ func (d *Door) Set(ctx context.Context, actor access.Actor, ch Change) (e Effect
 		p, err := hold(tx, tx.ForUpdate())
 		if err != nil {
 			return err
-		}
-		if ch.Version != 0 && ch.Version != p.Version {
-			return fault.Conflict.On("version", "Somebody else changed the policy meanwhile. Load it again and look before you save.")
 		}
 		if e, err = d.effect(tx, p, ch); err != nil {
 			return err
@@ -137,6 +135,9 @@ func (d *Door) Relax(ctx context.Context, actor access.Actor) error {
 // effect works a change out.
 func (d *Door) effect(tx *store.Tx, p Policy, ch Change) (Effect, error) {
 	e := Effect{Before: p, After: p}
+	if ch.Version != 0 && ch.Version != p.Version {
+		return e, store.ErrSettingsChanged
+	}
 	if err := d.changed(tx, &e.After, ch); err != nil {
 		return e, err
 	}

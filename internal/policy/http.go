@@ -241,9 +241,6 @@ func methodsOf(f web.Form) Change {
 
 // answer goes back to the page, with the form when there is something to mend.
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, f web.Form, err error, done string) error {
-	if fault.Field(err) == "version" {
-		f.Values = nil // what is there now is what must be looked at
-	}
 	if f.Take(err) {
 		return d.page(w, r, web.Status(err), f)
 	}
@@ -266,7 +263,7 @@ func (d *Door) changeSpans(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ch := Change{}
+	ch := Change{Version: f.Version()}
 	for name, to := range map[string]**time.Duration{"idle": &ch.Idle, "absolute": &ch.Absolute, "fresh": &ch.Fresh} {
 		span, err := time.ParseDuration(f.Get(name))
 		if err != nil {

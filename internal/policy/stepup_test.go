@@ -109,6 +109,36 @@ func (b *browser) do(method, path string, fields ...string) (status int, page st
 	return res.StatusCode, string(text)
 }
 
+// Of two admins the second sees that the first was faster, and all that was chosen.
+func TestTwoAdminsChangeThePolicy(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		b := s.browse(session.In{User: s.user("ada@acme.example", access.Admin), Method: "password"})
+		const at = "/console/acme/security"
+		if status, _ := b.do("POST", at+"/sessions", "idle", "1h0m0s", "absolute", "0s", "fresh", "15m0s", "version", "1"); status != http.StatusOK {
+			t.Fatalf("the first: %d", status)
+		}
+		for form, c := range map[string]struct {
+			fields []string
+			kept   string
+		}{
+			"/sessions": {[]string{"idle", "4h0m0s", "absolute", "24h0m0s", "fresh", "1h0m0s"}, `<option value="24h0m0s" selected>`},
+			"/second":   {[]string{"second_factor", "off"}, `<option value="off" selected>Nobody`},
+			"":          {[]string{"sso", "optional", "password", "no"}, `<option value="no" selected>`},
+		} {
+			status, page := b.do("POST", at+form, append(c.fields, "version", "1")...)
+			if status != http.StatusConflict || !strings.Contains(page, "Somebody else changed these settings meanwhile") || !strings.Contains(page, c.kept) || !strings.Contains(page, `name="version" value="2"`) {
+				t.Errorf("the second at %q: %d\n%s", form, status, page)
+			}
+		}
+		p, err := s.door.Get(context.Background(), s.admin)
+		if err != nil || p.Version != 2 || p.Idle != time.Hour || p.Absolute != 0 || !p.Password {
+			t.Errorf("%+v %v", p, err)
+		}
+	})
+}
+
 // What matters asks for the password again when the sign-in is old, and goes on with
 // what was typed.
 func TestWhatMattersAsksForAFreshSignIn(t *testing.T) {

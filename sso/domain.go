@@ -61,6 +61,10 @@ func (v Domain) State() string {
 	return domainVerified
 }
 
+// Tag changes with the connections that speak for the domain, for forms that were open
+// meanwhile.
+func (v Domain) Tag() string { return store.TagOf(append([]ConnectionID{}, v.Connections...)) }
+
 // Speaks tells whether a connection may sign people of this domain in.
 func (v Domain) Speaks(id ConnectionID) bool { return len(v.Connections) == 0 || v.assigned(id) }
 
@@ -98,7 +102,7 @@ func (d *Door) AddDomain(ctx context.Context, actor access.Actor, in NewDomain) 
 		if err != nil {
 			return err
 		}
-		if v, err = domainIn(tx, name); err != nil {
+		if v, err = domainIn(tx, name, ""); err != nil {
 			return err
 		}
 		if n > 0 {
@@ -125,10 +129,14 @@ func (d *Door) AddDomain(ctx context.Context, actor access.Actor, in NewDomain) 
 }
 
 // AssignDomain says which connections speak for a domain; none: all of the
-// organization. Faults: Denied, NotFound (domain or connection).
-func (d *Door) AssignDomain(ctx context.Context, actor access.Actor, domain string, to []ConnectionID) (v Domain, err error) {
+// organization. was is the Tag of the domain that the choice was made for, or empty.
+// Faults: Denied, NotFound (domain or connection), Conflict on "version" (changed since).
+func (d *Door) AssignDomain(ctx context.Context, actor access.Actor, domain, was string, to []ConnectionID) (v Domain, err error) {
 	err = d.changeDomain(ctx, actor, domain, func(tx *store.Tx, found Domain) error {
 		v = found
+		if err := store.Unchanged(was, v.Tag()); err != nil {
+			return err
+		}
 		return assign(tx, &v, to)
 	})
 	return v, err
@@ -171,7 +179,7 @@ func (d *Door) RemoveDomain(ctx context.Context, actor access.Actor, domain stri
 	return v, err
 }
 
-// changeDomain hands the domain's row to fn, in a transaction of somebody who may
+// changeDomain hands the domain's row to fn, which has it for itself, in a transaction of somebody who may
 // configure the organization.
 func (d *Door) changeDomain(ctx context.Context, actor access.Actor, domain string, fn func(tx *store.Tx, v Domain) error) error {
 	name, err := domainName(domain)
@@ -182,7 +190,7 @@ func (d *Door) changeDomain(ctx context.Context, actor access.Actor, domain stri
 		if err := tx.Require(access.Configure); err != nil {
 			return err
 		}
-		v, err := domainIn(tx, name)
+		v, err := domainIn(tx, name, tx.ForUpdate())
 		if err != nil {
 			return err
 		}
@@ -212,7 +220,7 @@ func (d *Door) Domain(ctx context.Context, actor access.Actor, domain string) (v
 		if err := tx.Require(access.Configure); err != nil {
 			return err
 		}
-		v, err = domainIn(tx, name)
+		v, err = domainIn(tx, name, "")
 		return err
 	})
 	return v, err

@@ -106,5 +106,5 @@ func (d *Door) apiAssignDomain(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return answerDomain(w, http.StatusOK)(d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), in.Connections))
+	return answerDomain(w, http.StatusOK)(d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), "", in.Connections))
 }

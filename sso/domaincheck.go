@@ -127,7 +127,7 @@ func (d *Door) settle(ctx context.Context, actor access.Actor, asked Domain, sai
 		if err := tx.Require(access.Configure); err != nil {
 			return err
 		}
-		if v, err = domainIn(tx, asked.Domain); err != nil {
+		if v, err = domainIn(tx, asked.Domain, ""); err != nil {
 			return err
 		}
 		if v.Token != asked.Token {

@@ -369,13 +369,13 @@ func TestDomainsAreAssignedAndRemoved(t *testing.T) {
 		if got := names(); !slices.Equal(got, []string{"idp", "second", "third"}) {
 			t.Errorf("unassigned: %q", got)
 		}
-		if _, err := r.AssignDomain(t.Context(), r.admin, "acme.example", []ConnectionID{third.ID, second.ID, third.ID}); err != nil {
+		if _, err := r.AssignDomain(t.Context(), r.admin, "acme.example", "", []ConnectionID{third.ID, second.ID, third.ID}); err != nil {
 			t.Fatal(err)
 		}
 		if got := names(); !slices.Equal(got, []string{"second", "third"}) {
 			t.Errorf("assigned to two: %q", got)
 		}
-		if _, err := r.AssignDomain(t.Context(), r.admin, "acme.example", []ConnectionID{stranger.conn.ID}); !fault.Is(err, fault.NotFound) || len(names()) != 2 {
+		if _, err := r.AssignDomain(t.Context(), r.admin, "acme.example", "", []ConnectionID{stranger.conn.ID}); !fault.Is(err, fault.NotFound) || len(names()) != 2 {
 			t.Errorf("assigned to another organization's connection: %v, %q", err, names())
 		}
 		if _, err := stranger.RemoveDomain(t.Context(), stranger.admin, "acme.example"); !fault.Is(err, fault.NotFound) {
@@ -390,7 +390,7 @@ func TestDomainsAreAssignedAndRemoved(t *testing.T) {
 		viewer := access.Actor{Kind: access.Person, Org: string(r.org), ID: "v", Roles: []string{access.Viewer}}
 		for name, err := range map[string]error{
 			"check":  second2(r.CheckDomain(t.Context(), viewer, "acme.example")),
-			"assign": second2(r.AssignDomain(t.Context(), viewer, "acme.example", nil)),
+			"assign": second2(r.AssignDomain(t.Context(), viewer, "acme.example", "", nil)),
 			"remove": second2(r.RemoveDomain(t.Context(), viewer, "acme.example")),
 		} {
 			if !fault.Is(err, fault.Denied) {

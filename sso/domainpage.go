@@ -18,6 +18,7 @@ type domainCard struct {
 	Label       string // of the state
 	Badge       string
 	Connections []web.Option // that may speak for it
+	Choosing    bool         // among them, on a form that was refused
 	Chosen      []string     // names
 }
 
@@ -45,9 +46,13 @@ func (d *Door) domains(w http.ResponseWriter, r *http.Request, status int, f web
 	}
 	page := domainsPage{Org: web.OrgOf(r), Form: f}
 	for _, v := range list {
-		card := domainCard{Domain: v, Label: domainLabels[v.State()], Badge: domainBadges[v.State()]}
+		card := domainCard{Domain: v, Label: domainLabels[v.State()], Badge: domainBadges[v.State()], Choosing: f.Get("choosing") == v.Domain}
 		for _, c := range connections {
-			card.Connections = append(card.Connections, web.Option{Value: string(c.ID), Label: c.Name, Chosen: v.assigned(c.ID)})
+			chosen := v.assigned(c.ID)
+			if card.Choosing {
+				chosen = slices.Contains(f.All("connection"), string(c.ID))
+			}
+			card.Connections = append(card.Connections, web.Option{Value: string(c.ID), Label: c.Name, Chosen: chosen})
 			if v.assigned(c.ID) {
 				card.Chosen = append(card.Chosen, c.Name)
 			}
@@ -104,7 +109,7 @@ func (d *Door) assignDomain(r *http.Request, f web.Form) (string, error) {
 			to = append(to, c.ID)
 		}
 	}
-	v, err := d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), to)
+	v, err := d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), f.Get("version"), to)
 	return web.T(r, "The connections of %s are saved.", v.Domain), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -86,6 +87,17 @@ func TestTheDomainsPage(t *testing.T) {
 		send("/acme.example/check", "x=1", http.StatusSeeOther)
 		read("Verified", "The record is there.", "all of this organization")
 		send("/acme.example/connections", "connection="+string(second.ID), http.StatusSeeOther)
+		read("Connections second")
+		// Two admins: the second sees that the first was faster, and what was chosen.
+		opened := store.TagOf([]ConnectionID{second.ID})
+		send("/acme.example/connections", "version="+opened, http.StatusSeeOther)
+		status, body := s.asked("POST", page+"/acme.example/connections", "choosing=acme.example&version="+opened+"&connection="+string(second.ID))
+		if kept := `value="` + string(second.ID) + `" checked`; status != http.StatusConflict || !strings.Contains(body, "Somebody else changed these settings meanwhile") || strings.Count(body, " checked>") != 1 || !strings.Contains(body, kept) || strings.Contains(body, opened) {
+			t.Errorf("somebody else was faster: %d %s", status, body)
+		}
+		read("all of this organization")
+		again := regexp.MustCompile(`name="version" value="([^"]+)"`).FindStringSubmatch(body)
+		send("/acme.example/connections", "version="+again[1]+"&connection="+string(second.ID), http.StatusSeeOther)
 		read("Connections second")
 		n.withdraw(v)
 		send("/acme.example/check", "x=1", http.StatusSeeOther)

@@ -142,7 +142,7 @@ const unlinkable = "There is an account with your e-mail address here that this 
 // it may (promise 7: only in a domain that the organization has proved).
 func (v *visit) mayLink() (*refusal, error) {
 	name := domainOf(v.a.Email)
-	domain, err := domainIn(v.tx, name)
+	domain, err := domainIn(v.tx, name, "")
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}

@@ -317,9 +317,9 @@ func domainsIn(tx *store.Tx) ([]Domain, error) {
 }
 
 // domainIn finds a domain by its name. Faults: NotFound.
-func domainIn(tx *store.Tx, name string) (Domain, error) {
+func domainIn(tx *store.Tx, name, lock string) (Domain, error) {
 	var v Domain
-	err := tx.Get(&v, selectDomains+" WHERE org_id = ? AND domain = ?", tx.Org(), name)
+	err := tx.Get(&v, selectDomains+" WHERE org_id = ? AND domain = ?"+lock, tx.Org(), name)
 	if fault.Is(err, fault.NotFound) {
 		return v, fault.NotFound.Wrap(err, "The domain %s was not added here.", name)
 	}

@@ -132,7 +132,7 @@ func (c domainAssignCmd) Run(a *app) error {
 		}
 		to = append(to, id)
 	}
-	d, err := a.opened.sso.AssignDomain(a.ctx, actor, c.Domain, to)
+	d, err := a.opened.sso.AssignDomain(a.ctx, actor, c.Domain, "", to)
 	if err != nil {
 		return err
 	}

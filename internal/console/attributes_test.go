@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -52,7 +53,7 @@ func TestAttributesPage(t *testing.T) {
 		has(t, s.page("boss", at), "costCenter", "Where it is booked", "index is being built", "unique", "Whole number", ownURN)
 		one := at + "/" + ownURN + "/costCenter"
 		has(t, s.page("boss", one), ownURN+":costCenter", "Text")
-		another := url.Values{"description": {"Another"}, "canonicalValues": {"c"}, "required": {"on"}, "version": {versionOn(s.do("boss", "GET", one, nil).Body.String())}}
+		another := url.Values{"description": {"Another"}, "canonicalValues": {"c"}, "required": {"on"}, "version": {webtest.Version(s.do("boss", "GET", one, nil).Body.String())}}
 		s.post("boss", one, 303, another)
 		another.Set("description", "Typed later")
 		has(t, s.post("boss", one, 409, another), "Somebody else changed these settings meanwhile", `value="Typed later"`)

@@ -197,13 +197,13 @@ func TestSeatsAreShownAndShared(t *testing.T) {
 		licenses.Del("limit_2")
 		// Two admins: the second sees that the first was faster, and all that was typed.
 		form := s.do("boss", "GET", at, nil).Body.String()
-		licenses.Set("version", versionOn(form))
+		licenses.Set("version", webtest.Version(form))
 		s.post("boss", at+"/licenses", 303, licenses)
 		licenses.Set("name_21", "Typed last")
 		licenses.Set("roles_21", access.Agent)
 		page := s.post("boss", at+"/licenses", 409, licenses)
 		has(t, page, "Somebody else changed these settings meanwhile", `value="Typed last"`)
-		if now := versionOn(page); now == licenses.Get("version") {
+		if now := webtest.Version(page); now == licenses.Get("version") {
 			t.Error("what was typed can never be sent again")
 		}
 		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "5 of 4 seats", "See who could give one back")

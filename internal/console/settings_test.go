@@ -2,12 +2,12 @@ package console_test
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -49,16 +49,6 @@ func (s *site) settings() console.DirectorySettings {
 	}
 }
 
-var versionField = regexp.MustCompile(`name="version" value="([^"]+)"`)
-
-// versionOn is the version that a page's forms send; empty: none.
-func versionOn(page string) string {
-	if m := versionField.FindStringSubmatch(page); m != nil {
-		return m[1]
-	}
-	return ""
-}
-
 func TestSettingsOfADirectory(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
@@ -76,7 +66,7 @@ func TestSettingsOfADirectory(t *testing.T) {
 		has(t, s.do("boss", "GET", at+"/settings", nil).Body.String(), `<option value="entra" selected>`, `<option value="strict" selected>`)
 
 		// Two admins: the second sees that the first was faster, and all that was chosen.
-		opened := versionOn(s.do("boss", "GET", at+"/settings", nil).Body.String())
+		opened := webtest.Version(s.do("boss", "GET", at+"/settings", nil).Body.String())
 		s.post("boss", at+"/settings", 303, url.Values{"version": {opened}, "textBooleans": {"false"}, "answers": {"auto"}, "rate": {"0"}})
 		for _, late := range []struct {
 			form url.Values
@@ -88,14 +78,14 @@ func TestSettingsOfADirectory(t *testing.T) {
 			late.form.Set("version", opened)
 			text := s.post("boss", at+"/settings", 409, late.form)
 			has(t, text, "Somebody else changed these settings meanwhile", late.kept)
-			if now := versionOn(text); now == "" || now == opened {
+			if now := webtest.Version(text); now == "" || now == opened {
 				t.Errorf("what was chosen can never be sent again: version %q", now)
 			}
 		}
 		s.post("boss", at+"/settings/reset", 409, url.Values{"version": {opened}})
 		text = s.do("boss", "GET", at+"/settings", nil).Body.String()
 		has(t, text, "1 differs now", `<option value="entra" selected>`)
-		s.post("boss", at+"/settings/reset", 303, url.Values{"version": {versionOn(text)}})
+		s.post("boss", at+"/settings/reset", 303, url.Values{"version": {webtest.Version(text)}})
 
 		_, muster := storetest.Org(t, db, "globex")
 		var theirs store.Directory

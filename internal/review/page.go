@@ -41,6 +41,7 @@ type reviewPage struct {
 	May            bool // decide
 	MayChange      bool
 	MayStop        bool // its starting again
+	Changing       bool // on a form that was refused
 	Manager        bool
 	Choices        []web.Option // of reviewers
 	Chips          []chip
@@ -109,7 +110,8 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request, status int, f web
 		return s.unwritten(w, r, status, p)
 	}
 	p.outcomes(r, out)
-	if _, typed := p.Form.Values["due"]; !typed {
+	p.Form.Default("version", p.Review.tag(p.Reviewers))
+	if _, p.Changing = p.Form.Values["due"]; !p.Changing {
 		p.Form.Set("due", p.Review.DueAt.Time().In(zoneOf(r)).Format(time.DateOnly))
 		for _, one := range p.Reviewers {
 			p.Form.Set("reviewer", append(p.Form.All("reviewer"), string(one.ID))...)
@@ -311,7 +313,7 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request) error {
 	due, err := dueIn(r, f.Get("due"))
 	if err == nil {
 		err = s.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-			_, err := s.Change(tx, id, Change{Due: &due, Reviewers: reviewersIn(f)})
+			_, err := s.Change(tx, id, Change{Due: &due, Reviewers: reviewersIn(f), Version: f.Get("version")})
 			return err
 		})
 	}

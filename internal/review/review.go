@@ -327,6 +327,17 @@ func (s *Service) Get(tx *store.Tx, id ID) (Review, error) {
 type Change struct {
 	Due       *store.Time
 	Reviewers []store.UserID // the same when empty
+	Version   string         // tag of the review that the change is made for; whatever it is when empty
+}
+
+// tag changes with what Change changes, for forms that were open meanwhile.
+func (r Review) tag(reviewers []Reviewer) string {
+	ids := []store.UserID{}
+	for _, one := range reviewers {
+		ids = append(ids, one.ID)
+	}
+	slices.Sort(ids)
+	return store.TagOf(r.DueAt, ids)
 }
 
 // StopRepeating has a review, open or over, not start again. Needs Write. Faults: Denied,
@@ -351,12 +362,20 @@ func (s *Service) StopRepeating(tx *store.Tx, id ID) (Review, error) {
 }
 
 // Change moves the end of a review or names other reviewers. Needs Write. Faults: Denied,
-// NotFound, Invalid on "due" or "reviewers", Conflict (it is not open).
+// NotFound, Invalid on "due" or "reviewers", Conflict (it is not open; on "version": changed
+// since).
 func (s *Service) Change(tx *store.Tx, id ID, ch Change) (Review, error) {
 	if err := tx.Require(access.EditUsers); err != nil {
 		return Review{}, err
 	}
 	r, err := openOne(tx, id, tx.ForUpdate())
+	if err != nil {
+		return r, err
+	}
+	was, err := reviewersOf(tx, id)
+	if err == nil {
+		err = store.Unchanged(ch.Version, r.tag(was))
+	}
 	if err != nil {
 		return r, err
 	}
@@ -374,16 +393,7 @@ func (s *Service) Change(tx *store.Tx, id ID, ch Change) (Review, error) {
 			return r, err
 		}
 	}
-	if len(ch.Reviewers) > 0 {
-		was, err := reviewersOf(tx, id)
-		if err != nil {
-			return r, err
-		}
-		if same(was, ch.Reviewers) {
-			ch.Reviewers = nil
-		}
-	}
-	if len(ch.Reviewers) > 0 {
+	if len(ch.Reviewers) > 0 && !same(was, ch.Reviewers) {
 		if err := checkReviewers(tx, ch.Reviewers); err != nil {
 			return r, err
 		}

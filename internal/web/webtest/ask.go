@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -40,4 +41,14 @@ func AskJSON(t testing.TB, site http.Handler, want int, who, method, path, body 
 		t.Fatal(err)
 	}
 	return out
+}
+
+var versionField = regexp.MustCompile(`name="version" value="([^"]+)"`)
+
+// Version is the one that the forms of a page send; empty: none.
+func Version(page string) string {
+	if m := versionField.FindStringSubmatch(page); m != nil {
+		return m[1]
+	}
+	return ""
 }

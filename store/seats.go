@@ -352,19 +352,23 @@ func (tx *Tx) SeatsOf() (limit, used int64, err error) {
 	return limit, used, err
 }
 
-// SetSeats limits how many people the organization may have; NoLimit takes the limit
+// SetSeats is ChangeSeats, whatever they were before.
+func (tx *Tx) SetSeats(limit int64) error { return tx.ChangeSeats("", limit) }
+
+// ChangeSeats limits how many people the organization may have; NoLimit takes the limit
 // away. Who is there stays, also above it. It is the operator's to say: it is what the
-// organization has bought. Needs Write. Faults: Denied, Invalid on "limit".
-func (tx *Tx) SetSeats(limit int64) error {
+// organization has bought. was is the Tag of the seats that are to be changed, or empty.
+// Needs Write. Faults: Denied, Invalid on "limit", Conflict on "version" (changed since).
+func (tx *Tx) ChangeSeats(was string, limit int64) error {
 	if !tx.actor.May(access.Operate) {
 		return fault.Denied.Say("How many seats the organization has is said by whoever runs this server. Ask them.")
 	}
 	if err := checkLimit("limit", limit); err != nil {
 		return err
 	}
-	return tx.changeSeats(func(rows []seatRow) ([]seatRow, error) {
+	return tx.changeSeats(was, func(rows []seatRow) []seatRow {
 		rows[0].Most = limit
-		return rows, nil
+		return rows
 	})
 }
 
@@ -375,22 +379,20 @@ func checkLimit(field string, limit int64) error {
 	return nil
 }
 
-// Tag changes with the license types, for forms that were open meanwhile.
-func (s Seats) Tag() string { return licensesTag(s.Licenses) }
-
-func licensesTag(list []License) string {
-	list = slices.Clone(list)
+// Tag changes with the limit and the license types, for forms that were open meanwhile.
+func (s Seats) Tag() string {
+	list := slices.Clone(s.Licenses)
 	for i := range list {
 		list[i].Used = 0
 	}
-	return TagOf(list)
+	return TagOf(s.Limit, list)
 }
 
 // SetLicenses is ChangeLicenses, whatever they were before.
 func (tx *Tx) SetLicenses(list []License) error { return tx.ChangeLicenses("", list) }
 
-// ChangeLicenses replaces the license types, in their order; was is the Tag of those that
-// are to be replaced, or empty. Who may configure the organization says how its seats are
+// ChangeLicenses replaces the license types, in their order; was is the Tag of the seats
+// that are to be changed, or empty. Who may configure the organization says how its seats are
 // shared out. Needs Write. Faults: Denied, Invalid on "licenses", Conflict on "version" (changed since).
 func (tx *Tx) ChangeLicenses(was string, list []License) error {
 	if err := tx.Require(access.Configure); err != nil {
@@ -399,15 +401,12 @@ func (tx *Tx) ChangeLicenses(was string, list []License) error {
 	if err := tx.checkLicenses(list); err != nil {
 		return err
 	}
-	return tx.changeSeats(func(rows []seatRow) ([]seatRow, error) {
-		if err := Unchanged(was, licensesTag(licensesIn(rows))); err != nil {
-			return nil, err
-		}
+	return tx.changeSeats(was, func(rows []seatRow) []seatRow {
 		rows = rows[:1]
 		for _, l := range list {
 			rows = append(rows, seatRow{License: l.ID, Name: l.Name, Roles: strings.Join(l.Roles, " "), Fallback: l.Fallback, Most: l.Limit})
 		}
-		return rows, nil
+		return rows
 	})
 }
 
@@ -455,8 +454,9 @@ func (tx *Tx) checkLicenses(list []License) error {
 	return nil
 }
 
-// changeSeats puts the limits that change makes of those that are in place of them.
-func (tx *Tx) changeSeats(change func([]seatRow) ([]seatRow, error)) error {
+// changeSeats puts the limits that change makes of those that are in place of them; was is
+// the Tag of those.
+func (tx *Tx) changeSeats(was string, change func([]seatRow) []seatRow) error {
 	rows, err := tx.lockSeats()
 	if err != nil {
 		return err
@@ -469,10 +469,11 @@ func (tx *Tx) changeSeats(change func([]seatRow) ([]seatRow, error)) error {
 			return err
 		}
 	}
-	before := seatsDetail(rows)
-	if rows, err = change(slices.Clone(rows)); err != nil {
+	if err := Unchanged(was, Seats{Limit: rows[0].Most, Licenses: licensesIn(rows)}.Tag()); err != nil {
 		return err
 	}
+	before := seatsDetail(rows)
+	rows = change(slices.Clone(rows))
 	after := seatsDetail(rows)
 	if fmt.Sprint(before) == fmt.Sprint(after) {
 		return nil

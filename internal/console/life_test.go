@@ -206,7 +206,19 @@ func TestSeatsAreShownAndShared(t *testing.T) {
 		if now := webtest.Version(page); now == licenses.Get("version") {
 			t.Error("what was typed can never be sent again")
 		}
-		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "5 of 4 seats", "See who could give one back")
+		limit := url.Values{"version": {licenses.Get("version")}, "limit": {"77"}}
+		page = s.post("operator", at, 409, limit)
+		has(t, page, "Somebody else changed these settings meanwhile", `value="77"`)
+		limit.Set("version", webtest.Version(page))
+		s.post("operator", at, 303, limit)
+		limit.Set("version", webtest.Version(s.do("operator", "GET", at, nil).Body.String()))
+		s.write(s.muster, func(tx *store.Tx) error { // who takes a seat meanwhile changes no setting
+			_, err := tx.CreateUser(store.NewUser{Doc: store.Doc{"userName": "late@acme.example"}, Source: store.FromAPI})
+			return err
+		})
+		limit.Set("limit", "4")
+		s.post("operator", at, 303, limit)
+		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "6 of 4 seats", "See who could give one back")
 		has(t, s.post("boss", s.path("/users/{dora}/reactivate"), 409, nil), "All 4 seats")
 	})
 }

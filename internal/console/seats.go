@@ -141,7 +141,7 @@ func (c *Console) setSeats(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return tx.SetSeats(limit)
+		return tx.ChangeSeats(f.Get("version"), limit)
 	})
 }
 

@@ -118,7 +118,8 @@ func (tx *Tx) joinDefaults(users []UserID, teams []GroupID, why Reason) error {
 const insertJoined = `INSERT INTO member_reasons (org_id, user_id, group_id, reason_kind, reason_ref, reason_detail, member_since, since)
 	SELECT org_id, user_id, group_id, {{as_text}}, {{as_text}}, {{as_text}}, since, {{as_int}} FROM members WHERE org_id = ? AND group_id = ? AND user_id {{in_ids}}`
 
-// Defaults are what the organization chose, and the version for SetDefaults. Faults: Denied.
+// Defaults are what the organization chose, of teams those that are still there, and the
+// version for SetDefaults. Faults: Denied.
 func (tx *Tx) Defaults() (d Defaults, version int64, err error) {
 	if err := tx.Require(access.Configure); err != nil {
 		return d, 0, err
@@ -127,7 +128,35 @@ func (tx *Tx) Defaults() (d Defaults, version int64, err error) {
 	if d.For == nil {
 		d.For = map[string]Default{}
 	}
-	return d, version, err
+	if err != nil {
+		return d, version, err
+	}
+	return d, version, tx.dropGone(&d)
+}
+
+// dropGone leaves out teams that were deleted since: nobody comes into them, and who changes
+// something else need not know of them.
+func (tx *Tx) dropGone(d *Defaults) error {
+	ids := slices.Clone(d.Teams)
+	for _, one := range d.For {
+		ids = append(ids, one.Teams...)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	there, err := tx.LocalTeams(ids)
+	if err != nil {
+		return err
+	}
+	gone := func(id GroupID) bool {
+		return !slices.ContainsFunc(there, func(g GroupRef) bool { return g.ID == id })
+	}
+	d.Teams = slices.DeleteFunc(d.Teams, gone)
+	for key, one := range d.For {
+		one.Teams = slices.DeleteFunc(one.Teams, gone)
+		d.For[key] = one
+	}
+	return nil
 }
 
 // SetDefaults stores them. Needs Write. Faults: Denied, Invalid on "role", "teams" or

@@ -10,6 +10,30 @@ import (
 	"github.com/muster-id/muster/store/storetest"
 )
 
+// A team that was deleted is no default any more, and in nobody's way.
+func TestADefaultTeamThatIsGone(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		m := newMapping(t, db)
+		all, desk := makeTeam(t, db, m.admin, "All"), makeTeam(t, db, m.admin, "Desk")
+		write(t, db, m.admin, func(tx *store.Tx) error {
+			return tx.SetDefaults(store.Defaults{Default: store.Default{Teams: []store.GroupID{all.ID, desk.ID}}, For: map[string]store.Default{"csv": {Role: access.Viewer, Teams: []store.GroupID{desk.ID}}}}, 0)
+		})
+		write(t, db, m.admin, func(tx *store.Tx) error { return tx.DeleteGroup(desk.ID) })
+		write(t, db, m.admin, func(tx *store.Tx) error {
+			d, version, err := tx.Defaults()
+			if err != nil {
+				return err
+			}
+			if len(d.Teams) != 1 || d.Teams[0] != all.ID || len(d.For["csv"].Teams) != 0 || d.For["csv"].Role != access.Viewer {
+				t.Errorf("the defaults are %+v", d)
+			}
+			d.Role = access.Viewer
+			return tx.SetDefaults(d, version)
+		})
+	})
+}
+
 func TestDefaultsOfNewPeople(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

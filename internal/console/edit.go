@@ -58,7 +58,7 @@ func (c *Console) showEdit(w http.ResponseWriter, r *http.Request, status int, p
 	if err != nil {
 		return err
 	}
-	p := editPage{Org: web.OrgOf(r), ID: id, MayTeams: web.Actor(r).May(access.EditGroups)}
+	p := editPage{Org: web.OrgOf(r), ID: id, MayTeams: web.Actor(r).May(access.ViewGroups) && web.Actor(r).May(access.EditGroups)}
 	err = c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		if err := c.fillEdit(r, tx, &p); err != nil {
 			return err

@@ -75,6 +75,7 @@ type personPage struct {
 	Factors        *Factors
 
 	MayEdit, MayEnd, MayInvite, MayStart, MayConfigure, MayLog bool
+	MayTeams                                                   bool // see them
 	Beyond                                                     string // why whoever looks can change nothing here; empty: it can
 	Self                                                       bool
 }
@@ -90,7 +91,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 	}
 	actor := web.Actor(r)
 	p := personPage{Org: web.OrgOf(r), Form: f, MayEdit: actor.May(access.EditUsers), MayEnd: actor.May(access.EndUsers),
-		MayInvite: actor.May(access.InviteUsers), MayStart: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity), Self: actor.Kind == access.Person && actor.ID == string(id)}
+		MayInvite: actor.May(access.InviteUsers), MayStart: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure), MayLog: actor.May(access.ViewActivity), MayTeams: actor.May(access.ViewGroups), Self: actor.Kind == access.Person && actor.ID == string(id)}
 	err = c.opt.DB.Read(r.Context(), actor, func(tx *store.Tx) error {
 		u, err := tx.AnyUser(id)
 		if err != nil {

@@ -30,6 +30,9 @@ func editTeams(tx *store.Tx, id store.UserID, chosen, shown []string) error {
 		}
 		ids = append(ids, one)
 	}
+	if len(ids) == 0 { // the form had none
+		return nil
+	}
 	local, err := tx.LocalTeams(ids)
 	if err != nil {
 		return err

@@ -264,6 +264,42 @@ func TestTheFormOffersWhatMayBeGiven(t *testing.T) {
 	})
 }
 
+// A role of few rights has the pages of these rights: who may not see teams is neither shut
+// out of the list nor of the form of a person, and is led nowhere that is refused.
+func TestFewRightsAreEnough(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		few := func(name string, list ...access.Permission) {
+			s.actors[name] = access.Actor{Kind: access.Person, Org: string(s.org), ID: string(s.people["viewer"]), Name: name, Roles: []string{name}, Granted: append(list, access.ViewUsers)}
+		}
+		few("sees")
+		few("edits", access.EditUsers)
+		few("ends", access.EndUsers)
+		few("teams", access.ViewGroups, access.EditGroups)
+		for _, who := range []string{"sees", "edits", "ends", "teams"} {
+			page := s.do(who, "GET", "/console/acme/users", nil).Body.String()
+			has(t, page, "Agent Person")
+			if got := strings.Contains(page, `name="team"`); got != (who == "teams") {
+				t.Errorf("%s is offered the filter of teams: %v", who, got)
+			}
+			if got := strings.Contains(page, `href="/console/acme/deleted"`); got != (who == "ends") {
+				t.Errorf("%s is led to the deleted: %v", who, got)
+			}
+			page = s.do(who, "GET", s.path("/users/{agent}"), nil).Body.String()
+			has(t, page, "Support")
+			if got := strings.Contains(page, s.path("/teams/{Support}")); got != (who == "teams") {
+				t.Errorf("%s is led to the team: %v", who, got)
+			}
+		}
+		has(t, s.do("edits", "GET", s.path("/users/{agent}/edit"), nil).Body.String(), `name="title"`)
+		s.post("edits", s.path("/users/{agent}/edit"), 303, url.Values{"title": {"Clerk"}, "role": {access.Agent}, "version": {strconv.FormatInt(s.user("agent").Version, 10)}})
+		if u := s.user("agent"); u.Profile().Title != "Clerk" {
+			t.Errorf("the title is %q", u.Profile().Title)
+		}
+	})
+}
+
 // The same for many at once: the page before says whom it leaves out, and the job leaves
 // out the same.
 func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {

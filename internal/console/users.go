@@ -85,6 +85,7 @@ type usersPage struct {
 	Own, Givable                                []web.Option // teams of no directory, and roles that the actor may give
 	Actions                                     []actionGroup
 	MayInvite, MayImport, MayConfigure, MayBulk bool
+	MayEnd                                      bool
 }
 
 // keys are the columns that are shown.
@@ -120,7 +121,7 @@ func (c *Console) showUsers(w http.ResponseWriter, r *http.Request, status int, 
 	actor := web.Actor(r)
 	p := usersPage{Org: web.OrgOf(r), Form: f, Filtered: v.filtered(), Hidden: hiddenOf(v.values()), View: v.values().Encode(), Export: "/console/" + web.OrgOf(r).Slug + "/users/export.csv?" + v.values().Encode(),
 		Statuses: said(r, statusOptions), Sources: said(r, sourceOptions), SignIns: choices(web.T(r, "Any"), said(r, signInOptions)...), Createds: choices(web.T(r, "Any"), said(r, createdOptions)...),
-		MayInvite: actor.May(access.InviteUsers), MayImport: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure)}
+		MayInvite: actor.May(access.InviteUsers), MayImport: actor.May(access.CreateUsers), MayConfigure: actor.May(access.Configure), MayEnd: actor.May(access.EndUsers)}
 	for name, values := range map[string][]string{"q": {v.Search}, "status": v.Status, "source": v.Source, "directory": v.Directory, "role": {v.Role}, "team": {v.Team}, "signin": {v.SignedIn}, "created": {v.Created}, "license": {v.License}, "invitation": {v.Invitation}, "trait": v.Traits} {
 		p.Form.Set(name, values...)
 	}
@@ -294,6 +295,9 @@ func (p *usersPage) fillTeams(tx *store.Tx, v peopleView, search string) error {
 		also = append(also, store.GroupID(id))
 	}
 	p.Form.Set("find_team", search)
+	if !tx.Actor().May(access.ViewGroups) {
+		return nil
+	}
 	teams, more, err := tx.OfferGroups(store.GroupChoice{Search: search, Limit: offeredTeams, Also: also})
 	if err != nil {
 		return err

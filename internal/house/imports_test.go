@@ -38,7 +38,7 @@ var may = map[string][]string{
 	"internal/operate":     {"store", "internal/session", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/policy":      {"store", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/extra":       {"store", "internal/web", "internal/fault"},
-	"internal/pick":        {"store", "internal/web"},
+	"internal/pick":        {"store", "internal/web", "internal/access"},
 	"internal/jobs":        {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/checklist":   {"store", "internal/web", "internal/access", "internal/fault"},
 	"internal/review":      {"store", "internal/pick", "internal/web", "internal/access", "internal/fault"},

@@ -12,6 +12,7 @@ package pick
 import (
 	"slices"
 
+	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -31,8 +32,11 @@ type Found struct {
 }
 
 // One is such a choice: some, or those that were looked for, and always those that are chosen.
-// Faults: Denied.
+// Who may not see teams is offered none.
 func One(tx *store.Tx, f web.Form, chosen ...store.GroupID) (Found, error) {
+	if !tx.Actor().May(access.ViewGroups) {
+		return Found{}, nil
+	}
 	search := web.Typed(f.Get("find_team"))
 	list, more, err := tx.OfferGroups(store.GroupChoice{Search: search, Limit: Few})
 	if err != nil {
@@ -51,8 +55,11 @@ func find(f web.Form) web.Field {
 }
 
 // Teams is the choice of the field "teams", whose values in the form are chosen; also are
-// those that are shown without being chosen. Faults: Denied.
+// those that are shown without being chosen. Who may not see teams is offered none.
 func Teams(tx *store.Tx, f web.Form, label string, also ...store.GroupID) (web.Finder, error) {
+	if !tx.Actor().May(access.ViewGroups) {
+		return web.Finder{}, nil
+	}
 	search := web.Typed(f.Get("find_team"))
 	show := slices.Clone(also)
 	for _, text := range f.All("teams") {

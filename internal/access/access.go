@@ -49,6 +49,7 @@ func (a Actor) Signed() bool { return a.Kind != Anonymous }
 // What records call those who act and are no person; web.Who says it in the reader's language.
 const (
 	CommandLine = string(fault.Word("The command line"))
+	UnnamedKey  = string(fault.Word("REST API key"))
 	AsPlannedBy = string(fault.Word("Muster, as planned by %v"))
 )
 

@@ -176,6 +176,9 @@ func (a *Account) allowed(actor access.Actor) []string {
 // keyMe is me for a program: the key stands where a person's id would.
 func (a *Account) keyMe(w http.ResponseWriter, r *http.Request, actor access.Actor) error {
 	k := keyMe{KeyID: actor.ID, Name: actor.Name, Roles: []string{}, Allowed: a.allowed(actor), Operator: actor.Operator}
+	if k.Name == access.UnnamedKey {
+		k.Name = ""
+	}
 	if actor.Org != "" {
 		org, err := a.opts.DB.OrgByID(r.Context(), store.OrgID(actor.Org))
 		if err != nil {

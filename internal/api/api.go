@@ -239,6 +239,9 @@ func (d *Door) actor(k Key, err error) (access.Actor, error) {
 		return access.Actor{}, fault.Denied.Wrap(err, "The key is not valid any more.")
 	}
 	a := access.Actor{Kind: access.Key, Org: string(k.OrgID), ID: string(k.ID), Name: k.Name, Operator: k.Operator}
+	if a.Name == "" { // so that every record says who it was
+		a.Name = access.UnnamedKey
+	}
 	if k.Operator {
 		a.Org = ""
 	} else {

@@ -168,7 +168,7 @@ func who(a store.Activity) web.Said {
 }
 
 var nameless = map[access.Kind]web.Said{access.Anonymous: web.Say("Somebody unknown"), access.System: web.Say("Muster"), access.Person: web.Say("Somebody without a name"),
-	access.Directory: web.Say("A directory"), access.Connection: web.Say("A connection"), access.Key: web.Say("A key of the REST API"), access.Contact: web.Say("Whoever has a link to set up a connection")}
+	access.Directory: web.Say("A directory"), access.Connection: web.Say("A connection"), access.Key: web.Who(access.UnnamedKey), access.Contact: web.Say("Whoever has a link to set up a connection")}
 
 func actorName(a store.Activity) string {
 	if a.ActorName != "" {

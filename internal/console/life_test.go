@@ -154,6 +154,26 @@ func TestWhoWasDeletedMeanwhile(t *testing.T) {
 			t.Errorf("the form of somebody deleted: %d", w.Code)
 		}
 		has(t, s.german(at+"/delete", url.Values{}), "Agent Person ist gelöscht.")
+		has(t, s.post("boss", at+"/records/link", 409, url.Values{"record": {"contact/1"}}), refusal)
+	})
+}
+
+// The second of two clicks, and whoever is slower than somebody else, is told how it is now.
+func TestWhatIsGoneAlready(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		for range 2 {
+			s.post("boss", s.path("/teams/{Support}/delete"), 303, nil)
+		}
+		s.write(s.muster, func(tx *store.Tx) error {
+			_, err := tx.CreateRole(store.RoleChange{Name: "spare"})
+			return err
+		})
+		for range 2 {
+			s.post("boss", "/console/acme/roles/spare/delete", 303, url.Values{"version": {"1"}})
+		}
+		has(t, s.post("boss", s.path("/users/{viewer}/records/link"), 409, url.Values{"record": {"contact/none"}}), "There is no record contact/none here.", "Link Viewer Person")
 	})
 }
 
@@ -166,8 +186,8 @@ func TestWhoHasNoNameInTheActivity(t *testing.T) {
 			_, err := tx.Deactivate(s.people["agent"], "")
 			return err
 		})
-		has(t, s.page("boss", "/console/acme/activity"), "A key of the REST API deactivated Agent Person")
-		has(t, s.german("/console/acme/activity"), "Ein Schlüssel der REST-API")
+		has(t, s.page("boss", "/console/acme/activity"), "REST API key deactivated Agent Person")
+		has(t, s.german("/console/acme/activity"), "REST-API-Schlüssel hat deaktiviert: Agent Person")
 	})
 }
 

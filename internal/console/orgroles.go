@@ -336,10 +336,13 @@ func (c *Console) deleteOrgRole(w http.ResponseWriter, r *http.Request) error {
 	if f.Take(err) || shownHere(err, &f) {
 		return c.showRoleEnd(w, r, web.Status(err), f)
 	}
+	done := web.T(r, "The role %s is deleted.", e.Role.Name)
+	if fault.Is(err, fault.NotFound) { // the second click, or another admin
+		done, err = web.T(r, "The role was deleted already."), nil
+	}
 	if err != nil {
 		return err
 	}
-	done := web.T(r, "The role %s is deleted.", e.Role.Name)
 	if e.People > 0 && e.To.ID != "" {
 		done = web.T(r, "The role %s is deleted. Who had it (%d) has %s now.", e.Role.Name, e.People, e.To.Name)
 	}

@@ -56,7 +56,7 @@ func (w reasonWords) plain(why store.Reason, by string) string {
 	case access.CommandLine:
 		return web.T(w.r, "given on the command line")
 	}
-	return web.T(w.r, "given by %s", by)
+	return web.T(w.r, "given by %s", web.Who(by))
 }
 
 // put says that a directory keeps the members of its group.

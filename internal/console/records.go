@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/records"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
@@ -50,7 +51,7 @@ func (c *Console) showRecords(w http.ResponseWriter, r *http.Request, status int
 	p.Form.Set("kind", kind)
 	err := c.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) error {
 		if user != "" {
-			u, err := tx.User(user)
+			u, err := present(tx, user)
 			if err != nil {
 				return err
 			}
@@ -103,7 +104,16 @@ func (c *Console) changeLink(w http.ResponseWriter, r *http.Request, done string
 	if err != nil {
 		return err
 	}
-	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return change(tx, id, f) })
+	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		if _, err := present(tx, id); err != nil {
+			return err
+		}
+		return change(tx, id, f)
+	})
+	if fault.Is(err, fault.NotFound) && fault.Field(err) == "record" { // the application has deleted it meanwhile
+		f.FailWith("", err)
+		return c.showRecords(w, r, http.StatusConflict, id, f)
+	}
 	if f.Take(err) {
 		for i := range f.Errors {
 			f.Errors[i].Field = "" // about the action: there is no field to go to

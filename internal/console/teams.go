@@ -469,11 +469,15 @@ func (c *Console) deleteTeam(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	done := web.T(r, "The team is deleted. Its people stay.")
 	err = c.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error { return tx.DeleteGroup(id) })
+	if fault.Is(err, fault.NotFound) { // the second click, or another admin
+		done, err = web.T(r, "The team was deleted already."), nil
+	}
 	if err != nil {
 		return err
 	}
-	web.Flash(w, web.T(r, "The team is deleted. Its people stay."))
+	web.Flash(w, done)
 	http.Redirect(w, r, base(r)+"/teams", http.StatusSeeOther)
 	return nil
 }

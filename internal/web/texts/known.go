@@ -58,7 +58,7 @@ func (k Known) args(verbs []byte, found []string) (args []any) {
 	return args
 }
 
-var named = Know(access.CommandLine, access.AsPlannedBy)
+var named = Know(access.CommandLine, access.UnnamedKey, access.AsPlannedBy)
 
 // Who is whoever did something, as a record has kept the name: who is no person has it from
 // us, and is called in the reader's language.

@@ -57,16 +57,18 @@ func (db *DB) Catalog() access.Catalog { return db.catalog }
 // Catalog is DB.Catalog.
 func (tx *Tx) Catalog() access.Catalog { return tx.db.catalog }
 
+var builtInAbout = map[string]string{
+	access.Admin:  "Manages people, directories, sign-in and settings.",
+	access.Agent:  "Works with the applications; has no pages in the console.",
+	access.Viewer: "Sees people and activity in the console, and changes nothing.",
+}
+
 // builtIn are the roles that are there always, as they are until an organization changes them.
 func (db *DB) builtIn() []OrgRole {
-	about := map[string]OrgRole{
-		access.Admin:  {Name: "Admin", Description: "Manages people, directories, sign-in and settings."},
-		access.Agent:  {Name: "Agent", Description: "Works with the applications; has no pages in the console."},
-		access.Viewer: {Name: "Viewer", Description: "Sees people and activity in the console, and changes nothing."},
-	}
+	names := map[string]string{access.Admin: "Admin", access.Agent: "Agent", access.Viewer: "Viewer"}
 	list := []OrgRole{}
 	for _, id := range access.BuiltIn() {
-		r := about[id]
+		r := OrgRole{Name: names[id], Description: builtInAbout[id]}
 		r.ID, r.BuiltIn, r.Version, r.Permissions = id, true, 1, append(access.Of(id), db.catalog.Of(id)...)
 		list = append(list, r)
 	}

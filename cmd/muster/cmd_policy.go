@@ -111,7 +111,7 @@ func (c policySetCmd) Run(a *app) error {
 		lines = append(lines, "Locked out      "+name+": made with the set-up link, and no break-glass account")
 	}
 	for _, m := range e.Missing {
-		lines = append(lines, "Missing         "+m)
+		lines = append(lines, "Missing         "+m.String())
 	}
 	return a.answer(e.Outcome(!c.Preview), lines...)
 }

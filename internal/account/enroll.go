@@ -18,7 +18,7 @@ type enrollPage struct {
 	App     appView
 	Passkey factor.Ceremony
 	Key     factor.Ceremony // a security key without a PIN
-	NoKeys  string          // why there can be no passkeys
+	NoKeys  web.Said        // why there can be no passkeys
 }
 
 // appView is an app that is being set up, as a template may show it.
@@ -68,10 +68,10 @@ func (a *Account) showEnroll(w http.ResponseWriter, r *http.Request) error {
 func (a *Account) enroll(w http.ResponseWriter, r *http.Request, status int, f web.Form) error {
 	p := enrollPage{Form: f, NoKeys: a.opts.Factors.NoPasskeys()}
 	s, err := a.enrolling(r, func(tx *store.Tx, s *step) (err error) {
-		if p.NoKeys == "" {
+		if p.NoKeys.IsZero() {
 			p.Passkey, err = a.opts.Factors.BeginPasskey(tx, s.token, s.User, s.org.Name)
 		}
-		if err == nil && p.NoKeys == "" {
+		if err == nil && p.NoKeys.IsZero() {
 			p.Key, err = a.opts.Factors.BeginKey(tx, s.token, s.User, s.org.Name)
 		}
 		return err

@@ -20,7 +20,7 @@ type factorsPage struct {
 	Form    web.Form
 	Org     string
 	View    factor.View
-	NoKeys  string // why there can be no passkeys on this server
+	NoKeys  web.Said // why there can be no passkeys on this server
 	Passkey factor.Ceremony
 	Key     bool // it is to be a security key, beside the password
 	App     appView

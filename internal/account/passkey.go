@@ -17,7 +17,7 @@ import (
 // offerPasskey gives a sign-in page what its browser needs to offer passkeys. It is the
 // same for every address, and nothing is looked for.
 func (a *Account) offerPasskey(w http.ResponseWriter, r *http.Request, p *loginPage) error {
-	if p.NoPassword || p.Last.URL != "" || a.opts.Factors.NoPasskeys() != "" {
+	if p.NoPassword || p.Last.URL != "" || !a.opts.Factors.NoPasskeys().IsZero() {
 		return nil
 	}
 	var err error

@@ -74,7 +74,7 @@ type Letter struct {
 type Store struct {
 	opt      Options
 	passkeys *webauthn.WebAuthn // nil: see why
-	why      string             // there can be no passkeys here
+	why      texts.Said         // there can be no passkeys here
 }
 
 // New makes the store.
@@ -91,12 +91,12 @@ func New(opt Options) *Store {
 	s := &Store{opt: opt}
 	u, err := url.Parse(opt.PublicURL)
 	if err != nil {
-		s.why = "The public URL cannot be read."
+		s.why = texts.Say("The public URL cannot be read.")
 		return s
 	}
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil {
-		s.why = "Browsers make passkeys for names, and this server is reached by the number " + host + ". Its operator can give it a name (public_url; localhost is one)."
+		s.why = texts.Say("Browsers make passkeys for names, and this server is reached by the number %s. Its operator can give it a name (public_url; localhost is one).", host)
 		return s
 	}
 	s.passkeys, err = webauthn.New(&webauthn.Config{
@@ -106,13 +106,13 @@ func New(opt Options) *Store {
 			ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired},
 	})
 	if err != nil {
-		s.why = "Browsers make no passkeys for " + host + "."
+		s.why = texts.Say("Browsers make no passkeys for %s.", host)
 	}
 	return s
 }
 
-// NoPasskeys says why there can be no passkeys on this server; empty: there can.
-func (s *Store) NoPasskeys() string { return s.why }
+// NoPasskeys says why there can be no passkeys on this server; zero: there can.
+func (s *Store) NoPasskeys() texts.Said { return s.why }
 
 // Set is what somebody has.
 type Set struct {

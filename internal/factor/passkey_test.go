@@ -327,11 +327,11 @@ func TestPasskeysAreLimited(t *testing.T) {
 		}
 		// A number is no name that a passkey could be for.
 		for _, url := range []string{"http://127.0.0.1:8080", "http://[::1]:8080"} {
-			if why := s.store(url, s.key).NoPasskeys(); !strings.Contains(why, "number") {
+			if why := s.store(url, s.key).NoPasskeys(); !strings.Contains(why.String(), "number") {
 				t.Errorf("%s: %q", url, why)
 			}
 		}
-		if why := s.store("http://localhost:8080", s.key).NoPasskeys(); why != "" {
+		if why := s.store("http://localhost:8080", s.key).NoPasskeys(); !why.IsZero() {
 			t.Errorf("localhost: %q", why)
 		}
 	})

@@ -46,14 +46,14 @@ var sentenceTables = []string{"internal/web.answers", "internal/web.wrongMethod"
 	"internal/console.did", "internal/console.invitationStates", "cmd/muster.happened", "internal/console.sourceNames", "internal/console.methodNames", "internal/account.happened", "internal/account.areas", "internal/account.refusals",
 	"internal/account.methods", "internal/account.sources", "internal/jobs.states", "internal/jobs.ends", "internal/review.decisions", "internal/review.sources", "internal/checklist.listNames", "internal/checklist.autoNames", "internal/checklist.whoNames", "internal/checklist.sourceNames",
 	"internal/importer.words", "internal/invite.closed", "internal/password.strengthWords", "internal/password.tooEasy", "internal/password.ownWords", "internal/password.repeats",
-	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies", "scim.remedies", "scim.theEnd", "store.indexedWays", "store.wayOutOfSeats", "scim.longerValue"}
+	"internal/password.inARow", "internal/password.tooWell", "sso.keyStates", "sso.linkStates", "sso.requestStates", "sso.connectionStates", "sso.moveOutcomes", "sso.rekeyOutcomes", "sso.rekeyWords", "sso.accountsText", "sso.domainLabels", "sso.changed", "sso.vouched", "sso.signInMethods", "sso.remedies", "sso.vendorRemedies", "scim.remedies", "scim.theEnd", "store.indexedWays", "store.wayOutOfSeats", "store.builtInAbout", "internal/account.nameLabels", "scim.longerValue"}
 
 // sayers are functions of a package whose first argument is a sentence, shown by t later.
 var sayers = []string{"say", "Because", "choices", "core", "enterprise", "noNesting"}
 
 // positional are small types of ours without names of fields where they are made, and
 // which of their fields are sentences.
-var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2, 3}, "Deviation": {2}, "reason": {1, 2, 3}}
+var positional = map[string][]int{"badge": {1}, "Rule": {0}, "class": {0, 1}, "Switch": {2, 3}, "Deviation": {2}, "reason": {1, 2, 3}, "Word": {1}, "chip": {0}}
 
 // words are names that are the same in every language.
 var words = regexp.MustCompile(`^(?:Muster|CSV|SCIM|SAML|OIDC|OAuth|OpenID Connect|Okta|Entra ID|Microsoft Entra ID|Google Workspace|OneLogin|JumpCloud|Keycloak|Ping Identity \(PingOne, PingFederate\)|Rippling|SailPoint|authentik|ID|URL|API|IP)$`)
@@ -300,9 +300,6 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "aboutAccount" {
 		c.add(arg(2), key{at: at})
 	}
-	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "append" && pkg == "internal/policy" && strings.HasSuffix(arg(1), ".") {
-		c.add(arg(1), key{at: at}) // what is missing before single sign-on can be required
-	}
 	sel, ok := n.Fun.(*ast.SelectorExpr)
 	if !ok {
 		return
@@ -313,7 +310,7 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	}
 	first := map[string]int{"web": 1}[of] // the request
 	switch sel.Sel.Name {
-	case "Because", "column":
+	case "Because", "column", "Languages", "Zones":
 		c.add(arg(0), key{at: at})
 	case "T":
 		c.add(arg(first), key{at: at})

@@ -61,7 +61,7 @@ func (d *Door) View(tx *store.Tx) (View, error) {
 		return v, err
 	}
 	missing, err := d.missing(tx)
-	v.Missing = append(v.Missing, missing...)
+	v.Missing = append(v.Missing, inEnglish(missing)...)
 	return v, err
 }
 
@@ -151,7 +151,7 @@ type Outcome struct {
 
 // Outcome of a change.
 func (e Effect) Outcome(changed bool) Outcome {
-	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, LockedOut: append([]string{}, e.LockedOut...), Missing: append([]string{}, e.Missing...),
+	return Outcome{Policy: e.After.rules(), Changed: changed, People: e.People, Sessions: e.Sessions, Resets: e.Resets, LockedOut: append([]string{}, e.LockedOut...), Missing: inEnglish(e.Missing),
 		Without: e.Without, WithoutNames: append([]string{}, e.Names...)}
 }
 
@@ -233,4 +233,12 @@ func (d *Door) apiRemoveAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func inEnglish(list []web.Said) []string {
+	out := make([]string, len(list))
+	for i, said := range list {
+		out[i] = said.String()
+	}
+	return out
 }

@@ -254,7 +254,7 @@ func TestRequiringSingleSignOn(t *testing.T) {
 		missing := func(n int, words string) {
 			t.Helper()
 			e, err := s.door.Preview(ctx, s.admin, change)
-			if err != nil || len(e.Missing) != n || n > 0 && !strings.Contains(e.Missing[0], words) {
+			if err != nil || len(e.Missing) != n || n > 0 && !strings.Contains(e.Missing[0].String(), words) {
 				t.Errorf("missing %q, %v; want %d with %q", e.Missing, err, n, words)
 			}
 			if _, err := s.door.Set(ctx, s.admin, change); n > 0 {

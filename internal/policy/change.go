@@ -50,7 +50,7 @@ type Effect struct {
 	Without int
 	Names   []string
 	// Missing is what must be done before the change is possible, a full sentence each.
-	Missing []string
+	Missing []web.Said
 
 	ends, resets []store.UserID
 }
@@ -101,7 +101,7 @@ func (d *Door) Set(ctx context.Context, actor access.Actor, ch Change) (e Effect
 			return err
 		}
 		if len(e.Missing) > 0 {
-			return fault.Conflict.On("sso", "Single sign-on cannot be required yet. %s", strings.Join(e.Missing, " "))
+			return fault.Conflict.On("sso", "Single sign-on cannot be required yet. %s", allOf(e.Missing))
 		}
 		return d.apply(tx, &e)
 	})
@@ -337,9 +337,18 @@ func stricter(a, b Policy) bool {
 	return false
 }
 
+// allOf is everything that is missing.
+func allOf(list []web.Said) web.Said {
+	all := list[0]
+	for _, more := range list[1:] {
+		all = web.Say("%s %s", all, more)
+	}
+	return all
+}
+
 // missing is what must be there before anybody is made to use single sign-on: proof
 // that it works, and a way in for the day when it does not.
-func (d *Door) missing(tx *store.Tx) (list []string, err error) {
+func (d *Door) missing(tx *store.Tx) (list []web.Said, err error) {
 	connections, err := d.opt.Connections(tx)
 	if err != nil {
 		return nil, err
@@ -353,19 +362,19 @@ func (d *Door) missing(tx *store.Tx) (list []string, err error) {
 	}
 	switch {
 	case active == 0:
-		list = append(list, "No connection is active: make one under Sign-in, test it and activate it.")
+		list = append(list, web.Say("No connection is active: make one under Sign-in, test it and activate it."))
 	case !proved:
-		list = append(list, "No active connection has passed a test sign-in within the last 24 hours: open the connection under Sign-in and run its test sign-in, or sign in over it as an admin.")
+		list = append(list, web.Say("No active connection has passed a test sign-in within the last 24 hours: open the connection under Sign-in and run its test sign-in, or sign in over it as an admin."))
 	}
 	accounts, err := d.Accounts(tx)
 	if err != nil {
 		return nil, err
 	}
 	if n := usable(accounts); n < wanted {
-		s := fmt.Sprintf("%d of %d break-glass accounts can be used: name admins under Security who sign in with a password and a recovery code when single sign-on fails.", n, wanted)
+		s := web.Say("%d of %d break-glass accounts can be used: name admins under Security who sign in with a password and a recovery code when single sign-on fails.", n, wanted)
 		for _, a := range accounts {
 			if a.Wrong != "" {
-				s += " " + a.Name + ": " + a.Wrong
+				s = web.Say("%s %s: %s", s, a.Name, web.Say(a.Wrong))
 			}
 		}
 		list = append(list, s)
@@ -439,26 +448,20 @@ func (p Policy) detail() map[string]any {
 		domains = append(domains, d+": "+string(p.Domains[d]))
 	}
 	return map[string]any{"password": p.Password, "sso": string(p.SSO), "domains": strings.Join(domains, ", "),
-		"idle": Span(p.Idle), "absolute": Span(p.Absolute), "fresh": Span(p.Fresh), "second_factor": string(p.Second)}
+		"idle": Span(p.Idle).String(), "absolute": Span(p.Absolute).String(), "fresh": Span(p.Fresh).String(), "second_factor": string(p.Second)}
 }
 
 // Span is a time to wait in words.
-func Span(d time.Duration) string {
-	unit := func(n time.Duration, word string) string {
-		if n == 1 {
-			return "1 " + word
-		}
-		return fmt.Sprintf("%d %ss", n, word)
-	}
+func Span(d time.Duration) web.Said {
 	switch {
 	case d == 0:
-		return "as the server is set"
+		return web.Say("as the server is set")
 	case d%(24*time.Hour) == 0:
-		return unit(d/(24*time.Hour), "day")
+		return web.SayN(int(d/(24*time.Hour)), "1 day", "%d days")
 	case d%time.Hour == 0:
-		return unit(d/time.Hour, "hour")
+		return web.SayN(int(d/time.Hour), "1 hour", "%d hours")
 	case d%time.Minute == 0:
-		return unit(d/time.Minute, "minute")
+		return web.SayN(int(d/time.Minute), "1 minute", "%d minutes")
 	}
-	return d.String()
+	return web.Say("%s", d.String())
 }

@@ -44,7 +44,7 @@ type securityPage struct {
 	Form     web.Form
 	Policy   Policy
 	Enforced bool
-	Missing  []string // before single sign-on can be required
+	Missing  []web.Said // before single sign-on can be required
 	Unseen   []SignIn
 	Me       string // the actor's id
 	Accounts []Account
@@ -71,14 +71,17 @@ var domainOptions = []web.Option{{Value: "", Label: "As for everybody"}, {Value:
 var yesNo = []web.Option{{Value: "yes", Label: "Yes"}, {Value: "no", Label: "No"}}
 
 // spans are what a form offers, and what is set if that is something else.
-func spans(now time.Duration, list ...time.Duration) []web.Option {
+func spans(to web.Reader, now time.Duration, list ...time.Duration) []web.Option {
 	if !slices.Contains(list, now) {
 		list = append(list, now)
 		slices.Sort(list)
 	}
 	out := make([]web.Option, len(list))
 	for i, s := range list {
-		out[i] = web.Option{Value: s.String(), Label: strings.Replace(Span(s), "as ", "As ", 1)}
+		out[i] = web.Option{Value: s.String(), Label: to.Say(Span(s))}
+		if s == 0 {
+			out[i].Label = to.T("As the server is set")
+		}
 	}
 	return out
 }
@@ -115,12 +118,12 @@ func (d *Door) page(w http.ResponseWriter, r *http.Request, status int, f web.Fo
 		return err
 	}
 	p.Enforced = p.Policy.Enforced()
-	p.fill()
+	p.fill(web.ReaderIn(r))
 	return pages.Write(w, r, status, "security", p)
 }
 
 // fill puts into the form what is not typed yet.
-func (p *securityPage) fill() {
+func (p *securityPage) fill(to web.Reader) {
 	start := p.Form.Default
 	start("version", strconv.FormatInt(p.Policy.Version, 10))
 	start("sso", string(p.Policy.SSO))
@@ -132,9 +135,9 @@ func (p *securityPage) fill() {
 	start("idle", p.Policy.Idle.String())
 	start("absolute", p.Policy.Absolute.String())
 	start("fresh", p.Policy.Fresh.String())
-	p.Idle = spans(p.Policy.Idle, 0, 15*time.Minute, time.Hour, 4*time.Hour, 12*time.Hour, day, 7*day)
-	p.Absolute = spans(p.Policy.Absolute, 0, 8*time.Hour, 12*time.Hour, day, 7*day, 30*day)
-	p.FreshIn = spans(p.Policy.Fresh, 5*time.Minute, freshDefault, 30*time.Minute, time.Hour, 4*time.Hour)
+	p.Idle = spans(to, p.Policy.Idle, 0, 15*time.Minute, time.Hour, 4*time.Hour, 12*time.Hour, day, 7*day)
+	p.Absolute = spans(to, p.Policy.Absolute, 0, 8*time.Hour, 12*time.Hour, day, 7*day, 30*day)
+	p.FreshIn = spans(to, p.Policy.Fresh, 5*time.Minute, freshDefault, 30*time.Minute, time.Hour, 4*time.Hour)
 }
 
 func word(yes bool) string {
@@ -203,7 +206,7 @@ func (d *Door) changeMethods(w http.ResponseWriter, r *http.Request) error {
 	if err == nil && len(e.Missing) > 0 {
 		f.Fail("sso", "Single sign-on cannot be required yet.")
 		for _, m := range e.Missing {
-			f.Fail("", m)
+			f.Fail("", web.ReaderIn(r).Say(m))
 		}
 		return d.page(w, r, http.StatusConflict, f)
 	}

@@ -25,6 +25,7 @@ type rendering struct {
 //	h "Ask <strong>%s</strong> first." .Name  with markup, which stands in the template itself
 //	when .At, day .At                         a time on the reader's clock; also as an argument of t and h
 //	said .Error                               what is wrong with a form
+//	who .By                                   a name; the command line has one in each language
 //	kept .Reason                              a sentence of ours that was kept in English, see texts.Reader
 func (p *rendering) funcs() template.FuncMap {
 	return template.FuncMap{

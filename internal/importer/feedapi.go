@@ -10,14 +10,14 @@ import (
 
 func (d *Door) mountFeedAPI(m *web.Mux) {
 	const at = "/api/v1/import-feeds"
-	m.API(access.Configure, "GET "+at, d.apiFeeds)
-	m.APIFresh(access.Configure, "POST "+at, d.apiCreateFeed)
-	m.API(access.Configure, "GET "+at+"/{feed}", d.apiFeed)
-	m.APIFresh(access.Configure, "PATCH "+at+"/{feed}", d.apiUpdateFeed)
-	m.APIFresh(access.Configure, "POST "+at+"/{feed}/pin", d.apiPin)
-	m.API(access.Configure, "POST "+at+"/{feed}/key", d.apiAskKey)
-	m.API(access.Configure, "POST "+at+"/{feed}/look", d.apiLook)
-	m.APIFresh(access.Configure, "DELETE "+at+"/{feed}", d.apiDeleteFeed)
+	m.API(access.Configure, "GET "+at, d.apiFeeds)                        // List the feeds from which files are fetched
+	m.APIFresh(access.Configure, "POST "+at, d.apiCreateFeed)             // Create a feed
+	m.API(access.Configure, "GET "+at+"/{feed}", d.apiFeed)               // Get a feed
+	m.APIFresh(access.Configure, "PATCH "+at+"/{feed}", d.apiUpdateFeed)  // Change a feed. What is left out stays
+	m.APIFresh(access.Configure, "POST "+at+"/{feed}/pin", d.apiPin)      // Confirm the key that a feed's host has shown
+	m.API(access.Configure, "POST "+at+"/{feed}/key", d.apiAskKey)        // Ask a feed's host for its key
+	m.API(access.Configure, "POST "+at+"/{feed}/look", d.apiLook)         // Look at a feed as soon as possible
+	m.APIFresh(access.Configure, "DELETE "+at+"/{feed}", d.apiDeleteFeed) // Delete a feed. What it brought stays
 }
 
 // FeedView is a feed as programs see it. What it signs in with is never shown.
@@ -39,6 +39,7 @@ type FeedView struct {
 
 // ViewOfFeed is a feed as programs see it.
 func (d *Door) ViewOfFeed(f Feed) FeedView {
+	f.Settings.MailTo = append([]store.UserID{}, f.Settings.MailTo...)
 	return FeedView{ID: f.ID, Kind: f.Kind, Name: f.Name, Settings: f.Settings, Version: f.version(), Active: f.Active, Paused: f.Paused, Pinned: fingerprint(f.HostKey), Shown: fingerprint(f.SeenKey),
 		Busy: f.busy(store.TimeOf(d.opt.DB.Now())), Last: f.Last.String(), Bad: f.Bad, LastAt: f.LastAt.OrEmpty()}
 }

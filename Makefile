@@ -43,6 +43,7 @@ bench-report:
 generate:
 	go run ./cmd/muster config reference > docs/settings.md
 	go run ./cmd/muster config reference --sample > docs/muster.sample.yaml
+	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestTheDocumentIsMadeOfTheSource' ./internal/openapi/openapitest
 	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestPresetsAreOnTheirPage' ./scim
 	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestPagesAreTheGuides' ./sso/guides
 	MUSTER_WRITE_DOCS=1 go test -count=1 -run 'TestSettingsAreOnTheirPage|TestRemediesAreOnTheirPage' ./sso

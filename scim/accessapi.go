@@ -67,18 +67,18 @@ type directoryInfo struct {
 
 func (h *handler) mountAPI(m *web.Mux) {
 	const at = "/api/v1/directories/{directory}"
-	m.API(access.Configure, "GET /api/v1/directories", h.apiDirectories)
-	m.API(access.Configure, "GET "+at+"/settings", h.apiSettings)
-	m.API(access.Configure, "PATCH "+at+"/settings", h.apiConfigure)
-	m.API(access.Configure, "GET "+at+"/tokens", h.apiTokens)
-	m.APIFresh(access.Configure, "POST "+at+"/tokens", h.apiCreateToken)
-	m.APIFresh(access.Configure, "POST "+at+"/tokens/rotate", h.apiRotateTokens)
-	m.APIFresh(access.Configure, "POST "+at+"/tokens/{token}/rotate", h.apiRotateTokens)
-	m.APIFresh(access.Configure, "DELETE "+at+"/tokens/{token}", h.apiRevokeToken)
-	m.API(access.Configure, "GET "+at+"/clients", h.apiClients)
-	m.APIFresh(access.Configure, "POST "+at+"/clients", h.apiCreateClient)
-	m.APIFresh(access.Configure, "POST "+at+"/clients/{client}/rotate", h.apiRotateClient)
-	m.APIFresh(access.Configure, "DELETE "+at+"/clients/{client}", h.apiRevokeClient)
+	m.API(access.Configure, "GET /api/v1/directories", h.apiDirectories)                   // List directories
+	m.API(access.Configure, "GET "+at+"/settings", h.apiSettings)                          // Get the settings of a directory
+	m.API(access.Configure, "PATCH "+at+"/settings", h.apiConfigure)                       // Change the settings of a directory. What is left out stays, a switch that is null is the preset's again
+	m.API(access.Configure, "GET "+at+"/tokens", h.apiTokens)                              // List the tokens of a directory
+	m.APIFresh(access.Configure, "POST "+at+"/tokens", h.apiCreateToken)                   // Create a token of a directory. It is shown this once
+	m.APIFresh(access.Configure, "POST "+at+"/tokens/rotate", h.apiRotateTokens)           // Replace all tokens of a directory by a new one
+	m.APIFresh(access.Configure, "POST "+at+"/tokens/{token}/rotate", h.apiRotateTokens)   // Replace a token by a new one
+	m.APIFresh(access.Configure, "DELETE "+at+"/tokens/{token}", h.apiRevokeToken)         // Revoke a token
+	m.API(access.Configure, "GET "+at+"/clients", h.apiClients)                            // List the OAuth clients of a directory
+	m.APIFresh(access.Configure, "POST "+at+"/clients", h.apiCreateClient)                 // Create an OAuth client of a directory. Its secret is shown this once
+	m.APIFresh(access.Configure, "POST "+at+"/clients/{client}/rotate", h.apiRotateClient) // Replace the secret or the keys of an OAuth client
+	m.APIFresh(access.Configure, "DELETE "+at+"/clients/{client}", h.apiRevokeClient)      // Revoke an OAuth client. Its access tokens end with it
 }
 
 // inDirectory does something with the directory of the URL, in one transaction, and

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/texts"
 	"github.com/muster-id/muster/store"
@@ -44,7 +45,7 @@ func openDoor(t testing.TB, db *store.DB, in NewDirectory) *door {
 func mounted(t testing.TB, db *store.DB) (http.Handler, *Log) {
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	m := web.NewMux(web.Options{PublicURL: testURL, Log: log})
-	return m, Mount(m, db, Options{PublicURL: testURL, Log: log})
+	return openapitest.Checked(t, m), Mount(m, db, Options{PublicURL: testURL, Log: log})
 }
 
 // another is a second directory of the same organization.

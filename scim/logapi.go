@@ -234,6 +234,6 @@ func (l *Log) apiAnswer(w http.ResponseWriter, r *http.Request, read func(*store
 }
 
 func (l *Log) mountAPI(m *web.Mux) {
-	m.API(access.Configure, "GET /api/v1/directories/{directory}/log", l.apiList)
-	m.API(access.Configure, "GET /api/v1/directories/{directory}/log/{entry}", l.apiEntry)
+	m.API(access.Configure, "GET /api/v1/directories/{directory}/log", l.apiList)          // List what a directory asked, newest first
+	m.API(access.Configure, "GET /api/v1/directories/{directory}/log/{entry}", l.apiEntry) // Get a request of a directory
 }

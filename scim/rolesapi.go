@@ -32,9 +32,9 @@ type newMapping struct {
 
 func (h *handler) mountRoles(m *web.Mux) {
 	const at = "/api/v1/directories/{directory}/roles"
-	m.API(access.Configure, "GET "+at, h.apiRoles)
-	m.API(access.Configure, "PUT "+at, h.apiMap)
-	m.API(access.Configure, "DELETE "+at, h.apiUnmap)
+	m.API(access.Configure, "GET "+at, h.apiRoles)    // List the values that a directory sends for roles, and what they give
+	m.API(access.Configure, "PUT "+at, h.apiMap)      // Map a directory's value to a role. 409 when nobody would be left who is an active admin
+	m.API(access.Configure, "DELETE "+at, h.apiUnmap) // Forget the mapping of a value. 409 when nobody would be left who is an active admin
 }
 
 func (h *handler) apiRoles(w http.ResponseWriter, r *http.Request) error {

@@ -13,9 +13,9 @@ func (d *Door) mountRequests(m *web.Mux) {
 	m.Console(access.Configure, "GET /console/{org}/requests/{request}", d.showRequest)
 	m.Console(access.Configure, "POST /console/{org}/requests/{request}/approve", d.approveRequest)
 	m.Console(access.Configure, "POST /console/{org}/requests/{request}/decline", d.declineRequest)
-	m.API(access.Configure, "GET /api/v1/access-requests", d.apiRequests)
-	m.API(access.Configure, "POST /api/v1/access-requests/{request}/approve", d.apiApprove)
-	m.API(access.Configure, "POST /api/v1/access-requests/{request}/decline", d.apiDecline)
+	m.API(access.Configure, "GET /api/v1/access-requests", d.apiRequests)                   // List who signed in and has no account
+	m.API(access.Configure, "POST /api/v1/access-requests/{request}/approve", d.apiApprove) // Approve a request. An account is made, or the sign-in is linked to a person
+	m.API(access.Configure, "POST /api/v1/access-requests/{request}/decline", d.apiDecline) // Decline a request
 }
 
 type requestsPage struct {

@@ -45,16 +45,16 @@ func (d *Door) mountDomains(m *web.Mux) {
 	m.Console(access.Configure, "POST "+page+"/{domain}/check", d.domainForm(d.checkDomain))
 	m.Console(access.Configure, "POST "+page+"/{domain}/connections", d.domainForm(d.assignDomain))
 	m.ConsoleFresh(access.Configure, "POST "+page+"/{domain}/remove", d.domainForm(d.removeDomain))
-	m.API(access.Configure, "GET "+api, d.apiDomains)
-	m.API(access.Configure, "POST "+api, d.apiAddDomain)
-	m.API(access.Configure, "GET "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error {
+	m.API(access.Configure, "GET "+api, d.apiDomains)                                                    // List mail domains
+	m.API(access.Configure, "POST "+api, d.apiAddDomain)                                                 // Add a mail domain. The answer has the DNS record to publish
+	m.API(access.Configure, "GET "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error { // Get a mail domain
 		return answerDomain(w, http.StatusOK)(d.Domain(r.Context(), web.Actor(r), r.PathValue("domain")))
 	})
-	m.API(access.Configure, "PATCH "+api+"/{domain}", d.apiAssignDomain)
-	m.API(access.Configure, "POST "+api+"/{domain}/check", func(w http.ResponseWriter, r *http.Request) error {
+	m.API(access.Configure, "PATCH "+api+"/{domain}", d.apiAssignDomain)                                        // Change which connections speak for a domain
+	m.API(access.Configure, "POST "+api+"/{domain}/check", func(w http.ResponseWriter, r *http.Request) error { // Look for a domain's DNS record now
 		return answerDomain(w, http.StatusOK)(d.CheckDomain(r.Context(), web.Actor(r), r.PathValue("domain")))
 	})
-	m.APIFresh(access.Configure, "DELETE "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error {
+	m.APIFresh(access.Configure, "DELETE "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error { // Remove a mail domain
 		if _, err := d.RemoveDomain(r.Context(), web.Actor(r), r.PathValue("domain")); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -75,7 +76,7 @@ func serve(t *testing.T, db *store.DB) *site {
 		_, err := fmt.Fprint(w, "the sign-in page")
 		return err
 	})
-	server.Config.Handler = m
+	server.Config.Handler = openapitest.Checked(t, m)
 	server.Start()
 	t.Cleanup(server.Close)
 	return s

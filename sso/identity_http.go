@@ -16,11 +16,11 @@ func (d *Door) mountMoves(m *web.Mux) {
 	m.Console(access.Configure, "GET "+page, d.showMove)
 	m.Console(access.Configure, "POST "+page, d.startMove)
 	m.Console(access.Configure, "POST "+page+"/undo", d.undoMove)
-	m.API(access.Configure, "GET "+api, d.apiIdentities)
-	m.API(access.Configure, "POST "+api, d.apiChangeIdentity)
-	m.API(access.Configure, "POST /api/v1/connections/{connection}/move", d.apiMove)
-	m.API(access.Configure, "GET /api/v1/connections/{connection}/moves", d.apiMoves)
-	m.API(access.Configure, "POST /api/v1/moves/{move}/undo", d.apiUndoMove)
+	m.API(access.Configure, "GET "+api, d.apiIdentities)                              // List by what a person is known at identity providers
+	m.API(access.Configure, "POST "+api, d.apiChangeIdentity)                         // Link, unlink or restore an identity of a person
+	m.API(access.Configure, "POST /api/v1/connections/{connection}/move", d.apiMove)  // Move a connection's people to another one, or preview that
+	m.API(access.Configure, "GET /api/v1/connections/{connection}/moves", d.apiMoves) // List the moves from a connection
+	m.API(access.Configure, "POST /api/v1/moves/{move}/undo", d.apiUndoMove)          // Undo a move
 }
 
 type identitiesPage struct {

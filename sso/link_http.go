@@ -30,10 +30,10 @@ func (d *Door) mountLinks(m *web.Mux) {
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/connections/links", d.makeLink)
 	m.Console(access.Configure, "POST /console/{org}/connections/links/{link}/revoke", d.revokeLink)
 
-	m.API(access.Configure, "GET /api/v1/setup-links", d.apiLinks)
-	m.APIFresh(access.Configure, "POST /api/v1/setup-links", d.apiMakeLink)
-	m.APIFresh(access.Configure, "POST /api/v1/connections/{connection}/setup-links", d.apiMakeLink)
-	m.API(access.Configure, "DELETE /api/v1/setup-links/{link}", d.apiRevokeLink)
+	m.API(access.Configure, "GET /api/v1/setup-links", d.apiLinks)                                   // List links for setting up a connection
+	m.APIFresh(access.Configure, "POST /api/v1/setup-links", d.apiMakeLink)                          // Make a link by which somebody without an account sets up a new connection. The link is answered this once
+	m.APIFresh(access.Configure, "POST /api/v1/connections/{connection}/setup-links", d.apiMakeLink) // Make a link by which somebody without an account sets up this connection. The link is answered this once
+	m.API(access.Configure, "DELETE /api/v1/setup-links/{link}", d.apiRevokeLink)                    // Revoke a link for setting up a connection
 }
 
 // atLink finds the link of the address, and the connection that it is for. The

@@ -21,11 +21,11 @@ func (d *Door) mountMapping(m *web.Mux) {
 	m.Console(access.Configure, "POST "+page+"/remove", d.removeRule)
 	m.ConsoleFresh(access.Configure, "POST "+page+"/preset", d.addSuggested)
 	m.Console(access.Configure, "POST "+page+"/preview", d.previewMapping)
-	m.API(access.Configure, "GET "+api, d.apiMapping)
-	m.APIFresh(access.Configure, "POST "+api, d.apiSetRule)
-	m.API(access.Configure, "PUT "+api+"/{rule}", d.apiSetRule)
-	m.API(access.Configure, "DELETE "+api+"/{rule}", d.apiRemoveRule)
-	m.API(access.Configure, "POST "+api+"/preview", d.apiPreview)
+	m.API(access.Configure, "GET "+api, d.apiMapping)                 // Get what a sign-in fills and gives
+	m.APIFresh(access.Configure, "POST "+api, d.apiSetRule)           // Add a rule to what a sign-in fills and gives
+	m.API(access.Configure, "PUT "+api+"/{rule}", d.apiSetRule)       // Replace a rule
+	m.API(access.Configure, "DELETE "+api+"/{rule}", d.apiRemoveRule) // Remove a rule
+	m.API(access.Configure, "POST "+api+"/preview", d.apiPreview)     // Preview what a sign-in would do
 	m.Console(access.EditUsers, "POST /console/{org}/users/{user}/lock", d.lockAttribute)
 }
 

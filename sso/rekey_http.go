@@ -16,10 +16,10 @@ func (d *Door) mountRekey(m *web.Mux) {
 	m.ConsoleFresh(access.Configure, "POST "+page, d.startRekey)
 	m.ConsoleFresh(access.Configure, "POST "+page+"/finish", d.endRekeyPage(d.FinishRekey, web.Say("The new key alone counts now.")))
 	m.Console(access.Configure, "POST "+page+"/undo", d.endRekeyPage(d.UndoRekey, web.Say("The old key counts again.")))
-	m.API(access.Configure, "GET "+api, d.apiRekey(d.RunningRekey))
-	m.APIFresh(access.Configure, "POST "+api, d.apiStartRekey)
-	m.APIFresh(access.Configure, "POST "+api+"/finish", d.apiRekey(d.FinishRekey))
-	m.API(access.Configure, "POST "+api+"/undo", d.apiRekey(d.UndoRekey))
+	m.API(access.Configure, "GET "+api, d.apiRekey(d.RunningRekey))                // Get the change of what people are known by
+	m.APIFresh(access.Configure, "POST "+api, d.apiStartRekey)                     // Begin to change what people are known by, or preview that
+	m.APIFresh(access.Configure, "POST "+api+"/finish", d.apiRekey(d.FinishRekey)) // Finish the change. The new subject alone counts
+	m.API(access.Configure, "POST "+api+"/undo", d.apiRekey(d.UndoRekey))          // Undo the change. The old subject counts again
 }
 
 const shownLines = 200

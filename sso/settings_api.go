@@ -56,25 +56,25 @@ func (d *Door) Info(c Connection) Info {
 
 func (d *Door) mountAPI(m *web.Mux) {
 	const at = "/api/v1/connections/{connection}"
-	m.API(access.Configure, "GET /api/v1/connections", d.apiConnections)
-	m.API(access.Configure, "POST /api/v1/connections", d.apiCreate)
-	m.API(access.Configure, "GET "+at, d.apiOn(d.Connection))
-	m.API(access.Configure, "PATCH "+at, d.apiUpdate)
-	m.APIFresh(access.Configure, "DELETE "+at, d.apiDelete)
-	m.API(access.Configure, "POST "+at+"/activate", d.apiOn(d.Activate))
-	m.API(access.Configure, "POST "+at+"/disable", d.apiDisable)
-	m.API(access.Configure, "GET "+at+"/keys", d.apiKeys)
-	m.API(access.Configure, "POST "+at+"/keys", d.apiRotateKeys)
-	m.API(access.Configure, "GET "+at+"/metadata", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) {
+	m.API(access.Configure, "GET /api/v1/connections", d.apiConnections)                                                                                           // List connections to identity providers
+	m.API(access.Configure, "POST /api/v1/connections", d.apiCreate)                                                                                               // Create a connection to an identity provider
+	m.API(access.Configure, "GET "+at, d.apiOn(d.Connection))                                                                                                      // Get a connection
+	m.API(access.Configure, "PATCH "+at, d.apiUpdate)                                                                                                              // Change a connection. What is left out stays, null is the default again
+	m.APIFresh(access.Configure, "DELETE "+at, d.apiDelete)                                                                                                        // Delete a connection. 409 while it is active; the people stay
+	m.API(access.Configure, "POST "+at+"/activate", d.apiOn(d.Activate))                                                                                           // Activate a connection
+	m.API(access.Configure, "POST "+at+"/disable", d.apiDisable)                                                                                                   // Disable a connection. 409 for the last open one while single sign-on is required, unless anyway is true
+	m.API(access.Configure, "GET "+at+"/keys", d.apiKeys)                                                                                                          // List our SAML keys of a connection
+	m.API(access.Configure, "POST "+at+"/keys", d.apiRotateKeys)                                                                                                   // Publish new SAML keys. They take over after 14 days, or now
+	m.API(access.Configure, "GET "+at+"/metadata", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) { // Get what was read from the identity provider's metadata URL
 		return d.MetadataState(ctx, actor, id)
 	}))
-	m.API(access.Configure, "POST "+at+"/metadata/refresh", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) {
+	m.API(access.Configure, "POST "+at+"/metadata/refresh", d.apiMetadata(func(ctx context.Context, actor access.Actor, id ConnectionID, _ string) (MetadataState, error) { // Read the identity provider's metadata now
 		return d.Refresh(ctx, actor, id)
 	}))
-	m.API(access.Configure, "POST "+at+"/metadata/approve", d.apiMetadata(d.ApproveMetadata))
-	m.API(access.Configure, "POST "+at+"/metadata/reject", d.apiMetadata(d.RejectMetadata))
-	m.API(access.Configure, "GET "+at+"/client-keys", d.apiClientKeys)
-	m.APIFresh(access.Configure, "POST "+at+"/client-keys", d.apiRollClientKey)
+	m.API(access.Configure, "POST "+at+"/metadata/approve", d.apiMetadata(d.ApproveMetadata)) // Approve the change of metadata that waits
+	m.API(access.Configure, "POST "+at+"/metadata/reject", d.apiMetadata(d.RejectMetadata))   // Turn down the change of metadata that waits
+	m.API(access.Configure, "GET "+at+"/client-keys", d.apiClientKeys)                        // List our OpenID Connect client keys of a connection
+	m.APIFresh(access.Configure, "POST "+at+"/client-keys", d.apiRollClientKey)               // Publish a new OpenID Connect client key. It signs after a day, or now
 }
 
 func (d *Door) apiConnections(w http.ResponseWriter, r *http.Request) error {

@@ -17,9 +17,9 @@ func (d *Door) mountSignIns(m *web.Mux) {
 	m.Console(access.ViewActivity, "GET /console/{org}/signins", d.showSignIns)
 	m.Console(access.ViewActivity, "GET /console/{org}/signins/{signin}", d.showSignIn)
 	m.Operator("GET /console/signins", d.findSignIn)
-	m.API(access.ViewActivity, "GET /api/v1/signins", d.apiSignIns)
-	m.API(access.ViewActivity, "GET /api/v1/signins/{signin}", d.apiSignIn)
-	m.Member("GET /api/v1/operator/signins/{reference}", d.apiFindSignIn)
+	m.API(access.ViewActivity, "GET /api/v1/signins", d.apiSignIns)         // List sign-ins, newest first
+	m.API(access.ViewActivity, "GET /api/v1/signins/{signin}", d.apiSignIn) // Get a sign-in with its checks, by id or reference
+	m.Member("GET /api/v1/operator/signins/{reference}", d.apiFindSignIn)   // Find a sign-in of any organization by its reference
 }
 
 // signInParameters are those of the list, in the URL of the page and of the API.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/config"
+	"github.com/muster-id/muster/internal/openapi"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -90,6 +91,31 @@ func TestEveryRouteIsInTheDocs(t *testing.T) {
 		if !slices.Contains(routes, said) {
 			t.Errorf("docs/api.md describes %s, which is not there", said)
 		}
+	}
+}
+
+// Every route of the API is in the OpenAPI document, and what is in it is there.
+func TestEveryRouteIsInTheOpenAPIDocument(t *testing.T) {
+	t.Parallel()
+	var document struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(openapi.Document, &document); err != nil {
+		t.Fatal(err)
+	}
+	var there, routes []string
+	for path, item := range document.Paths {
+		for method := range item {
+			there = append(there, strings.ToUpper(method)+" "+path)
+		}
+	}
+	for _, pattern := range allRoutes(t) {
+		if strings.Contains(pattern, " /api/v1/") {
+			routes = append(routes, pattern)
+		}
+	}
+	slices.Sort(there)
+	slices.Sort(routes)
+	if len(routes) < 190 || !slices.Equal(there, routes) {
+		t.Errorf("served:\n%s\nin the document:\n%s", strings.Join(routes, "\n"), strings.Join(there, "\n"))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/life"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/openapi"
 	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/policy"
@@ -114,6 +115,7 @@ func build(cfg *config.Config, db *store.DB, key secret.Key, log *slog.Logger) (
 		Entered: func(ctx context.Context, actor access.Actor) error { return s.operate.Entered(ctx, actor) },
 	})
 	s.health.mount(s.mux)
+	openapi.Mount(s.mux)
 	s.metrics.mount(s.mux, cfg.Metrics)
 	s.mail.Mount(s.mux)
 	s.api.Mount(s.mux)

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 )
 
 // built is the program as a newcomer has it: compiled, in a process of its own.
@@ -235,7 +237,7 @@ func (s *server) do(method, path, token, body string) (int, string) {
 			r.Header.Set("Content-Type", "application/json")
 		}
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := openapitest.Client(s.t, http.DefaultTransport).Do(r)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v\n%s", method, target, err, s.log)
 	}

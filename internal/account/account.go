@@ -174,15 +174,15 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Public("POST /setup/{token}", a.setup)
 	m.Console(access.Configure, "GET /console/{org}/settings/passwords", a.showRules)
 	m.ConsoleFresh(access.Configure, "POST /console/{org}/settings/passwords", a.changeRules)
-	m.API(access.Configure, "GET /api/v1/settings/passwords", a.apiRules)
-	m.APIFresh(access.Configure, "PATCH /api/v1/settings/passwords", a.apiSetRules)
+	m.API(access.Configure, "GET /api/v1/settings/passwords", a.apiRules)           // Get the rules for passwords
+	m.APIFresh(access.Configure, "PATCH /api/v1/settings/passwords", a.apiSetRules) // Change the rules for passwords. What is left out stays
 	m.Console(access.Configure, "GET /console/{org}/settings/names", a.showNames)
 	m.Console(access.Configure, "POST /console/{org}/settings/names", a.changeNames)
-	m.API(access.Configure, "GET /api/v1/settings/names", a.apiNames)
-	m.API(access.Configure, "PATCH /api/v1/settings/names", a.apiSetNames)
+	m.API(access.Configure, "GET /api/v1/settings/names", a.apiNames)      // Get how user names of new people are made
+	m.API(access.Configure, "PATCH /api/v1/settings/names", a.apiSetNames) // Change how user names of new people are made
 	m.Console(access.EndUsers, "GET /console/{org}/users/{user}/password", a.showResetBy)
 	m.ConsoleFresh(access.EndUsers, "POST /console/{org}/users/{user}/password", a.resetBy)
-	m.APIFresh(access.EndUsers, "POST /api/v1/users/{user}/password-reset", a.apiReset)
+	m.APIFresh(access.EndUsers, "POST /api/v1/users/{user}/password-reset", a.apiReset) // Mail a person a link for a new password, or set a temporary one. With a temporary one the person's sessions end
 	m.Member("GET /account", a.home)
 	m.Member("POST /account/export", a.export)
 	m.Member("GET /account/complete", a.showComplete)
@@ -207,7 +207,7 @@ func (a *Account) Mount(m *web.Mux) {
 	m.Member("POST /account/sessions/end", a.endSessions)
 	m.Member("GET /account/signins", a.showSignIns)
 	m.Member("GET /account/activity", a.showActivity)
-	m.Public("GET /api/v1/me", a.me)
+	m.Public("GET /api/v1/me", a.me) // Get who asks: the signed-in person, or the key
 	m.Public("GET /.well-known/change-password", func(w http.ResponseWriter, r *http.Request) error { return see(w, r, "/account/password") })
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/muster-id/muster/internal/account"
 	"github.com/muster-id/muster/internal/factor"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/password"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
@@ -47,7 +48,7 @@ type site struct {
 func newSite(t *testing.T, db *store.DB) *site {
 	t.Helper()
 	var mux *web.Mux
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mux.ServeHTTP(w, r) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { openapitest.Checked(t, mux).ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	quiet := slog.New(slog.DiscardHandler)
 	s := &site{t: t, db: db, url: server.URL}

@@ -14,8 +14,8 @@ import (
 )
 
 func (d *Door) mountDeeds(m *web.Mux) {
-	m.API(access.EditUsers, "POST /api/v1/app-activity", d.tellDeeds)
-	m.API(access.ViewUsers, "GET /api/v1/users/{user}/app-activity", d.deedsOf)
+	m.API(access.EditUsers, "POST /api/v1/app-activity", d.tellDeeds)           // Tell what people did in an application. An entry with a ref that is known is not added again
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/app-activity", d.deedsOf) // List what a person did in applications, newest first
 }
 
 type deedJSON struct {

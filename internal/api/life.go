@@ -13,16 +13,16 @@ import (
 )
 
 func (d *Door) mountLife(m *web.Mux) {
-	m.API(access.EndUsers, "POST /api/v1/users/{user}/deactivate", d.change(life.Deactivate))
-	m.API(access.EndUsers, "POST /api/v1/users/{user}/reactivate", d.change(life.Reactivate))
-	m.APIFresh(access.EndUsers, "DELETE /api/v1/users/{user}", d.change("delete"))
-	m.API(access.EndUsers, "POST /api/v1/users/{user}/restore", d.change("restore"))
-	m.API(access.Configure, "POST /api/v1/users/{user}/detach", d.change("detach"))
-	m.API(access.EndUsers, "GET /api/v1/users/deleted", d.deleted)
-	m.API(access.ViewUsers, "GET /api/v1/planned", d.plannedChanges)
-	m.API(access.EndUsers, "DELETE /api/v1/planned/{plan}", d.cancelPlan)
-	m.API(access.ViewUsers, "GET /api/v1/seats", d.seats)
-	m.API(access.Configure, "PATCH /api/v1/seats", d.setSeats)
+	m.API(access.EndUsers, "POST /api/v1/users/{user}/deactivate", d.change(life.Deactivate)) // Deactivate a person, now or later. Sessions, keys and links end with it; a later time is planned and answers 202
+	m.API(access.EndUsers, "POST /api/v1/users/{user}/reactivate", d.change(life.Reactivate)) // Reactivate a person, now or later. 409 on seats when none is free
+	m.APIFresh(access.EndUsers, "DELETE /api/v1/users/{user}", d.change("delete"))            // Delete a person, who can be restored for 30 days
+	m.API(access.EndUsers, "POST /api/v1/users/{user}/restore", d.change("restore"))          // Restore a deleted person. 409 on userName while somebody else has it, 410 after 30 days
+	m.API(access.Configure, "POST /api/v1/users/{user}/detach", d.change("detach"))           // Detach a person from the directory that manages them
+	m.API(access.EndUsers, "GET /api/v1/users/deleted", d.deleted)                            // List deleted people who can be restored
+	m.API(access.ViewUsers, "GET /api/v1/planned", d.plannedChanges)                          // List planned changes of state
+	m.API(access.EndUsers, "DELETE /api/v1/planned/{plan}", d.cancelPlan)                     // Cancel a planned change. 409 when it is over
+	m.API(access.ViewUsers, "GET /api/v1/seats", d.seats)                                     // Get the seats and licenses, and how many are taken
+	m.API(access.Configure, "PATCH /api/v1/seats", d.setSeats)                                // Change the seats and licenses. The limit needs an operator
 }
 
 // leaving is the body of a change of state; which fields count depends on the change.

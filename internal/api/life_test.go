@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/api"
 	"github.com/muster-id/muster/internal/life"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -58,7 +59,7 @@ func (d *desk) ask(want int, method, path, body string) map[string]any {
 	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	d.mux.ServeHTTP(w, r)
+	openapitest.Checked(d.t, d.mux).ServeHTTP(w, r)
 	if w.Code != want {
 		d.t.Fatalf("%s %s: %d, want %d: %s", method, path, w.Code, want, w.Body)
 	}

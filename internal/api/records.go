@@ -11,14 +11,14 @@ import (
 )
 
 func (d *Door) mountRecords(m *web.Mux) {
-	m.API(access.ViewUsers, "GET /api/v1/records", d.listRecords)
-	m.API(access.ViewUsers, "GET /api/v1/records/{kind}", d.listRecords)
-	m.API(access.ViewUsers, "GET /api/v1/records/{kind}/{id}", d.record)
-	m.API(access.EditUsers, "PUT /api/v1/records/{kind}/{id}", d.putRecord)
-	m.API(access.EditUsers, "DELETE /api/v1/records/{kind}/{id}", d.deleteRecord)
-	m.API(access.ViewUsers, "GET /api/v1/users/{user}/records", d.recordsOf)
-	m.API(access.EditUsers, "PUT /api/v1/users/{user}/records/{kind}", d.linkRecord)
-	m.API(access.EditUsers, "DELETE /api/v1/users/{user}/records/{kind}", d.unlinkRecord)
+	m.API(access.ViewUsers, "GET /api/v1/records", d.listRecords)                         // List records of applications
+	m.API(access.ViewUsers, "GET /api/v1/records/{kind}", d.listRecords)                  // List records of one kind
+	m.API(access.ViewUsers, "GET /api/v1/records/{kind}/{id}", d.record)                  // Get a record
+	m.API(access.EditUsers, "PUT /api/v1/records/{kind}/{id}", d.putRecord)               // Create or replace a record
+	m.API(access.EditUsers, "DELETE /api/v1/records/{kind}/{id}", d.deleteRecord)         // Delete a record
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/records", d.recordsOf)              // List the records to which a person is linked
+	m.API(access.EditUsers, "PUT /api/v1/users/{user}/records/{kind}", d.linkRecord)      // Link a person to a record
+	m.API(access.EditUsers, "DELETE /api/v1/users/{user}/records/{kind}", d.unlinkRecord) // Unlink a person from a record
 }
 
 type recordJSON struct {

@@ -10,15 +10,15 @@ import (
 )
 
 func (d *Door) mountRoles(m *web.Mux) {
-	m.API(access.ViewUsers, "GET /api/v1/permissions", d.permissions)
-	m.API(access.ViewUsers, "GET /api/v1/roles", d.roles)
-	m.APIFresh(access.Configure, "POST /api/v1/roles", d.createRole)
-	m.API(access.ViewUsers, "GET /api/v1/roles/{role}", d.role)
-	m.APIFresh(access.Configure, "PATCH /api/v1/roles/{role}", d.updateRole)
-	m.APIFresh(access.Configure, "DELETE /api/v1/roles/{role}", d.deleteRole)
-	m.API(access.ViewUsers, "GET /api/v1/users/{user}/roles", d.onesRoles(d.reading, nil))
-	m.APIFresh(access.EditUsers, "PUT /api/v1/users/{user}/roles/{role}", d.onesRoles(d.writing, GiveRole))
-	m.APIFresh(access.EditUsers, "DELETE /api/v1/users/{user}/roles/{role}", d.onesRoles(d.writing, TakeRole))
+	m.API(access.ViewUsers, "GET /api/v1/permissions", d.permissions)                                          // List the permissions that a role may hold
+	m.API(access.ViewUsers, "GET /api/v1/roles", d.roles)                                                      // List the roles
+	m.APIFresh(access.Configure, "POST /api/v1/roles", d.createRole)                                           // Create a role, or copy one
+	m.API(access.ViewUsers, "GET /api/v1/roles/{role}", d.role)                                                // Get a role
+	m.APIFresh(access.Configure, "PATCH /api/v1/roles/{role}", d.updateRole)                                   // Change a role. What is left out stays
+	m.APIFresh(access.Configure, "DELETE /api/v1/roles/{role}", d.deleteRole)                                  // Delete a role, or preview that. 400 as long as people have it and to is missing, 409 as long as something gives it
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/roles", d.onesRoles(d.reading, nil))                     // List a person's roles, once for each reason
+	m.APIFresh(access.EditUsers, "PUT /api/v1/users/{user}/roles/{role}", d.onesRoles(d.writing, GiveRole))    // Give a person a role by hand. 403 for a role that allows more than the own one
+	m.APIFresh(access.EditUsers, "DELETE /api/v1/users/{user}/roles/{role}", d.onesRoles(d.writing, TakeRole)) // Take a role that was given by hand. 409 for the last admin
 }
 
 // PermissionJSON is a permission as programs see it.

@@ -12,14 +12,14 @@ import (
 // Mount adds the routes of what no other door has: the organization's schemas, roles
 // and teams, and what befalls people.
 func (d *Door) Mount(m *web.Mux) {
-	m.API(access.Configure, "GET /api/v1/schemas", d.schemas)
-	m.API(access.Configure, "GET /api/v1/schemas/{urn}", d.schema)
-	m.API(access.Configure, "PUT /api/v1/schemas/{urn}", d.putSchema)
-	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema)
+	m.API(access.Configure, "GET /api/v1/schemas", d.schemas)                    // List the schemas that the organization adds
+	m.API(access.Configure, "GET /api/v1/schemas/{urn}", d.schema)               // Get a schema
+	m.API(access.Configure, "PUT /api/v1/schemas/{urn}", d.putSchema)            // Create or replace a schema. Deleting an attribute that somebody has is 409 until it is confirmed
+	m.APIFresh(access.Configure, "DELETE /api/v1/schemas/{urn}", d.deleteSchema) // Delete a schema. 409 while somebody has a value of it, until it is confirmed
 	d.mountRoles(m)
 	d.mountTeams(m)
-	m.API(access.Configure, "GET /api/v1/settings/defaults", d.defaults)
-	m.APIFresh(access.Configure, "PATCH /api/v1/settings/defaults", d.setDefaults)
+	m.API(access.Configure, "GET /api/v1/settings/defaults", d.defaults)           // Get the role and teams of new people
+	m.APIFresh(access.Configure, "PATCH /api/v1/settings/defaults", d.setDefaults) // Change the role and teams of new people. What is left out stays
 	d.mountLife(m)
 	d.mountRecords(m)
 	d.mountDeeds(m)

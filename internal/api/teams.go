@@ -11,14 +11,14 @@ import (
 )
 
 func (d *Door) mountTeams(m *web.Mux) {
-	m.API(access.ViewGroups, "GET /api/v1/teams", d.teams)
-	m.API(access.EditGroups, "POST /api/v1/teams", d.createTeam)
-	m.API(access.ViewGroups, "GET /api/v1/teams/{team}", d.team)
-	m.API(access.EditGroups, "PATCH /api/v1/teams/{team}", d.updateTeam)
-	m.APIFresh(access.EditGroups, "DELETE /api/v1/teams/{team}", d.deleteTeam)
-	m.API(access.ViewGroups, "GET /api/v1/teams/{team}/members", d.members)
-	m.API(access.EditGroups, "POST /api/v1/teams/{team}/members", d.addMembers)
-	m.API(access.EditGroups, "DELETE /api/v1/teams/{team}/members/{member}", d.removeMember)
+	m.API(access.ViewGroups, "GET /api/v1/teams", d.teams)                                   // List teams and directories' groups, by name
+	m.API(access.EditGroups, "POST /api/v1/teams", d.createTeam)                             // Create a team
+	m.API(access.ViewGroups, "GET /api/v1/teams/{team}", d.team)                             // Get a team
+	m.API(access.EditGroups, "PATCH /api/v1/teams/{team}", d.updateTeam)                     // Change a team. What is left out stays
+	m.APIFresh(access.EditGroups, "DELETE /api/v1/teams/{team}", d.deleteTeam)               // Delete a team, or preview that
+	m.API(access.ViewGroups, "GET /api/v1/teams/{team}/members", d.members)                  // List the people of a team, by name
+	m.API(access.EditGroups, "POST /api/v1/teams/{team}/members", d.addMembers)              // Add people and groups to a team
+	m.API(access.EditGroups, "DELETE /api/v1/teams/{team}/members/{member}", d.removeMember) // Remove a person or group from a team
 }
 
 // TeamJSON is a team, or a directory's group, as programs see it.

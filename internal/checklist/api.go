@@ -13,12 +13,12 @@ import (
 
 func (s *Service) mountAPI(m *web.Mux) {
 	const at = "/api/v1/checklists"
-	m.API(access.ViewUsers, "GET "+at, s.apiList)
-	m.API(access.ViewUsers, "GET "+at+"/templates/{list}", s.apiTemplate)
-	m.API(access.Configure, "PUT "+at+"/templates/{list}", s.apiSetTemplate)
-	m.API(access.EditUsers, "PUT "+at+"/tasks/{item}/done", s.apiTurn(s.Tick))
-	m.API(access.EditUsers, "DELETE "+at+"/tasks/{item}/done", s.apiTurn(s.Untick))
-	m.API(access.ViewUsers, "GET /api/v1/users/{user}/checklists", s.apiOf)
+	m.API(access.ViewUsers, "GET "+at, s.apiList)                                   // List the tasks of checklists, the one due first at the head
+	m.API(access.ViewUsers, "GET "+at+"/templates/{list}", s.apiTemplate)           // Get the template of a checklist
+	m.API(access.Configure, "PUT "+at+"/templates/{list}", s.apiSetTemplate)        // Replace the template of a checklist
+	m.API(access.EditUsers, "PUT "+at+"/tasks/{item}/done", s.apiTurn(s.Tick))      // Mark a task as done
+	m.API(access.EditUsers, "DELETE "+at+"/tasks/{item}/done", s.apiTurn(s.Untick)) // Mark a task as open again
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/checklists", s.apiOf)         // List the tasks of a person
 }
 
 type itemJSON struct {

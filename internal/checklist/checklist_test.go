@@ -14,6 +14,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/checklist"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
@@ -103,12 +104,12 @@ func (d *desk) person(name, role string, from store.Source) {
 
 func (d *desk) ask(want int, who, method, path, body string) string {
 	d.t.Helper()
-	return webtest.Ask(d.t, d.mux, want, who, method, path, body)
+	return webtest.Ask(d.t, openapitest.Checked(d.t, d.mux), want, who, method, path, body)
 }
 
 func (d *desk) json(want int, who, method, path, body string) map[string]any {
 	d.t.Helper()
-	return webtest.AskJSON(d.t, d.mux, want, who, method, path, body)
+	return webtest.AskJSON(d.t, openapitest.Checked(d.t, d.mux), want, who, method, path, body)
 }
 
 func (d *desk) tend(services ...*checklist.Service) {

@@ -185,13 +185,13 @@ func (c *Console) Mount(m *web.Mux) {
 	m.Console(access.ViewUsers, "GET /console/{org}/overview", c.overview)
 	m.Console(access.ViewActivity, "GET /console/{org}/activity", c.activity)
 	m.Console(access.ViewActivity, "GET /console/{org}/activity/export", c.exportActivity)
-	m.API(access.ViewActivity, "GET /api/v1/activity", c.apiActivity)
+	m.API(access.ViewActivity, "GET /api/v1/activity", c.apiActivity) // List the activity log, newest first. With format it is a file with all of it
 
 	m.Console(access.Configure, "GET /console/{org}/settings", c.orgSettings)
 	m.Console(access.Configure, "GET /console/{org}/settings/language", c.showLanguage)
 	m.Console(access.Configure, "POST /console/{org}/settings/language", c.changeLanguage)
-	m.API(access.Configure, "GET /api/v1/settings/language", c.apiLanguage)
-	m.API(access.Configure, "PATCH /api/v1/settings/language", c.apiSetLanguage)
+	m.API(access.Configure, "GET /api/v1/settings/language", c.apiLanguage)      // Get the language and time zone for those who chose none
+	m.API(access.Configure, "PATCH /api/v1/settings/language", c.apiSetLanguage) // Change the language and time zone for those who chose none
 
 	m.Console(access.Configure, "GET /console/{org}/attributes", c.attributes)
 	m.Console(access.Configure, "POST /console/{org}/attributes", c.addAttribute)

@@ -15,6 +15,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
 	"github.com/muster-id/muster/internal/life"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -181,7 +182,7 @@ func (s *site) do(who, method, path string, form url.Values) *httptest.ResponseR
 	}
 	r.Header.Set("X-Who", who)
 	w := httptest.NewRecorder()
-	s.mux.ServeHTTP(w, r)
+	openapitest.Checked(s.t, s.mux).ServeHTTP(w, r)
 	return w
 }
 
@@ -206,7 +207,7 @@ func (s *site) german(path string, form ...url.Values) string {
 	r.Header.Set("X-Who", "boss")
 	r.Header.Set("Accept-Language", "de")
 	w := httptest.NewRecorder()
-	s.mux.ServeHTTP(w, r)
+	openapitest.Checked(s.t, s.mux).ServeHTTP(w, r)
 	return webtest.Text(webtest.Page(s.t, w.Body.String()))
 }
 

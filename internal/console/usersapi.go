@@ -14,9 +14,9 @@ import (
 )
 
 func (c *Console) mountAPI(m *web.Mux) {
-	m.API(access.ViewUsers, "GET /api/v1/users", c.apiUsers)
+	m.API(access.ViewUsers, "GET /api/v1/users", c.apiUsers) // List people, 200 at a time
 	if c.opt.Jobs != nil {
-		m.API(access.ViewUsers, "POST /api/v1/users/bulk", c.apiBulk)
+		m.API(access.ViewUsers, "POST /api/v1/users/bulk", c.apiBulk) // Do something to many people, as a job. With preview nothing happens, and the answer says what would
 	}
 }
 

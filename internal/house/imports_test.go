@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"internal/importer":    {"store", "internal/extra", "internal/jobs", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/account":     {"store", "internal/extra", "internal/records", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/console":     {"store", "internal/checklist", "internal/extra", "internal/jobs", "internal/life", "internal/pick", "internal/records", "internal/session", "internal/web", "internal/access", "internal/fault"},
+	"internal/openapi":     {"internal/web", "internal/fault"},
 	"internal/operate":     {"store", "internal/session", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/policy":      {"store", "internal/session", "internal/password", "internal/factor", "internal/mail", "internal/web", "internal/access", "internal/fault", "internal/secret"},
 	"internal/extra":       {"store", "internal/web", "internal/fault"},

@@ -12,14 +12,14 @@ import (
 )
 
 func (d *Door) mountAPI(m *web.Mux) {
-	m.API(access.CreateUsers, "GET /api/v1/imports", d.apiList)
-	m.API(access.CreateUsers, "POST /api/v1/imports", d.apiUpload)
-	m.API(access.CreateUsers, "GET /api/v1/imports/{import}", d.apiGet)
-	m.API(access.CreateUsers, "DELETE /api/v1/imports/{import}", d.apiForget)
-	m.API(access.CreateUsers, "POST /api/v1/imports/{import}/preview", d.apiRead)
-	m.APIFresh(access.CreateUsers, "POST /api/v1/imports/{import}/confirm", d.apiStart)
-	m.API(access.CreateUsers, "GET /api/v1/imports/{import}/rows", d.apiRows)
-	m.API(access.CreateUsers, "GET /api/v1/imports/{import}/errors.csv", d.downloadErrors)
+	m.API(access.CreateUsers, "GET /api/v1/imports", d.apiList)                            // List imports
+	m.API(access.CreateUsers, "POST /api/v1/imports", d.apiUpload)                         // Upload a file of people. The body is the CSV file; what the query leaves out is guessed
+	m.API(access.CreateUsers, "GET /api/v1/imports/{import}", d.apiGet)                    // Get an import
+	m.API(access.CreateUsers, "DELETE /api/v1/imports/{import}", d.apiForget)              // Drop a file that was not started
+	m.API(access.CreateUsers, "POST /api/v1/imports/{import}/preview", d.apiRead)          // Look at every line with other settings. 202 when there are more than 1,000
+	m.APIFresh(access.CreateUsers, "POST /api/v1/imports/{import}/confirm", d.apiStart)    // Import the good lines, as a job. The same one when asked again
+	m.API(access.CreateUsers, "GET /api/v1/imports/{import}/rows", d.apiRows)              // List the lines of an import, 500 at a time
+	m.API(access.CreateUsers, "GET /api/v1/imports/{import}/errors.csv", d.downloadErrors) // Download the lines that were not imported
 }
 
 // View is an import as programs see it.

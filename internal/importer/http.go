@@ -39,7 +39,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Console(access.CreateUsers, "GET "+at+"/template.csv", d.template)
 	m.Console(access.ViewUsers, "GET /console/{org}/export", d.showExport)
 	m.Console(access.ViewUsers, "GET /console/{org}/export/{file}", d.export)
-	m.API(access.ViewUsers, "GET /api/v1/export/{file}", d.export)
+	m.API(access.ViewUsers, "GET /api/v1/export/{file}", d.export) // Download people as people.csv or people.jsonl
 	d.mountAPI(m)
 	d.mountFeeds(m)
 }

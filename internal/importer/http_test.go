@@ -18,6 +18,7 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
@@ -59,7 +60,7 @@ func (s *site) send(who, method, path, kind string, body io.Reader) *httptest.Re
 	r.Header.Set("Content-Type", kind)
 	r.Header.Set("X-Who", who)
 	w := httptest.NewRecorder()
-	s.mux.ServeHTTP(w, r)
+	openapitest.Checked(s.t, s.mux).ServeHTTP(w, r)
 	return w
 }
 

@@ -13,7 +13,7 @@ import (
 func (d *Door) mountActivate(m *web.Mux) {
 	m.Console(access.CreateUsers, "GET /console/{org}/users/{user}/invitation/activate", d.startPage)
 	m.Console(access.CreateUsers, "POST /console/{org}/users/{user}/invitation/activate", d.start)
-	m.API(access.CreateUsers, "POST /api/v1/invitations/{invitation}/activate", d.apiStart)
+	m.API(access.CreateUsers, "POST /api/v1/invitations/{invitation}/activate", d.apiStart) // Activate an invited person without a mail. The first password is answered once and must be changed
 }
 
 // startView asks for the first password of somebody who is invited.

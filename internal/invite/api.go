@@ -14,17 +14,17 @@ import (
 )
 
 func (d *Door) mountAPI(m *web.Mux) {
-	m.API(access.ViewUsers, "GET /api/v1/invitations", d.apiList)
-	m.API(access.InviteUsers, "POST /api/v1/invitations", d.apiCreate)
-	m.API(access.InviteUsers, "POST /api/v1/invitations/preview", d.apiPreview)
-	m.API(access.ViewUsers, "GET /api/v1/invitations/{invitation}", d.apiShow)
-	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/resend", d.apiAct(again))
-	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/link", d.apiAct(copied))
-	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/correct", d.apiAct(corrected))
-	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/reopen", d.apiAct(reopened))
-	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/cancel", d.apiAct(cancelled))
-	m.API(access.Configure, "GET /api/v1/settings/invitations", d.apiSettings)
-	m.API(access.Configure, "PATCH /api/v1/settings/invitations", d.apiSetSettings)
+	m.API(access.ViewUsers, "GET /api/v1/invitations", d.apiList)                                   // List invitations, newest first
+	m.API(access.InviteUsers, "POST /api/v1/invitations", d.apiCreate)                              // Invite a person, or save or activate one. The link is answered this once
+	m.API(access.InviteUsers, "POST /api/v1/invitations/preview", d.apiPreview)                     // Get the mail that an invitation would send
+	m.API(access.ViewUsers, "GET /api/v1/invitations/{invitation}", d.apiShow)                      // Get an invitation with its history
+	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/resend", d.apiAct(again))      // Mail a new link. Older links stop working
+	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/link", d.apiAct(copied))       // Make one more link to hand over
+	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/correct", d.apiAct(corrected)) // Correct the address and mail a new link there
+	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/reopen", d.apiAct(reopened))   // Invite the person of an ended invitation again
+	m.API(access.InviteUsers, "POST /api/v1/invitations/{invitation}/cancel", d.apiAct(cancelled))  // Cancel an invitation
+	m.API(access.Configure, "GET /api/v1/settings/invitations", d.apiSettings)                      // Get the rules of invitations
+	m.API(access.Configure, "PATCH /api/v1/settings/invitations", d.apiSetSettings)                 // Change the rules of invitations. What is left out stays
 }
 
 // View is an invitation as programs see it. A time that is empty did not come.

@@ -12,6 +12,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/invite"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
@@ -58,7 +59,7 @@ func (s *site) do(who, method, path string, form url.Values) *httptest.ResponseR
 	}
 	r.Header.Set("X-Who", who)
 	w := httptest.NewRecorder()
-	s.mux.ServeHTTP(w, r)
+	openapitest.Checked(s.t, s.mux).ServeHTTP(w, r)
 	return w
 }
 
@@ -178,7 +179,7 @@ func TestWhoReachesWhichRoute(t *testing.T) {
 		r.Header.Set("X-Who", "admin")
 		r.Header.Set("Origin", "https://evil.example")
 		w := httptest.NewRecorder()
-		s.mux.ServeHTTP(w, r)
+		openapitest.Checked(s.t, s.mux).ServeHTTP(w, r)
 		s.want(w, http.StatusForbidden)
 	})
 }

@@ -22,9 +22,9 @@ func (d *Door) mountMany(m *web.Mux) {
 	m.Console(access.InviteUsers, "POST /console/{org}/invite/many", d.manyCheck)
 	m.Console(access.InviteUsers, "GET /console/{org}/invite/many/{list}", d.manyShow)
 	m.Console(access.InviteUsers, "POST /console/{org}/invite/many/{list}", d.manyConfirm)
-	m.API(access.InviteUsers, "POST /api/v1/invitation-lists", d.apiManyCheck)
-	m.API(access.InviteUsers, "GET /api/v1/invitation-lists/{list}", d.apiManyShow)
-	m.API(access.InviteUsers, "POST /api/v1/invitation-lists/{list}/confirm", d.apiManyConfirm)
+	m.API(access.InviteUsers, "POST /api/v1/invitation-lists", d.apiManyCheck)                  // Check a list of addresses before inviting them. Nobody is invited yet; up to 5,000 addresses
+	m.API(access.InviteUsers, "GET /api/v1/invitation-lists/{list}", d.apiManyShow)             // Get a list of addresses to invite
+	m.API(access.InviteUsers, "POST /api/v1/invitation-lists/{list}/confirm", d.apiManyConfirm) // Invite those who wait on a list. More than 50 are a job and answer 202
 }
 
 // manyBody is enough for the longest list.

@@ -12,11 +12,11 @@ import (
 )
 
 func (s *Service) mountAPI(m *web.Mux) {
-	m.API(access.ViewUsers, "GET /api/v1/jobs", s.apiList)
-	m.API(access.ViewUsers, "GET /api/v1/jobs/{job}", s.apiGet)
-	m.API(access.ViewUsers, "GET /api/v1/jobs/{job}/results", s.apiResults)
-	m.API(access.ViewUsers, "POST /api/v1/jobs/{job}/cancel", s.apiCancel)
-	m.API(access.ViewUsers, "POST /api/v1/jobs/{job}/undo", s.apiUndo)
+	m.API(access.ViewUsers, "GET /api/v1/jobs", s.apiList)                  // List jobs, newest first, 50 at a time
+	m.API(access.ViewUsers, "GET /api/v1/jobs/{job}", s.apiGet)             // Get a job
+	m.API(access.ViewUsers, "GET /api/v1/jobs/{job}/results", s.apiResults) // List the results of a job, 500 at a time
+	m.API(access.ViewUsers, "POST /api/v1/jobs/{job}/cancel", s.apiCancel)  // Cancel a job. 409 when it is over
+	m.API(access.ViewUsers, "POST /api/v1/jobs/{job}/undo", s.apiUndo)      // Undo a job, by a job. 409 when nothing can be undone, 410 after 24 hours
 }
 
 // View is a job as programs see it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
@@ -51,7 +52,7 @@ func (d *desk) ask(who, method, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, nil)
 	r.Header.Set("X-Who", who)
 	w := httptest.NewRecorder()
-	d.mux.ServeHTTP(w, r)
+	openapitest.Checked(d.t, d.mux).ServeHTTP(w, r)
 	return w
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/muster-id/muster/internal/console"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/operate"
 	"github.com/muster-id/muster/internal/session"
 	"github.com/muster-id/muster/internal/web"
@@ -160,7 +161,7 @@ func (d *desk) ask(who, method, path, body string) *httptest.ResponseRecorder {
 		}
 	}
 	w := httptest.NewRecorder()
-	d.mux.ServeHTTP(w, r)
+	openapitest.Checked(d.t, d.mux).ServeHTTP(w, r)
 	if w.Code/100 != 3 && strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
 		webtest.Page(d.t, w.Body.String())
 	}

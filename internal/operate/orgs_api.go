@@ -10,23 +10,23 @@ import (
 )
 
 func (d *Door) mountAPI(m *web.Mux) {
-	m.OperatorAPI("GET /api/v1/organizations", d.apiOrgs)
-	m.OperatorAPIFresh("POST /api/v1/organizations", d.apiCreateOrg)
-	m.OperatorAPI("GET /api/v1/organizations/{slug}", d.apiOrg)
-	m.OperatorAPI("PATCH /api/v1/organizations/{slug}", d.apiRenameOrg)
-	m.OperatorAPIFresh("POST /api/v1/organizations/{slug}/suspend", d.apiSuspendOrg)
-	m.OperatorAPIFresh("POST /api/v1/organizations/{slug}/resume", d.apiResumeOrg)
-	m.OperatorAPI("GET /api/v1/operators", d.apiOperators)
-	m.OperatorAPIFresh("POST /api/v1/operators", d.apiAddOperator)
-	m.OperatorAPIFresh("DELETE /api/v1/operators/{user}", d.apiRemoveOperator)
-	m.OperatorAPI("GET /api/v1/mail", d.apiMail)
-	m.OperatorAPI("POST /api/v1/mail/{message}/again", d.apiMailAct(d.opt.Mail.Again))
-	m.OperatorAPI("DELETE /api/v1/mail/{message}", d.apiMailAct(d.opt.Mail.Drop))
-	m.OperatorAPI("GET /api/v1/doctor", d.apiDoctor)
-	m.OperatorAPI("POST /api/v1/doctor", d.apiExamine)
-	m.OperatorAPI("GET /api/v1/operator-keys", d.apiKeys)
-	m.OperatorAPIFresh("POST /api/v1/operator-keys", d.apiCreateKey)
-	m.OperatorAPIFresh("DELETE /api/v1/operator-keys/{key}", d.apiRevokeKey)
+	m.OperatorAPI("GET /api/v1/organizations", d.apiOrgs)                              // List organizations, by name
+	m.OperatorAPIFresh("POST /api/v1/organizations", d.apiCreateOrg)                   // Create an organization, and invite its admin
+	m.OperatorAPI("GET /api/v1/organizations/{slug}", d.apiOrg)                        // Get an organization
+	m.OperatorAPI("PATCH /api/v1/organizations/{slug}", d.apiRenameOrg)                // Rename an organization
+	m.OperatorAPIFresh("POST /api/v1/organizations/{slug}/suspend", d.apiSuspendOrg)   // Suspend an organization. Nobody of it signs in, and its keys and directories are refused
+	m.OperatorAPIFresh("POST /api/v1/organizations/{slug}/resume", d.apiResumeOrg)     // Resume a suspended organization
+	m.OperatorAPI("GET /api/v1/operators", d.apiOperators)                             // List the operators of this server
+	m.OperatorAPIFresh("POST /api/v1/operators", d.apiAddOperator)                     // Make a person an operator
+	m.OperatorAPIFresh("DELETE /api/v1/operators/{user}", d.apiRemoveOperator)         // Remove an operator. 409 when nobody could run the server any more
+	m.OperatorAPI("GET /api/v1/mail", d.apiMail)                                       // List the mail that waits or was given up
+	m.OperatorAPI("POST /api/v1/mail/{message}/again", d.apiMailAct(d.opt.Mail.Again)) // Send a message again, or all that failed
+	m.OperatorAPI("DELETE /api/v1/mail/{message}", d.apiMailAct(d.opt.Mail.Drop))      // Drop a message, or all that failed
+	m.OperatorAPI("GET /api/v1/doctor", d.apiDoctor)                                   // Get the last examination of the server
+	m.OperatorAPI("POST /api/v1/doctor", d.apiExamine)                                 // Examine the server now
+	m.OperatorAPI("GET /api/v1/operator-keys", d.apiKeys)                              // List the keys of operators
+	m.OperatorAPIFresh("POST /api/v1/operator-keys", d.apiCreateKey)                   // Create a key of an operator. It is shown this once
+	m.OperatorAPIFresh("DELETE /api/v1/operator-keys/{key}", d.apiRevokeKey)           // Revoke a key of an operator
 }
 
 // OrgJSON is an organization as the REST API and the command line show it.

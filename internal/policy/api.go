@@ -11,14 +11,14 @@ import (
 )
 
 func (d *Door) mountAPI(m *web.Mux) {
-	m.API(access.Configure, "GET /api/v1/policy", d.apiGet)
-	m.APIFresh(access.Configure, "PATCH /api/v1/policy", d.apiSet)
-	m.API(access.Configure, "GET /api/v1/break-glass", d.apiAccounts)
-	m.APIFresh(access.Configure, "POST /api/v1/break-glass", d.apiAddAccount)
-	m.APIFresh(access.Configure, "POST /api/v1/break-glass/{user}/codes", d.apiRenewCodes)
-	m.APIFresh(access.Configure, "DELETE /api/v1/break-glass/{user}", d.apiRemoveAccount)
-	m.API(access.ViewUsers, "GET /api/v1/users/{user}/factors", d.apiFactors)
-	m.APIFresh(access.Configure, "POST /api/v1/users/{user}/factors/reset", d.apiResetFactors)
+	m.API(access.Configure, "GET /api/v1/policy", d.apiGet)                                    // Get how people sign in
+	m.APIFresh(access.Configure, "PATCH /api/v1/policy", d.apiSet)                             // Change how people sign in, or preview that. 409 while something stands in the way
+	m.API(access.Configure, "GET /api/v1/break-glass", d.apiAccounts)                          // List the accounts for emergencies
+	m.APIFresh(access.Configure, "POST /api/v1/break-glass", d.apiAddAccount)                  // Name an admin's account for emergencies. Its codes are shown this once
+	m.APIFresh(access.Configure, "POST /api/v1/break-glass/{user}/codes", d.apiRenewCodes)     // Renew the codes of an account for emergencies
+	m.APIFresh(access.Configure, "DELETE /api/v1/break-glass/{user}", d.apiRemoveAccount)      // Take the mark for emergencies from an account
+	m.API(access.ViewUsers, "GET /api/v1/users/{user}/factors", d.apiFactors)                  // List a person's second factors
+	m.APIFresh(access.Configure, "POST /api/v1/users/{user}/factors/reset", d.apiResetFactors) // Take a person's second factors away. The person's sessions end, and a mail says why
 }
 
 // Rules are a policy as programs see it. A span that is empty is the server's setting.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/policy"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/internal/session"
@@ -65,7 +66,7 @@ func (s *site) browse(in session.In) *browser {
 		b.done = append(b.done, fmt.Sprint(f.Values))
 		return err
 	})
-	b.server.Config.Handler = m
+	b.server.Config.Handler = openapitest.Checked(s, m)
 	b.server.Start()
 	s.Cleanup(b.server.Close)
 	jar, err := cookiejar.New(nil)

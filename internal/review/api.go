@@ -13,16 +13,16 @@ import (
 
 func (s *Service) mountAPI(m *web.Mux) {
 	const at = "/api/v1/reviews"
-	m.API(access.ViewUsers, "GET "+at, s.apiList)
-	m.API(access.EditUsers, "POST "+at, s.apiStart)
-	m.API(access.ViewUsers, "GET "+at+"/{review}", s.apiGet)
-	m.API(access.EditUsers, "PATCH "+at+"/{review}", s.apiChange)
-	m.API(access.ViewUsers, "GET "+at+"/{review}/rows", s.apiRows)
-	m.API(access.EditUsers, "POST "+at+"/{review}/decisions", s.apiDecide)
-	m.API(access.EditUsers, "POST "+at+"/{review}/finish", s.apiFinish)
-	m.API(access.EditUsers, "POST "+at+"/{review}/cancel", s.apiCancel)
-	m.API(access.EditUsers, "POST "+at+"/{review}/stop-repeating", s.apiStopRepeating)
-	m.API(access.ViewUsers, "GET "+at+"/{review}/export/{file}", s.export)
+	m.API(access.ViewUsers, "GET "+at, s.apiList)                                      // List access reviews, newest first, 50 at a time
+	m.API(access.EditUsers, "POST "+at, s.apiStart)                                    // Start an access review
+	m.API(access.ViewUsers, "GET "+at+"/{review}", s.apiGet)                           // Get an access review
+	m.API(access.EditUsers, "PATCH "+at+"/{review}", s.apiChange)                      // Change the reviewers or the end of a review
+	m.API(access.ViewUsers, "GET "+at+"/{review}/rows", s.apiRows)                     // List the rows of a review, 200 at a time
+	m.API(access.EditUsers, "POST "+at+"/{review}/decisions", s.apiDecide)             // Decide on rows of a review, 200 at once
+	m.API(access.EditUsers, "POST "+at+"/{review}/finish", s.apiFinish)                // Finish a review
+	m.API(access.EditUsers, "POST "+at+"/{review}/cancel", s.apiCancel)                // Cancel a review that is being prepared
+	m.API(access.EditUsers, "POST "+at+"/{review}/stop-repeating", s.apiStopRepeating) // Stop a review from starting again
+	m.API(access.ViewUsers, "GET "+at+"/{review}/export/{file}", s.export)             // Download a review as review.csv or review.json
 }
 
 // View is a review as programs see it.

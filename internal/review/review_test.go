@@ -14,6 +14,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/review"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -127,12 +128,12 @@ func (d *desk) team(name string, people ...string) store.GroupID {
 // ask sends a form, or reads a page or the API, and wants this status.
 func (d *desk) ask(want int, who, method, path, body string) string {
 	d.t.Helper()
-	return webtest.Ask(d.t, d.mux, want, who, method, path, body)
+	return webtest.Ask(d.t, openapitest.Checked(d.t, d.mux), want, who, method, path, body)
 }
 
 func (d *desk) json(want int, who, method, path, body string) map[string]any {
 	d.t.Helper()
-	return webtest.AskJSON(d.t, d.mux, want, who, method, path, body)
+	return webtest.AskJSON(d.t, openapitest.Checked(d.t, d.mux), want, who, method, path, body)
 }
 
 // start begins a review of everybody, decided by root and bob, and gives its address in the API.

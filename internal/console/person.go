@@ -75,7 +75,7 @@ type personPage struct {
 	Factors        *Factors
 
 	MayEdit, MayEnd, MayInvite, MayStart, MayConfigure, MayLog bool
-	MayTeams                                                   bool // see them
+	MayTeams                                                   bool   // see them
 	Beyond                                                     string // why whoever looks can change nothing here; empty: it can
 	Self                                                       bool
 }

@@ -157,6 +157,7 @@ func TestTheLastAdminIsNotOfferedTheEnd(t *testing.T) {
 		page = s.do("operator", "GET", at+"/deactivate", nil).Body.String()
 		has(t, page, why, "It can be planned", `<input type="hidden" name="when" value="later">`)
 		hasNot(t, page, `value="now"`)
+		has(t, page, `type="submit">Plan to deactivate Boss Person</button>`)
 		page = s.do("operator", "GET", at+"/delete", nil).Body.String()
 		has(t, page, why)
 		hasNot(t, page, `action="`+at+`/delete"`)
@@ -166,6 +167,7 @@ func TestTheLastAdminIsNotOfferedTheEnd(t *testing.T) {
 
 		has(t, s.post("operator", at+"/deactivate", 409, url.Values{"why": {"typed reason"}}), why, "typed reason")
 		s.post("operator", at+"/delete", 409, url.Values{})
+		has(t, s.german(at+"/edit"), "letzte aktive Admin", "Leer: Vor- und Nachname.", "Adresse oder Benutzername von jemandem hier.")
 		edit.Set("version", version())
 		has(t, s.post("operator", at+"/edit", 409, edit), why, `value="Head"`)
 		s.post("operator", at+"/deactivate", 303, url.Values{"when": {"later"}, "at": {year + "-05-02T18:00"}, "zone": {"UTC"}})

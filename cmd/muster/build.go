@@ -201,11 +201,11 @@ var settingsPages = []console.SettingsPage{
 }
 
 // banner is a line over every page.
-func (s *system) banner() string {
+func (s *system) banner() web.Said {
 	if s.mail.Kept() && s.loopback {
-		return "No mail leaves this machine: it is kept at " + s.url + "/dev/mailbox."
+		return web.Say("No mail leaves this machine: it is kept at %s.", s.url+"/dev/mailbox")
 	}
-	return ""
+	return web.Said{}
 }
 
 // consoleOptions is what its pages know of the doors, which it may not import.

@@ -300,6 +300,11 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 	if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "aboutAccount" {
 		c.add(arg(2), key{at: at})
 	}
+	for i := range n.Args { // what a helper hands on to Input
+		if help, ok := strings.CutPrefix(arg(i), "help="); ok && !strings.Contains(help, "%s") {
+			c.add(help, key{at: at})
+		}
+	}
 	sel, ok := n.Fun.(*ast.SelectorExpr)
 	if !ok {
 		return

@@ -156,7 +156,7 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, name s
 			v.Alarm, v.AlarmAt = s.mux.opts.Alarm(r)
 		}
 		if s.mux.opts.Banner != nil {
-			v.Banner = phrases(s.mux.opts.Banner())
+			v.Banner = phrases(to.Say(s.mux.opts.Banner()))
 		}
 		if !v.Signed {
 			v.Languages = s.languages(r, to)

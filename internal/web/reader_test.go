@@ -29,6 +29,9 @@ type saidPage struct {
 // german is a mux whose person "ada" prefers what is given.
 func german(t testing.TB, prefer web.Preferences) *web.Mux {
 	m := newMux(t, func(o *web.Options) {
+		o.Banner = func() web.Said {
+			return web.Say("No mail leaves this machine: it is kept at %s.", "http://127.0.0.1/dev/mailbox")
+		}
 		inner := o.Authenticate
 		o.Authenticate = func(r *http.Request) (access.Actor, error) {
 			actor, err := inner(r)
@@ -87,6 +90,7 @@ func TestPagesSpeakTheReadersLanguage(t *testing.T) {
 			t.Errorf("%s: lang=%q, want %q", c.what, got, c.want)
 		}
 		for english, theirs := range map[string]string{"Sign in": "Anmelden", "Your account": "Ihr Konto", "Please sign in.": "Bitte melden Sie sich an.", "Please check": "Bitte prüfen",
+			"No mail leaves this machine: it is kept at http://127.0.0.1/dev/mailbox": "Keine E-Mail verlässt diese Maschine: Sie liegt unter http://127.0.0.1/dev/mailbox",
 			`"<x>" is not a language.`: `"<x>" ist keine Sprache.`, "Language (optional)": "Sprache (optional)"} {
 			if c.want == "de" {
 				english, theirs = theirs, english

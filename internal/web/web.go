@@ -67,7 +67,7 @@ type Options struct {
 	Prove          func(w http.ResponseWriter, r *http.Request) (asked bool, err error) // Fresh that asks however lately it was; nil: nobody passes
 	Hold           func(r *http.Request, actor access.Actor) (to string, err error)     // where somebody has to go before a page of theirs is shown; empty: nowhere; may be nil
 	Alarm          func(r *http.Request) (text, path string)                            // what an admin must look at, over every console page of those who may configure; may be nil
-	Banner         func() string                                                        // a line over every page ("mail stays on this machine"); may be nil
+	Banner         func() Said                                                          // a line over every page ("mail stays on this machine"); may be nil
 }
 
 // Mux holds all routes. It is safe for use once everything is mounted.

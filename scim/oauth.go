@@ -143,6 +143,16 @@ func (h *handler) accessToken(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// refuseClient is for what never reaches accessToken: another method, another address.
+func refuseClient(w http.ResponseWriter, status int, why string) {
+	code := "invalid_request"
+	if status >= http.StatusInternalServerError {
+		code = "server_error"
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	web.JSON(w, status, map[string]string{"error": code, "error_description": why})
+}
+
 // tokenRequest is what the provisioning log has of one.
 type tokenRequest struct {
 	client Client // the one that was named; it need not have proved itself

@@ -1,6 +1,8 @@
 package scim
 
 import (
+	"encoding/json"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +46,40 @@ func TestMethodsOfEachEndpoint(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Around the endpoints, too, programs are refused in the words of their protocol.
+func TestProgramsGetNoPages(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := openDoor(t, db, NewDirectory{})
+		const metadata = "/.well-known/oauth-authorization-server"
+		for _, c := range []struct {
+			method, path string
+			code         int
+			allow, error string
+		}{
+			{"GET", "/oauth/token", 405, "POST", "invalid_request"}, {"PUT", "/oauth/token", 405, "POST", "invalid_request"}, {"OPTIONS", "/oauth/token", 405, "POST", "invalid_request"},
+			{"POST", "/oauth/nothing", 404, "", "invalid_request"}, {"POST", metadata, 405, "GET, HEAD", "invalid_request"},
+			{"GET", metadata + "/scim/v2/x", 404, "", "invalid_request"}, {"GET", metadata + "/nothing", 404, "", "invalid_request"},
+			{"GET", "/scim/v2", 404, "", ""}, {"GET", "/scim/v2/", 404, "", ""}, {"POST", "/scim/v1/Users", 404, "", ""},
+		} {
+			got := d.serve(httptest.NewRequest(c.method, testURL+c.path, nil))
+			if got.code != c.code || got.header.Get("Allow") != c.allow || got.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d %v", c.method, c.path, got.code, got.header)
+			}
+			if c.error == "" {
+				if got.str("status") != "404" || got.str("detail") == "" {
+					t.Errorf("%s %s: no SCIM error: %s", c.method, c.path, got.raw)
+				}
+				continue
+			}
+			var said map[string]string
+			if err := json.Unmarshal([]byte(got.raw), &said); err != nil || said["error"] != c.error || said["error_description"] == "" || got.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s %s: no OAuth error: %s %v", c.method, c.path, got.raw, err)
+			}
+		}
+	})
 }
 
 // attributes and excludedAttributes are obeyed wherever a resource comes back, and

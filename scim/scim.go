@@ -117,7 +117,12 @@ func Mount(m *web.Mux, db *store.DB, opt Options) *Log {
 	m.Machine("POST /oauth/token", h.accessToken)
 	m.Machine("GET /.well-known/oauth-authorization-server", h.metadata)
 	m.Machine("GET /.well-known/oauth-authorization-server/scim/v2/{directory}", h.metadata)
+	m.Programs("/oauth/", refuseClient)
+	m.Programs("/.well-known/oauth-authorization-server", refuseClient)
 	m.OneSlash("/scim/v2/")
+	m.Programs("/scim/", func(w http.ResponseWriter, code int, why string) {
+		writeError(w, toScim(status(code, "%s", why)))
+	})
 	m.Machine("/scim/v2/{directory}", h.serve)
 	m.Machine("/scim/v2/{directory}/{rest...}", h.serve)
 	h.log.mount(m)

@@ -95,6 +95,12 @@ func (m *Mux) show(w *response, r *http.Request, status int, p problem, said err
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "60")
 	}
+	for _, one := range m.programs {
+		if strings.HasPrefix(r.URL.Path, one.below) {
+			one.refuse(w, status, p.Detail)
+			return
+		}
+	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 §11.6.1 demands one

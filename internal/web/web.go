@@ -80,6 +80,13 @@ type Mux struct {
 
 	patterns []string
 	slashes  []string // see OneSlash
+	programs []program
+}
+
+// program is what Programs was told.
+type program struct {
+	below  string
+	refuse func(w http.ResponseWriter, status int, why string)
 }
 
 // Patterns are all routes, for tests that walk them.
@@ -251,6 +258,13 @@ func (m *Mux) API(p access.Permission, pattern string, h Handler) {
 // ServeMux would redirect; programs whose base URL was entered with a slash at its end
 // do not follow, or leave their Authorization behind.
 func (m *Mux) OneSlash(below string) { m.slashes = append(m.slashes, below) }
+
+// Programs has refuse answer what goes wrong in paths that begin with below, also where no
+// route is or the route takes another method: whoever asks there reads no pages. why is a
+// sentence in English.
+func (m *Mux) Programs(below string, refuse func(w http.ResponseWriter, status int, why string)) {
+	m.programs = append(m.programs, program{below, refuse})
+}
 
 // Machine mounts an endpoint for programs and for posts from foreign sites
 // (SAML): no cookies, no cross-origin check, no body limit. The handler does

@@ -2,6 +2,7 @@ package account
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -110,6 +111,7 @@ func (a *Account) fillProfile(tx *store.Tx, now session.Session, p *profilePage)
 	if err != nil {
 		return err
 	}
+	p.Form.Default("version", strconv.FormatInt(u.Version, 10))
 	profile := u.Profile()
 	p.Fixed, p.Fields = nil, nil
 	for _, f := range own(&profile) {
@@ -199,6 +201,9 @@ func (a *Account) changeProfile(w http.ResponseWriter, r *http.Request) error {
 		u, err := tx.Self()
 		if err != nil {
 			return err
+		}
+		if was := f.Version(); was != 0 && was != u.Version {
+			return fault.Conflict.On("version", "Your profile was changed meanwhile, in another window or by an administrator.")
 		}
 		others, err := a.filled(tx, u)
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/account"
+	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 )
 
@@ -55,6 +56,15 @@ func TestOwnProfile(t *testing.T) {
 		if page := b.get(at); strings.Contains(page.body, "Iva<b>") {
 			t.Error("markup in a name is shown as markup")
 		}
+		// An administrator was faster: what was typed stays, and can be saved over it.
+		opened := webtest.Version(b.get(at).body)
+		b.want(b.post(at, "title", "Head", "version", opened), 303, at)
+		late := b.post(at, "title", "Chief", "version", opened)
+		b.want(late, 409, "")
+		if !strings.Contains(late.body, "Your profile was changed meanwhile") || !strings.Contains(late.body, `value="Chief"`) || read().Title != "Head" {
+			t.Errorf("somebody else was faster: title %q\n%s", read().Title, late.body)
+		}
+		b.want(b.post(at, "title", "Lead", "version", webtest.Version(late.body)), 303, at)
 		// What sign-ins fill, or an administrator keeps, is shown and not asked for.
 		for _, c := range []struct {
 			by   account.Filled

@@ -100,6 +100,13 @@ type TeamChange struct {
 	Tag         string  // as it was read; empty: whatever it is now
 }
 
+func checkTeamName(name string) error {
+	if name == "" {
+		return fault.Invalid.On("displayName", "The team needs a name.")
+	}
+	return fault.Line("displayName", name, 200)
+}
+
 // CreateTeam makes a local group. Needs Write. Faults: Denied, Invalid on "displayName",
 // "description" or "lead", Conflict on "displayName".
 func (tx *Tx) CreateTeam(in TeamChange) (Team, error) {
@@ -110,7 +117,7 @@ func (tx *Tx) CreateTeam(in TeamChange) (Team, error) {
 	if in.Name != nil {
 		name = strings.TrimSpace(*in.Name)
 	}
-	if err := fault.Line("displayName", name, 200); err != nil {
+	if err := checkTeamName(name); err != nil {
 		return Team{}, err
 	}
 	g, err := tx.CreateGroup(NewGroup{Doc: Doc{"displayName": name}})
@@ -149,7 +156,7 @@ func (tx *Tx) UpdateTeam(id GroupID, ch TeamChange) (Team, error) {
 	}
 	if ch.Name != nil && strings.TrimSpace(*ch.Name) != t.Name {
 		name := strings.TrimSpace(*ch.Name)
-		if err := fault.Line("displayName", name, 200); err != nil {
+		if err := checkTeamName(name); err != nil {
 			return t, err
 		}
 		doc, err := t.Attributes()

@@ -126,6 +126,14 @@ func TestTeamsHaveDescriptionAndLead(t *testing.T) {
 				t.Errorf("%s: %v", wrong, err)
 			}
 		}
+		none := " "
+		nameless := store.TeamChange{Name: &none}
+		made := db.Write(ctx, admin, func(tx *store.Tx) error { _, err := tx.CreateTeam(nameless); return err })
+		for _, err := range []error{made, change(nameless)} {
+			if fault.Field(err) != "displayName" || fault.Public(err) != "The team needs a name." {
+				t.Errorf("without a name: %v", err)
+			}
+		}
 		team = now
 		d := newDirectory(t, db, admin, "Okta")
 		var theirs store.Group

@@ -47,10 +47,17 @@ type Export struct {
 	People  store.PeopleQuery
 }
 
-// check fills in the columns. Faults: Invalid on "format", "column".
+var statuses = []store.Status{store.Active, store.Invited, store.Deactivated, store.Deleted}
+
+// check fills in the columns. Faults: Invalid on "format", "status", "column".
 func (e *Export) check(defs *store.Definitions) ([]Field, error) {
 	if e.Format != FormatCSV && e.Format != FormatJSONL {
 		return nil, fault.Invalid.On("format", "There is no format %.20q. Choose csv or jsonl.", e.Format)
+	}
+	for _, status := range e.People.Status {
+		if !slices.Contains(statuses, status) {
+			return nil, fault.Invalid.On("status", "There is no status %.40q. Choose active, invited, deactivated or deleted.", status)
+		}
 	}
 	all := ExportFields(defs)
 	if len(e.Columns) == 0 {

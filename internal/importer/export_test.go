@@ -87,7 +87,7 @@ func TestExports(t *testing.T) {
 		if len(lines) != 3 || json.Unmarshal([]byte(lines[1]), &ann) != nil || ann.Email != "ann@example.com" || len(ann.Teams) != 1 || ann.Source != "csv" || len(ann.ID) != 32 {
 			t.Errorf("%d lines, %+v", len(lines), ann)
 		}
-		for _, wrong := range []importer.Export{{Format: "xlsx"}, {Format: "csv", Columns: []string{"password"}}} {
+		for _, wrong := range []importer.Export{{Format: "xlsx"}, {Format: "csv", Columns: []string{"password"}}, {Format: "csv", People: store.PeopleQuery{Status: []store.Status{store.Active, "actve"}}}} {
 			if err := s.door.Export(ctx, s.admin, wrong, &strings.Builder{}, func() { t.Error("it began") }); !fault.Is(err, fault.Invalid) {
 				t.Errorf("%+v: %v", wrong, err)
 			}

@@ -127,14 +127,17 @@ func scan(r io.Reader) (head []byte, size int64, valid bool, err error) {
 	}
 }
 
-// refuseForeign stops what is no text file, by its first bytes.
+// refuseForeign stops what is no text file, by its first bytes, and pages and data of programs
+// that were given a name like people.csv.
 func refuseForeign(head []byte, size int64) error {
+	text := bytes.TrimSpace(bytes.TrimPrefix(head, bom))
+	begins := func(with string) bool { return bytes.HasPrefix(text, []byte(with)) }
 	switch {
-	case size <= int64(len(head)) && len(bytes.TrimSpace(bytes.TrimPrefix(head, bom))) == 0:
+	case size <= int64(len(head)) && len(text) == 0:
 		return bad("The file is empty. Choose a CSV file whose first line names the columns.")
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte{0xD0, 0xCF, 0x11, 0xE0}):
 		return bad("This is a spreadsheet file (Excel or similar), not CSV. Open it there and save it as “CSV UTF-8 (comma delimited)”, then upload that file.")
-	case bytes.HasPrefix(head, []byte("%PDF")), bytes.HasPrefix(head, []byte("{")), bytes.HasPrefix(head, []byte("<")), bytes.HasPrefix(head, []byte{0x1F, 0x8B}):
+	case begins("%PDF"), begins("{"), begins("[{"), begins("<"), bytes.HasPrefix(head, []byte{0x1F, 0x8B}):
 		return bad("This is not a CSV file. Its first line should name the columns, like email,given_name,family_name,role.")
 	}
 	return nil

@@ -132,6 +132,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"PDF":                {"%PDF-1.7", "not a CSV"},
 		"gzip":               {"\x1f\x8b\x08rest", "not a CSV"},
 		"JSON":               {`{"email": 1}`, "not a CSV"},
+		"a list in JSON":     {"\ufeff[{\"email\": 1}]", "not a CSV"},
+		"a page":             {"\r\n\r\n <table><tr><td>email</td></tr><tr><td>a@b.example</td></tr></table>", "not a CSV"},
 		"too large":          {strings.Repeat("a", MaxFile+1), "32 MB"},
 		"header alone":       {"email\n\n", "then ends"},
 		"a quote left open":  {"email\nx@b.example\n\"a@b.example\nc@d.example\n", "Line 3"},

@@ -31,6 +31,24 @@ const insertManyActivities = `INSERT INTO activity (org_id, actor_kind, actor_id
 // rate. All or none: who may not be created is found by creating them one by one. Needs
 // Write; not for directories. Faults: those of CreateUser.
 func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
+	n, err := tx.EnterUsers(list)
+	if err != nil {
+		return nil, err
+	}
+	return n.Settle()
+}
+
+// Newcomers are people who are in the table of users, with nothing of theirs in others yet.
+type Newcomers struct {
+	tx      *Tx
+	list    []NewUser
+	joining map[Source]*joining
+	manyNew
+}
+
+// EnterUsers is the first half of CreateUsers: all that another one may wait for, and no row
+// that others write, too. Without Settle, the transaction must not be kept.
+func (tx *Tx) EnterUsers(list []NewUser) (*Newcomers, error) {
 	if tx.actor.Kind == access.Directory {
 		return nil, errors.New("a directory creates its users one by one")
 	}
@@ -66,28 +84,34 @@ func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
 			return nil, errors.Join(err, errStale)
 		}
 	}
+	return &Newcomers{tx, list, joining, many}, nil
+}
+
+// Settle is the other half, in the same transaction.
+func (n *Newcomers) Settle() ([]User, error) {
+	tx := n.tx
 	// In the order of the index, so that neighbours are written together.
-	slices.SortFunc(many.values, func(a, b []any) int {
+	slices.SortFunc(n.values, func(a, b []any) int {
 		return cmp.Or(strings.Compare(a[1].(string), b[1].(string)), strings.Compare(a[3].(string), b[3].(string)))
 	})
-	err = errors.Join(tx.InsertMany(insertManyValues, "(?, ?, ?, ?, ?)", many.values), tx.InsertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", many.roles),
-		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", many.acts), tx.countNew(many.counted))
+	err := errors.Join(tx.InsertMany(insertManyValues, "(?, ?, ?, ?, ?)", n.values), tx.InsertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", n.roles),
+		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", n.acts), tx.countNew(n.counted))
 	if err != nil {
 		return nil, err
 	}
-	for i, u := range many.users {
-		if err := tx.addExtras(UserResource, string(u.ID), list[i].Doc); err != nil {
+	for i, u := range n.users {
+		if err := tx.addExtras(UserResource, string(u.ID), n.list[i].Doc); err != nil {
 			return nil, err
 		}
 	}
 	for _, from := range sourceOrder {
-		if join := joining[from]; join != nil {
+		if join := n.joining[from]; join != nil {
 			if err := tx.joinDefaults(join.users, join.teams, join.why); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return many.users, nil
+	return n.users, nil
 }
 
 // manyNew are new people as the rows of their tables.

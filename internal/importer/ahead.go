@@ -2,6 +2,7 @@ package importer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -14,7 +15,8 @@ import (
 )
 
 // draft is what a batch of rows does by what the database said when it was drawn. One that
-// was drawn ahead, while the rows before were written, is looked at again before it is done.
+// was drawn ahead, while the rows before were written, is looked at again before it is done,
+// which for new people may begin early, too.
 type draft struct {
 	run     Run
 	fields  []*Field
@@ -41,6 +43,47 @@ func (d *Door) ahead(tx *store.Tx, j jobs.Job, items []jobs.Item) (any, error) {
 		dr.people[i].WorkOut()
 	}
 	return dr, nil
+}
+
+// early puts the people of a batch in that makes new ones alone.
+func (d *Door) early(tx *store.Tx, j jobs.Job, _ []jobs.Item) (any, error) {
+	dr := j.Ahead.(*draft)
+	if len(dr.people) == 0 || len(dr.people) < len(dr.rows) {
+		return nil, nil
+	}
+	if same, err := dr.holds(tx); err != nil || !same {
+		return nil, err
+	}
+	in, err := tx.EnterUsers(dr.people)
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// drawn is the draft of a batch: the one that was drawn ahead, if all is as it was.
+func (d *Door) drawn(tx *store.Tx, j jobs.Job, items []jobs.Item) (*draft, error) {
+	dr, _ := j.Ahead.(*draft)
+	if dr == nil {
+		return d.draw(tx, j, items, false)
+	}
+	same := j.Early != nil // it was looked at before
+	var err error
+	if !same {
+		same, err = dr.holds(tx)
+	}
+	if err == nil && same {
+		same, err = dr.managed(tx)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case same:
+		return dr, nil
+	case j.Early != nil:
+		return nil, errors.New("a manager did not come, or left")
+	}
+	return d.draw(tx, j, items, false)
 }
 
 // draw reads rows and compares them with the database; ahead of their time, managers
@@ -146,24 +189,34 @@ func (dr *draft) look(tx *store.Tx, taken bool) error {
 	return w.add(tx, managers, nil, nil)
 }
 
-// holds tells whether all that the draft was drawn from still is as it was, and the
-// managers are where they were awaited. If so, it goes on with the people of this moment.
+// holds tells whether all but the managers still is as it was when the draft was drawn. If so,
+// it goes on with the people of this moment.
 func (dr *draft) holds(tx *store.Tx) (bool, error) {
 	now, err := look(tx, dr.run.Settings.Key, dr.rows, nil, true, false)
 	if err != nil || !maps.Equal(dr.versions, now.versions()) || !dr.world.same(now) {
 		return false, err
 	}
-	if err := now.add(tx, slices.Collect(maps.Keys(dr.managers)), nil, nil); err != nil {
-		return false, err
-	}
-	for id, there := range dr.managers {
-		if there != (now.users[id] != nil) {
-			return false, nil
-		}
-	}
 	for i, p := range dr.plans {
 		if p.user != nil {
 			dr.plans[i].user = now.users[p.user.ID]
+		}
+	}
+	return true, nil
+}
+
+// managed tells whether the managers are where they were awaited.
+func (dr *draft) managed(tx *store.Tx) (bool, error) {
+	users, err := tx.UsersBy(slices.Collect(maps.Keys(dr.managers)), nil, nil)
+	if err != nil {
+		return false, err
+	}
+	now := make(map[store.UserID]bool, len(users))
+	for _, u := range users {
+		now[u.ID] = true
+	}
+	for id, there := range dr.managers {
+		if there != now[id] {
+			return false, nil
 		}
 	}
 	return true, nil

@@ -130,6 +130,65 @@ func TestABatchWorkedOutAheadIsUndone(t *testing.T) {
 	})
 }
 
+// TestBatchesBeginEarly: whatever their people wait for in the batches before them.
+func TestBatchesBeginEarly(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		bosses := map[int]int{700: 699, 1200: 300, 1999: 1500, 2200: 1300, 2300: 1500, 2400: 2300, 3100: 2500, 4500: 3999}
+		var file strings.Builder
+		file.WriteString("email,first,employee number,phone,role,manager\n")
+		for i := range 5000 {
+			boss := ""
+			if of, ok := bosses[i]; ok {
+				boss = fmt.Sprintf("p%d@example.com", of)
+			}
+			fmt.Fprintf(&file, "p%d@example.com,P%d,E%d,+49 30 %d,agent,%s\n", i, i, i, 10000+i, boss)
+		}
+		run := s.read(file.String(), nil)
+		s.must(func(tx *store.Tx) error {
+			_, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: "p1500@example.com", Email: "p1500@example.com", DisplayName: "Somebody"}.Doc(), Source: store.FromAPI})
+			return err
+		})
+		job := s.start(run)
+		if got := did(job); got != "4996 done, 4 skipped, 0 failed map[created:4996]" {
+			t.Error(got)
+		}
+		var why []string
+		s.must(func(tx *store.Tx) error {
+			list, err := s.jobs.Results(tx, job.ID, jobs.ResultQuery{State: jobs.SkippedItem, Limit: 100})
+			for _, r := range list {
+				why = append(why, r.Name+": "+strings.SplitN(r.Why.In(fmt.Sprintf), ":", 2)[0])
+			}
+			if err != nil {
+				return err
+			}
+			wrong, err := tx.Check()
+			if len(wrong) > 0 {
+				t.Errorf("not sound: %v", wrong)
+			}
+			for _, search := range []string{"E4321", "14321", "P4321"} {
+				found, err := tx.People(store.PeopleQuery{Search: search})
+				if err != nil || found.Total != 1 {
+					t.Errorf("%s finds %d, %v", search, found.Total, err)
+				}
+			}
+			return err
+		})
+		if got := strings.Join(why, "\n"); got != "P1500: Somebody else created Somebody after the preview. Upload the file again to see what is left.\n"+
+			"P1999: The manager is not here\nP2300: The manager is not here\nP2400: The manager is not here" {
+			t.Errorf("skipped:\n%s", got)
+		}
+		for of, boss := range bosses {
+			if of == 1999 || boss == 1500 || boss == 2300 {
+				continue
+			}
+			if u, want := s.named(fmt.Sprintf("p%d@example.com", of)), s.named(fmt.Sprintf("p%d@example.com", boss)); u.ManagerID != want.ID {
+				t.Errorf("the manager of %d is %s", of, u.ManagerID)
+			}
+		}
+	})
+}
+
 // TestWhoLosesRightsBetweenTwoBatches: what was worked out for an admin is not done for a viewer.
 func TestWhoLosesRightsBetweenTwoBatches(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -50,7 +50,7 @@ func howMany(did map[string]int) (list []web.Said) {
 // kind is our job.
 func (d *Door) kind() jobs.Kind {
 	return jobs.Kind{
-		Name: jobKind, Need: access.CreateUsers, Size: batch, One: d.applyOne, Many: d.apply, Ahead: d.ahead, UndoOne: d.undo,
+		Name: jobKind, Need: access.CreateUsers, Size: batch, One: d.applyOne, Many: d.apply, Ahead: d.ahead, Early: d.early, UndoOne: d.undo,
 		Title: func(say jobs.Say, j jobs.Job) string {
 			var in jobInput
 			if json.Unmarshal(j.Input, &in) != nil {
@@ -121,26 +121,16 @@ func (d *Door) start(tx *store.Tx, run Run, gone int) (job jobs.Job, err error) 
 
 // apply does a batch of rows, or nothing of it.
 func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result, error) {
-	dr, _ := j.Ahead.(*draft)
-	if dr != nil {
-		if same, err := dr.holds(tx); err != nil || !same {
-			if err != nil {
-				return nil, err
-			}
-			dr = nil
-		}
+	dr, err := d.drawn(tx, j, items)
+	if fault.Is(err, fault.NotFound) {
+		return slices.Repeat([]jobs.Result{{State: jobs.FailedItem, Why: jobs.Because("The file is not here any more.")}}, len(items)), nil
 	}
-	if dr == nil {
-		var err error
-		dr, err = d.draw(tx, j, items, false)
-		if fault.Is(err, fault.NotFound) {
-			return slices.Repeat([]jobs.Result{{State: jobs.FailedItem, Why: jobs.Because("The file is not here any more.")}}, len(items)), nil
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
-	return (&applying{d: d, tx: tx, draft: dr}).all()
+	a := &applying{d: d, tx: tx, draft: dr}
+	a.entered, _ = j.Early.(*store.Newcomers)
+	return a.all()
 }
 
 // applyOne is apply for a row that stands in a batch with one that cannot be done.
@@ -155,8 +145,9 @@ func (d *Door) applyOne(tx *store.Tx, j jobs.Job, item jobs.Item) (jobs.Result, 
 // applying is a batch on its way.
 type applying struct {
 	*draft
-	d  *Door
-	tx *store.Tx
+	d       *Door
+	tx      *store.Tx
+	entered *store.Newcomers // the new people, if they are in already; else nil
 }
 
 // all does rows, or nothing of them.
@@ -183,7 +174,7 @@ func (a *applying) create() error {
 	if len(a.people) == 0 {
 		return nil
 	}
-	made, err := a.tx.CreateUsers(a.people)
+	made, err := a.enter()
 	if err != nil {
 		return err
 	}
@@ -198,6 +189,13 @@ func (a *applying) create() error {
 		return err
 	}
 	return a.join(joined)
+}
+
+func (a *applying) enter() ([]store.User, error) {
+	if a.entered != nil {
+		return a.entered.Settle()
+	}
+	return a.tx.CreateUsers(a.people)
 }
 
 func (a *applying) invite(made []store.User) error {

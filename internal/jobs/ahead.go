@@ -2,69 +2,174 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"reflect"
+	"runtime/debug"
+	"time"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/store"
 )
 
-// ahead is what Kind.Ahead makes of the items behind those that are being written. A worker
-// begins it in its transaction and waits for it before the next one, so no transaction waits.
+// ahead is what is done for items while those before them are written. First, Kind.Ahead
+// works out what they need. Then Kind.Early writes what comes first of them, in a transaction
+// that goes on with the rest when it is these items' turn: two transactions of a job run at
+// once, and commit one after the other. Whatever does not hold is done anew in their turn.
+//
+// A transaction that waits for its turn may be waited for: by somebody for whom, in a circle
+// that the database cannot see, the one before it waits. So it waits for a while only.
 type ahead struct {
 	from  int // the position of the first item
 	actor access.Actor
-	done  chan struct{} // closed when parts, items and made are there
+	turn  chan bool     // true: what is before has been written; false: there is no turn
+	ended chan struct{} // closed when nothing is under way any more
+
 	parts parts
 	items []Item
 	made  any
+
+	written, over bool // by the transaction that began early
 }
 
-// begin works ahead for the items from a position on, unless that was begun before: the
-// transaction may run again.
-func (s *Service) begin(ctx context.Context, h *held, j Job, from int, actor access.Actor) {
-	if h.ahead != nil && h.ahead.from == from {
+// patience is how long a transaction waits for its turn.
+const patience = 2 * time.Second
+
+// errAnew ends a transaction that began early: its items are done in another one.
+var errAnew = errors.New("to be done anew")
+
+// begin does what can be done for the items from a position on, unless it has begun: the
+// transaction that calls it may run again. written is closed when that one is in nobody's way.
+func (s *Service) begin(ctx context.Context, h *held, j Job, from int, actor access.Actor, written <-chan struct{}) {
+	if h.ahead != nil {
 		return
 	}
-	h.wait()
-	a := &ahead{from: from, actor: actor, done: make(chan struct{}), parts: h.parts}
+	a := &ahead{from: from, actor: actor, turn: make(chan bool, 1), ended: make(chan struct{}), parts: h.parts}
 	h.ahead = a
-	j.position, j.Ahead = from, nil
+	j.position, j.Ahead, j.Early = from, nil, nil
 	go func() {
-		defer close(a.done)
-		defer func() { // of a panic, too, Many tells: it is not the server's end
-			if recover() != nil {
-				a.made = nil
+		defer close(a.ended)
+		defer func() {
+			if why := recover(); why != nil { // it is not the server's end: the items are done without it
+				s.opt.Log.ErrorContext(ctx, "what comes next in a job", "org", h.org, "job", h.id, "kind", h.kind.Name, "panic", why, "stack", string(debug.Stack()))
 			}
 		}()
-		err := s.opt.DB.Read(ctx, actor, func(tx *store.Tx) error {
-			items, err := a.parts.from(tx, j.ID, from, h.kind.Size)
-			if err == nil && len(items) > 0 {
-				a.items = items
-				a.made, err = h.kind.Ahead(tx, j, items)
-			}
-			return err
-		})
-		if err != nil { // Many runs into it again, and tells
-			a.made = nil
+		s.workOut(ctx, h, j, a)
+		if h.kind.Early == nil || a.made == nil || s.opt.DB.Dialect() == "sqlite" { // where a writer is alone
+			return
 		}
+		select {
+		case <-written:
+		case <-ctx.Done():
+			return
+		}
+		s.writeEarly(ctx, h, j, a)
 	}()
 }
 
-// wait is for the end of what was begun.
-func (h *held) wait() {
-	if h.ahead != nil {
-		<-h.ahead.done
+// workOut reads the items and has Kind.Ahead make something of them. Into an error, Many
+// runs again, and tells.
+func (s *Service) workOut(ctx context.Context, h *held, j Job, a *ahead) {
+	_ = s.opt.DB.Read(ctx, a.actor, func(tx *store.Tx) error {
+		items, err := a.parts.from(tx, j.ID, a.from, h.kind.Size)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		a.items = items
+		made, err := h.kind.Ahead(tx, j, items)
+		if err == nil {
+			a.made = made
+		}
+		return err
+	})
+}
+
+// writeEarly is the transaction of the items, if all is as it was thought to be.
+func (s *Service) writeEarly(ctx context.Context, h *held, j Job, a *ahead) {
+	var operator access.Actor
+	if j.Starter.Operator {
+		var err error
+		if operator, err = s.operator(ctx, h.org, j.Starter); err != nil {
+			return
+		}
+	}
+	first, over := true, false
+	err := s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) error {
+		if !first { // it lost against another writer
+			return errAnew
+		}
+		first = false
+		var early any
+		err := tx.As(a.actor, func() (err error) {
+			j.Ahead = a.made
+			early, err = h.kind.Early(tx, j, a.items)
+			return err
+		})
+		if err != nil || early == nil || !a.waits(ctx) {
+			return errors.Join(errAnew, err)
+		}
+		now, err := lockJob(tx, h.id)
+		if err != nil || now.State != Running || now.worker != h.worker || now.position != a.from {
+			return errors.Join(errAnew, err)
+		}
+		actor := operator
+		if !now.Starter.Operator {
+			if actor, err = s.actor(tx, now); err != nil {
+				return err
+			}
+		}
+		if !actor.May(h.kind.Need) || !reflect.DeepEqual(actor, a.actor) {
+			return errAnew
+		}
+		now.Early = early
+		over, err = s.some(tx, h, now, actor, itself)
+		return err
+	})
+	a.written, a.over = err == nil, over
+}
+
+// itself says of a transaction that began early that it is in nobody's way.
+var itself = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// waits tells whether it is these items' turn at last.
+func (a *ahead) waits(ctx context.Context) bool {
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	select {
+	case now := <-a.turn:
+		return now
+	case <-enough.C:
+		return false
+	case <-ctx.Done():
+		return false
 	}
 }
 
+// end is the turn of what was begun, or the end of it. It tells whether the items are written.
+func (a *ahead) end(turn bool) (written bool) {
+	if a == nil {
+		return false
+	}
+	select {
+	case a.turn <- turn:
+	default: // it had one, and was not ready
+	}
+	<-a.ended
+	return a.written
+}
+
 // take hands out the items at the job's position and what was made of them for this actor,
-// once: a transaction that runs again does so because something changed.
+// once: a transaction that runs again does so because something changed. What is further on
+// is left for later.
 func (h *held) take(j Job, actor access.Actor) ([]Item, any) {
 	a := h.ahead
-	if a == nil || a.from != j.position {
+	if a == nil || a.from > j.position {
 		return nil, nil
 	}
-	h.ahead, h.parts = nil, a.parts
+	h.ahead = nil
+	if a.from < j.position {
+		return nil, nil
+	}
+	h.parts = a.parts
 	if !reflect.DeepEqual(a.actor, actor) {
 		return a.items, nil
 	}

@@ -4,7 +4,7 @@ Package jobs does one thing to many: to people, to the rows of a file.
 	Start    a door writes the job and all its items in one transaction, with what was confirmed
 	Run      workers take turns: a slice of a job of the organization that waited longest,
 	         some items a transaction; each item's change and its result commit together, while
-	         what the next items need is worked out ahead (ahead.go)
+	         what the next items need is worked out ahead, and may be begun (ahead.go)
 	Cancel   what is done stays done, the rest is left
 	Undo     a job of its own, for a day: each item is taken back unless it was changed since
 
@@ -12,8 +12,8 @@ A door registers its kinds of job (Kind) with funcs that do an item and take it 
 rights of whoever started a job are looked up again in each of its transactions.
 
 A worker holds a job by a lease, and by its name in the job's row, which each of its
-transactions locks first: one that lost the lease can write nothing any more, so an
-item is done once, whatever crashes. A job started in this process begins at once; what
+transactions locks before its results: one that lost the lease keeps nothing of what it
+wrote, so an item is done once, whatever crashes. A job started in this process begins at once; what
 another server started is found within two seconds.
 
 Jobs are kept for thirty days. The package owns the tables jobs, job_parts and
@@ -68,7 +68,8 @@ type Job struct {
 	CreatedAt store.Time
 	StartedAt store.Time
 	EndedAt   store.Time // 0 until it is over
-	Ahead     any        // for Kind.Many: what Kind.Ahead made of its items; nil: nothing
+	Ahead     any        // for Kind.Many and Early: what Kind.Ahead made of its items; nil: nothing
+	Early     any        // for Kind.Many: what Kind.Early did in this transaction; nil: nothing
 
 	position int // items taken so far; of an undo, the result that was taken last
 	worker   string
@@ -193,6 +194,11 @@ type Kind struct {
 	// sees what was there before these. Many finds it in Job.Ahead, and must look whether it
 	// still holds. It runs as the starter and only reads; nil, or what fails, is no loss.
 	Ahead func(tx *store.Tx, j Job, items []Item) (any, error)
+	// Early writes what comes first of these items, for which Ahead made something, while the
+	// transaction of those before them ends: it does not see what that one did, and must write
+	// nothing that it may write, too. Many finds in Job.Early what it gives, and does the rest.
+	// An error, or nil, undoes it, and the items are done as if there was no Early. May be nil.
+	Early func(tx *store.Tx, j Job, items []Item) (any, error)
 }
 
 func (k Kind) undoes() bool { return k.UndoOne != nil || k.UndoMany != nil }

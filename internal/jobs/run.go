@@ -44,7 +44,7 @@ type held struct {
 	worker string
 	parts  parts
 	singly bool   // the next items could not be done together
-	ahead  *ahead // of the items that come next; nil: nothing
+	ahead  *ahead // of items that come later; nil: nothing
 }
 
 // turn gives one job a slice of time. It tells false when none is waiting.
@@ -59,7 +59,7 @@ func (s *Service) turn(ctx context.Context) (worked bool, err error) {
 		return false, nil
 	}
 	h := &held{org: next.Org, id: next.ID, kind: s.kinds[next.Kind], worker: string(store.NewID[held]())}
-	defer h.wait()
+	defer func() { h.ahead.end(false) }()
 	taken := false
 	err = s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) (err error) {
 		taken, err = claim(tx, h.id, h.worker, tx.Now().Add(lease))
@@ -70,7 +70,6 @@ func (s *Service) turn(ctx context.Context) (worked bool, err error) {
 	}
 	begun := s.opt.DB.Now()
 	for {
-		h.wait()
 		over, err := s.batch(ctx, h)
 		if err != nil {
 			return true, s.stumbled(ctx, h, err)
@@ -153,9 +152,14 @@ func (s *Service) stumbled(ctx context.Context, h *held, why error) error {
 	})
 }
 
-// batch does the next items of a job in one transaction. It tells true when there is no
-// more to do for this worker.
+// batch does the next items of a job in one transaction, which may have begun early. It
+// tells true when there is no more to do for this worker.
 func (s *Service) batch(ctx context.Context, h *held) (over bool, err error) {
+	if a := h.ahead; a.end(true) {
+		return a.over, nil
+	}
+	written := make(chan struct{})
+	defer close(written)
 	var operator access.Actor
 	var refused error
 	asked := false
@@ -184,7 +188,7 @@ func (s *Service) batch(ctx context.Context, h *held) (over bool, err error) {
 			if refused != nil {
 				return refused
 			}
-			over, err = s.some(tx, h, j, actor)
+			over, err = s.some(tx, h, j, actor, written)
 			return err
 		})
 		if errors.Is(err, errSingly) {
@@ -252,8 +256,9 @@ func (s *Service) actor(tx *store.Tx, j Job) (access.Actor, error) {
 	return a, err
 }
 
-// some does as many items as share a transaction, and ends the job with the last.
-func (s *Service) some(tx *store.Tx, h *held, j Job, actor access.Actor) (over bool, err error) {
+// some does as many items as share a transaction, and ends the job with the last. What comes
+// after them begins early when written is closed.
+func (s *Service) some(tx *store.Tx, h *held, j Job, actor access.Actor, written <-chan struct{}) (over bool, err error) {
 	items, made := h.take(j, actor)
 	if len(items) == 0 {
 		if items, err = s.next(tx, h, j); err != nil {
@@ -265,7 +270,7 @@ func (s *Service) some(tx *store.Tx, h *held, j Job, actor access.Actor) (over b
 	}
 	j.Ahead = made
 	if j.Undoes == "" && h.kind.Ahead != nil && j.position+len(items) < j.Total {
-		s.begin(tx.Context(), h, j, j.position+len(items), actor)
+		s.begin(tx.Context(), h, j, j.position+len(items), actor, written)
 	}
 	var list []Result
 	err = tx.As(actor, func() (err error) {

@@ -47,7 +47,6 @@ type node struct {
 	Enum        []string
 	Properties  json.RawMessage
 	Items       *node
-	Values      json.RawMessage `json:"additionalProperties"`
 	AnyOf       []node
 	Minimum     *int
 	Maximum     *int

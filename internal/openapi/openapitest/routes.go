@@ -298,7 +298,11 @@ func (w *walker) call(s *source, call *ast.CallExpr, c *scope) {
 			w.answer(http.StatusNotModified, nil)
 			return
 		case name == "http.Set" && constString(s.info.Types[call.Args[0]].Value) == "Content-Type":
-			for _, kind := range w.texts(s, call.Args[1], c) {
+			kinds := w.texts(s, call.Args[1], c)
+			if len(kinds) == 0 {
+				w.route.unclear = append(w.route.unclear, "a content type: "+w.set.Position(call.Pos()).String())
+			}
+			for _, kind := range kinds {
 				if !slices.Contains(w.route.files, kind) {
 					w.route.files = append(w.route.files, kind)
 				}
@@ -347,6 +351,15 @@ func (w *walker) answer(status int, body *schema) {
 func (w *walker) constants(s *source, e ast.Expr, c *scope) []constant.Value {
 	if v := s.info.Types[e].Value; v != nil {
 		return []constant.Value{v}
+	}
+	if sum, ok := e.(*ast.BinaryExpr); ok && sum.Op == token.ADD {
+		var list []constant.Value
+		for _, a := range w.constants(s, sum.X, c) {
+			for _, b := range w.constants(s, sum.Y, c) {
+				list = append(list, constant.BinaryOp(a, token.ADD, b))
+			}
+		}
+		return list
 	}
 	obj := objectOf(s, e)
 	if obj == nil {

@@ -216,6 +216,9 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said
 		fresh, err := d.fetch(ctx, actor, f, at, e)
 		switch {
 		case err != nil:
+			if said := web.SaidBy(err); !said.IsZero() {
+				err = fault.Invalid.Wrap(err, "%s: %s", readable(e.name), said)
+			}
 			wrong = errors.Join(wrong, err)
 		case fresh:
 			taken++
@@ -229,7 +232,7 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said
 // fetch takes one file in, once, and tells whether it was new.
 func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e entry) (bool, error) {
 	if e.Size > MaxFile {
-		return false, bad("The file %s is larger than %d MB. Split it into several.", e.name, MaxFile>>20)
+		return false, bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
 	}
 	file, err := at.open(e.name)
 	if err != nil {
@@ -244,9 +247,9 @@ func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e
 	if now, err := at.stat(e.name); err != nil || now != e.stamp { // it changed while it was read: next time
 		return false, errors.Join(err, d.Forget(ctx, actor, run.ID))
 	}
-	fresh := false
+	name, fresh := readable(e.name), false
 	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {
-		if fresh, err = insertSeen(tx, f.ID, hex.EncodeToString(sum.Sum(nil)), e.name, run.ID); err == nil && !fresh {
+		if fresh, err = insertSeen(tx, f.ID, hex.EncodeToString(sum.Sum(nil)), name, run.ID); err == nil && !fresh {
 			err = forgetRun(tx, run.ID)
 		}
 		return err

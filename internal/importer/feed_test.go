@@ -142,6 +142,27 @@ func TestAFolderIsWatched(t *testing.T) {
 	})
 }
 
+// A file may have any name; the report says which one is wrong.
+func TestNamesOfFiles(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		own := filepath.Join(s.folder, "acme")
+		for i, name := range []string{"latin-\xe9.csv", "two\nlines.csv", "turned-\u202evsc.csv", strings.Repeat("x", 240) + ".csv"} {
+			settle(t, filepath.Join(own, name), fmt.Sprintf("email\nu%d@example.com\n", i))
+		}
+		f := s.feed(importer.NewFeed{Kind: importer.Folder, Name: "HR", Settings: importer.FeedSettings{New: importer.NewActive, MaxChanged: 100}})
+		for range 2 {
+			if f = s.look(f.ID); f.Bad || s.people() != 5 {
+				t.Errorf("%d people, %+v", s.people(), f)
+			}
+		}
+		settle(t, filepath.Join(own, "no\u202ething.csv"), "")
+		if f = s.look(f.ID); f.Last.String() != "nothing.csv: The file is empty. Choose a CSV file whose first line names the columns." {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
 // TestNobodyIsMadeAnAdminByAFile: who can write a file could make themselves an admin, or
 // sign in as one whose address it changes.
 func TestNobodyIsMadeAnAdminByAFile(t *testing.T) {

@@ -153,7 +153,7 @@ func leaveFeed(tx *store.Tx, id FeedID) error {
 // insertSeen tells false when the same content was taken in before.
 func insertSeen(tx *store.Tx, feed FeedID, hash, name string, run ID) (bool, error) {
 	n, err := tx.Exec("INSERT INTO import_seen (org_id, feed_id, hash, name, run_id, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, feed_id, hash) DO NOTHING",
-		tx.Org(), feed, hash, clip(name, 250), run, tx.Now())
+		tx.Org(), feed, hash, name, run, tx.Now())
 	return n == 1, err
 }
 

@@ -32,12 +32,7 @@ func (d *Door) Upload(ctx context.Context, actor access.Actor, name string, r io
 
 func (d *Door) upload(ctx context.Context, actor access.Actor, run Run, r io.Reader) (Run, error) {
 	run.ID, run.State, run.By = store.NewID[Run](), Uploading, actor.Name
-	run.Name = strings.Map(func(c rune) rune {
-		if unclean(string(c)) != nil {
-			return -1
-		}
-		return c
-	}, clip(strings.ToValidUTF8(run.Name, "�"), 100))
+	run.Name = readable(run.Name)
 	err := d.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
 		if err := mayImport(tx, run.Settings); err != nil {
 			return err
@@ -67,6 +62,16 @@ func (d *Door) upload(ctx context.Context, actor access.Actor, run Run, r io.Rea
 		return run, errors.Join(err, d.Forget(context.WithoutCancel(ctx), actor, id))
 	}
 	return run, nil
+}
+
+// readable is the name of a file without what cannot be shown or stored.
+func readable(name string) string {
+	return strings.Map(func(c rune) rune {
+		if unclean(string(c)) != nil {
+			return -1
+		}
+		return c
+	}, clip(strings.ToValidUTF8(name, "�"), 100))
 }
 
 // take stores a file in pieces, each in a transaction of its own.

@@ -73,7 +73,8 @@ func (s *site) browse(in session.In) *browser {
 	if err != nil {
 		s.Fatal(err)
 	}
-	b.client = &http.Client{Jar: jar}
+	b.client = b.server.Client() // another server that closes takes the idle connections of the usual one
+	b.client.Jar = jar
 	var token string
 	s.write(func(tx *store.Tx) error {
 		token, _, err = s.sessions.Start(tx, in)

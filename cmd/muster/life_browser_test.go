@@ -132,6 +132,12 @@ func TestPlannedLeavingInABrowser(t *testing.T) {
 	ada.sees("last active admin", "It can be planned")
 	ada.js(`if (document.querySelector("[name=when][value=now]")) throw "what would be refused is offered"`)
 	ada.usable("deactivate-last-admin")
+	ada.lax()
+	ada.js(`document.querySelector("[name=when]").value = "now"`)
+	if status := ada.press(`form[action$="/deactivate"] .actions button`); status != 409 {
+		t.Errorf("the last admin: %d", status)
+	}
+	ada.sees("last active admin")
 	ada.quiet()
 	carol.quiet()
 }

@@ -89,6 +89,18 @@ func (s *shop) add(tx *store.Tx, _ Job, item Item) (Result, error) {
 	return Result{Did: "created", Target: string(u.ID), Name: u.UserName, Undo: made{u.Version}}, nil
 }
 
+// addAll adds people together, or nobody.
+func (s *shop) addAll(tx *store.Tx, j Job, items []Item) ([]Result, error) {
+	list := make([]Result, len(items))
+	for i, item := range items {
+		var err error
+		if list[i], err = s.add(tx, j, item); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
 func (s *shop) remove(tx *store.Tx, _ Job, item Item) (Result, error) {
 	var was made
 	if err := json.Unmarshal(item.Data, &was); err != nil {
@@ -484,14 +496,7 @@ func TestWhatCannotBeDoneTogetherIsDoneSingly(t *testing.T) {
 		s.Register(Kind{Name: "people.many", Need: access.CreateUsers, Size: 3, Title: func(Say, Job) string { return "Many" }, One: s.add, UndoOne: s.remove,
 			Many: func(tx *store.Tx, j Job, items []Item) ([]Result, error) {
 				together++
-				list := make([]Result, len(items))
-				for i, item := range items {
-					var err error
-					if list[i], err = s.add(tx, j, item); err != nil {
-						return nil, err
-					}
-				}
-				return list, nil
+				return s.addAll(tx, j, items)
 			}})
 		j := s.start(In{Kind: "people.many", Items: names("a", "b", "boom", "skip", "d", "e", "f", "g")})
 		s.work()

@@ -36,26 +36,27 @@ var pages = web.MustPages(templates, "templates/*.html")
 
 type door struct {
 	json   string // address of the document
+	tag    string // of the document
 	groups []group
 }
 
 // Mount adds the document and its pages. It panics when the document cannot be read: a
 // test has seen that it can.
 func Mount(m *web.Mux) {
-	d := &door{json: m.URL("/api/v1/openapi.json")}
+	d := &door{json: m.URL("/api/v1/openapi.json"), tag: tag(Document)}
 	var err error
 	if d.groups, err = read(Document, m.URL("")); err != nil {
 		panic("openapi: " + err.Error())
 	}
-	m.Public("GET /api/v1/openapi.json", serveDocument) // Get this document
+	m.Public("GET /api/v1/openapi.json", d.document) // Get this document
 	m.Public("GET /api/docs", d.index)
 	m.Public("GET /api/docs/{group}", d.group)
 }
 
-func serveDocument(w http.ResponseWriter, r *http.Request) error {
+func (d *door) document(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache") // another version of the server has another one: ask
-	w.Header().Set("ETag", tag(Document))
+	w.Header().Set("ETag", d.tag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(Document))
 	return nil
 }

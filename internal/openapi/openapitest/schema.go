@@ -15,21 +15,20 @@ import (
 
 // schema is a JSON Schema (2020-12) as far as our types need it.
 type schema struct {
-	kind       string // object, array, string, integer, number, boolean; empty: anything
-	ref        string // a component
-	says       string
-	enum       []string
-	pattern    string
-	format     string
-	fields     []field
-	elem       *schema // of an array, or the values of a map
-	nullable   bool
-	closed     bool // a field that is not named is refused
-	any        []*schema
-	minimum    *int
-	maximum    *int
-	otherwise  any // the default
-	contentMax string
+	kind      string // object, array, string, integer, number, boolean; empty: anything
+	ref       string // a component
+	says      string
+	enum      []string
+	pattern   string
+	format    string
+	fields    []field
+	elem      *schema // of an array, or the values of a map
+	nullable  bool
+	closed    bool // a field that is not named is refused
+	any       []*schema
+	minimum   *int
+	maximum   *int
+	otherwise any // the default
 }
 
 type field struct {
@@ -117,7 +116,7 @@ func (s *schema) MarshalJSON() ([]byte, error) {
 	if s.enum != nil {
 		put("enum", s.enum)
 	}
-	for _, c := range []pair{{"format", s.format}, {"pattern", s.pattern}, {"contentMediaType", s.contentMax}} {
+	for _, c := range []pair{{"format", s.format}, {"pattern", s.pattern}} {
 		if c.value != "" {
 			o = append(o, c)
 		}

@@ -121,7 +121,7 @@ var parameters = map[string]parameter{
 	"GET /imports/{import}/rows after":                {&schema{kind: "integer"}, "`next` of the page before.", false},
 	"GET /export/{file} format":                       {oneOf("csv", "jsonl"), "The file's ending says it.", false},
 	"GET /export/{file} column":                       {text(), "Columns, with commas between; all when none is named.", true},
-	"GET /export/{file} status":                       {oneOf("invited", "active", "deactivated"), "Only people in this state.", true},
+	"GET /export/{file} status":                       {oneOf("invited", "active", "deactivated", "deleted"), "Only people in this state.", true},
 	"GET /invitations state":                          {oneOf("pending", "saved", "bounced", "expired", "accepted", "cancelled", "unneeded"), "Only invitations in this state.", false},
 	"GET /invitations asked":                          {oneOf("true", "false"), "Only those whose person wants a new link.", false},
 	"GET /invitations limit":                          {limit(500, 50), "How many at most.", false},

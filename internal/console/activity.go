@@ -170,16 +170,6 @@ func who(a store.Activity) web.Said {
 var nameless = map[access.Kind]web.Said{access.Anonymous: web.Say("Somebody unknown"), access.System: web.Say("Muster"), access.Person: web.Say("Somebody without a name"),
 	access.Directory: web.Say("A directory"), access.Connection: web.Say("A connection"), access.Key: web.Who(access.UnnamedKey), access.Contact: web.Say("Whoever has a link to set up a connection")}
 
-func actorName(a store.Activity) string {
-	if a.ActorName != "" {
-		return a.ActorName
-	}
-	if a.ActorKind == access.Anonymous {
-		return "" // the page says that it was somebody unknown
-	}
-	return string(a.ActorKind)
-}
-
 // checks reads the trace of a sign-in, in its order. Without a trace the name of the
 // check is all there is.
 func checks(detail map[string]any) (failed *check, all []check) {

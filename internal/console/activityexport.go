@@ -175,3 +175,15 @@ func (f activityFile) end() error {
 	}
 	return nil
 }
+
+// actorName is who for programs: the kind where there is no name, which of somebody unknown
+// says no more than actor_kind.
+func actorName(a store.Activity) string {
+	if a.ActorName != "" {
+		return a.ActorName
+	}
+	if a.ActorKind == access.Anonymous {
+		return ""
+	}
+	return string(a.ActorKind)
+}

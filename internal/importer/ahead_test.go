@@ -149,7 +149,31 @@ func TestBatchesBeginEarly(t *testing.T) {
 			_, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: "p1500@example.com", Email: "p1500@example.com", DisplayName: "Somebody"}.Doc(), Source: store.FromAPI})
 			return err
 		})
+		kind, early := s.door.Kind(), 0
+		begin, many := kind.Early, kind.Many
+		kind.Early = func(tx *store.Tx, j jobs.Job, items []jobs.Item) (any, error) {
+			in, err := begin(tx, j, items)
+			if in != nil {
+				early++
+			}
+			return in, err
+		}
+		kind.Many = func(tx *store.Tx, j jobs.Job, items []jobs.Item) (list []jobs.Result, err error) {
+			over := j.Early == nil
+			defer func() {
+				if !over {
+					t.Errorf("what began early does not go on: %v, %v", err, recover())
+				}
+			}()
+			list, err = many(tx, j, items)
+			over = over || err == nil || strings.Contains(err.Error(), "a manager did not come")
+			return list, err
+		}
+		s.jobs.Register(kind)
 		job := s.start(run)
+		if want := map[string]int{"sqlite": 0, "postgres": 3}[db.Dialect()]; early != want { // not the first one, nor that of somebody who is there
+			t.Errorf("%d batches began early, want %d", early, want)
+		}
 		if got := did(job); got != "4996 done, 4 skipped, 0 failed map[created:4996]" {
 			t.Error(got)
 		}

@@ -84,7 +84,7 @@ func newStageIn(t testing.TB, db *store.DB, org string) *stage {
 		return access.Actor{Kind: who.Kind, ID: who.ID, Name: who.Name, Roles: []string{access.Admin}}, nil
 	}})
 	s.door = importer.New(importer.Options{DB: db, Jobs: s.jobs, Log: quiet, Address: s.address, Invite: invites.Imported, Withdraw: invites.Cancel,
-		Folder: s.folder, Key: secret.NewKey(), Queue: queue, PublicURL: "http://127.0.0.1:8080", Patience: 300 * time.Millisecond,
+		Folder: s.folder, Key: secret.NewKey(), Queue: queue, PublicURL: "http://127.0.0.1:8080", Patience: 2 * time.Second,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return sso.Dial(ctx, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, address)
 		}})

@@ -138,20 +138,14 @@ func LicenseOf(licenses []License, status Status, roles []string) (l License, ok
 // holds the rows and has not made the change yet.
 func (tx *Tx) takeSeats(rows []seatRow, licenses ...string) error {
 	counted := false
-	for i := range rows {
-		r := &rows[i]
-		if !slices.Contains(licenses, r.License) {
-			continue
+	if _, none := without(rows, licenses); none { // somebody may have left since
+		if err := tx.countSeats(rows); err != nil {
+			return err
 		}
-		if r.Most >= 0 && r.Used >= r.Most && !counted { // somebody may have left since
-			if err := tx.countSeats(rows); err != nil {
-				return err
-			}
-			counted = true
-		}
-		if r.Most >= 0 && r.Used >= r.Most {
-			return full(*r)
-		}
+		counted = true
+	}
+	if r, none := without(rows, licenses); none {
+		return full(r)
 	}
 	for i := range rows {
 		if slices.Contains(licenses, rows[i].License) {
@@ -165,6 +159,16 @@ func (tx *Tx) takeSeats(rows []seatRow, licenses ...string) error {
 		}
 	}
 	return nil
+}
+
+// without is the first of these licenses that has no seat left.
+func without(rows []seatRow, licenses []string) (r seatRow, none bool) {
+	for _, r := range rows {
+		if slices.Contains(licenses, r.License) && r.Most >= 0 && r.Used >= r.Most {
+			return r, true
+		}
+	}
+	return r, false
 }
 
 const wayOutOfSeats fault.Word = "Deactivate somebody who no longer needs access, which frees a seat at once, or ask whoever runs this server for more."
@@ -204,6 +208,69 @@ func (tx *Tx) countSeats(rows []seatRow) error {
 	}
 	for i := range rows {
 		rows[i].Used = used[rows[i].License]
+	}
+	return nil
+}
+
+// Vacancies are the seats as they are at this moment, given out in thought: for pages,
+// which do not offer what the limits would refuse.
+type Vacancies struct {
+	tx      *Tx
+	rows    []seatRow
+	given   map[string]int64
+	counted bool
+}
+
+// Vacancies reads them. Faults: Denied.
+func (tx *Tx) Vacancies() (*Vacancies, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	rows, err := tx.seatRows()
+	return &Vacancies{tx: tx, rows: rows, given: map[string]int64{}}, err
+}
+
+// Give gives each of these people, who have none, a seat, and says why for whom there is none
+// left: Conflict on "seats".
+func (v *Vacancies) Give(ids ...UserID) (refused map[UserID]error, err error) {
+	var held map[UserID][]Grant
+	if len(v.rows) > 1 { // the roles decide about the license
+		if held, err = v.tx.RolesOf(ids); err != nil {
+			return nil, err
+		}
+	}
+	refused = map[UserID]error{}
+	for _, id := range ids {
+		licenses := []string{"", licenseFor(v.rows, RoleNames(held[id]))}
+		r, none := without(v.rows, licenses)
+		if none && !v.counted {
+			if err := v.count(); err != nil {
+				return nil, err
+			}
+			r, none = without(v.rows, licenses)
+		}
+		if none {
+			refused[id] = full(r)
+			continue
+		}
+		for i := range v.rows {
+			if l := v.rows[i].License; slices.Contains(licenses, l) {
+				v.rows[i].Used++
+				v.given[l]++
+			}
+		}
+	}
+	return refused, nil
+}
+
+// count finds out whether somebody has left since it was counted.
+func (v *Vacancies) count() error {
+	v.counted = true
+	if err := v.tx.countSeats(v.rows); err != nil {
+		return err
+	}
+	for i := range v.rows {
+		v.rows[i].Used += v.given[v.rows[i].License]
 	}
 	return nil
 }

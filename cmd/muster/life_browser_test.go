@@ -171,7 +171,7 @@ func TestDeletedAndSeatsInABrowser(t *testing.T) {
 	ada.usable("deleted-one")
 	w.must("org", "seats", "--org", "acme", "--limit", "2")
 	ada.press(`main td a[href$="/restore"]`)
-	ada.sees("Somebody else is called carol@acme.example now", "2 of 2 seats are taken")
+	ada.sees("Somebody else is called carol@acme.example now", "All 2 seats of this organization are taken", "comes back deactivated")
 	ada.usable("restore-taken")
 	ada.fill("input[name=user_name]", "carol@acme.example")
 	if status := ada.press(`form[action$="/restore"] .actions button`); status != 409 {
@@ -180,19 +180,22 @@ func TestDeletedAndSeatsInABrowser(t *testing.T) {
 	ada.sees("already in use")
 	ada.usable("restore-refused")
 	ada.fill("input[name=user_name]", "carol.two")
-	ada.js(`document.querySelector("[name=active]").checked = true`)
+	ada.js(`if (document.querySelector("[name=active]")) throw "a seat that is not there is offered"`)
+	ada.js(`document.querySelector("[name=user_name]").insertAdjacentHTML("afterend", '<input type="hidden" name="active" value="on">')`)
 	if status := ada.press(`form[action$="/restore"] .actions button`); status != 409 {
 		t.Errorf("without a seat: %d", status)
 	}
 	ada.sees("All 2 seats of this organization are taken", "Deactivate somebody")
-	ada.js(`document.querySelector("[name=active]").checked = false`)
 	ada.do(withScripts(false))
 	ada.press(`form[action$="/restore"] .actions button`)
 	ada.do(withScripts(true))
 	ada.sees("Carol Acme is back, deactivated", "carol.two")
 	ada.press(`main a[href$="/reactivate"]`)
-	ada.sees("See who could give one back")
+	ada.sees("See who could give one back", "It can be planned")
+	ada.js(`if (document.querySelector("[name=when][value=now]")) throw "a seat that is not there is offered"`)
 	ada.usable("reactivate-no-seat")
+	ada.lax()
+	ada.js(`document.querySelector("[name=when]").value = "now"`)
 	if status := ada.press(`form[action$="/reactivate"] .actions button`); status != 409 {
 		t.Errorf("reactivated without a seat: %d", status)
 	}

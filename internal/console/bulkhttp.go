@@ -121,6 +121,7 @@ type bulkPage struct {
 	Fields        []hidden
 	Ending        bool // it ends access
 	Mails         bool // it sends mail
+	NoSeat        bool // for some of them
 	Fresh         bool
 	Undo          bool
 	EndingReasons []web.Option
@@ -133,11 +134,15 @@ type skipReason struct {
 }
 
 // preview counts what an order would do.
-func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do int, reasons []skipReason, err error) {
+func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do, seatless int, reasons []skipReason, err error) {
 	why := map[string]int{}
 	admins, err := lastAdmins(tx, o)
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
+	}
+	free, err := tx.Vacancies()
+	if err != nil {
+		return 0, 0, nil, err
 	}
 	chosen := 0
 	err = c.each(tx, s, func(ids []store.UserID) error {
@@ -146,18 +151,31 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do 
 			return err
 		}
 		beyond, err := o.beyond(tx, facts)
+		if err != nil {
+			return err
+		}
+		var seats []store.UserID
 		for _, f := range facts {
 			if r := o.skip(f, tx.Actor(), beyond[f.ID]); r.Format != "" {
 				why[r.In(say)]++
 				continue
 			}
 			do++
+			if o.Do == reactivate {
+				seats = append(seats, f.ID)
+			}
 			if slices.Contains(admins, f.ID) {
 				chosen++
 			}
 		}
+		refused, err := free.Give(seats...)
+		seatless += len(refused)
 		return err
 	})
+	if seatless > 0 {
+		why[say("Would need a seat, and none is free.")] = seatless
+		do -= seatless
+	}
 	if len(admins) > 0 && chosen == len(admins) {
 		why[say("Is the last active admin.")]++
 		do--
@@ -166,7 +184,7 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do 
 		reasons = append(reasons, skipReason{text, n})
 	}
 	slices.SortFunc(reasons, func(a, b skipReason) int { return cmp.Or(b.N-a.N, strings.Compare(a.Text, b.Text)) })
-	return do, reasons, err
+	return do, seatless, reasons, err
 }
 
 // lastAdmins are the active admins, where an order could take away all of them.
@@ -219,9 +237,11 @@ func (c *Console) bulk(w http.ResponseWriter, r *http.Request) error {
 
 func (c *Console) fillBulk(tx *store.Tx, r *http.Request, p *bulkPage, o order, s selection) (err error) {
 	say := func(sentence string, args ...any) string { return web.T(r, sentence, args...) }
-	if p.Do, p.Reasons, err = c.preview(tx, say, o, s); err != nil {
+	seatless := 0
+	if p.Do, seatless, p.Reasons, err = c.preview(tx, say, o, s); err != nil {
 		return err
 	}
+	p.NoSeat = seatless > 0
 	for _, reason := range p.Reasons {
 		p.Skipped += reason.N
 	}

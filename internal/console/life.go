@@ -55,7 +55,7 @@ type dialogPage struct {
 	Till       store.Time // of a restore
 	Taken      bool       // somebody has the user name now
 	Seats      string     // when they are limited
-	NoSeat     bool
+	NoSeat     string     // why there is none for this person
 }
 
 func (c *Console) dialog(kind string) web.Handler {
@@ -95,6 +95,9 @@ func (c *Console) showDialog(w http.ResponseWriter, r *http.Request, status int,
 			if err := p.keepAdmin(r, tx); err != nil {
 				return err
 			}
+			if err := p.findSeat(r, tx); err != nil {
+				return err
+			}
 		}
 		return c.fillDialog(r, tx, &p)
 	})
@@ -124,15 +127,6 @@ func (c *Console) fillDialog(r *http.Request, tx *store.Tx, p *dialogPage) error
 			return err
 		}
 	}
-	if p.Kind == "restore" || p.Kind == "reactivate" {
-		limit, used, err := tx.SeatsOf()
-		if err != nil {
-			return err
-		}
-		if limit >= 0 {
-			p.Seats, p.NoSeat = web.T(r, "%d of %d seats are taken.", used, limit), used >= limit
-		}
-	}
 	if c.opt.Life == nil {
 		return nil
 	}
@@ -158,6 +152,45 @@ func (p *dialogPage) keepAdmin(r *http.Request, tx *store.Tx) error {
 		}
 	}
 	return err
+}
+
+// findSeat does not offer at once what needs a seat while none is free. There may be one at
+// a time to come, and who is restored can stay deactivated.
+func (p *dialogPage) findSeat(r *http.Request, tx *store.Tx) (err error) {
+	if p.Kind != "restore" && p.Kind != "reactivate" {
+		return nil
+	}
+	if p.NoSeat, err = noSeat(r, tx, p.User); err != nil {
+		return err
+	}
+	switch {
+	case p.NoSeat != "" && p.Kind == "reactivate" && p.CanPlan:
+		p.NotNow = p.NoSeat
+	case p.NoSeat != "" && p.Kind == "reactivate":
+		p.Blocked = p.NoSeat
+	case p.NoSeat == "":
+		limit, used, err := tx.SeatsOf()
+		if err != nil {
+			return err
+		}
+		if limit >= 0 {
+			p.Seats = web.T(r, "%d of %d seats are taken.", used, limit)
+		}
+	}
+	return nil
+}
+
+// noSeat says why there is no seat for somebody who has none, or nothing.
+func noSeat(r *http.Request, tx *store.Tx, u store.User) (string, error) {
+	free, err := tx.Vacancies()
+	if err != nil {
+		return "", err
+	}
+	refused, err := free.Give(u.ID)
+	if err != nil || refused[u.ID] == nil {
+		return "", err
+	}
+	return web.SentenceIn(r, refused[u.ID]), nil
 }
 
 // lastAdmin says why the last active admin stays one, or nothing.

@@ -67,6 +67,7 @@ type personPage struct {
 	Sums         []records.Sum  // of thirty days
 	Plans        []planRow      // changes to come
 	NoReactivate string         // why it cannot be done here
+	NoSeat       string         // why it can only be planned
 	LastAdmin    string         // why access cannot end now
 	NoDetach     bool           // for the same reason
 	CanPlan      bool
@@ -116,6 +117,9 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		p.CanPlan = c.opt.Life != nil && u.DirectoryID == ""
 		if p.User.Status == store.Deactivated {
 			p.NoReactivate = blocked(r, p.User, p.Directory, "reactivate")
+			if p.NoSeat, err = noSeat(r, tx, u); err != nil {
+				return err
+			}
 		}
 		of, err := records.Of(tx, []store.UserID{id})
 		if err != nil {

@@ -186,6 +186,80 @@ func TestTheLastAdminIsNotOfferedTheEnd(t *testing.T) {
 	})
 }
 
+// While no seat is free, the pages offer nothing that takes one: it can be planned, or the
+// person comes back deactivated.
+func TestASeatThatIsNotThereIsNotOffered(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			if _, err := tx.DeleteUser(s.people["ivy"], ""); err != nil {
+				return err
+			}
+			return tx.SetSeats(4)
+		})
+		at, gone, year := s.path("/users/{dora}"), s.path("/users/{ivy}/restore"), strconv.Itoa(time.Now().Year()+1)
+		const why, seats = "seats of this organization are taken", `href="/console/acme/settings/seats">See who could give one back</a>`
+		page := func(path string) string { return s.do("boss", "GET", path, nil).Body.String() }
+
+		has(t, page(at), why, seats, `href="`+at+`/reactivate">Plan to reactivate Dora Person</a>`)
+		text := page(at + "/reactivate")
+		has(t, text, why, seats, "It can be planned", `<input type="hidden" name="when" value="later">`, `type="submit">Plan to reactivate Dora Person</button>`)
+		hasNot(t, text, `value="now"`)
+		webtest.Page(t, text)
+		text = page(gone)
+		has(t, text, why, seats, "The person comes back deactivated, which takes no seat.", `type="submit">Restore Ivy`)
+		hasNot(t, text, `name="active"`)
+		has(t, s.german(at+"/reactivate"), "Reaktivierung von Dora Person planen")
+
+		has(t, s.post("boss", at+"/reactivate", 409, url.Values{"why": {"typed reason"}}), why, "typed reason")
+		has(t, s.post("boss", gone, 409, url.Values{"user_name": {"ivy@acme.example"}, "active": {"on"}}), why)
+		s.post("boss", at+"/reactivate", 303, url.Values{"when": {"later"}, "at": {year + "-05-02T18:00"}, "zone": {"UTC"}})
+		s.post("boss", gone, 303, url.Values{"user_name": {"ivy@acme.example"}})
+
+		both := url.Values{"user": {string(s.people["dora"]), string(s.people["ivy"])}, "view": {""}, "action": {"reactivate"}}
+		text, job, _ := s.bulk("boss", both)
+		has(t, text, "Nobody is left to do this to", "2: Would need a seat, and none is free.", "frees a seat at once", "See who could give one back")
+		if job != "" {
+			t.Errorf("what nobody can have is offered: %s", text)
+		}
+		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(5) })
+		has(t, page(at), `href="`+at+`/reactivate">Reactivate Dora Person</a>`)
+		has(t, page(at+"/reactivate"), `value="now"`, "4 of 5 seats are taken")
+		text, job, _ = s.bulk("boss", both)
+		has(t, text, "Reactivate (1 people)", "1: Would need a seat, and none is free.")
+		has(t, job, "Done 1", "Failed 1", why)
+		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(store.NoLimit) })
+	})
+}
+
+// Where it cannot be planned, the button is off. A license can be full where the organization is not.
+func TestALicenseThatIsFullIsNotOffered(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.write(s.muster, func(tx *store.Tx) error {
+			if _, err := tx.Deactivate(s.people["scott"], ""); err != nil { // whom a directory manages
+				return err
+			}
+			if _, err := tx.Deactivate(s.people["viewer"], ""); err != nil {
+				return err
+			}
+			return tx.SetLicenses([]store.License{{ID: "full", Name: "Full", Roles: []string{access.Agent}, Limit: 2}, {ID: "light", Name: "Light", Fallback: true, Limit: store.NoLimit}})
+		})
+		at := s.path("/users/{scott}")
+		page := s.do("boss", "GET", at, nil).Body.String()
+		has(t, page, `disabled aria-describedby="why-not">Reactivate Scott Person<`, "seats of the license Full are taken")
+		hasNot(t, page, `href="`+at+`/reactivate"`)
+		page = s.do("boss", "GET", at+"/reactivate", nil).Body.String()
+		has(t, page, "seats of the license Full are taken", "See who could give one back")
+		hasNot(t, page, `action="`+at+`/reactivate"`)
+		has(t, s.do("boss", "GET", s.path("/users/{viewer}/reactivate"), nil).Body.String(), `value="now"`)
+		text, _, _ := s.bulk("boss", url.Values{"user": {string(s.people["scott"]), string(s.people["viewer"])}, "view": {""}, "action": {"reactivate"}})
+		has(t, text, "Reactivate (1 people)", "1: Would need a seat, and none is free.")
+	})
+}
+
 // Whom only a directory's word makes the last admin is not offered to be detached from it.
 func TestTheLastAdminOfADirectoryIsNotDetached(t *testing.T) {
 	t.Parallel()

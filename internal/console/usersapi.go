@@ -164,7 +164,7 @@ func (c *Console) apiBulk(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			var reasons []skipReason
-			out.People, reasons, err = c.preview(tx, fmt.Sprintf, o, s)
+			out.People, _, reasons, err = c.preview(tx, fmt.Sprintf, o, s)
 			for _, why := range reasons {
 				out.LeftOut[why.Text] = why.N
 			}

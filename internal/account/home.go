@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
@@ -61,7 +62,7 @@ func (p homePage) SourceName() string { return sources[p.User.Source] }
 
 // Name is what to call the person.
 func (p homePage) Name() string {
-	if p.User.DisplayName != "" {
+	if fault.Shows(p.User.DisplayName) {
 		return p.User.DisplayName
 	}
 	return p.User.UserName

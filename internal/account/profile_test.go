@@ -29,7 +29,7 @@ func TestOwnProfile(t *testing.T) {
 		b := s.signedIn("ivy@acme.example")
 		const at = "/account/profile"
 		b.want(b.get(at), 200, "")
-		for _, bad := range []string{"a\x01b", "turned \u202e round", strings.Repeat("x", 10_000)} {
+		for _, bad := range []string{"a\x01b", "turned \u202e round", "\u200b\u3164", strings.Repeat("x", 10_000)} {
 			got := b.post(at, "given_name", bad, "family_name", "Kept")
 			b.want(got, 400, "")
 			if !strings.Contains(got.body, `value="Kept"`) {

@@ -370,7 +370,7 @@ func checkText(field, value string) error {
 	if strings.ContainsFunc(value, fault.Unseen) {
 		return fault.Invalid.On(field, "That holds a control character or broken text. Type it again.")
 	}
-	return nil
+	return fault.Blank(field, value)
 }
 
 // freeAddress refuses what is no address and what somebody else here has.

@@ -89,7 +89,7 @@ func (l roleLabels) options() []web.Option {
 // fullName never comes out empty.
 func fullName(u store.User) string {
 	for _, n := range []string{u.DisplayName, u.UserName} {
-		if strings.TrimSpace(n) != "" {
+		if fault.Shows(n) {
 			return n
 		}
 	}

@@ -16,6 +16,12 @@ func TestLine(t *testing.T) {
 		"a\x00b":                      "control character",
 		"a\u202eb":                    "turns the direction",
 		"a\xffb":                      "broken text",
+		" ":                           "",
+		"\u200b\u3164\u00ad \u2060":   "nobody can see",
+		"\u2800\ufe0f\U000e0041":      "nobody can see",
+		"a\u200bb":                    "",
+		"\u0600":                      "",
+		"\ue000":                      "",
 	} {
 		err := Line("note", text, 20)
 		if (err == nil) != (want == "") || err != nil && !(Is(err, Invalid) && strings.Contains(Public(err), want)) {

@@ -305,5 +305,8 @@ func unclean(value string) *Problem {
 			return &Problem{Why: web.Say("The value holds a control character, a mark that turns text around, or broken text."), Remedy: web.Say("Type it again, on one line.")}
 		}
 	}
+	if fault.Blank("", value) != nil {
+		return &Problem{Why: web.Say("The value consists of characters that nobody can see."), Remedy: web.Say("Write something that can be read, or leave the cell empty.")}
+	}
 	return nil
 }

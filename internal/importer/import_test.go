@@ -271,13 +271,14 @@ func TestAnImport(t *testing.T) {
 			"gus@example.com,Gus,G,,,fay@example.com,\n" +
 			"hal@example.com,Hal,H,,,,Nowhere\n" +
 			"ida@example.com,Ida,I,,,nobody@example.com,\n" +
-			"jim@example.com,Jim,J,,,dan@example.com,\n" // whose manager's manager is wrong
-		const want = "2:create 3:create 4:error(role) 5:error(manager) 6:error(email) 7:error(email) 8:error(manager) 9:error(manager) 10:error(teams) 11:error(manager) 12:error(manager)"
+			"jim@example.com,Jim,J,,,dan@example.com,\n" + // whose manager's manager is wrong
+			"kim@example.com,\u200b\u3164,K,,,,\n"
+		const want = "2:create 3:create 4:error(role) 5:error(manager) 6:error(email) 7:error(email) 8:error(manager) 9:error(manager) 10:error(teams) 11:error(manager) 12:error(manager) 13:error(given_name)"
 		run := s.read(file, nil)
 		if got := s.sum(run); got != want {
 			t.Errorf("preview: %s", got)
 		}
-		if s.people() != 1 || run.Good() != 2 || run.Bad() != 9 {
+		if s.people() != 1 || run.Good() != 2 || run.Bad() != 10 {
 			t.Errorf("looking made %d people; %d good, %d bad", s.people()-1, run.Good(), run.Bad())
 		}
 		job := s.start(run)

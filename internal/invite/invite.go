@@ -300,7 +300,7 @@ func plainText(field string, label fault.Word, value string) error {
 	if strings.ContainsFunc(value, fault.Unseen) {
 		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
 	}
-	return nil
+	return fault.Blank(field, value)
 }
 
 // cleanAddress checks an address and gives its domain in the form that mail

@@ -270,10 +270,11 @@ func TestAnAddressCanBeUsedOrSaysWhyNot(t *testing.T) {
 			t.Errorf("sentence: %s", fault.Public(err))
 		}
 		for field, in := range map[string]invite.In{
-			"role":       {Email: "x@example.com", Role: "emperor"},
-			"manager":    {Email: "x@example.com", ManagerID: store.NewID[store.User]()},
-			"teams":      {Email: "x@example.com", Teams: []store.GroupID{store.NewID[store.Group]()}},
-			"given_name": {Email: "x@example.com", GivenName: "A\r\nB"},
+			"role":        {Email: "x@example.com", Role: "emperor"},
+			"manager":     {Email: "x@example.com", ManagerID: store.NewID[store.User]()},
+			"teams":       {Email: "x@example.com", Teams: []store.GroupID{store.NewID[store.Group]()}},
+			"given_name":  {Email: "x@example.com", GivenName: "A\r\nB"},
+			"family_name": {Email: "x@example.com", FamilyName: "\u200b\u3164"},
 		} {
 			_, err := s.door.Invite(ctx, s.admin, in)
 			wantFault(t, field, err, fault.Invalid)

@@ -80,6 +80,7 @@ func MustPages(files fs.FS, pattern string) *Pages {
 		c := &copies{idle: make(chan *rendering, keptCopies), parse: func() *rendering {
 			made := &rendering{}
 			made.page = template.Must(template.Must(base().Clone()).Funcs(made.funcs()).ParseFS(files, append(slices.Clone(parts), n)...))
+			showOthers(made.page)
 			return made
 		}}
 		c.put(c.parse())

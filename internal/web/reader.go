@@ -66,7 +66,7 @@ func (s *state) read(r *http.Request) *Reader {
 	if s.prefs.TimeZone == "" {
 		zone = texts.Zone(s.prefs.OrgTimeZone)
 	}
-	return &Reader{Language: find(), Zone: zone}
+	return &Reader{Language: find(), Zone: zone, OnPage: true}
 }
 
 // The language of a browser that nobody is signed in with. It is no secret and nobody

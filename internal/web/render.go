@@ -39,6 +39,7 @@ func (p *rendering) funcs() template.FuncMap {
 		"said":   p.said,
 		"kept":   func(text string) string { return p.to.Kept(text) },
 		"number": Number,
+		"shown":  shown,
 		"who":    func(name string) string { return p.to.Say(Who(name)) },
 	}
 }
@@ -105,7 +106,7 @@ func (p *rendering) safe(a any) any {
 	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Uint, reflect.Uint64:
 		return texts.Number{N: a}
 	}
-	return template.HTMLEscapeString(fmt.Sprint(a))
+	return template.HTMLEscapeString(texts.Shown(fmt.Sprint(a)))
 }
 
 // n takes whatever kind of whole number a page has.

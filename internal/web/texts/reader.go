@@ -18,6 +18,7 @@ import (
 type Reader struct {
 	Language *Language
 	Zone     *time.Location
+	OnPage   bool // what others wrote is Shown in sentences
 }
 
 // ReaderOf takes what somebody chose, "" for nothing. What we do not have is left out.
@@ -116,7 +117,11 @@ func (r Reader) fill(sentence string, args []any) string {
 	own := slices.Clone(args)
 	for i, a := range own {
 		switch a := a.(type) {
-		case string, Count:
+		case string:
+			if r.OnPage {
+				own[i] = shown(a)
+			}
+		case Count:
 		case int, int64:
 			own[i] = Number{a}
 		case fault.Word:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -22,6 +23,7 @@ type writer struct {
 	dsn   string
 	pool  *sqlx.DB
 	conn  *sqlx.Conn
+	wal   *wal
 	jobs  chan *job
 	done  chan struct{}         // closed when the loop has ended
 	stmts map[string]*sqlx.Stmt // used by the loop alone
@@ -38,8 +40,8 @@ type job struct {
 	answer chan struct{}
 }
 
-func newWriter(db *DB, dsn string, pool *sqlx.DB, conn *sqlx.Conn) *writer {
-	w := &writer{db: db, dsn: dsn, pool: pool, conn: conn, jobs: make(chan *job, batchLimit), done: make(chan struct{}), stmts: map[string]*sqlx.Stmt{}}
+func newWriter(db *DB, dsn string, pool *sqlx.DB, conn *sqlx.Conn, log *wal) *writer {
+	w := &writer{db: db, dsn: dsn, pool: pool, conn: conn, wal: log, jobs: make(chan *job, batchLimit), done: make(chan struct{}), stmts: map[string]*sqlx.Stmt{}}
 	go w.loop()
 	return w
 }
@@ -66,9 +68,11 @@ func (w *writer) run(ctx context.Context, actor access.Actor, fn func(*Tx) error
 func (w *writer) loop() {
 	defer close(w.done)
 	for first := range w.jobs {
+		begun := time.Now()
 		for _, j := range w.commit(first) {
 			close(j.answer)
 		}
+		w.tend(context.Background(), time.Since(begun))
 	}
 }
 
@@ -222,5 +226,5 @@ func (w *writer) close() error {
 	for _, st := range w.stmts {
 		st.Close()
 	}
-	return errors.Join(w.conn.Close(), w.pool.Close())
+	return errors.Join(w.wal.close(), w.conn.Close(), w.pool.Close())
 }

@@ -178,9 +178,8 @@ func (db *DB) openSQLite(ctx context.Context, path string, noSync bool) error {
 	const few, many = "&_pragma=cache_size(-16384)", "&_pragma=cache_size(-65536)"
 	// Under a savepoint SQLite copies each page before it changes it: to memory, because 16 of them
 	// are fewer than a new person takes, and from then on each copy was two writes to a file.
-	// 4,000 pages, 16 MB, go into the log before they go into the file, all that its index finds at one
-	// look: with 1,000 those that are changed again and again went four times as often.
-	writing, err := sqlx.Open("sqlite", dsn+few+"&_pragma=temp_store(2)&_pragma=wal_autocheckpoint(4000)")
+	// When pages go from the log into the file says wal.go.
+	writing, err := sqlx.Open("sqlite", dsn+few+"&_pragma=temp_store(2)&_pragma=wal_autocheckpoint(0)")
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
@@ -196,8 +195,13 @@ func (db *DB) openSQLite(ctx context.Context, path string, noSync bool) error {
 	}
 	reading.SetMaxOpenConns(4)
 	reading.SetMaxIdleConns(4)
+	checking, err := sqlx.Open("sqlite", dsn)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close(), writing.Close(), reading.Close())
+	}
+	checking.SetMaxOpenConns(1)
 	db.sql = reading
-	db.write = newWriter(db, dsn+many, writing, conn)
+	db.write = newWriter(db, dsn+many, writing, conn, newWAL(checking, db.log))
 	return nil
 }
 

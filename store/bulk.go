@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,71 +32,102 @@ const insertManyActivities = `INSERT INTO activity (org_id, actor_kind, actor_id
 // rate. All or none: who may not be created is found by creating them one by one. Needs
 // Write; not for directories. Faults: those of CreateUser.
 func (tx *Tx) CreateUsers(list []NewUser) ([]User, error) {
-	n, err := tx.EnterUsers(list)
+	n, err := tx.DrawUsers(list)
+	if err == nil {
+		err = n.Enter(tx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return n.Settle()
 }
 
-// Newcomers are people who are in the table of users, with nothing of theirs in others yet.
+// Newcomers are people on their way in, which takes three steps: their rows are made, those
+// of the table of users are put in, then what goes with these.
 type Newcomers struct {
-	tx      *Tx
-	list    []NewUser
+	tx   *Tx
+	list []NewUser
+
+	by   access.Actor // who made the rows
+	defs string       // revision of the definitions by which they were made
+
+	users                     []User
+	told                      []Activity
+	rows, values, roles, acts [][]any
+
 	joining map[Source]*joining
-	manyNew
 }
 
-// EnterUsers is the first half of CreateUsers: all that another one may wait for, and no row
-// that others write, too. Without Settle, the transaction must not be kept.
-func (tx *Tx) EnterUsers(list []NewUser) (*Newcomers, error) {
+// DrawUsers makes the rows. It changes nothing, so it may be done before others have to wait
+// for the transaction that goes on with them. Documents must not change afterwards.
+func (tx *Tx) DrawUsers(list []NewUser) (*Newcomers, error) {
+	n := &Newcomers{list: list}
+	if slices.ContainsFunc(list, func(in NewUser) bool { return text(in.Doc, "userName") == "" }) {
+		return n, nil // they get one when they enter
+	}
+	return n, n.draw(tx)
+}
+
+// Enter puts in all that another transaction may wait for, and no row that others write, too.
+// Without Settle, the transaction must not be kept.
+func (n *Newcomers) Enter(tx *Tx) error {
 	if tx.actor.Kind == access.Directory {
-		return nil, errors.New("a directory creates its users one by one")
+		return errors.New("a directory creates its users one by one")
 	}
 	if err := tx.Require(access.CreateUsers); err != nil {
-		return nil, err
+		return err
 	}
-	if err := tx.nameNew(list); err != nil {
-		return nil, err
+	if err := tx.nameNew(n.list); err != nil {
+		return err
 	}
-	list, joining, err := tx.allDefaults(list)
+	defs, err := tx.Definitions()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	many, err := tx.rowsOfNew(list, joining)
+	if n.rows == nil || n.defs != defs.Revision || !reflect.DeepEqual(n.by, tx.actor) {
+		if err := n.draw(tx); err != nil {
+			return err
+		}
+	}
+	n.tx = tx
+	n.date()
+	list, joining, err := tx.allDefaults(n.list)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := tx.mayGive(distinct(many.given)); err != nil {
-		return nil, err
+	n.joining = joining
+	if err := tx.mayGive(distinct(n.giveRoles(list))); err != nil {
+		return err
 	}
 	limited, err := tx.seatMany(list)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)", many.rows); err != nil {
-		if len(list) == 1 {
-			err = taken(err, many.users[0].UserName, many.users[0].ExternalID)
+	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)", n.rows); err != nil {
+		if len(n.list) == 1 {
+			err = taken(err, n.users[0].UserName, n.users[0].ExternalID)
 		}
-		return nil, err
+		return err
 	}
 	if !limited { // whoever sets a limit waits for those who write people, so one that is not there now comes later
 		if rows, err := tx.lockSeats(); err != nil || len(rows) > 0 {
-			return nil, errors.Join(err, errStale)
+			return errors.Join(err, errStale)
 		}
 	}
-	return &Newcomers{tx, list, joining, many}, nil
+	return nil
 }
 
-// Settle is the other half, in the same transaction.
+// Settle puts the rest in, in the same transaction.
 func (n *Newcomers) Settle() ([]User, error) {
-	tx := n.tx
-	// In the order of the index, so that neighbours are written together.
-	slices.SortFunc(n.values, func(a, b []any) int {
-		return cmp.Or(strings.Compare(a[1].(string), b[1].(string)), strings.Compare(a[3].(string), b[3].(string)))
-	})
+	tx, counted := n.tx, 0
+	for i, in := range n.list {
+		tx.tell(n.told[i])
+		if !in.BreakGlass {
+			counted++
+		}
+	}
 	err := errors.Join(tx.InsertMany(insertManyValues, "(?, ?, ?, ?, ?)", n.values), tx.InsertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", n.roles),
-		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", n.acts), tx.countNew(n.counted))
+		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", n.acts), tx.countNew(counted))
 	if err != nil {
 		return nil, err
 	}
@@ -114,49 +146,27 @@ func (n *Newcomers) Settle() ([]User, error) {
 	return n.users, nil
 }
 
-// manyNew are new people as the rows of their tables.
-type manyNew struct {
-	users                     []User
-	rows, values, roles, acts [][]any
-	given                     []string // roles that somebody chose
-	counted                   int
-}
-
-func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew, err error) {
+// draw makes the rows but for roles and times.
+func (n *Newcomers) draw(tx *Tx) error {
 	defs, err := tx.Definitions()
 	if err != nil {
-		return m, err
+		return err
 	}
 	org := any(string(tx.Org()))
-	m.users, m.rows, m.acts = make([]User, len(list)), make([][]any, 0, len(list)), make([][]any, 0, len(list))
-	for i, in := range list {
-		if in.worked == nil {
-			w, err := workOut(in.Doc)
-			if err != nil {
-				return m, err
-			}
-			in.worked = &w
+	n.by, n.defs = tx.actor, defs.Revision
+	n.users, n.told, n.rows, n.acts, n.values = make([]User, len(n.list)), make([]Activity, len(n.list)), make([][]any, len(n.list)), make([][]any, len(n.list)), nil
+	for i, in := range n.list {
+		w, err := workOut(in.Doc)
+		if err != nil {
+			return err
 		}
-		hot, doc := in.worked.hot, in.worked.doc
-		u := tx.newUser(in, hot, doc)
-		m.users[i] = u
-		if join := joining[in.Source]; join != nil && !in.BreakGlass {
-			join.users = append(join.users, u.ID)
-		}
+		u := tx.newUser(in, w.hot, w.doc)
+		n.users[i] = u
 		id := any(string(u.ID)) // plain texts, which stand in eight rows and are looked at by nobody on the way
-		m.rows = append(m.rows, []any{org, string(u.Source), string(u.Status), u.BreakGlass, 1, orNull(u.ExternalID), id, u.UserName, Fold(u.UserName),
-			u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, doc, u.CreatedAt, u.UpdatedAt})
-		for v := range hot.values {
-			m.values = append(m.values, []any{org, v.Attr, v.Kind, v.Value, id})
-		}
-		for _, role := range in.Roles {
-			m.roles = append(m.roles, []any{org, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, tx.giver(in.Reason), role, id, u.CreatedAt})
-			if in.Reason.Kind != FromDefault { // what everybody gets is nobody's to withhold
-				m.given = append(m.given, role)
-			}
-		}
-		if !u.BreakGlass {
-			m.counted++
+		n.rows[i] = []any{org, string(u.Source), string(u.Status), u.BreakGlass, 1, orNull(u.ExternalID), id, u.UserName, Fold(u.UserName),
+			u.Email, Fold(u.Email), u.DisplayName, w.hot.sortKey, w.hot.searchKey, u.ManagerID, w.doc, nil, nil}
+		for v := range w.hot.values {
+			n.values = append(n.values, []any{org, v.Attr, v.Kind, v.Value, id})
 		}
 		after := any(u.Doc) // as it was just written
 		if defs.secret {
@@ -166,12 +176,46 @@ func (tx *Tx) rowsOfNew(list []NewUser, joining map[Source]*joining) (m manyNew,
 			Detail: map[string]any{"source": u.Source, "status": u.Status, "after": after}}
 		args, err := tx.activityArgs(&act)
 		if err != nil {
-			return m, err
+			return err
 		}
-		m.acts = append(m.acts, []any{org, args[3], args[4], args[5], args[6], args[7], args[1], args[2], args[8], args[9], args[10]})
-		tx.tell(act)
+		n.told[i], n.acts[i] = act, []any{org, args[3], args[4], args[5], args[6], args[7], nil, nil, id, args[9], args[10]}
 	}
-	return m, nil
+	// In the order of the index, so that neighbours are written together.
+	slices.SortFunc(n.values, func(a, b []any) int {
+		return cmp.Or(strings.Compare(a[1].(string), b[1].(string)), strings.Compare(a[3].(string), b[3].(string)))
+	})
+	return nil
+}
+
+// date is when they enter.
+func (n *Newcomers) date() {
+	now := n.tx.Now()
+	at := any(now)
+	for i := range n.users {
+		n.users[i].CreatedAt, n.users[i].UpdatedAt = now, now
+		n.rows[i][16], n.rows[i][17] = at, at
+		n.told[i].ID, n.told[i].At = NewID[Activity](), now
+		n.acts[i][6], n.acts[i][7] = string(n.told[i].ID), at
+	}
+}
+
+// giveRoles makes the rows of roles, and tells which of them somebody chose.
+func (n *Newcomers) giveRoles(list []NewUser) (given []string) {
+	n.roles = nil
+	org, at := any(string(n.tx.Org())), any(n.tx.Now())
+	for i, in := range list {
+		id := n.users[i].ID
+		if join := n.joining[in.Source]; join != nil && !in.BreakGlass {
+			join.users = append(join.users, id)
+		}
+		for _, role := range in.Roles {
+			n.roles = append(n.roles, []any{org, in.Reason.Kind, in.Reason.Ref, in.Reason.Detail, n.tx.giver(in.Reason), role, string(id), at})
+			if in.Reason.Kind != FromDefault { // what everybody gets is nobody's to withhold
+				given = append(given, role)
+			}
+		}
+	}
+	return given
 }
 
 // joining are new people of one source, and the teams that come with it.

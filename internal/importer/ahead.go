@@ -23,9 +23,9 @@ type draft struct {
 	rows    []*Row
 	world   *world
 	plans   []plan
-	results []jobs.Result   // of rows that are not done
-	fresh   []int           // rows that make somebody
-	people  []store.NewUser // whom they make
+	results []jobs.Result    // of rows that are not done
+	fresh   []int            // rows that make somebody
+	people  *store.Newcomers // whom they make
 
 	bosses   map[int]store.UserID   // of rows
 	coming   map[store.UserID]bool  // whom rows before make
@@ -35,30 +35,19 @@ type draft struct {
 
 // ahead draws the batch that comes next.
 func (d *Door) ahead(tx *store.Tx, j jobs.Job, items []jobs.Item) (any, error) {
-	dr, err := d.draw(tx, j, items, true)
-	if err != nil {
-		return nil, err
-	}
-	for i := range dr.people {
-		dr.people[i].WorkOut()
-	}
-	return dr, nil
+	return d.draw(tx, j, items, true)
 }
 
 // early puts the people of a batch in that makes new ones alone.
 func (d *Door) early(tx *store.Tx, j jobs.Job, _ []jobs.Item) (any, error) {
 	dr := j.Ahead.(*draft)
-	if len(dr.people) == 0 || len(dr.people) < len(dr.rows) {
+	if len(dr.fresh) < len(dr.rows) {
 		return nil, nil
 	}
 	if same, err := dr.holds(tx); err != nil || !same {
 		return nil, err
 	}
-	in, err := tx.EnterUsers(dr.people)
-	if err != nil {
-		return nil, err
-	}
-	return in, nil
+	return dr.people, dr.people.Enter(tx)
 }
 
 // drawn is the draft of a batch: the one that was drawn ahead, if all is as it was.
@@ -93,10 +82,15 @@ func (d *Door) draw(tx *store.Tx, j jobs.Job, items []jobs.Item, ahead bool) (*d
 	if err != nil {
 		return nil, err
 	}
-	if err = dr.look(tx, !ahead); err != nil {
+	ask := byAll
+	if ahead {
+		ask = notAsked // holds will
+	}
+	if err = dr.look(tx, ask); err != nil {
 		return nil, err
 	}
 	dr.plans, dr.results, dr.coming, dr.managers = make([]plan, len(dr.rows)), make([]jobs.Result, len(dr.rows)), map[store.UserID]bool{}, map[store.UserID]bool{}
+	var people []store.NewUser
 	status := store.Active
 	if dr.run.Settings.New != NewActive {
 		status = store.Invited
@@ -121,9 +115,10 @@ func (d *Door) draw(tx *store.Tx, j jobs.Job, items []jobs.Item, ahead bool) (*d
 		if p.role != "" {
 			u.Roles = []string{p.role}
 		}
-		dr.people = append(dr.people, u)
+		people = append(people, u)
 	}
-	return dr, nil
+	dr.people, err = tx.DrawUsers(people)
+	return dr, err
 }
 
 // readDraft reads rows in the order of items, and who the managers in the file are.
@@ -165,10 +160,9 @@ func readDraft(tx *store.Tx, j jobs.Job, items []jobs.Item) (*draft, error) {
 	return dr, err
 }
 
-// look asks for the people of the rows, and for the managers whom they name. Whether a new
-// person is there after all, holds asks for a draft that is made ahead.
-func (dr *draft) look(tx *store.Tx, taken bool) error {
-	w, err := look(tx, dr.run.Settings.Key, dr.rows, nil, taken, false)
+// look asks for the people of the rows, and for the managers whom they name.
+func (dr *draft) look(tx *store.Tx, ask taken) error {
+	w, err := look(tx, dr.run.Settings.Key, dr.rows, nil, ask, false)
 	if err != nil {
 		return err
 	}
@@ -192,7 +186,7 @@ func (dr *draft) look(tx *store.Tx, taken bool) error {
 // holds tells whether all but the managers still is as it was when the draft was drawn. If so,
 // it goes on with the people of this moment.
 func (dr *draft) holds(tx *store.Tx) (bool, error) {
-	now, err := look(tx, dr.run.Settings.Key, dr.rows, nil, true, false)
+	now, err := look(tx, dr.run.Settings.Key, dr.rows, nil, byAddress, false)
 	if err != nil || !maps.Equal(dr.versions, now.versions()) || !dr.world.same(now) {
 		return false, err
 	}

@@ -86,6 +86,39 @@ func TestWhatChangesBetweenTwoBatchesIsSeen(t *testing.T) {
 	})
 }
 
+// TestAUserNameThatSomebodyGetsMeanwhile: a batch that is worked out ahead does not ask for it, its
+// index does.
+func TestAUserNameThatSomebodyGetsMeanwhile(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		var file strings.Builder
+		file.WriteString("email,user_name,first\n")
+		for i := range 1000 {
+			fmt.Fprintf(&file, "p%d@example.com,p%d,P%d\n", i, i, i)
+		}
+		file.WriteString("early@example.com,early,Early\nlate@example.com,Wanted,Late\nlater@example.com,later,Later\n")
+		run, batches := s.read(file.String(), nil), 0
+		s.inBatch = func(tx *store.Tx) {
+			if batches++; batches == 1 {
+				if _, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: "wanted", Email: "other@example.com", DisplayName: "Somebody"}.Doc(), Source: store.FromAPI}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		job := s.start(run)
+		if got := did(job); got != "1002 done, 1 skipped, 0 failed map[created:1002]" {
+			t.Error(got)
+		}
+		s.must(func(tx *store.Tx) error {
+			list, err := s.jobs.Results(tx, job.ID, jobs.ResultQuery{State: jobs.SkippedItem, Limit: 100})
+			if err == nil && (len(list) != 1 || list[0].Name != "Late" || !strings.HasPrefix(list[0].Why.In(fmt.Sprintf), "Somebody else created Somebody after the preview.")) {
+				t.Errorf("skipped: %+v", list)
+			}
+			return err
+		})
+	})
+}
+
 // TestABatchWorkedOutAheadIsUndone: its people and their documents are those of any other.
 func TestABatchWorkedOutAheadIsUndone(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -128,8 +128,7 @@ func (d *Door) apply(tx *store.Tx, j jobs.Job, items []jobs.Item) ([]jobs.Result
 	if err != nil {
 		return nil, err
 	}
-	a := &applying{d: d, tx: tx, draft: dr}
-	a.entered, _ = j.Early.(*store.Newcomers)
+	a := &applying{d: d, tx: tx, draft: dr, entered: j.Early != nil}
 	return a.all()
 }
 
@@ -147,7 +146,7 @@ type applying struct {
 	*draft
 	d       *Door
 	tx      *store.Tx
-	entered *store.Newcomers // the new people, if they are in already; else nil
+	entered bool // the new people are in already
 }
 
 // all does rows, or nothing of them.
@@ -171,7 +170,7 @@ func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
 
 // create makes the new people of a batch together.
 func (a *applying) create() error {
-	if len(a.people) == 0 {
+	if len(a.fresh) == 0 {
 		return nil
 	}
 	made, err := a.enter()
@@ -192,10 +191,12 @@ func (a *applying) create() error {
 }
 
 func (a *applying) enter() ([]store.User, error) {
-	if a.entered != nil {
-		return a.entered.Settle()
+	if !a.entered {
+		if err := a.people.Enter(a.tx); err != nil {
+			return nil, err
+		}
 	}
-	return a.tx.CreateUsers(a.people)
+	return a.people.Settle()
 }
 
 func (a *applying) invite(made []store.User) error {

@@ -103,10 +103,18 @@ type world struct {
 	unattended bool // nobody has looked: a feed brought the file
 }
 
+// taken is how look asks whether those whom lines are to create are there after all.
+type taken int
+
+const (
+	notAsked  taken = iota
+	byAddress       // and by a user name that the line does not say: of two the index would refuse one
+	byAll
+)
+
 // look asks for everything that the lines need, in a few queries however many there
-// are: taken is whether those whom lines are to create are there after all, managers whom
-// the lines name.
-func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.UserID, taken, managers bool) (*world, error) {
+// are; managers are those whom the lines name.
+func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.UserID, ask taken, managers bool) (*world, error) {
 	w := &world{users: map[store.UserID]*store.User{}, byEmail: map[string][]store.UserID{}, byName: map[string]store.UserID{}, byNumber: numbers,
 		managers: map[store.DirectoryID]string{}}
 	var err error
@@ -133,8 +141,10 @@ func look(tx *store.Tx, key string, rows []*Row, numbers map[string][]store.User
 		if r.User != "" && r.Action != Create { // else nobody has this id yet
 			ids = append(ids, r.User)
 		}
-		if taken || r.Action != Create {
+		if ask != notAsked || r.Action != Create {
 			some(&emails, r.Cells[fieldEmail])
+		}
+		if ask == byAll || r.Action != Create || ask == byAddress && r.Cells[fieldUserName] == "" {
 			some(&names, nameIn(key, r.Cells))
 		}
 		ids = append(ids, numbers[r.Cells[fieldNumber]]...)

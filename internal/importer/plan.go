@@ -331,7 +331,7 @@ func (r *reading) second(n int, row *Row) *Problem {
 func (r *reading) judge(rows []*Row) error {
 	good := slices.DeleteFunc(slices.Clone(rows), func(row *Row) bool { return row.Problem != nil })
 	return r.d.opt.DB.Read(r.ctx, r.actor, func(tx *store.Tx) error {
-		w, err := look(tx, r.set.Key, good, r.numbers, true, true)
+		w, err := look(tx, r.set.Key, good, r.numbers, byAll, true)
 		if err != nil {
 			return err
 		}

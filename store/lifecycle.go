@@ -184,6 +184,31 @@ func (tx *Tx) moved(u, next User, head step, counts []step, action string, why L
 	return next, nil
 }
 
+// Ended is when somebody's access was ended for the last time, by whatever door.
+type Ended struct {
+	At      Time // deactivated or deleted
+	Deleted Time // 0: never
+}
+
+// LastEnded tells it of some people, as the activity log has it. Faults: Denied.
+func (tx *Tx) LastEnded(ids []UserID) (map[UserID]Ended, error) {
+	if err := tx.Require(access.ViewUsers); err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		ID      UserID `db:"target_id"`
+		At      Time   `db:"ended"`
+		Deleted Time   `db:"deleted"`
+	}
+	err := tx.Select(&rows, `SELECT target_id, MAX(at) AS ended, MAX(CASE WHEN action = 'user.delete' THEN at ELSE 0 END) AS deleted FROM activity
+		WHERE org_id = ? AND target_id {{in_texts}} AND action IN ('user.deactivate', 'user.delete') GROUP BY target_id`, tx.Org(), jsonList(ids))
+	ended := make(map[UserID]Ended, len(rows))
+	for _, r := range rows {
+		ended[r.ID] = Ended{r.At, r.Deleted}
+	}
+	return ended, err
+}
+
 // anyUser finds a person in every state, also deleted.
 func (tx *Tx) anyUser(id UserID) (User, error) {
 	var u User

@@ -45,7 +45,7 @@ var did = map[string]string{
 	"connection.move.start": "began to move people of", "connection.move.undo": "undid the move of people of",
 	"user.identity.move": "moved the sign-in of", "user.identity.restore": "restored a sign-in of",
 	"user.identity.ask": "asked the address whether to link a sign-in of", "user.identity.link": "linked a sign-in to", "user.identity.unlink": "unlinked a sign-in of",
-	"org.seats": "changed the", "user.plan": "planned a change of", "user.plan.cancel": "cancelled what was planned for", "user.plan.skip": "passed over what was planned for",
+	"org.seats": "changed the", "user.plan": "planned a change of", "user.plan.cancel": "cancelled what was planned for", "user.plan.end": "ended what was planned for", "user.plan.skip": "passed over what was planned for",
 	"user.purge":       "removed for good:",
 	"user.record.link": "linked a record to", "user.record.unlink": "unlinked a record of", "user.record.gone": "deleted the record that was linked to",
 	"record.create": "created the record", "record.update": "changed the record", "record.delete": "deleted the record",

@@ -4,6 +4,7 @@ has planned for a time, and the end of those who were deleted 30 days ago.
 
 	Plan, Cancel, List   plan.go   changes to come, and what became of them
 	RunDue               run.go    makes those that are due, each once, however many servers run
+	EndOver              over.go   ends those that something else was faster than
 	Purge                purge.go  removes deleted people for good
 
 The rules are store's (lifecycle.go, seats.go) and hold when the change is made, not
@@ -53,6 +54,6 @@ const every = 20 * time.Second
 
 // Run makes what is due until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	store.Every(ctx, s.opt.Log, every, nil, "planned changes and purge", func(ctx context.Context) error { return errors.Join(s.RunDue(ctx), s.Purge(ctx)) })
+	store.Every(ctx, s.opt.Log, every, nil, "planned changes and purge", func(ctx context.Context) error { return errors.Join(s.EndOver(ctx), s.RunDue(ctx), s.Purge(ctx)) })
 	return nil
 }

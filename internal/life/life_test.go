@@ -2,6 +2,7 @@ package life_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,12 +168,6 @@ func TestWhatIsPassedOver(t *testing.T) {
 			"breakglass": {func(u store.User) {
 				p.write(access.Muster(p.admin.Org), func(tx *store.Tx) error { _, err := tx.SetBreakGlass(u.ID, true, "breakglass.add"); return err })
 			}, "break-glass account"},
-			"out": {func(u store.User) {
-				p.write(p.admin, func(tx *store.Tx) error { _, err := tx.Deactivate(u.ID, ""); return err })
-			}, "deactivated already"},
-			"deleted": {func(u store.User) {
-				p.write(p.admin, func(tx *store.Tx) error { _, err := tx.DeleteUser(u.ID, ""); return err })
-			}, "deleted meanwhile"},
 			"lastadmin": {func(u store.User) {
 				p.write(p.admin, func(tx *store.Tx) error {
 					if err := tx.SetRole(u.ID, access.Admin); err != nil {
@@ -208,7 +203,98 @@ func TestWhatIsPassedOver(t *testing.T) {
 				p.write(access.Muster(p.admin.Org), func(tx *store.Tx) error { return tx.SetRole(store.UserID(p.admin.ID), access.Admin) })
 			}
 		}
-		if len(p.told) != 5 {
+		if len(p.told) != 3 {
+			p.t.Errorf("the admins were told of %v", p.told)
+		}
+	})
+}
+
+// A planned deactivation is over when access ends before, by whatever door, and does not come
+// true after it is given back.
+func TestAPlanEndsWithTheAccess(t *testing.T) {
+	each(t, func(p *place) {
+		var dir store.Directory
+		p.write(p.admin, func(tx *store.Tx) (err error) {
+			dir, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
+			return err
+		})
+		okta := access.Actor{Kind: access.Directory, Org: p.admin.Org, ID: string(dir.ID)}
+		for name, c := range map[string]struct {
+			end   func(tx *store.Tx, u store.User) error
+			actor access.Actor
+			back  func(tx *store.Tx, u store.User) error
+			word  string
+		}{
+			"now": {func(tx *store.Tx, u store.User) error { _, err := tx.Leave(u.ID, store.Leaving{}); return err }, p.admin,
+				func(tx *store.Tx, u store.User) error { _, err := tx.Reactivate(u.ID, ""); return err }, "deactivated before"},
+			"deleted": {func(tx *store.Tx, u store.User) error { _, err := tx.DeleteUser(u.ID, ""); return err }, p.admin,
+				func(tx *store.Tx, u store.User) error {
+					if _, err := tx.RestoreUser(u.ID, ""); err != nil {
+						return err
+					}
+					_, err := tx.Reactivate(u.ID, "")
+					return err
+				}, "deleted before"},
+			"directory": {func(tx *store.Tx, u store.User) error {
+				u, err := tx.User(u.ID)
+				if err == nil {
+					_, err = tx.UpdateUser(u, store.UserChange{Status: new(store.Deactivated)})
+				}
+				return err
+			}, okta, func(tx *store.Tx, u store.User) error {
+				if _, err := tx.Detach(u.ID, ""); err != nil {
+					return err
+				}
+				_, err := tx.Reactivate(u.ID, "")
+				return err
+			}, "deactivated before"},
+		} {
+			for _, noticed := range []bool{true, false} { // by the round between
+				u := p.userOf(p.admin, name+map[bool]string{true: "-seen", false: ""}[noticed], store.Active)
+				plan := p.must(life.In{User: u.ID, Action: life.Deactivate, At: p.in(time.Hour)})
+				p.clock.Pass(time.Minute)
+				p.write(c.actor, func(tx *store.Tx) error { return c.end(tx, u) })
+				p.write(p.admin, func(tx *store.Tx) error {
+					if open, err := p.life.Of(tx, u.ID); err != nil || len(open) > 0 {
+						p.t.Errorf("%s: still to come %+v, %v", name, open, err)
+					}
+					return nil
+				})
+				if open := p.list(""); len(open) > 0 {
+					p.t.Errorf("%s: still in the list %+v", name, open)
+				}
+				if noticed {
+					if err := p.life.EndOver(context.Background()); err != nil {
+						p.t.Fatal(err)
+					}
+				}
+				p.clock.Pass(time.Minute)
+				p.write(p.admin, func(tx *store.Tx) error { return c.back(tx, u) })
+				again := p.must(life.In{User: u.ID, Action: life.Deactivate, At: p.in(48 * time.Hour)}) // which is not the old one
+				p.clock.Pass(2 * time.Hour)
+				p.run()
+				if got := p.status(u.ID); got != store.Active {
+					p.t.Errorf("%s: %s by a plan that is over", name, got)
+				}
+				if open := p.list(""); len(open) != 1 || open[0].ID != again.ID {
+					p.t.Errorf("%s: to come %+v", name, open)
+				}
+				var acts []store.Activity
+				p.write(p.admin, func(tx *store.Tx) (err error) {
+					if acts, err = tx.Activities(store.ActivityQuery{Target: string(u.ID), Action: "user.plan.end"}); err != nil {
+						return err
+					}
+					_, err = p.life.Cancel(tx, again.ID)
+					return err
+				})
+				ended := p.list(life.Cancelled)
+				i := slices.IndexFunc(ended, func(e life.Plan) bool { return e.ID == plan.ID })
+				if i < 0 || !strings.Contains(ended[i].Outcome, c.word) || len(acts) != 1 || acts[0].Detail["plan"] != string(plan.ID) {
+					p.t.Errorf("%s: cancelled %+v, in the log %+v", name, ended, acts)
+				}
+			}
+		}
+		if len(p.told) > 0 {
 			p.t.Errorf("the admins were told of %v", p.told)
 		}
 	})

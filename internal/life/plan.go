@@ -134,6 +134,9 @@ func (s *Service) Plan(tx *store.Tx, in In) (Plan, error) {
 			return p, err
 		}
 	}
+	if err := endOver(tx, u); err != nil {
+		return p, err
+	}
 	made, err := insertPlan(tx, p)
 	if err != nil {
 		return p, err
@@ -268,7 +271,11 @@ func (s *Service) List(tx *store.Tx, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
-	return listPlans(tx, q, min(q.Limit, 200))
+	page, err := listPlans(tx, q, min(q.Limit, 200))
+	if err == nil && q.State == Planned {
+		page.Plans, _, err = sortOver(tx, page.Plans)
+	}
+	return page, err
 }
 
 // Of tells what is planned for one person. Faults: Denied.
@@ -276,5 +283,9 @@ func (s *Service) Of(tx *store.Tx, user store.UserID) ([]Plan, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return nil, err
 	}
-	return openPlans(tx, user)
+	plans, err := openPlans(tx, user)
+	if err == nil {
+		plans, _, err = sortOver(tx, plans)
+	}
+	return plans, err
 }

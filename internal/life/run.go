@@ -46,9 +46,6 @@ func (s *Service) RunDue(ctx context.Context) error {
 	}
 }
 
-// errTaken says that another server was faster.
-var errTaken = errors.New("done by another server")
-
 // carryOut makes one change, or notes why it is passed over.
 func (s *Service) carryOut(ctx context.Context, d due) error {
 	actor := access.Muster(string(d.Org))
@@ -56,16 +53,18 @@ func (s *Service) carryOut(ctx context.Context, d due) error {
 		actor.Name = fmt.Sprintf(access.AsPlannedBy, d.By)
 	}
 	err := s.opt.DB.Write(ctx, actor, func(tx *store.Tx) error {
-		won, err := settle(tx, d.ID, Done, "", "")
-		if err != nil {
-			return err
+		if u, err := tx.AnyUser(d.UserID); err == nil {
+			if err := endOver(tx, u); err != nil {
+				return err
+			}
 		}
-		if !won {
-			return errTaken
+		won, err := settle(tx, d.ID, Done, "", "")
+		if err != nil || !won { // it is over, or another server was faster
+			return err
 		}
 		return change(tx, d.Plan)
 	})
-	if err == nil || errors.Is(err, errTaken) {
+	if err == nil {
 		return nil
 	}
 	if fault.Field(err) == "version" { // somebody is changing the person all the time

@@ -16,6 +16,7 @@ import (
 
 	"github.com/muster-id/muster/config"
 	"github.com/muster-id/muster/internal/heap"
+	"github.com/muster-id/muster/internal/web"
 )
 
 // finishing is how long running requests may take after the first signal.
@@ -44,6 +45,7 @@ func (c serveCmd) Run(a *app) error {
 		return err
 	}
 	defer stopMetrics()
+	web.ParsePages()
 	if err := c.greet(a, h); err != nil {
 		return err
 	}

@@ -60,8 +60,11 @@ func (c *copies) put(p *rendering) {
 	}
 }
 
-// MustPages reads the files that match pattern. It panics on a bad template:
-// they are compiled in.
+// made are the pages of all packages, for ParsePages.
+var made []*Pages
+
+// MustPages are the files that match pattern, for a variable of a package. A page is parsed
+// when it is first made: commands, which show none, need not wait for hundreds.
 func MustPages(files fs.FS, pattern string) *Pages {
 	names, err := fs.Glob(files, pattern)
 	if err != nil || len(names) == 0 {
@@ -78,15 +81,25 @@ func MustPages(files fs.FS, pattern string) *Pages {
 	p := &Pages{byName: map[string]*copies{}}
 	for _, n := range pages {
 		c := &copies{idle: make(chan *rendering, keptCopies), parse: func() *rendering {
-			made := &rendering{}
-			made.page = template.Must(template.Must(base().Clone()).Funcs(made.funcs()).ParseFS(files, append(slices.Clone(parts), n)...))
-			showOthers(made.page)
-			return made
+			r := &rendering{}
+			r.page = template.Must(template.Must(base().Clone()).Funcs(r.funcs()).ParseFS(files, append(slices.Clone(parts), n)...))
+			showOthers(r.page)
+			return r
 		}}
-		c.put(c.parse())
 		p.byName[strings.TrimSuffix(path.Base(n), ".html")] = c
 	}
+	made = append(made, p)
 	return p
+}
+
+// ParsePages parses all pages before a server starts: nobody waits for the first one. It
+// panics on a bad template; they are compiled in.
+func ParsePages() {
+	for _, p := range made {
+		for _, c := range p.byName {
+			c.put(c.take())
+		}
+	}
 }
 
 // base is the common layout, parsed once.

@@ -29,6 +29,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
@@ -80,13 +81,10 @@ func (e *Entry) UnmarshalJSON(b []byte) error {
 // English is what the code is written in.
 var English = &Language{Tag: language.English, Code: "en", Name: "English"}
 
-var (
-	all     = load()
-	matcher = newMatcher(all)
-)
+// All are the languages that we speak, English first. Most commands need none.
+var All = sync.OnceValue(load)
 
-// All are the languages that we speak, English first.
-func All() []*Language { return all }
+var matcher = sync.OnceValue(func() language.Matcher { return newMatcher(All()) })
 
 func load() []*Language {
 	list := []*Language{English}
@@ -140,7 +138,7 @@ func Find(wish string) *Language {
 	if wish == "" || len(wish) > 400 {
 		return nil
 	}
-	for _, l := range all {
+	for _, l := range All() {
 		if l.Code == wish {
 			return l
 		}
@@ -149,11 +147,11 @@ func Find(wish string) *Language {
 	if err != nil || len(tags) == 0 {
 		return nil
 	}
-	_, i, sure := matcher.Match(tags...)
+	_, i, sure := matcher().Match(tags...)
 	if sure == language.No {
 		return nil
 	}
-	return all[i]
+	return All()[i]
 }
 
 // Entries are the sentences of the catalogue, for tests.

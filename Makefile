@@ -14,6 +14,10 @@ FUZZ    ?= 10000x
 # to Go: watched, it takes five times as long and is most of what the tests take.
 RACE := -race '-gcflags=modernc.org/...=-race=false'
 
+# Most tests wait for a browser, another process or a database: more run at once than there
+# are processors.
+PARALLEL := $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+
 .PHONY: run demo build test check bench bench-report generate provide
 
 run:
@@ -29,7 +33,7 @@ provide:
 	.ci/provide
 
 test: provide
-	go test $(RACE) -timeout 40m ./...
+	go test $(RACE) -parallel $(PARALLEL) -timeout 40m ./...
 
 check:
 	.ci/check $(FUZZ)

@@ -177,7 +177,8 @@ func full(r seatRow) error {
 	if r.License == "" {
 		return fault.Conflict.On("seats", "All %d seats of this organization are taken. %s", r.Most, wayOutOfSeats)
 	}
-	return fault.Conflict.On("seats", "All %d seats of the license %s are taken. %s", r.Most, r.Name, wayOutOfSeats)
+	return fault.Conflict.On("seats", "All %d seats of the license %s are taken. %s", r.Most, r.Name,
+		fault.Word("Deactivate somebody who has one, or give somebody another role, which frees a seat at once, or have the limit raised under Settings, Seats."))
 }
 
 // countSeats finds out how many are really taken. Measured at 100,000 people: 15 ms

@@ -252,7 +252,7 @@ func TestALicenseThatIsFullIsNotOffered(t *testing.T) {
 		has(t, page, `disabled aria-describedby="why-not">Reactivate Scott Person<`, "seats of the license Full are taken")
 		hasNot(t, page, `href="`+at+`/reactivate"`)
 		page = s.do("boss", "GET", at+"/reactivate", nil).Body.String()
-		has(t, page, "seats of the license Full are taken", "See who could give one back")
+		has(t, page, "seats of the license Full are taken", "give somebody another role", "See who could give one back")
 		hasNot(t, page, `action="`+at+`/reactivate"`)
 		has(t, s.do("boss", "GET", s.path("/users/{viewer}/reactivate"), nil).Body.String(), `value="now"`)
 		text, _, _ := s.bulk("boss", url.Values{"user": {string(s.people["scott"]), string(s.people["viewer"])}, "view": {""}, "action": {"reactivate"}})

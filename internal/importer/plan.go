@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -42,6 +43,9 @@ type reading struct {
 	lines   int
 	seats   int64 // that are left; below 0 for no limit
 	limit   int64
+	shares  []store.License  // license types; empty where none has a limit
+	left    map[string]int64 // seats of the types that have one
+	role    string           // of new people whose line names none
 
 	unattended bool // nobody looks: a feed brought the file
 }
@@ -196,10 +200,41 @@ func (r *reading) index() error {
 		if r.limit, r.seats = limit, -1; limit >= 0 {
 			r.seats = max(limit-used, 0)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return r.share(tx)
 	})
 	r.bad, r.known, r.found = make([]bool, len(r.said)), make([]bool, len(r.said)), map[store.UserID]bool{}
 	return err
+}
+
+// share reads how many seats of each license type are left, where any has a limit.
+func (r *reading) share(tx *store.Tx) error {
+	all, err := tx.Licenses()
+	if err != nil || !(store.Seats{Limit: store.NoLimit, Licenses: all}).Limited() {
+		return err
+	}
+	s, err := tx.Seats()
+	if err != nil {
+		return err
+	}
+	r.shares, r.left = s.Licenses, map[string]int64{}
+	for _, l := range s.Licenses {
+		if l.Limit >= 0 {
+			r.left[l.ID] = max(l.Limit-l.Used, 0)
+		}
+	}
+	one, err := tx.DefaultFor(store.FromCSV)
+	r.role = one.Role
+	return err
+}
+
+// license is the type of seat that a new person of this line takes, and whether one is left.
+func (r *reading) license(row *Row) (l store.License, free bool) {
+	l, has := store.LicenseOf(r.shares, store.Active, []string{cmp.Or(row.Cells[fieldRole], r.role)})
+	left, limited := r.left[l.ID]
+	return l, !has || !limited || left > 0
 }
 
 const circle = -2
@@ -367,11 +402,18 @@ func (r *reading) judgeOne(tx *store.Tx, w *world, row *Row) error {
 		return nil
 	}
 	row.Changes = p.changes
+	license, free := r.license(row)
 	switch {
 	case u == nil && r.seats == 0:
 		row.Action, row.Changes = Seats, nil
 		row.Problem = &Problem{Value: row.Email, Why: web.Say("All %d seats of the organization are taken, with the lines above.", r.limit), Remedy: web.Say("Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again.")}
+	case u == nil && !free:
+		row.Action, row.Changes = Seats, nil
+		row.Problem = &Problem{Value: row.Email, Why: web.Say("No seat of the license %s is free, with the lines above; its limit is %d.", license.Name, license.Limit), Remedy: web.Say("Deactivate somebody of that license, write a role of another license, or have its limit raised; then upload the file again.")}
 	case u == nil:
+		if _, limited := r.left[license.ID]; limited {
+			r.left[license.ID]--
+		}
 		row.Action, row.User, row.Changes, row.Named = Create, store.NewID[store.User](), nil, p.named // its cells say the same
 		r.seats--                                                                                      // below 0 without a limit, and stays there
 	case len(p.changes) == 0:

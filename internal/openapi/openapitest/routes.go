@@ -76,7 +76,7 @@ func (p *program) routes(made *schemas) []*route {
 				if len(call.Args) == 3 {
 					r.need = constString(s.info.Types[call.Args[0]].Value)
 				}
-				w := walker{program: p, route: r, made: made, seen: map[visit]bool{}, blamed: map[*types.Func]bool{}}
+				w := walker{program: p, route: r, made: made, seen: map[visit]bool{}, blamed: map[types.Object]bool{}}
 				w.handler(s, call.Args[len(call.Args)-1], nil)
 				w.blame(s, call.Args[len(call.Args)-1])
 				list = append(list, r)
@@ -121,7 +121,7 @@ type walker struct {
 	route  *route
 	made   *schemas
 	seen   map[visit]bool
-	blamed map[*types.Func]bool
+	blamed map[types.Object]bool
 	depth  int
 }
 
@@ -412,7 +412,8 @@ func (w *walker) blame(s *source, n ast.Node) {
 				}
 			}
 		case *ast.Ident:
-			if v, ok := s.info.Uses[n].(*types.Var); ok && v.Pkg() != nil && v.Parent() == v.Pkg().Scope() { // a fault that has a name
+			if v, ok := s.info.Uses[n].(*types.Var); ok && v.Pkg() != nil && v.Parent() == v.Pkg().Scope() && !w.blamed[v] { // a fault that has a name
+				w.blamed[v] = true
 				for _, g := range w.given[v] {
 					w.blame(g.in, g.expr)
 				}

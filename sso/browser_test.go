@@ -3,8 +3,6 @@ package sso
 import (
 	"bytes"
 	"context"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 	crewjam "github.com/crewjam/saml"
 
+	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -21,7 +20,7 @@ import (
 func TestChromiumSignsInAcrossSites(t *testing.T) {
 	t.Parallel()
 	s := serve(t, storetest.SQLite(t))
-	ctx := chromium(t)
+	ctx := webtest.Chromium(t)
 	for name, withoutRedirect := range map[string]bool{"redirect": false, "post": true} {
 		idp := ssotest.NewIDP()
 		idp.Serve(t)
@@ -67,7 +66,7 @@ func TestChromiumSignsInAcrossSites(t *testing.T) {
 func TestChromiumSignsOutAcrossSites(t *testing.T) {
 	t.Parallel()
 	s := serve(t, storetest.SQLite(t))
-	ctx := chromium(t)
+	ctx := webtest.Chromium(t)
 	for name, binding := range map[string]string{"redirect": crewjam.HTTPRedirectBinding, "post": crewjam.HTTPPostBinding} {
 		idp := ssotest.NewIDP()
 		idp.SLO = []crewjam.Endpoint{{Binding: binding}}
@@ -109,32 +108,4 @@ func TestChromiumSignsOutAcrossSites(t *testing.T) {
 		cancel()
 		closeTab()
 	}
-}
-
-// chromium starts a browser without a window.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	program := ""
-	for _, name := range []string{os.Getenv("CHROME_BIN"), "chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			program = path
-			break
-		}
-	}
-	if program == "" {
-		t.Fatal("no Chromium on PATH; install it (Debian: apt-get install chromium) or name it in CHROME_BIN")
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))...)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		chromedp.Cancel(ctx) // waits for the process, so that its folder can go
-		closeTab()
-		stop()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s: %v", program, err)
-	}
-	return ctx
 }

@@ -65,6 +65,9 @@ func (p *person) usable(page string) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Minute)
 	defer cancel()
+	if err := p.hold(ctx); err != nil {
+		p.t.Fatalf("%s: hold the page: %v", page, err)
+	}
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](source+"; true")); err != nil {
 		p.t.Fatalf("%s: load axe: %v", page, err)
 	}
@@ -84,6 +87,19 @@ func (p *person) usable(page string) {
 		p.fits()
 		p.shot(page + "-" + look.name)
 	}
+}
+
+// hold keeps the page that is open, also one that would load itself anew.
+func (p *person) hold(ctx context.Context) error {
+	const stop = `new Promise(held => {
+		const hold = () => { window.stop(); held(true); };
+		if (document.readyState === "complete") hold(); else addEventListener("load", hold);
+	})`
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](stop, chromedp.EvalAwaitPromise))
+	if err != nil && ctx.Err() == nil { // the page went while it was asked; the next has its whole pause
+		_, err = chromedp.Run(ctx, chromedp.Evaluate[bool](stop, chromedp.EvalAwaitPromise))
+	}
+	return err
 }
 
 // scheme makes the browser prefer light or dark, without transitions: halfway

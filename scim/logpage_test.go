@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/openapi"
 	"github.com/muster-id/muster/internal/openapi/openapitest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -48,6 +49,7 @@ func newLogSite(t *testing.T, db *store.DB, in NewDirectory) *logSite {
 		},
 	})
 	s.log = Mount(m, db, Options{PublicURL: testURL, Log: slog.New(slog.DiscardHandler)})
+	openapi.Mount(m)
 	s.mux = openapitest.Checked(t, m)
 	s.door.mux = s.mux
 	return s

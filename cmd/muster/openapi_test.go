@@ -124,6 +124,12 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 			if o.operators() {
 				mine = operator
 			}
+			if o.path != "/api/v1/me" && len(o.Security) > 0 {
+				status, said := s.do(o.method, filled(o.path, ids)+"?statsu=active", mine, "")
+				if status != http.StatusBadRequest || !strings.Contains(said, `"field":"statsu"`) {
+					t.Errorf("%s %s?statsu=active: %d %s", o.method, o.path, status, said)
+				}
+			}
 			if o.method == "GET" {
 				ask("GET", filled(o.path, ids), mine, "")
 				o.bounds(t, func(query string) int { return ask("GET", filled(o.path, ids)+"?"+query, mine, "") })

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/openapi"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
@@ -324,6 +325,7 @@ func TestColumnsAndExport(t *testing.T) {
 func TestProgramsAskForMany(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
+		openapi.Mount(s.mux)
 		ask := func(who, method, path, body string) (int, map[string]any) {
 			t.Helper()
 			r := httptest.NewRequest(method, "http://127.0.0.1:8080/api/v1/users"+path, strings.NewReader(body))
@@ -352,7 +354,7 @@ func TestProgramsAskForMany(t *testing.T) {
 		if got := fmt.Sprint(s.byHand("scott")); got != "[viewer]" {
 			t.Errorf("roles: %s", got)
 		}
-		for body, want := range map[string]int{`{"action":"deactivate"}`: 400, `{"action":"deactivate","users":["x"]}`: 404, `{"action":"deactivate","users":[],"filter":"status=odd"}`: 400, `{"action":"role.give","role":"x","filter":""}`: 400} {
+		for body, want := range map[string]int{`{"action":"deactivate"}`: 400, `{"action":"deactivate","users":["x"]}`: 404, `{"action":"deactivate","users":[],"filter":"status=odd"}`: 400, `{"action":"deactivate","filter":"statsu=invited"}`: 400, `{"action":"deactivate","filter":"role=admin&role=viewer"}`: 400, `{"action":"deactivate","filter":"q=%"}`: 400, `{"action":"role.give","role":"x","filter":""}`: 400} {
 			if code, out := ask("boss", "POST", "/bulk", body); code != want {
 				t.Errorf("%s: %d %v", body, code, out)
 			}

@@ -1,9 +1,9 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/muster-id/muster/internal/access"
@@ -116,14 +116,14 @@ type previewJSON struct {
 }
 
 // selection is whom the order means. Faults: Invalid.
-func (b bulkJSON) selection() (s selection, err error) {
+func (b bulkJSON) selection(ctx context.Context) (s selection, err error) {
 	switch {
 	case (b.Filter == nil) == (len(b.Users) == 0):
 		return s, fault.Invalid.On("users", "Send either users, a list of ids, or filter, the query of a list.")
 	case b.Filter != nil:
-		q, err := url.ParseQuery(strings.TrimPrefix(*b.Filter, "?"))
+		q, err := web.Query(ctx, "GET /api/v1/users", strings.TrimPrefix(*b.Filter, "?"))
 		if err != nil {
-			return s, fault.Invalid.On("filter", "The filter cannot be read. Write it like status=invited&team=ID.")
+			return s, fault.Invalid.Over("filter", err)
 		}
 		s.all = true
 		s.view, err = readView(q)
@@ -143,7 +143,7 @@ func (c *Console) apiBulk(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
-	s, err := in.selection()
+	s, err := in.selection(r.Context())
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,8 @@
 // Both are for everybody: there is nothing in them of any organization. The document is
 // made of the source (package openapitest says how; make generate does it) and goes into
 // the program; the pages are made of the document when the server starts. A test holds it
-// against the source, and every exchange of the API's tests is held against it.
+// against the source, and every exchange of the API's tests is held against it. So the
+// document is also what tells web which parameters an operation has; others are refused.
 //
 // It owns no table and relies on web.
 package openapi
@@ -40,13 +41,18 @@ type door struct {
 	groups []group
 }
 
-// Mount adds the document and its pages. It panics when the document cannot be read: a
+// Mount adds the document and its pages, and tells m the parameters of all operations. It panics when the document cannot be read: a
 // test has seen that it can.
 func Mount(m *web.Mux) {
 	d := &door{json: m.URL("/api/v1/openapi.json"), tag: tag(Document)}
 	var err error
 	if d.groups, err = read(Document, m.URL("")); err != nil {
 		panic("openapi: " + err.Error())
+	}
+	for _, g := range d.groups {
+		for _, o := range g.Operations {
+			m.Parameters(o.Method+" "+o.Path, o.query)
+		}
 	}
 	m.Public("GET /api/v1/openapi.json", d.document) // Get this document
 	m.Public("GET /api/docs", d.index)

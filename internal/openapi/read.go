@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/muster-id/muster/internal/web"
 )
 
 // group is a tag with its operations, as a page shows it.
@@ -25,6 +27,8 @@ type operation struct {
 	Answers            []answer
 	Refusals           []answer
 	Example            string
+
+	query []web.Parameter
 }
 
 // line is a parameter or a field.
@@ -122,6 +126,9 @@ func (d *raw) operation(method, path string, in rawOperation, base string) (oper
 	for _, p := range in.Parameters {
 		if p.Ref != "" {
 			p = d.Components.Parameters[last(p.Ref)]
+		}
+		if p.In == "query" {
+			o.query = append(o.query, web.Parameter{Name: p.Name, Many: p.Schema.Type == "array"})
 		}
 		o.Parameters = append(o.Parameters, line{p.Name, d.kind(p.Schema), marked(p.Description)})
 	}

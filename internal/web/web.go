@@ -81,6 +81,8 @@ type Mux struct {
 	patterns []string
 	slashes  []string // see OneSlash
 	programs []program
+
+	parameters map[string][]Parameter // by pattern
 }
 
 // program is what Programs was told.
@@ -101,7 +103,7 @@ func NewMux(opts Options) *Mux {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	m := &Mux{opts: opts, public: u, log: opts.Log, routes: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	m := &Mux{opts: opts, public: u, log: opts.Log, routes: http.NewServeMux(), cross: http.NewCrossOriginProtection(), parameters: map[string][]Parameter{}}
 	// Behind a proxy the Host header need not be the public one.
 	if err := m.cross.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
 		panic(fmt.Sprintf("web: public URL %q: %v", opts.PublicURL, err))
@@ -136,6 +138,9 @@ func (m *Mux) Member(pattern string, h Handler) {
 			return toLogin(w, r, err)
 		}
 		if held, err := stateOf(r).held(w, r); held || err != nil {
+			return err
+		}
+		if err := asked(r); err != nil {
 			return err
 		}
 		return h(w, r)
@@ -245,6 +250,9 @@ func (m *Mux) API(p access.Permission, pattern string, h Handler) {
 		}
 		s := stateOf(r)
 		if err := s.signedIn(r); err != nil {
+			return err
+		}
+		if err := asked(r); err != nil {
 			return err
 		}
 		if err := s.enterAPI(r, p); err != nil {

@@ -145,6 +145,10 @@ func TestGuards(t *testing.T) {
 	m.Machine("POST /machine", ok)
 	m.API(access.ViewUsers, "GET /api/v1/users", ok)
 	m.API(access.ViewUsers, "POST /api/v1/users", ok)
+	m.OperatorAPI("DELETE /api/v1/orgs", ok)
+	m.API(access.ViewUsers, "GET /api/v1/teams", ok)
+	m.Parameters("GET /api/v1/teams", []web.Parameter{{Name: "q"}, {Name: "status", Many: true}, {Name: "org"}})
+	m.Parameters("DELETE /api/v1/orgs", nil)
 	foreign := []string{"Sec-Fetch-Site", "cross-site"}
 	for _, c := range []struct {
 		name, method, path, who string
@@ -176,6 +180,16 @@ func TestGuards(t *testing.T) {
 		{"api, no such org", "GET", "/api/v1/users?org=nope", "admin", nil, 404, "", "does not belong"},
 		{"api, operator's key must say where", "GET", "/api/v1/users", "key", nil, 400, "", `"field":"org"`},
 		{"api, operator's key is moved", "GET", "/api/v1/users?org=globex", "key", nil, 200, "", `"org":"2"`},
+		{"parameters", "GET", "/api/v1/teams?q=a&status=b&status=c&org=acme", "admin", nil, 200, "", `"org":"1"`},
+		{"no parameters", "GET", "/api/v1/teams", "admin", nil, 200, "", `"org":"1"`},
+		{"a parameter that nobody knows", "GET", "/api/v1/teams?q=a&statsu=b", "admin", nil, 400, "", `There is no parameter \"statsu\". There are q, status, org.","field":"statsu"`},
+		{"a parameter in other letters", "GET", "/api/v1/teams?Q=a", "admin", nil, 400, "", `"field":"Q"`},
+		{"a parameter twice", "GET", "/api/v1/teams?q=a&q=b", "admin", nil, 400, "", `q is there twice.","field":"q"`},
+		{"a query with a semicolon", "GET", "/api/v1/teams?q=a;status=b", "admin", nil, 400, "", "percent-encode"},
+		{"a query that is cut", "GET", "/api/v1/teams?q=%4", "admin", nil, 400, "", "percent-encode"},
+		{"a parameter that nobody knows, by nobody", "GET", "/api/v1/teams?statsu=b", "", nil, 401, "", ""},
+		{"a parameter where there is none", "DELETE", "/api/v1/orgs?q=a", "operator", nil, 400, "", "nor any other"},
+		{"api of which nothing is told", "GET", "/api/v1/users?statsu=b", "admin", nil, 200, "", `"org":"1"`},
 		{"api, foreign form", "POST", "/api/v1/users", "admin", foreign, 403, "", ""},
 		{"machine takes foreign posts, knows nobody", "POST", "/machine", "admin", foreign, 200, "", `"id":""`},
 		{"no such page", "GET", "/nope", "", nil, 404, "", "<h1>"},

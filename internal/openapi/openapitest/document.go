@@ -252,8 +252,11 @@ func (d *document) refusalsOf(r *route, path string) (o pairs) {
 	if !strings.HasPrefix(r.pattern, "GET ") { // what two write at once, see store's dialect
 		kinds[fault.Conflict] = true
 	}
+	if r.guard != "Public" { // a parameter that is not known
+		kinds[fault.Invalid] = true
+	}
 	if r.need != "" { // ?org=
-		kinds[fault.Invalid], kinds[fault.NotFound] = true, true
+		kinds[fault.NotFound] = true
 	}
 	if strings.Contains(path, "{") {
 		kinds[fault.NotFound] = true

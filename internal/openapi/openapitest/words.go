@@ -180,6 +180,7 @@ var inPath = map[string]parameter{
 const aboutTheAPI = `Programs ask with a key, browsers that are signed in with their session; both may what their roles allow.
 
 - A key belongs to an organization and holds one role there. An operator's key says which organization is meant: ` + "`?org=SLUG`" + `.
+- A parameter that an operation does not know is refused, and so is one that is there twice and counts once.
 - A body is one JSON object. A field that is not known is refused.
 - A list has ` + "`next`" + `, which goes into the parameter that its operation names; empty or absent, that is all.
 - ` + "`version`" + ` in a body is what was read: 409 when somebody else changed it since. Without it the change is made in any case.

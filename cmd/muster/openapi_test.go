@@ -147,8 +147,10 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 			}
 			ask(o.method, filled(o.path, nil), mine, body)
 			if o.RequestBody.Content["application/json"] != nil {
-				if status := ask(o.method, filled(o.path, ids), mine, `{"no_such_field": 1}`); status < 400 {
-					t.Errorf("%s %s took a field that the document does not know: %d", o.method, o.path, status)
+				status, said := s.do(o.method, filled(o.path, ids), mine, `{"no_such_field": 1}`)
+				answered[status]++
+				if status < 400 || status == 400 && !strings.Contains(said, `"field":"no_such_field"`) {
+					t.Errorf("%s %s with a field that the document does not know: %d %s", o.method, o.path, status, said)
 				}
 			}
 		}

@@ -158,5 +158,9 @@ func ReadJSON(r *http.Request, v any) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fault.Invalid.On(wrong.Field, "%s cannot be a %s. docs/api.md says what it is.", wrong.Field, wrong.Value)
 	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok { // the package has no type for it
+		name = strings.Trim(name, `"`)
+		return fault.Invalid.On(name, "There is no field %.64q here. docs/api.md says which there are.", name)
+	}
 	return fault.Invalid.Wrap(err, "The body cannot be read: want one JSON object with the fields that docs/api.md names.")
 }

@@ -550,6 +550,9 @@ func TestReadJSON(t *testing.T) {
 		if (c.want == 0) != (err == nil) || err != nil && !fault.Is(err, c.want) {
 			t.Errorf("%s %s: %v", c.kind, c.body, err)
 		}
+		if c.body == `{"nam":"x"}` && (fault.Field(err) != "nam" || !strings.Contains(web.Sentence(err), `"nam"`)) {
+			t.Errorf("%s: on %q: %s", c.body, fault.Field(err), web.Sentence(err))
+		}
 	}
 	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"name":"`+strings.Repeat("x", 3000)+`"}`))
 	r.Header.Set("Content-Type", "application/json")

@@ -23,12 +23,13 @@ type DomainEntry struct {
 	MissingSince string         `json:"missing_since,omitempty"`
 	EndsAt       string         `json:"off_at,omitempty"` // when it goes off, or went
 	Answer       string         `json:"dns_answer,omitempty"`
+	Version      string         `json:"version"` // of the connections
 }
 
 // Entry is the domain for programs.
 func (v Domain) Entry() DomainEntry {
 	e := DomainEntry{ID: v.ID, Domain: v.Domain, TXTName: v.TXTName(), TXTValue: v.TXTValue(), Verified: v.Verified(), State: v.State(), Connections: v.Connections,
-		VerifiedAt: v.VerifiedAt.OrEmpty(), CheckedAt: v.CheckedAt.OrEmpty(), NextCheckAt: v.RecheckAt.OrEmpty(), MissingSince: v.LostAt.OrEmpty(), EndsAt: v.OffAt.OrEmpty(), Answer: v.Answer}
+		VerifiedAt: v.VerifiedAt.OrEmpty(), CheckedAt: v.CheckedAt.OrEmpty(), NextCheckAt: v.RecheckAt.OrEmpty(), MissingSince: v.LostAt.OrEmpty(), EndsAt: v.OffAt.OrEmpty(), Answer: v.Answer, Version: v.Tag()}
 	if v.State() == domainMissing {
 		e.EndsAt = v.LostAt.Add(graceOfDomain).OrEmpty()
 	}
@@ -97,6 +98,7 @@ func (d *Door) apiAddDomain(w http.ResponseWriter, r *http.Request) error {
 func (d *Door) apiAssignDomain(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Connections []ConnectionID `json:"connections"`
+		Version     string         `json:"version"`
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
@@ -106,5 +108,5 @@ func (d *Door) apiAssignDomain(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return answerDomain(w, http.StatusOK)(d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), "", in.Connections))
+	return answerDomain(w, http.StatusOK)(d.AssignDomain(r.Context(), web.Actor(r), r.PathValue("domain"), in.Version, in.Connections))
 }

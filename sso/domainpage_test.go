@@ -114,6 +114,7 @@ func TestTheDomainsAPI(t *testing.T) {
 			return nil, &net.DNSError{IsNotFound: true}
 		}
 		c := s.connection("c", "saml", "jit")
+		chosen := Domain{Connections: []ConnectionID{c.ID}}
 		const at = "/api/v1/domains"
 		for _, step := range []struct {
 			method, path, body string
@@ -125,6 +126,8 @@ func TestTheDomainsAPI(t *testing.T) {
 			{"POST", at, `{"domain":"acme.example"}`, 201, `"state":"unproved"`},
 			{"POST", at + "/acme.example/check", `{}`, 200, `"dns_answer":"There is no TXT record`},
 			{"PATCH", at + "/acme.example", `{"connections":["` + string(c.ID) + `"]}`, 200, `"connections":["` + string(c.ID) + `"]`},
+			{"PATCH", at + "/acme.example", `{"connections":[],"version":"` + (Domain{}).Tag() + `"}`, 409, `"field":"version"`},
+			{"PATCH", at + "/acme.example", `{"connections":[],"version":"` + chosen.Tag() + `"}`, 200, `"version":"` + (Domain{}).Tag() + `"`},
 			{"PATCH", at + "/acme.example", `{"connections":["nobody"]}`, 404, ""},
 			{"GET", at + "/acme.example", "", 200, `"txt_name":"_muster-challenge.acme.example"`},
 			{"GET", at + "/" + url.PathEscape("bücher.example"), "", 404, "was not added here"},

@@ -292,7 +292,7 @@ func (c orgSeatsCmd) Run(a *app) error {
 			}
 		}
 		if c.Licenses != "" {
-			if err := api.SetLicenses(tx, licenses); err != nil {
+			if err := api.SetLicenses(tx, "", licenses); err != nil {
 				return err
 			}
 		}

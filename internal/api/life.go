@@ -257,6 +257,7 @@ type Seats struct {
 	Limit    *int64        `json:"limit"`
 	Used     int64         `json:"used"`
 	Licenses []LicenseJSON `json:"licenses"`
+	Version  string        `json:"version"` // of the limit and the licenses, not of who has them
 }
 
 // SeatsOf tells the seats of tx's organization. Faults: Denied.
@@ -272,16 +273,16 @@ func SeatsOf(tx *store.Tx) (Seats, error) {
 		}
 		return &n
 	}
-	out.Limit, out.Used = limit(s.Limit), s.Used
+	out.Limit, out.Used, out.Version = limit(s.Limit), s.Used, s.Tag()
 	for _, l := range s.Licenses {
 		out.Licenses = append(out.Licenses, LicenseJSON{l.ID, l.Name, l.Roles, l.Fallback, limit(l.Limit), l.Used})
 	}
 	return out, nil
 }
 
-// SetLicenses puts a list of licenses in place of the one before. Needs Write. Faults:
-// those of store.SetLicenses.
-func SetLicenses(tx *store.Tx, in []LicenseJSON) error {
+// SetLicenses puts a list of licenses in place of the one before. was is the version of the
+// seats that are to be changed, or empty. Needs Write. Faults: those of store.ChangeLicenses.
+func SetLicenses(tx *store.Tx, was string, in []LicenseJSON) error {
 	list := make([]store.License, len(in))
 	for i, l := range in {
 		list[i] = store.License{ID: l.ID, Name: l.Name, Roles: l.Roles, Fallback: l.Default, Limit: store.NoLimit}
@@ -289,7 +290,7 @@ func SetLicenses(tx *store.Tx, in []LicenseJSON) error {
 			list[i].Limit = *l.Limit
 		}
 	}
-	return tx.SetLicenses(list)
+	return tx.ChangeLicenses(was, list)
 }
 
 func (d *Door) seats(w http.ResponseWriter, r *http.Request) error {
@@ -310,6 +311,7 @@ func (d *Door) setSeats(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Limit    json.RawMessage `json:"limit"`
 		Licenses *[]LicenseJSON  `json:"licenses"`
+		Version  string          `json:"version"`
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
@@ -323,12 +325,13 @@ func (d *Door) setSeats(w http.ResponseWriter, r *http.Request) error {
 	var out Seats
 	err := d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 		if len(in.Limit) > 0 {
-			if err := tx.SetSeats(limit); err != nil {
+			if err := tx.ChangeSeats(in.Version, limit); err != nil {
 				return err
 			}
+			in.Version = "" // nobody else changes them before the commit
 		}
 		if in.Licenses != nil {
-			if err := SetLicenses(tx, *in.Licenses); err != nil {
+			if err := SetLicenses(tx, in.Version, *in.Licenses); err != nil {
 				return err
 			}
 		}

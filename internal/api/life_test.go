@@ -145,6 +145,19 @@ func TestSeatsByTheAPI(t *testing.T) {
 		if got := d.ask(200, "PATCH", "/api/v1/seats", `{"limit": 2}`); got["limit"] != 2.0 || len(got["licenses"].([]any)) != 2 {
 			t.Errorf("%v", got)
 		}
+		was, licenses := d.ask(200, "GET", "/api/v1/seats", "")["version"], `[{"id": "full", "name": "Full", "default": true, "limit": null}]`
+		for _, c := range []struct {
+			status int
+			change string
+		}{{200, `"limit": 3`}, {409, `"limit": 2`}, {409, `"licenses": []`}, {409, `"limit": 2, "licenses": []`}} {
+			if got := d.ask(c.status, "PATCH", "/api/v1/seats", fmt.Sprintf(`{%s, "version": %q}`, c.change, was)); c.status == 409 && got["field"] != "version" {
+				t.Errorf("%s, changed since: %v", c.change, got)
+			}
+		}
+		now := d.ask(200, "GET", "/api/v1/seats", "")["version"]
+		if got := d.ask(200, "PATCH", "/api/v1/seats", fmt.Sprintf(`{"limit": 2, "licenses": %s, "version": %q}`, licenses, now)); got["limit"] != 2.0 || got["version"] == now {
+			t.Errorf("both at once: %v", got)
+		}
 		d.ask(200, "POST", "/api/v1/users/"+string(ann)+"/deactivate", "")
 		d.user("carl")
 		if got := d.ask(409, "POST", "/api/v1/users/"+string(ann)+"/reactivate", ""); got["field"] != "seats" || !strings.Contains(fmt.Sprint(got["detail"]), "Deactivate somebody") {

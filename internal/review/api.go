@@ -48,6 +48,7 @@ type View struct {
 	FinishedAt string         `json:"finished_at,omitempty"`
 	Months     int            `json:"repeat_months"`
 	RepeatAt   string         `json:"repeat_at,omitempty"` // when it starts again
+	Version    string         `json:"version,omitempty"`   // of what can be changed; not in lists
 }
 
 // ViewOf is a review of a list.
@@ -70,6 +71,7 @@ func (s *Service) View(tx *store.Tx, id ID) (View, error) {
 	for _, one := range list {
 		v.Reviewers = append(v.Reviewers, one.ID)
 	}
+	v.Version = r.tag(list)
 	counts, err := countRows(tx, id)
 	v.Rows = map[string]int{}
 	for _, decision := range decisionOrder {
@@ -213,12 +215,13 @@ func (s *Service) apiChange(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		DueAt     *string  `json:"due_at"`
 		Reviewers []string `json:"reviewers"`
+		Version   string   `json:"version"`
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
 	return s.answer(w, r, func(tx *store.Tx, id ID) error {
-		var ch Change
+		ch := Change{Version: in.Version}
 		if in.DueAt != nil {
 			due, err := dueAt(*in.DueAt)
 			if err != nil {

@@ -363,7 +363,12 @@ func TestWhoDecides(t *testing.T) {
 		d.is("kept", d.roles("crew"), "viewer")
 		plain := d.start("")
 		d.ask(404, "boss", "GET", strings.Replace(plain, "/api/v1", "/account", 1), "")
-		d.json(200, "third", "PATCH", plain, `{"reviewers": ["third"]}`)
+		was := d.json(200, "third", "GET", plain, "")["version"]
+		now := d.json(200, "third", "PATCH", plain, fmt.Sprintf(`{"reviewers": ["third"], "version": %q}`, was))["version"]
+		if got := d.json(409, "third", "PATCH", plain, fmt.Sprintf(`{"reviewers": ["root"], "version": %q}`, was)); got["field"] != "version" {
+			t.Errorf("changed since: %v", got)
+		}
+		d.json(200, "third", "PATCH", plain, fmt.Sprintf(`{"reviewers": ["third"], "version": %q}`, now))
 		d.json(403, "root", "POST", plain+"/decisions", `{"decision": "confirm", "rows": [1]}`)
 		d.json(200, "third", "POST", plain+"/decisions", fmt.Sprintf(`{"decision": "confirm", "person": %q}`, d.ids["crew"]))
 		d.is("all of a person", len(d.rows(plain, "?decision=confirmed")), 2)

@@ -57,10 +57,17 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 	return send(w, http.StatusOK, out)
 }
 
+func failedOf(n, all int) string {
+	if all == 1 {
+		return "The operation failed."
+	}
+	return fmt.Sprintf("%d of %d operations failed.", n, all)
+}
+
 // refusals is for the provisioning log: how many, and why for the first few.
 func (b *batch) refusals() string {
 	const some = 5
-	said := []string{fmt.Sprintf("%d of %d operations were refused.", b.failed, len(b.ops))}
+	said := []string{failedOf(b.failed, len(b.ops))}
 	named, begun := 0, 0
 	for _, op := range b.ops {
 		if op.done {

@@ -392,7 +392,7 @@ func TestBulkInTheLog(t *testing.T) {
 		ops[1] = bulkPost("/Users", "taken", userBody("JANE"))
 		d.bulk(bulkBody(ops...), "201", "409", "400", "400", "400", "400", "400", "400")
 		row = d.firstBulk()
-		if row.Status != 200 || row.Changes != 1 || !strings.HasPrefix(row.Reason, "7 of 8 operations were refused. Operation 2, POST /Users: 409, userName: ") ||
+		if row.Status != 200 || row.Changes != 1 || !strings.HasPrefix(row.Reason, "7 of 8 operations failed. Operation 2, POST /Users: 409, userName: ") ||
 			strings.Contains(row.Reason, "Operation 7,") || !strings.Contains(row.Body, "joe") || strings.Contains(row.Body, "s3cret") {
 			t.Errorf("got %+v", row)
 		}

@@ -86,13 +86,26 @@ func (l *Log) settle(now store.Time) {
 			continue
 		}
 		row := logRow{Org: f.of.org, Directory: f.of.directory, At: f.last, ID: store.NewID[logRow](), Repeats: f.more, Activities: []store.ActivityID{},
-			Status: http.StatusUnauthorized, Refusal: refusedToken, Reason: fmt.Sprintf("%d more requests without a good token came within this minute.", f.more)}
+			Status: http.StatusUnauthorized, Refusal: refusedToken, Reason: f.said(key.limited)}
 		if key.limited {
-			row.Status, row.Refusal, row.Reason = http.StatusTooManyRequests, refusedLimit, fmt.Sprintf("%d more requests were over the rate within this minute.", f.more)
+			row.Status, row.Refusal = http.StatusTooManyRequests, refusedLimit
 		}
 		l.touched[f.of] = true
 		l.changes = append(l.changes, row)
 	}
 	clear(l.floods)
 	l.minute = now
+}
+
+// said is why they were refused.
+func (f *flood) said(limited bool) string {
+	switch {
+	case limited && f.more == 1:
+		return "One more request was over the rate within this minute."
+	case limited:
+		return fmt.Sprintf("%d more requests were over the rate within this minute.", f.more)
+	case f.more == 1:
+		return "One more request without a good token came within this minute."
+	}
+	return fmt.Sprintf("%d more requests without a good token came within this minute.", f.more)
 }

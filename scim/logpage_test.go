@@ -213,7 +213,7 @@ func TestTheLogInGerman(t *testing.T) {
 		s.ask(url.Values{"client_id": {string(c.ID)}, "client_secret": {"not-this-one"}})
 		s.language = "de"
 		text := s.page("")
-		s.has(text, `Warum: userName: Den userName "jane@acme.example" gibt es in dieser Organisation schon.`, "2 von 2 Vorgängen wurden abgelehnt.", `Vorgang 2, POST /Users: 409, userName: Den userName "ann"`,
+		s.has(text, `Warum: userName: Den userName "jane@acme.example" gibt es in dieser Organisation schon.`, "2 von 2 Vorgängen fehlgeschlagen.", `Vorgang 2, POST /Users: 409, userName: Den userName "ann"`,
 			"Der Inhalt ist kein JSON-Objekt.", "(2 Byte, die kein JSON-Objekt sind; nicht aufbewahrt)")
 		for _, row := range s.logged(logQuery{limit: 50}) {
 			if row.Reason != "" {

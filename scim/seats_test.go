@@ -15,7 +15,7 @@ func TestADirectoryWithoutSeats(t *testing.T) {
 		off := d.user("off@example.com", `"active": false`)
 		d.user("on@example.com")
 		d.write(func(tx *store.Tx) error { return tx.SetSeats(1) })
-		const why = "All 1 seats of this organization are taken. Deactivate somebody"
+		const why = "No seat of this organization is free: its limit is 1. Deactivate somebody"
 		d.refused(403, "", why, "POST", "/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"new@example.com"}`)
 		d.refused(403, "", why, "PATCH", "/Users/"+off, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":true}]}`)
 		d.refused(403, "", why, "PATCH", "/Users/"+off, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","value":{"active":true,"title":"Boss"}}]}`)

@@ -210,7 +210,7 @@ func (d *Door) changeMapping(w http.ResponseWriter, r *http.Request, change func
 	}
 	said := web.T(r, "Saved. People get it with their next sign-in.")
 	if done.Roles+done.Teams > 0 {
-		said = web.T(r, "Saved. Taken at once: %d roles, %d memberships of teams.", done.Roles, done.Teams)
+		said = web.T(r, "Saved. Taken at once: %s, %s.", web.SayN(done.Roles, "%d role", "%d roles"), web.SayN(done.Teams, "%d membership of a team", "%d memberships of teams"))
 	}
 	web.Flash(w, said)
 	http.Redirect(w, r, "/console/"+web.OrgOf(r).Slug+"/connections/"+string(id)+"/mapping", http.StatusSeeOther)

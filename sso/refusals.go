@@ -91,8 +91,12 @@ func (d *Door) TellLeftOut(ctx context.Context) error {
 	var errs []error
 	for _, l := range left {
 		actor := access.Actor{Org: string(store.NoOrg)}
+		why := fmt.Sprintf("%d more sign-ins were refused since %s than are written down one by one.", l.n, since.RFC3339())
+		if l.n == 1 {
+			why = fmt.Sprintf("One more sign-in was refused since %s than are written down one by one.", since.RFC3339())
+		}
 		row := store.Activity{Action: "user.signin.refused", TargetKind: "connection", TargetID: string(l.c.ID), TargetName: l.c.Name, Detail: map[string]any{
-			"check": failedFlood, "repeats": l.n, "why": fmt.Sprintf("%d more sign-ins were refused since %s than are written down one by one.", l.n, since.RFC3339())}}
+			"check": failedFlood, "repeats": l.n, "why": why}}
 		if l.c.ID != "" {
 			actor = actorOf(l.c, access.Actor{})
 			row.Detail["connection"], row.Detail["method"] = l.c.ID, l.c.Protocol

@@ -90,7 +90,8 @@ func (tx *Tx) DeleteRole(name, to string, version int64) (RoleEnd, error) {
 	case version != 0 && version != e.Role.Version:
 		return e, fault.Conflict.On("role", "%s was changed by somebody else meanwhile. This is how it is now.", e.Role.Name)
 	case to == "" && e.People+e.Mapped > 0:
-		return e, fault.Invalid.On("to", "%d people have the role %s, and %d values of directories give it. Say which role they have instead, or %q for none.", e.People, e.Role.Name, e.Mapped, WithoutRole)
+		return e, fault.Invalid.On("to", "The role %s is in use by %s and %s. Say which role they have instead, or %q for none.", e.Role.Name,
+			fault.Count(e.People, "%d person", "%d people"), fault.Count(e.Mapped, "%d value of a directory", "%d values of directories"), WithoutRole)
 	case len(e.Uses) > 0:
 		return e, fault.Conflict.On("role", "%s cannot be deleted yet. Change first: %s.", e.Role.Name, strings.Join(e.Uses, "; "))
 	}

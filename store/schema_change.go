@@ -144,7 +144,7 @@ func (tx *Tx) merge(old, in Schema, confirmed bool) (Schema, []string, error) {
 				return old, nil, err
 			}
 			if n > 0 {
-				return old, nil, fault.Conflict.On("uniqueness", "%d have a value of %s already, and two of them may have the same. Define it as unique before there are values: delete it, or take another name.", n, a.Name)
+				return old, nil, fault.Conflict.On("uniqueness", "There are values of %s already, and two of them may be the same. Define it as unique before there are values: delete it, or take another name.", a.Name)
 			}
 		}
 		if a.Required && !was.Required {

@@ -175,9 +175,9 @@ const wayOutOfSeats fault.Word = "Deactivate somebody who no longer needs access
 
 func full(r seatRow) error {
 	if r.License == "" {
-		return fault.Conflict.On("seats", "All %d seats of this organization are taken. %s", r.Most, wayOutOfSeats)
+		return fault.Conflict.On("seats", "No seat of this organization is free: its limit is %d. %s", r.Most, wayOutOfSeats)
 	}
-	return fault.Conflict.On("seats", "All %d seats of the license %s are taken. %s", r.Most, r.Name,
+	return fault.Conflict.On("seats", "No seat of the license %s is free: its limit is %d. %s", r.Name, r.Most,
 		fault.Word("Deactivate somebody who has one, or give somebody another role, which frees a seat at once, or have the limit raised under Settings, Seats."))
 }
 

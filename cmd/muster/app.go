@@ -158,6 +158,14 @@ func shell(org string) access.Actor {
 	return a
 }
 
+// counted is how many of something there are: "1 person", "3 people".
+func counted[T int | int64](n T, one, other string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, other)
+}
+
 // answer prints the result: v with --json, else the lines for people.
 func (a *app) answer(v any, lines ...string) error {
 	if a.json {

@@ -170,9 +170,9 @@ func (c invitationSettingsCmd) Run(a *app) error {
 	}
 	remind := "none"
 	if s.Remind {
-		remind = fmt.Sprintf("%d hours before the end", s.RemindHours)
+		remind = counted(s.RemindHours, "hour", "hours") + " before the end"
 	}
-	return a.answer(s, fmt.Sprintf("Links work    %d hours", s.ExpiryHours), "Reminder      "+remind, "Welcome       "+s.Welcome, "New links     "+string(s.Renew))
+	return a.answer(s, "Links work    "+counted(s.ExpiryHours, "hour", "hours"), "Reminder      "+remind, "Welcome       "+s.Welcome, "New links     "+string(s.Renew))
 }
 
 func (c invitationSettingsCmd) change() invite.RulesChange {

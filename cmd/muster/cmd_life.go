@@ -302,9 +302,9 @@ func (c orgSeatsCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("%d seats are taken; there is no limit.", s.Used)}
+	lines := []string{counted(s.Used, "seat is taken; there is no limit.", "seats are taken; there is no limit.")}
 	if s.Limit != nil {
-		lines[0] = fmt.Sprintf("%d of %d seats are taken.", s.Used, *s.Limit)
+		lines[0] = fmt.Sprintf("%d of %s taken.", s.Used, counted(*s.Limit, "seat", "seats"))
 	}
 	for _, l := range s.Licenses {
 		of := "no limit"

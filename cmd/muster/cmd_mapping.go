@@ -90,7 +90,7 @@ func (c mappingSetCmd) Run(a *app) error {
 }
 
 func takenLine(done sso.Remapping) string {
-	return fmt.Sprintf("Taken at once: %d roles, %d memberships of teams. What it gives comes with people's next sign-in.", done.Roles, done.Teams)
+	return fmt.Sprintf("Taken at once: %s, %s. What it gives comes with people's next sign-in.", counted(done.Roles, "role", "roles"), counted(done.Teams, "membership of a team", "memberships of teams"))
 }
 
 type mappingRemoveCmd struct {

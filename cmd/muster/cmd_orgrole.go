@@ -156,7 +156,7 @@ func (c roleDeleteCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	lines := []string{fmt.Sprintf("%d people have %s, %d of them no other role; %d values of directories give it.", e.People, e.Role.ID, e.Losing, e.Mapped)}
+	lines := []string{fmt.Sprintf("%s is in use by %s, %d of them without another role, and by %s.", e.Role.ID, counted(e.People, "person", "people"), e.Losing, counted(e.Mapped, "value of a directory", "values of directories"))}
 	for _, u := range e.Uses {
 		lines = append(lines, "Change first: "+u)
 	}

@@ -33,7 +33,7 @@ func (c policyShowCmd) Run(a *app) error {
 	}
 	lines := ruleLines(v.Rules)
 	for _, g := range v.BreakGlass {
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("Break-glass     %s, %d codes left. %s", g.Name, g.Codes, g.Wrong)))
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("Break-glass     %s, %s left. %s", g.Name, counted(g.Codes, "code", "codes"), g.Wrong)))
 	}
 	for _, m := range v.Missing {
 		lines = append(lines, "Missing         "+m)
@@ -102,10 +102,10 @@ func (c policySetCmd) Run(a *app) error {
 	}
 	lines := ruleLines(e.Outcome(!c.Preview).Policy)
 	if e.Stricter {
-		lines = append(lines, fmt.Sprintf("Ends            %d sessions of %d people, links for a new password of %d", e.Sessions, e.People, e.Resets))
+		lines = append(lines, fmt.Sprintf("Ends            %s of %s, links for a new password of %d", counted(e.Sessions, "session", "sessions"), counted(e.People, "person", "people"), e.Resets))
 	}
 	if e.Asked {
-		lines = append(lines, fmt.Sprintf("Without one     %d people make a second factor at their next sign-in", e.Without))
+		lines = append(lines, fmt.Sprintf("Without one     %s, to make a second factor at the next sign-in", counted(e.Without, "person", "people")))
 	}
 	for _, name := range e.LockedOut {
 		lines = append(lines, "Locked out      "+name+": made with the set-up link, and no break-glass account")

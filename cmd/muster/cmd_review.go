@@ -53,11 +53,11 @@ func reviewLine(v review.View) string {
 	line := fmt.Sprintf("%s  %-9s  %-30s", v.ID, v.State, v.Name)
 	switch {
 	case v.State == review.Preparing:
-		line += fmt.Sprintf("  %d of %d people are written down", v.Prepared, v.People)
+		line += fmt.Sprintf("  %d of %s written down", v.Prepared, counted(v.People, "person", "people"))
 	case v.Why != "":
 		line += "  " + v.Why
 	case v.State != review.Cancelled:
-		line += fmt.Sprintf("  %d rows, due %s", v.Total, v.DueAt)
+		line += fmt.Sprintf("  %s, due %s", counted(v.Total, "row", "rows"), v.DueAt)
 	}
 	return line
 }

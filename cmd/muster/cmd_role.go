@@ -43,7 +43,7 @@ func (c directoryRoleListCmd) Run(a *app) error {
 			if v.Mapped {
 				how = "mapped"
 			}
-			lines = append(lines, fmt.Sprintf("%-12s  %-32q  %-8s  %-10s  %d people", v.Attr, v.Value, cmp.Or(v.Role, "no role"), how, v.Users))
+			lines = append(lines, fmt.Sprintf("%-12s  %-32q  %-8s  %-10s  %s", v.Attr, v.Value, cmp.Or(v.Role, "no role"), how, counted(v.Users, "person", "people")))
 		}
 		return err
 	})
@@ -98,7 +98,7 @@ func (c directoryRoleMapCmd) Run(a *app) error {
 }
 
 func remapped(done store.Remapped) string {
-	return fmt.Sprintf("Done: %d roles were given, %d taken.", done.Granted, done.Revoked)
+	return fmt.Sprintf("Done: %s given, %d taken.", counted(done.Granted, "role", "roles"), done.Revoked)
 }
 
 type directoryRoleUnmapCmd struct {

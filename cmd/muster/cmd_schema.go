@@ -114,7 +114,7 @@ func (c schemaPutCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.answerSchema(done, fmt.Sprintf("%s has %d attributes.", done.Schema.URN, len(done.Schema.Document().Attributes)))
+	return a.answerSchema(done, fmt.Sprintf("%s has %s.", done.Schema.URN, counted(len(done.Schema.Document().Attributes), "attribute", "attributes")))
 }
 
 // readSchema reads one JSON document of at most a megabyte.

@@ -68,7 +68,7 @@ func (c scimConformCmd) Run(a *app) error {
 		return err
 	}
 	if n := report.Summary.Failed; n > 0 {
-		return fmt.Errorf("%d of %d checks failed", n, len(report.Checks))
+		return fmt.Errorf("%d of %s failed", n, counted(len(report.Checks), "check", "checks"))
 	}
 	if report.Stopped != "" {
 		return fmt.Errorf("%d of %d checks were not made: %s", report.Summary.Skipped, len(report.Checks), report.Stopped)

@@ -167,7 +167,7 @@ func (c teamDeleteCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	line := fmt.Sprintf("%d people and %d groups in it stay.", e.People, e.Inside)
+	line := fmt.Sprintf("What is in it stays: %s, %s.", counted(e.People, "person", "people"), counted(e.Inside, "group", "groups"))
 	if len(e.In) > 0 {
 		line += " Its people belong no more to: " + strings.Join(e.In, ", ")
 	}
@@ -189,7 +189,7 @@ func (c teamAddCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.answer(api.TeamOf(t), fmt.Sprintf("%s has %d people.", t.Name, t.People))
+	return a.answer(api.TeamOf(t), fmt.Sprintf("%s has %s.", t.Name, counted(t.People, "person", "people")))
 }
 
 type teamRemoveCmd struct {

@@ -214,7 +214,7 @@ func (d doctor) data() (operate.Check, error) {
 		})
 	})
 	if err != nil || len(items) == 0 {
-		return found(web.Say("data"), "ok", web.Say("Counters, indexed values and memberships agree with the people and groups of %d organizations.", n)), err
+		return found(web.Say("data"), "ok", web.SayN(n, "Counters, indexed values and memberships agree with the people and groups of %d organization.", "Counters, indexed values and memberships agree with the people and groups of %d organizations.")), err
 	}
 	c := found(web.Say("data"), "fail", web.Say("Counters, indexed values or memberships do not agree with people and groups:"), web.Say("Restore a backup, or report this."))
 	c.Items = items

@@ -57,7 +57,7 @@ func TestAFileOfPeopleInABrowser(t *testing.T) {
 	p.do(keys("#f-new", "Active at once"))
 	p.press("main form[action$='/columns'] button[type=submit]")
 	preview := p.where()
-	p.sees("Line 3", "role", "könig", "There is no such role", "Line 4", "kein-at", "Correct the address", "Jürgen", "Einkauf", "Rechnen", "Import the good lines: 2")
+	p.sees("Line 3", "role", "könig", "There is no such role", "Line 4", "kein-at", "Correct the address", "Jürgen", "Einkauf", "Rechnen", "Import the 2 good lines")
 	p.press("a.chip[href$='action=error']")
 	p.sees("könig")
 	if strings.Contains(p.text(), "Einkauf") {
@@ -118,7 +118,7 @@ func feeds(p *person, console, folder string) {
 	p.press("main form.card button[type=submit]")
 	p.sees("Personnel", "The feed is kept")
 	p.press("form[action$='/look'] button")
-	for begun := time.Now(); !strings.Contains(p.text(), "files there"); p.open(console + "/import-feeds") {
+	for begun := time.Now(); !strings.Contains(p.text(), "taken before"); p.open(console + "/import-feeds") {
 		if time.Since(begun) > stepTime {
 			p.t.Fatalf("the feed is not looked at:\n%s", p.text())
 		}

@@ -171,7 +171,7 @@ func TestDeletedAndSeatsInABrowser(t *testing.T) {
 	ada.usable("deleted-one")
 	w.must("org", "seats", "--org", "acme", "--limit", "2")
 	ada.press(`main td a[href$="/restore"]`)
-	ada.sees("Somebody else is called carol@acme.example now", "All 2 seats of this organization are taken", "comes back deactivated")
+	ada.sees("Somebody else is called carol@acme.example now", "No seat of this organization is free: its limit is 2", "comes back deactivated")
 	ada.usable("restore-taken")
 	ada.fill("input[name=user_name]", "carol@acme.example")
 	if status := ada.press(`form[action$="/restore"] .actions button`); status != 409 {
@@ -185,7 +185,7 @@ func TestDeletedAndSeatsInABrowser(t *testing.T) {
 	if status := ada.press(`form[action$="/restore"] .actions button`); status != 409 {
 		t.Errorf("without a seat: %d", status)
 	}
-	ada.sees("All 2 seats of this organization are taken", "Deactivate somebody")
+	ada.sees("No seat of this organization is free: its limit is 2", "Deactivate somebody")
 	ada.do(withScripts(false))
 	ada.press(`form[action$="/restore"] .actions button`)
 	ada.do(withScripts(true))
@@ -200,7 +200,7 @@ func TestDeletedAndSeatsInABrowser(t *testing.T) {
 		t.Errorf("reactivated without a seat: %d", status)
 	}
 	ada.press(`main a[href$="/settings/seats"]`)
-	ada.sees("2 of 2 seats are taken", "said by whoever runs this server")
+	ada.sees("2 of 2 seats taken", "said by whoever runs this server")
 	ada.put("name_1", "Full")
 	ada.put("limit_1", "1")
 	ada.choose("roles_1", "admin")
@@ -236,7 +236,7 @@ func TestDeletedAndSeatsInABrowser(t *testing.T) {
 	if status := ada.press("main form button"); status != 409 {
 		t.Errorf("an admin without a seat: %d", status)
 	}
-	ada.sees("All 1 seats of the license Full are taken")
+	ada.sees("No seat of the license Full is free")
 	ada.usable("edit-no-license")
 	w.must("org", "seats", "--org", "acme", "--limit", "none")
 	ada.quiet()

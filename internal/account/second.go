@@ -187,7 +187,7 @@ func (a *Account) withCode(w http.ResponseWriter, r *http.Request) error {
 		return a.refusedSecond(w, r, s, f, err)
 	}
 	if kind == factor.RecoveryCode && left <= factor.FewCodes {
-		web.Flash(w, web.T(r, "You have %d recovery codes left. Make new ones on the page of your account.", left))
+		web.Flash(w, web.N(r, left, "You have one recovery code left. Make new ones on the page of your account.", "You have %d recovery codes left. Make new ones on the page of your account."))
 	}
 	return a.entered(w, r, s, opened)
 }

@@ -117,25 +117,24 @@ func (c *Console) parseOrder(tx *store.Tx, action, reason, why string) (o order,
 func (o order) fresh() bool { return o.Role == access.Admin }
 
 // title says the order and how many it is about.
-func (o order) title(say jobs.Say, n int) string {
-	count := web.Number(n)
+func (o order) title(to web.Reader, n int) string {
 	switch o.Do {
 	case giveRole:
-		return say("Give the role %s (%s people)", say(o.RoleName), count)
+		return to.N(n, "Give the role %[2]s (%[1]d person)", "Give the role %[2]s (%[1]d people)", to.T(o.RoleName))
 	case takeRole:
-		return say("Take the role %s (%s people)", say(o.RoleName), count)
+		return to.N(n, "Take the role %[2]s (%[1]d person)", "Take the role %[2]s (%[1]d people)", to.T(o.RoleName))
 	case addTeam:
-		return say("Put into the team %s (%s people)", o.TeamName, count)
+		return to.N(n, "Put into the team %[2]s (%[1]d person)", "Put into the team %[2]s (%[1]d people)", o.TeamName)
 	case removeTeam:
-		return say("Take out of the team %s (%s people)", o.TeamName, count)
+		return to.N(n, "Take out of the team %[2]s (%[1]d person)", "Take out of the team %[2]s (%[1]d people)", o.TeamName)
 	case deactivate:
-		return say("Deactivate (%s people)", count)
+		return to.N(n, "Deactivate (%d person)", "Deactivate (%d people)")
 	case reactivate:
-		return say("Reactivate (%s people)", count)
+		return to.N(n, "Reactivate (%d person)", "Reactivate (%d people)")
 	case inviteMore:
-		return say("Send the invitation again (%s people)", count)
+		return to.N(n, "Send the invitation again (%d person)", "Send the invitation again (%d people)")
 	case cancelMore:
-		return say("Cancel the invitation (%s people)", count)
+		return to.N(n, "Cancel the invitation (%d person)", "Cancel the invitation (%d people)")
 	}
 	return o.Do
 }
@@ -195,7 +194,7 @@ func (c *Console) kinds() []jobs.Kind {
 		need access.Permission
 	}{{"people.role", access.EditUsers}, {"people.team", access.EditGroups}, {"people.end", access.EndUsers}, {"people.invite", access.InviteUsers}} {
 		list = append(list, jobs.Kind{Name: n.kind, Need: n.need, Size: 20,
-			Title: func(say jobs.Say, j jobs.Job) string { return orderOf(j).title(say, j.Total) },
+			Title: func(to web.Reader, j jobs.Job) string { return orderOf(j).title(to, j.Total) },
 			Link:  func(target string) string { return "/users/" + target },
 			Fresh: func(j jobs.Job) bool { return orderOf(j).fresh() },
 			One: func(tx *store.Tx, j jobs.Job, item jobs.Item) (jobs.Result, error) {

@@ -205,7 +205,7 @@ func TestManyInvitations(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)
 		preview, result, job := s.bulk("boss", url.Values{"scope": {"all"}, "view": {""}, "action": {"invite"}})
-		has(t, preview, "1 people", "5: Has no open invitation.")
+		has(t, preview, "1 person", "5: Has no open invitation.")
 		has(t, result, "Done 1", "Ivy Person")
 		if len(s.invited) != 1 || s.invited[0] != s.people["ivy"] {
 			t.Errorf("invited again: %v", s.invited)

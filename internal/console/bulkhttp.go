@@ -245,7 +245,7 @@ func (c *Console) fillBulk(tx *store.Tx, r *http.Request, p *bulkPage, o order, 
 	for _, reason := range p.Reasons {
 		p.Skipped += reason.N
 	}
-	p.Title, p.Ending, p.Mails, p.Fresh, p.Undo = o.title(say, p.Do), o.Do == deactivate, o.Do == inviteMore, o.fresh(), o.Do != inviteMore
+	p.Title, p.Ending, p.Mails, p.Fresh, p.Undo = o.title(web.ReaderIn(r), p.Do), o.Do == deactivate, o.Do == inviteMore, o.fresh(), o.Do != inviteMore
 	fields := url.Values{"action": {p.Form.Get("action")}, "view": {s.view.values().Encode()}, "once": {p.Form.Get("once")}}
 	if fields.Get("once") == "" {
 		fields.Set("once", string(store.NewID[order]()))

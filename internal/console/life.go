@@ -174,7 +174,7 @@ func (p *dialogPage) findSeat(r *http.Request, tx *store.Tx) (err error) {
 			return err
 		}
 		if limit >= 0 {
-			p.Seats = web.T(r, "%d of %d seats are taken.", used, limit)
+			p.Seats = web.N(r, int(limit), "%[2]d of %[1]d seat taken.", "%[2]d of %[1]d seats taken.", used)
 		}
 	}
 	return nil

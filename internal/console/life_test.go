@@ -102,7 +102,7 @@ func TestDeletedPeopleComeBack(t *testing.T) {
 		has(t, s.do("boss", "GET", at, nil).Body.String(), "Choose another user name", `value="dora2@acme.example"`)
 		has(t, s.post("boss", at, 409, url.Values{"user_name": {"dora@acme.example"}}), `href="#f-user_name"`, "already in use")
 		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(1) })
-		has(t, s.post("boss", at, 409, url.Values{"user_name": {"dora2@acme.example"}, "active": {"on"}}), "All 1 seats")
+		has(t, s.post("boss", at, 409, url.Values{"user_name": {"dora2@acme.example"}, "active": {"on"}}), "No seat of this organization is free")
 		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(50) })
 		s.post("boss", at, 303, url.Values{"user_name": {"dora2@acme.example"}, "active": {"on"}})
 		has(t, s.page("boss", "/console/acme/users/"+string(gone)), "dora2@acme.example", "Deactivate Dora Person")
@@ -200,7 +200,7 @@ func TestSeatsAreShownAndShared(t *testing.T) {
 		has(t, s.post("operator", at, 400, url.Values{"limit": {"many"}}), `value="many"`, "no number of seats")
 		s.post("operator", at, 303, url.Values{"limit": {"4"}})
 		text := s.page("viewer", at)
-		has(t, text, "5 of 4 seats are taken", "1 more than the limit", "Who could give a seat back")
+		has(t, text, "5 of 4 seats taken", "1 more than the limit", "Who could give a seat back")
 		webtest.Page(t, s.do("operator", "GET", at, nil).Body.String())
 		licenses := url.Values{"licenses": {"1"}, "name_0": {"Full & <b>"}, "limit_0": {"1"}, "roles_0": {access.Admin}, "name_1": {"Light"}, "limit_1": {""}, "default": {"1"}}
 		s.post("boss", at+"/licenses", 303, licenses)
@@ -238,8 +238,8 @@ func TestSeatsAreShownAndShared(t *testing.T) {
 		})
 		limit.Set("limit", "4")
 		s.post("operator", at, 303, limit)
-		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "All 4 seats", "See who could give one back")
-		has(t, s.post("boss", s.path("/users/{dora}/reactivate"), 409, nil), "All 4 seats")
+		has(t, s.page("boss", s.path("/users/{dora}/reactivate")), "No seat of this organization is free", "See who could give one back")
+		has(t, s.post("boss", s.path("/users/{dora}/reactivate"), 409, nil), "No seat of this organization is free")
 	})
 }
 

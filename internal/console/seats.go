@@ -28,7 +28,8 @@ type seatsPage struct {
 	Org                   web.Org
 	Form                  web.Form
 	Limited               bool
-	Used, Limit, Over     string
+	Used, Limit           int64
+	Over                  string
 	Share                 string // for the bar, in percent
 	Licenses              []store.License
 	Rows                  []licenseRow
@@ -82,9 +83,8 @@ func (c *Console) showSeats(w http.ResponseWriter, r *http.Request, status int, 
 
 // fill puts into the form what is not typed yet.
 func (p *seatsPage) fill(s store.Seats) {
-	p.Limited, p.Used, p.Licenses = s.Limit >= 0, web.Number(int(s.Used)), s.Licenses
+	p.Limited, p.Used, p.Limit, p.Licenses = s.Limit >= 0, s.Used, s.Limit, s.Licenses
 	if p.Limited {
-		p.Limit = web.Number(int(s.Limit))
 		p.Share = strconv.FormatInt(min(100, s.Used*100/max(1, s.Limit)), 10)
 		if s.Used > s.Limit {
 			p.Over = web.Number(int(s.Used - s.Limit))

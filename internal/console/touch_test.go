@@ -199,7 +199,7 @@ func TestASeatThatIsNotThereIsNotOffered(t *testing.T) {
 			return tx.SetSeats(4)
 		})
 		at, gone, year := s.path("/users/{dora}"), s.path("/users/{ivy}/restore"), strconv.Itoa(time.Now().Year()+1)
-		const why, seats = "seats of this organization are taken", `href="/console/acme/settings/seats">See who could give one back</a>`
+		const why, seats = "No seat of this organization is free", `href="/console/acme/settings/seats">See who could give one back</a>`
 		page := func(path string) string { return s.do("boss", "GET", path, nil).Body.String() }
 
 		has(t, page(at), why, seats, `href="`+at+`/reactivate">Plan to reactivate Dora Person</a>`)
@@ -225,9 +225,9 @@ func TestASeatThatIsNotThereIsNotOffered(t *testing.T) {
 		}
 		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(5) })
 		has(t, page(at), `href="`+at+`/reactivate">Reactivate Dora Person</a>`)
-		has(t, page(at+"/reactivate"), `value="now"`, "4 of 5 seats are taken")
+		has(t, page(at+"/reactivate"), `value="now"`, "4 of 5 seats taken")
 		text, job, _ = s.bulk("boss", both)
-		has(t, text, "Reactivate (1 people)", "1: Would need a seat, and none is free.")
+		has(t, text, "Reactivate (1 person)", "1: Would need a seat, and none is free.")
 		has(t, job, "Done 1", "Failed 1", why)
 		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(store.NoLimit) })
 	})
@@ -249,14 +249,14 @@ func TestALicenseThatIsFullIsNotOffered(t *testing.T) {
 		})
 		at := s.path("/users/{scott}")
 		page := s.do("boss", "GET", at, nil).Body.String()
-		has(t, page, `disabled aria-describedby="why-not">Reactivate Scott Person<`, "seats of the license Full are taken")
+		has(t, page, `disabled aria-describedby="why-not">Reactivate Scott Person<`, "No seat of the license Full is free")
 		hasNot(t, page, `href="`+at+`/reactivate"`)
 		page = s.do("boss", "GET", at+"/reactivate", nil).Body.String()
-		has(t, page, "seats of the license Full are taken", "give somebody another role", "See who could give one back")
+		has(t, page, "No seat of the license Full is free", "give somebody another role", "See who could give one back")
 		hasNot(t, page, `action="`+at+`/reactivate"`)
 		has(t, s.do("boss", "GET", s.path("/users/{viewer}/reactivate"), nil).Body.String(), `value="now"`)
 		text, _, _ := s.bulk("boss", url.Values{"user": {string(s.people["scott"]), string(s.people["viewer"])}, "view": {""}, "action": {"reactivate"}})
-		has(t, text, "Reactivate (1 people)", "1: Would need a seat, and none is free.")
+		has(t, text, "Reactivate (1 person)", "1: Would need a seat, and none is free.")
 	})
 }
 
@@ -388,7 +388,7 @@ func TestManyAreNotTouchedByWhoMayDoLess(t *testing.T) {
 		for _, action := range []string{"role.give:lead", "deactivate"} {
 			both.Set("action", action)
 			preview, result, _ := s.bulk("lead", both)
-			has(t, preview, "done to 1 people", "1: Has a role that allows more than you may do yourself.")
+			has(t, preview, "done to 1 person", "1: Has a role that allows more than you may do yourself.")
 			has(t, result, "Has a role that allows more than you may do yourself.", "Done 1 Skipped 1 Failed 0")
 		}
 		if second, agent := s.user("second"), s.user("agent"); second.Status != store.Active || agent.Status != store.Deactivated {
@@ -505,7 +505,7 @@ func TestManyWithAnOperator(t *testing.T) {
 			return s.sessions.MakeOperator(tx, s.people["root"])
 		})
 		preview, result, _ := s.bulk("boss", url.Values{"user": {string(s.people["root"]), string(s.people["glass"]), string(s.people["agent"])}, "action": {"deactivate"}})
-		has(t, preview, "done to 1 people", "2 will be left out", "1: This is a break-glass account", "1: This is an operator of this server")
+		has(t, preview, "done to 1 person", "2 will be left out", "1: This is a break-glass account", "1: This is an operator of this server")
 		has(t, result, "This is an operator of this server", "Done 1 Skipped 2 Failed 0")
 		if s.user("root").Status != store.Active || s.user("agent").Status != store.Deactivated {
 			t.Error("the operator is out, or the agent is in")

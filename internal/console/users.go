@@ -78,7 +78,8 @@ type usersPage struct {
 	Choice                                      []web.Option // of columns
 	Chips                                       []chip
 	Rows                                        []userRow
-	Found, All                                  string
+	Total                                       int
+	Found, All                                  string // the same for people; All without the filters
 	Filtered, Nobody                            bool
 	Previous, Next, First, Export               string
 	ManyTeams                                   bool         // more than the filter offers: they are looked for
@@ -177,7 +178,7 @@ func (c *Console) fillUsers(tx *store.Tx, r *http.Request, p *usersPage, v peopl
 		}
 	}
 	p.Nobody = all == 0 && page.Total == 0
-	p.Found, p.All = web.Number(page.Total), web.Number(all)
+	p.Total, p.Found, p.All = page.Total, web.Number(page.Total), web.Number(all)
 	if page.AtLeast {
 		p.Found = web.T(r, "more than %s", p.Found)
 	}

@@ -59,6 +59,24 @@ type Error struct {
 // the sentence that it stands in.
 type Word string
 
+// Some is an argument that counts: "1 person", "3 people". Like a Word it is translated with
+// the sentence that it stands in.
+type Some struct {
+	N          int
+	One, Other string // each a format for N
+}
+
+// Count makes one.
+func Count(n int, one, other string) Some { return Some{n, one, other} }
+
+// String is English.
+func (s Some) String() string {
+	if s.N == 1 {
+		return fmt.Sprintf(s.One, s.N)
+	}
+	return fmt.Sprintf(s.Other, s.N)
+}
+
 // Error is for logs: it has the cause, Public alone has not.
 func (e *Error) Error() string {
 	s := e.Public

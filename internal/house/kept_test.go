@@ -31,7 +31,7 @@ var inside = regexp.MustCompile(`^(?:%s: %w|%s: want %s, got %s|status: %s|(?:wr
 // phrase is a value in our words: others are the data themselves.
 var phrase = regexp.MustCompile(`^\([a-z]+\)$|^[a-z]{3,}$|\w .*\w| %`)
 
-// keptFiles are those in which what fmt.Sprintf makes is shown too.
+// keptFiles are those in which what fmt.Sprintf makes is shown too, and sentences that are returned.
 var keptFiles = []string{"scim/bulk.go", "scim/fault.go", "scim/filter.go", "scim/literal.go", "scim/logflood.go", "scim/redact.go"}
 
 // kept collects them.
@@ -85,8 +85,11 @@ func (c *collector) kept(set *token.FileSet, f source, text func(ast.Expr) strin
 			}
 		case *ast.ReturnStmt:
 			for _, e := range n.Results {
-				if f.name == "sso/saml/checks.go" {
+				switch {
+				case f.name == "sso/saml/checks.go":
 					value("expected", e)
+				case slices.Contains(keptFiles, f.name) && strings.HasSuffix(text(e), "."):
+					add(e)
 				}
 			}
 		case *ast.AssignStmt:

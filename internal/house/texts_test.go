@@ -346,6 +346,10 @@ func (c *collector) goCall(at, pkg string, n *ast.CallExpr, text func(ast.Expr) 
 		if of == "fault" {
 			c.add(arg(0), key{at: at})
 		}
+	case "Count":
+		if of == "fault" {
+			c.add(arg(2), key{at: at, other: arg(1)})
+		}
 	case "Fail":
 		if len(n.Args) == 2 {
 			c.add(arg(1), key{at: at})

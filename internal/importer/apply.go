@@ -51,12 +51,12 @@ func howMany(did map[string]int) (list []web.Said) {
 func (d *Door) kind() jobs.Kind {
 	return jobs.Kind{
 		Name: jobKind, Need: access.CreateUsers, Size: batch, One: d.applyOne, Many: d.apply, Ahead: d.ahead, Early: d.early, UndoOne: d.undo,
-		Title: func(say jobs.Say, j jobs.Job) string {
+		Title: func(to web.Reader, j jobs.Job) string {
 			var in jobInput
 			if json.Unmarshal(j.Input, &in) != nil {
 				return jobKind
 			}
-			return say("Import %s", in.Name)
+			return to.T("Import %s", in.Name)
 		},
 		Words: words,
 		Link:  func(target string) string { return "/users/" + target },

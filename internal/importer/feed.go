@@ -226,7 +226,7 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said
 			same++
 		}
 	}
-	return web.Say("%d files there, %d new, %d taken before.", len(seen), taken, same), seen, wrong
+	return web.SayN(len(seen), "%d file there, %d new, %d taken before.", "%d files there, %d new, %d taken before.", taken, same), seen, wrong
 }
 
 // fetch takes one file in, once, and tells whether it was new.
@@ -308,7 +308,7 @@ func guards(run Run, s FeedSettings, people int) web.Said {
 	changed := run.Counts[Create] + run.Counts[Update]
 	switch share := 100 * changed / max(people, 1); {
 	case changed > 0 && share > s.MaxChanged:
-		return web.Say("It would create or change %d people beside %d that are there, which is more than %d %%.", changed, people, s.MaxChanged)
+		return web.SayN(changed, "It would create or change %d person beside %d that are there, which is more than %d %%.", "It would create or change %d people beside %d that are there, which is more than %d %%.", people, s.MaxChanged)
 	case run.gone() > s.MaxGone:
 		return web.Say("It would deactivate %d of %d people, which is more than %d %%.", run.Counts[Deactivate], run.People, s.MaxGone)
 	case run.Bad() > 0 && run.Counts[Failed] > changed+run.Counts[Unchanged]:

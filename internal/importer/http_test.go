@@ -133,7 +133,7 @@ func TestThePagesOfAnImport(t *testing.T) {
 		s.want(s.do("admin", "POST", at+"/columns", columns), http.StatusSeeOther)
 		for range 2 {
 			text := webtest.Text(webtest.Page(t, s.want(s.do("admin", "GET", at, nil), http.StatusOK)))
-			for _, words := range []string{"New 1", "With errors 1", "Import the good lines: 1", "Line 3"} {
+			for _, words := range []string{"New 1", "With errors 1", "Import the good line", "Line 3"} {
 				if !strings.Contains(text, words) {
 					t.Errorf("no %q in %s", words, text)
 				}

@@ -91,7 +91,7 @@ func (s *Settings) check(header []string, fields []Field) error {
 		return err
 	}
 	if len(s.Columns) != len(header) {
-		return fault.Invalid.On("columns", "The file has %d columns, and %d were chosen. Look at the columns again.", len(header), len(s.Columns))
+		return fault.Invalid.On("columns", "The file has %s, and not %d as was chosen. Look at the columns again.", fault.Count(len(header), "%d column", "%d columns"), len(s.Columns))
 	}
 	for i, name := range s.Columns {
 		if name == "" {

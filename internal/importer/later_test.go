@@ -73,7 +73,7 @@ func TestALargeFileIsReadLater(t *testing.T) {
 		if s.readings(); s.again(run).Counts[importer.Create] != 1500 {
 			t.Errorf("after a crash: %+v", s.again(run))
 		}
-		if body := s.want(s.do("admin", "GET", page, nil), 200); !strings.Contains(body, "Import 1500 lines") {
+		if body := s.want(s.do("admin", "GET", page, nil), 200); !strings.Contains(body, "Import 1\u202f500 lines") {
 			t.Errorf("the preview: %s", body)
 		}
 

@@ -131,7 +131,7 @@ func (r *reading) each(take func(n int, rec Record) error) error {
 		return err
 	}
 	if len(f.Header()) != len(r.fields) {
-		return fault.Invalid.On("delimiter", "Read like this, the file has %d columns, and not the %d that were shown. Look at the columns again.", len(f.Header()), len(r.fields))
+		return fault.Invalid.On("delimiter", "Read like this, the file has %s, and not %d as was shown. Look at the columns again.", fault.Count(len(f.Header()), "%d column", "%d columns"), len(r.fields))
 	}
 	for n := 1; ; n++ {
 		rec, err := f.Next()
@@ -406,7 +406,7 @@ func (r *reading) judgeOne(tx *store.Tx, w *world, row *Row) error {
 	switch {
 	case u == nil && r.seats == 0:
 		row.Action, row.Changes = Seats, nil
-		row.Problem = &Problem{Value: row.Email, Why: web.Say("All %d seats of the organization are taken, with the lines above.", r.limit), Remedy: web.Say("Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again.")}
+		row.Problem = &Problem{Value: row.Email, Why: web.Say("No seat of the organization is free, with the lines above; its limit is %d.", r.limit), Remedy: web.Say("Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again.")}
 	case u == nil && !free:
 		row.Action, row.Changes = Seats, nil
 		row.Problem = &Problem{Value: row.Email, Why: web.Say("No seat of the license %s is free, with the lines above; its limit is %d.", license.Name, license.Limit), Remedy: web.Say("Deactivate somebody of that license, write a role of another license, or have its limit raised; then upload the file again.")}

@@ -114,7 +114,7 @@ func (f *Reader) record(cells []string, line int) Record {
 		if cells[i] = strings.TrimSpace(cell); i < len(f.header) || cells[i] == "" {
 			continue
 		}
-		r.Problem = &Problem{Column: fmt.Sprintf("%d", i+1), Value: clip(cells[i], 80), Why: web.Say("The line has %d values, but the first line names %d columns.", len(cells), len(f.header)),
+		r.Problem = &Problem{Column: fmt.Sprintf("%d", i+1), Value: clip(cells[i], 80), Why: web.Say("The line has %s, but the first line names %s.", web.SayN(len(cells), "%d value", "%d values"), web.SayN(len(f.header), "%d column", "%d columns")),
 			Remedy: web.Say("Put values that hold the delimiter into quotes.")}
 		return r
 	}

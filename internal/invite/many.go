@@ -210,7 +210,7 @@ func (d *Door) judge(tx *store.Tx, rows []ManyRow) error {
 		case known:
 			r.judgeKnown(u)
 		case limit != store.NoLimit && used >= limit:
-			r.Verdict, r.Why = VerdictSeats, jobs.Because("All %s seats are taken. Deactivate somebody who no longer needs access, or ask for more seats.", strconv.FormatInt(limit, 10))
+			r.Verdict, r.Why = VerdictSeats, jobs.Because("No seat is free: the limit is %s. Deactivate somebody who no longer needs access, or ask for more seats.", strconv.FormatInt(limit, 10))
 		default:
 			used++
 			r.Verdict, r.State = VerdictFine, RowWaits

@@ -9,6 +9,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/jobs"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 )
 
@@ -130,11 +131,11 @@ type invited struct {
 // kind is our job.
 func (d *Door) kind() jobs.Kind {
 	return jobs.Kind{Name: listKind, Need: access.InviteUsers, Size: 20,
-		Title: func(say jobs.Say, j jobs.Job) string {
+		Title: func(to web.Reader, j jobs.Job) string {
 			if head, err := headIn(j); err == nil && head.Save {
-				return say("Save %s invitations, without sending", fmt.Sprint(j.Total))
+				return to.N(j.Total, "Save %d invitation, without sending", "Save %d invitations, without sending")
 			}
-			return say("Invite %s people", fmt.Sprint(j.Total))
+			return to.N(j.Total, "Invite %d person", "Invite %d people")
 		},
 		Words: map[string]string{"invited": "Invited", "saved": "Saved", "cancelled": "Cancelled"},
 		Link: func(target string) string {

@@ -139,7 +139,7 @@ func TestManyAskWhoMustUseSingleSignOnAndForSeats(t *testing.T) {
 			t.Fatalf("%+v, %v", l.Rows, err)
 		}
 		s.invite("other@example.com") // takes one of the two
-		if l, err = s.door.ConfirmMany(ctx, s.admin, l.ID); err != nil || l.Done() != 1 || l.Rows[1].State != invite.RowFailed || !strings.Contains(because(l.Rows[1]), "seats") {
+		if l, err = s.door.ConfirmMany(ctx, s.admin, l.ID); err != nil || l.Done() != 1 || l.Rows[1].State != invite.RowFailed || !strings.Contains(because(l.Rows[1]), "No seat") {
 			t.Errorf("%+v, %v", l.Rows, err)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -27,7 +28,7 @@ func TestTheNextItemsAreWorkedOutAhead(t *testing.T) {
 			return strings.Join(list, "")
 		}
 		var got []string
-		s.Register(Kind{Name: "ahead", Need: access.CreateUsers, Size: 2, Title: func(Say, Job) string { return "Ahead" },
+		s.Register(Kind{Name: "ahead", Need: access.CreateUsers, Size: 2, Title: func(web.Reader, Job) string { return "Ahead" },
 			Ahead: func(tx *store.Tx, _ Job, items []Item) (any, error) {
 				if tx.Actor().ID != s.boss.ID {
 					t.Errorf("it is worked out as %v", tx.Actor())
@@ -76,7 +77,7 @@ func TestASliceThatNobodyWaitsForGoesOn(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		s := newShop(t, db, clock)
 		made, used := 0, 0
-		s.Register(Kind{Name: "slow", Need: access.CreateUsers, Size: 1, Title: func(Say, Job) string { return "Slow" },
+		s.Register(Kind{Name: "slow", Need: access.CreateUsers, Size: 1, Title: func(web.Reader, Job) string { return "Slow" },
 			Ahead: func(*store.Tx, Job, []Item) (any, error) { made++; return true, nil },
 			Many: func(_ *store.Tx, j Job, items []Item) ([]Result, error) {
 				if j.Ahead != nil {

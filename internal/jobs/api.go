@@ -40,7 +40,7 @@ type View struct {
 
 // Of is a job as programs see it at this time.
 func (s *Service) Of(j Job, now store.Time) View {
-	v := View{ID: j.ID, Kind: j.Kind, Title: s.title(fmt.Sprintf, j), State: j.State, Undoes: j.Undoes, UndoneBy: j.UndoneBy, StartedBy: j.Starter.Name,
+	v := View{ID: j.ID, Kind: j.Kind, Title: s.title(web.Reader{}, j), State: j.State, Undoes: j.Undoes, UndoneBy: j.UndoneBy, StartedBy: j.Starter.Name,
 		Total: j.Total, Completed: j.Done, Results: j.Counts, Why: j.Why.In(fmt.Sprintf), CreatedAt: j.CreatedAt.RFC3339(), StartedAt: j.StartedAt.OrEmpty(), EndedAt: j.EndedAt.OrEmpty()}
 	if s.mayUndo(now, j) == nil && j.UndoneBy == "" {
 		v.UndoUntil = j.EndedAt.Add(UndoFor).RFC3339()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -34,7 +35,7 @@ func newEarly(t *testing.T, db *store.DB, clock *storetest.Clock) *early {
 		}
 		return strings.Join(list, "")
 	}
-	e.Register(Kind{Name: "early", Need: access.CreateUsers, Size: 2, Title: func(Say, Job) string { return "Early" },
+	e.Register(Kind{Name: "early", Need: access.CreateUsers, Size: 2, Title: func(web.Reader, Job) string { return "Early" },
 		Ahead: func(*store.Tx, Job, []Item) (any, error) { return "drawn", nil },
 		Early: func(tx *store.Tx, j Job, items []Item) (any, error) {
 			if db.Dialect() == "sqlite" || j.Ahead != "drawn" {

@@ -56,13 +56,13 @@ type wordCount struct {
 	N    int
 }
 
-func (s *Service) view(say Say, j Job) jobView {
-	v := jobView{Job: j, Title: s.title(say, j), Badge: states[j.State], Left: j.Total - j.Done}
-	v.Badge.Text = say(v.Badge.Text)
+func (s *Service) view(to web.Reader, j Job) jobView {
+	v := jobView{Job: j, Title: s.title(to, j), Badge: states[j.State], Left: j.Total - j.Done}
+	v.Badge.Text = to.T(v.Badge.Text)
 	k := s.kinds[j.Kind]
 	for _, did := range slices.Sorted(maps.Keys(k.Words)) {
 		if n := j.Counts.Did[did]; n > 0 {
-			v.Words = append(v.Words, wordCount{say(k.Words[did]), n})
+			v.Words = append(v.Words, wordCount{to.T(k.Words[did]), n})
 		}
 	}
 	return v
@@ -102,7 +102,7 @@ func (s *Service) index(w http.ResponseWriter, r *http.Request) error {
 		p.Older = "?before=" + string(list[pageSize-1].ID)
 	}
 	for _, j := range list {
-		p.Jobs = append(p.Jobs, s.view(saying(r), j))
+		p.Jobs = append(p.Jobs, s.view(web.ReaderIn(r), j))
 	}
 	return pages.Write(w, r, http.StatusOK, "jobs", p)
 }
@@ -191,7 +191,7 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request, status int, f web
 		if err != nil {
 			return err
 		}
-		p.Job, p.Why, p.Over = s.view(say, j), j.Why.In(say), j.EndedAt != 0
+		p.Job, p.Why, p.Over = s.view(web.ReaderIn(r), j), j.Why.In(say), j.EndedAt != 0
 		p.MayUndo, p.UndoUntil = s.mayUndo(tx.Now(), j) == nil && j.UndoneBy == "", j.EndedAt.Add(UndoFor)
 		list, err := s.Results(tx, id, q)
 		if err != nil {

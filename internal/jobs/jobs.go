@@ -174,7 +174,7 @@ type Kind struct {
 	// Need is what the starter must hold as long as the job runs, and whoever looks at it.
 	Need access.Permission
 	// Title says what the job does: "Give 12 people the role Viewer".
-	Title func(say Say, j Job) string
+	Title func(to web.Reader, j Job) string
 	// Words are what the values of Result.Did are called.
 	Words map[string]string
 	// Link is the page of a target under /console/{org}; may be nil.
@@ -319,19 +319,19 @@ func (s *Service) record(tx *store.Tx, action string, j Job, detail map[string]a
 		detail = map[string]any{}
 	}
 	detail["kind"], detail["items"] = j.Kind, j.Total
-	return tx.Record(store.Activity{Action: action, TargetKind: "job", TargetID: string(j.ID), TargetName: s.title(fmt.Sprintf, j), Detail: detail})
+	return tx.Record(store.Activity{Action: action, TargetKind: "job", TargetID: string(j.ID), TargetName: s.title(web.Reader{}, j), Detail: detail})
 }
 
 // title says what a job does, also one of a kind that this server does not know.
-func (s *Service) title(say Say, j Job) string {
+func (s *Service) title(to web.Reader, j Job) string {
 	k, ok := s.kinds[j.Kind]
 	if !ok {
 		return j.Kind
 	}
 	if j.Undoes != "" {
-		return say("Undo: %s", k.Title(say, j))
+		return to.T("Undo: %s", k.Title(to, j))
 	}
-	return k.Title(say, j)
+	return k.Title(to, j)
 }
 
 // Cancel ends a job; what it has done stays. Needs Write. Faults: NotFound, Denied,

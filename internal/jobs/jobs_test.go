@@ -17,6 +17,7 @@ import (
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
+	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -59,7 +60,7 @@ func (s *shop) another() *Service {
 		return access.Actor{Kind: who.Kind, ID: who.ID, Name: who.Name, Roles: s.roles}, nil
 	}})
 	v.Register(Kind{Name: "people.add", Need: access.CreateUsers, Size: 3, Words: map[string]string{"created": "Created"},
-		Title: func(say Say, j Job) string { return say("Add %s people", fmt.Sprint(j.Total)) },
+		Title: func(to web.Reader, j Job) string { return to.N(j.Total, "Add %d person", "Add %d people") },
 		Link:  func(target string) string { return "/users/" + target },
 		One:   s.add, UndoOne: s.remove})
 	return v
@@ -474,7 +475,7 @@ func TestAJobThatCannotGoOnEnds(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		s := newShop(t, db, clock)
 		var tries atomic.Int32
-		s.Register(Kind{Name: "broken", Need: access.CreateUsers, Title: func(Say, Job) string { return "Broken" },
+		s.Register(Kind{Name: "broken", Need: access.CreateUsers, Title: func(web.Reader, Job) string { return "Broken" },
 			Many: func(*store.Tx, Job, []Item) ([]Result, error) { tries.Add(1); return nil, errors.New("broken") }})
 		j := s.start(In{Kind: "broken", Items: many(1)})
 		for range 10 {
@@ -493,7 +494,7 @@ func TestWhatCannotBeDoneTogetherIsDoneSingly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newShop(t, db, nil)
 		together := 0
-		s.Register(Kind{Name: "people.many", Need: access.CreateUsers, Size: 3, Title: func(Say, Job) string { return "Many" }, One: s.add, UndoOne: s.remove,
+		s.Register(Kind{Name: "people.many", Need: access.CreateUsers, Size: 3, Title: func(web.Reader, Job) string { return "Many" }, One: s.add, UndoOne: s.remove,
 			Many: func(tx *store.Tx, j Job, items []Item) ([]Result, error) {
 				together++
 				return s.addAll(tx, j, items)
@@ -515,7 +516,7 @@ func TestABatchGoesAcrossParts(t *testing.T) {
 		s := newShop(t, db, nil)
 		var sizes []int
 		next := 1
-		s.Register(Kind{Name: "count", Need: access.CreateUsers, Size: chunk - 100, Title: func(Say, Job) string { return "Count" },
+		s.Register(Kind{Name: "count", Need: access.CreateUsers, Size: chunk - 100, Title: func(web.Reader, Job) string { return "Count" },
 			Many: func(_ *store.Tx, _ Job, items []Item) ([]Result, error) {
 				sizes = append(sizes, len(items))
 				for _, item := range items {
@@ -548,7 +549,7 @@ func TestRunBeginsAtOnce(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { s.Run(ctx) })
 		done := make(chan struct{})
-		s.Register(Kind{Name: "signal", Need: access.CreateUsers, Title: func(Say, Job) string { return "Signal" },
+		s.Register(Kind{Name: "signal", Need: access.CreateUsers, Title: func(web.Reader, Job) string { return "Signal" },
 			One: func(tx *store.Tx, _ Job, _ Item) (Result, error) {
 				tx.AfterCommit(func() { close(done) })
 				return Result{}, nil

@@ -350,7 +350,7 @@ func TestAPlannedReactivationNeedsASeat(t *testing.T) {
 		p.write(access.Muster(p.admin.Org), func(tx *store.Tx) error { return tx.SetSeats(1) })
 		p.clock.Pass(2 * time.Hour)
 		p.run()
-		if over := p.list(life.Skipped); len(over) != 1 || !strings.Contains(over[0].Outcome, "All 1 seats") || p.status(u.ID) != store.Deactivated {
+		if over := p.list(life.Skipped); len(over) != 1 || !strings.Contains(over[0].Outcome, "No seat of this organization is free: its limit is 1.") || p.status(u.ID) != store.Deactivated {
 			p.t.Errorf("%+v", over)
 		}
 	})

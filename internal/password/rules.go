@@ -42,16 +42,16 @@ func DefaultRules() Rules { return Rules{MinLength: 12, Strength: 3} }
 // valid refuses what cannot be chosen, each field by itself.
 func (r Rules) valid() error {
 	var wrong []error
-	between := func(field string, what fault.Word, n, low, high int) {
-		if n < low || n > high {
-			wrong = append(wrong, fault.Invalid.On(field, "%d %s cannot be chosen: it must be from %d to %d.", n, what, low, high))
+	between := func(field string, what fault.Some, low, high int) {
+		if what.N < low || what.N > high {
+			wrong = append(wrong, fault.Invalid.On(field, "%s cannot be chosen: it must be from %d to %d.", what, low, high))
 		}
 	}
-	between("min_length", fault.Word("characters"), r.MinLength, ShortestMin, LongestMin)
-	between("strength", fault.Word("as strength"), r.Strength, WeakestMin, StrongestMin)
-	between("history", fault.Word("earlier passwords"), r.History, 0, LongestPast)
+	between("min_length", fault.Count(r.MinLength, "A length of %d character", "A length of %d characters"), ShortestMin, LongestMin)
+	between("strength", fault.Count(r.Strength, "%d as strength", "%d as strength"), WeakestMin, StrongestMin)
+	between("history", fault.Count(r.History, "%d earlier password", "%d earlier passwords"), 0, LongestPast)
 	if r.ExpireDays != 0 {
-		between("expire_days", fault.Word("days"), r.ExpireDays, SoonestDays, LatestDays)
+		between("expire_days", fault.Count(r.ExpireDays, "%d day", "%d days"), SoonestDays, LatestDays)
 	}
 	return join(wrong)
 }
@@ -99,7 +99,10 @@ func (r Rules) InWords() []Rule {
 	for _, c := range r.classes() {
 		list = append(list, Rule{c.rule, 0})
 	}
-	if r.History > 0 {
+	switch {
+	case r.History == 1:
+		list = append(list, Rule{"Not the password that you have now.", 0})
+	case r.History > 1:
 		list = append(list, Rule{"None of your last %d passwords.", r.History})
 	}
 	if r.ExpireDays > 0 {
@@ -140,7 +143,10 @@ func (s *Store) Check(ctx context.Context, org store.OrgID, user store.UserID, p
 		if err != nil {
 			return err
 		}
-		if same {
+		switch {
+		case same && rules.History == 1:
+			return fault.Invalid.On("password", "That is the password that you have now. Choose another one.")
+		case same:
 			return fault.Invalid.On("password", "That is one of your last %d passwords. Choose one that you have not used here.", rules.History)
 		}
 	}

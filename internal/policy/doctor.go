@@ -41,7 +41,7 @@ func (d *Door) Findings(tx *store.Tx) (list []web.Said, err error) {
 	}
 	for _, a := range accounts {
 		if a.Wrong == "" && a.Codes <= fewCodes {
-			list = append(list, web.Say("The break-glass account %s has %d recovery codes left. Run: muster breakglass codes", a.Name, a.Codes))
+			list = append(list, web.SayN(a.Codes, "The break-glass account %[2]s has %[1]d recovery code left. Run: muster breakglass codes", "The break-glass account %[2]s has %[1]d recovery codes left. Run: muster breakglass codes", a.Name))
 		}
 	}
 	locked, err := d.lockedOut(tx, p)

@@ -96,6 +96,8 @@ func (p *rendering) safe(a any) any {
 		return string(a)
 	case fault.Word:
 		return template.HTMLEscapeString(p.to.Language.Sentence(string(a)))
+	case fault.Some:
+		return template.HTMLEscapeString(p.to.N(a.N, a.One, a.Other))
 	case Said:
 		return template.HTMLEscapeString(p.to.Say(a))
 	}

@@ -130,7 +130,7 @@ func verifyQuery(m redirected, certs []*x509.Certificate) (cert string, err erro
 			return Fingerprint(signer.Raw), nil
 		}
 	}
-	return "", fmt.Errorf("%d certificates tried: none of them made this signature", len(certs))
+	return "", noneSigned(len(certs))
 }
 
 // message takes an incoming message to the element that its signature covers. An

@@ -195,7 +195,7 @@ func verify(sig *etree.Element, certs []*x509.Certificate, sha1 bool) (verified,
 	signed := canonical(claimed.el, nil, nil)
 	signer := signerOf(claimed, signed, signature, certs)
 	if signer == nil {
-		return verified{}, fmt.Errorf("%d certificates tried: none of them made this signature", len(certs))
+		return verified{}, noneSigned(len(certs))
 	}
 	doc, err := scanXML(signed, nil, false)
 	if err != nil {
@@ -316,4 +316,12 @@ func claimedCertificate(sig *etree.Element) string {
 		}
 	}
 	return ""
+}
+
+// noneSigned refuses a signature that no known certificate fits.
+func noneSigned(certs int) error {
+	if certs == 1 {
+		return fmt.Errorf("the known certificate did not make this signature")
+	}
+	return fmt.Errorf("%d certificates tried: none of them made this signature", certs)
 }

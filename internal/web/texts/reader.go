@@ -60,7 +60,7 @@ func (r Reader) Code() string {
 
 // T is an English sentence in the reader's language. Without arguments it is taken
 // letter by letter, with them it is a format for fmt. An argument that is a time is
-// shown as the reader's clock has it, a fault.Word is translated, an error is Kept.
+// shown as the reader's clock has it, a fault.Word and a fault.Some are translated, an error is Kept.
 func (r Reader) T(english string, args ...any) string {
 	return r.fill(r.Language.Sentence(english), args)
 }
@@ -126,6 +126,8 @@ func (r Reader) fill(sentence string, args []any) string {
 			own[i] = Number{a}
 		case fault.Word:
 			own[i] = r.Language.Sentence(string(a))
+		case fault.Some:
+			own[i] = r.N(a.N, a.One, a.Other)
 		case Said:
 			own[i] = r.Say(a)
 		case error:

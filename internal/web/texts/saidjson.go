@@ -45,6 +45,9 @@ func argOf(v any) arg {
 		return arg{Said: &v}
 	case fault.Word:
 		return arg{Word: v}
+	case fault.Some:
+		s := SayN(v.N, v.One, v.Other)
+		return arg{Said: &s}
 	case error:
 		if s := SaidBy(v); !s.IsZero() {
 			return arg{Said: &s}

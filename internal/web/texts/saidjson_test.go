@@ -14,6 +14,7 @@ import (
 func TestFaultsAreStored(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{fault.Invalid.Say("Line %d is longer than %d kB. Is this the right file?", int64(7), 64), fault.NotFound.Say("There is no such role."), fault.Invalid.Say("100%% of %s", fault.Word("Saved.")),
+		fault.Invalid.Say("The file has %s, and not %d as was chosen. Look at the columns again.", fault.Count(1, "%d column", "%d columns"), 3),
 		errors.Join(fault.Invalid.Say("Fill this cell."), fault.Invalid.Say("Keep one of the two lines.")), fault.Invalid.Say("Full to 100%%."), errors.New("x")} {
 		text, failed := json.Marshal(texts.SaidBy(err))
 		var back texts.Said

@@ -34,6 +34,8 @@ func TestSentences(t *testing.T) {
 		{"a fault and a word of ours in it", said(pl, kept), `Nie ma zaproszenie "<7>".`},
 		{"a fault around a fault", said(pl, errors.Join(errors.New("x"), fault.Invalid.Over("name", kept))), `Nie ma zaproszenie "<7>".`},
 		{"the same for machines", fault.Public(kept), `There is no invitation "<7>".`},
+		{"a count in a fault", said(pl, fault.Conflict.Say("There is no %s %q.", fault.Count(5, "%d person", "%d people"), "x")), `Nie ma 5 osób "x".`},
+		{"the same for machines", fault.Public(fault.Conflict.Say("%s, %s", fault.Count(1, "%d person", "%d people"), fault.Count(0, "%d person", "%d people"))), "1 person, 0 people"},
 		{"a fault with a percent sign", said(pl, fault.Invalid.Say("Full to 100%%.")) + said(en, fault.Invalid.Say("Full to 100%%.")), "Pełne w 100%.Full to 100%."},
 		{"no fault", said(pl, errors.New("x")), ""},
 	} {

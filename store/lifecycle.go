@@ -184,29 +184,30 @@ func (tx *Tx) moved(u, next User, head step, counts []step, action string, why L
 	return next, nil
 }
 
-// Ended is when somebody's access was ended for the last time, by whatever door.
-type Ended struct {
-	At      Time // deactivated or deleted
-	Deleted Time // 0: never
-}
+// Turns are when somebody's access was ended and given back for the last time, by whatever
+// door. 0: never.
+type Turns struct{ Ended, Deleted, Back Time }
 
-// LastEnded tells it of some people, as the activity log has it. Faults: Denied.
-func (tx *Tx) LastEnded(ids []UserID) (map[UserID]Ended, error) {
+// LastTurns tells them of some people, as the activity log has it; who is deleted is ended,
+// too. Faults: Denied.
+func (tx *Tx) LastTurns(ids []UserID) (map[UserID]Turns, error) {
 	if err := tx.Require(access.ViewUsers); err != nil {
 		return nil, err
 	}
 	var rows []struct {
 		ID      UserID `db:"target_id"`
-		At      Time   `db:"ended"`
+		Ended   Time   `db:"ended"`
 		Deleted Time   `db:"deleted"`
+		Back    Time   `db:"back"`
 	}
-	err := tx.Select(&rows, `SELECT target_id, MAX(at) AS ended, MAX(CASE WHEN action = 'user.delete' THEN at ELSE 0 END) AS deleted FROM activity
-		WHERE org_id = ? AND target_id {{in_texts}} AND action IN ('user.deactivate', 'user.delete') GROUP BY target_id`, tx.Org(), jsonList(ids))
-	ended := make(map[UserID]Ended, len(rows))
+	err := tx.Select(&rows, `SELECT target_id, MAX(CASE WHEN action IN ('user.deactivate', 'user.delete') THEN at ELSE 0 END) AS ended, MAX(CASE WHEN action = 'user.delete' THEN at ELSE 0 END) AS deleted,
+		MAX(CASE WHEN action IN ('user.reactivate', 'user.reinvite') THEN at ELSE 0 END) AS back FROM activity
+		WHERE org_id = ? AND target_id {{in_texts}} AND action IN ('user.deactivate', 'user.delete', 'user.reactivate', 'user.reinvite') GROUP BY target_id`, tx.Org(), jsonList(ids))
+	last := make(map[UserID]Turns, len(rows))
 	for _, r := range rows {
-		ended[r.ID] = Ended{r.At, r.Deleted}
+		last[r.ID] = Turns{r.Ended, r.Deleted, r.Back}
 	}
-	return ended, err
+	return last, err
 }
 
 // anyUser finds a person in every state, also deleted.

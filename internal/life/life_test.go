@@ -300,6 +300,103 @@ func TestAPlanEndsWithTheAccess(t *testing.T) {
 	})
 }
 
+// A planned reactivation is over when access is given back before, by whatever door, and does
+// not come true after access has ended again. That of a leave waits for its time.
+func TestAPlanEndsWhenAccessIsBack(t *testing.T) {
+	each(t, func(p *place) {
+		var dir store.Directory
+		p.write(p.admin, func(tx *store.Tx) (err error) {
+			dir, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
+			return err
+		})
+		turn := func(to store.Status) func(tx *store.Tx, u store.User) error {
+			return func(tx *store.Tx, u store.User) error {
+				u, err := tx.User(u.ID)
+				if err == nil {
+					_, err = tx.UpdateUser(u, store.UserChange{Status: &to})
+				}
+				return err
+			}
+		}
+		okta := access.Actor{Kind: access.Directory, Org: p.admin.Org, ID: string(dir.ID)}
+		leave := p.userOf(p.admin, "leave", store.Active)
+		p.must(life.In{User: leave.ID, Action: life.Deactivate, At: p.in(40 * time.Hour)})
+		p.must(life.In{User: leave.ID, Action: life.Reactivate, At: p.in(50 * time.Hour)})
+		p.clock.Pass(time.Minute)
+		for name, c := range map[string]struct {
+			actor     access.Actor
+			back, end func(tx *store.Tx, u store.User) error
+		}{
+			"now": {p.admin, func(tx *store.Tx, u store.User) error { _, err := tx.Reactivate(u.ID, ""); return err },
+				func(tx *store.Tx, u store.User) error { _, err := tx.Leave(u.ID, store.Leaving{}); return err }},
+			"directory": {okta, turn(store.Active), turn(store.Deactivated)},
+			"invited": {p.admin, func(tx *store.Tx, u store.User) error { _, err := tx.ReinviteUser(u.ID, ""); return err },
+				func(tx *store.Tx, u store.User) error { _, err := tx.Leave(u.ID, store.Leaving{}); return err }},
+			"restored": {p.admin, func(tx *store.Tx, u store.User) error {
+				if _, err := tx.DeleteUser(u.ID, ""); err != nil {
+					return err
+				}
+				_, err := tx.RestoreUser(u.ID, "")
+				return err
+			}, func(*store.Tx, store.User) error { return nil }},
+		} {
+			for _, noticed := range []bool{true, false} { // by the round between
+				u := p.userOf(p.admin, name+map[bool]string{true: "-seen", false: ""}[noticed], store.Active)
+				p.write(p.admin, func(tx *store.Tx) error { return turn(store.Deactivated)(tx, u) })
+				p.clock.Pass(time.Minute)
+				plan := p.must(life.In{User: u.ID, Action: life.Reactivate, At: p.in(time.Hour)})
+				p.clock.Pass(time.Minute)
+				p.write(c.actor, func(tx *store.Tx) error { return c.back(tx, u) })
+				p.write(p.admin, func(tx *store.Tx) error {
+					if open, err := p.life.Of(tx, u.ID); err != nil || len(open) > 0 {
+						p.t.Errorf("%s: still to come %+v, %v", name, open, err)
+					}
+					return nil
+				})
+				if noticed {
+					if err := p.life.EndOver(context.Background()); err != nil {
+						p.t.Fatal(err)
+					}
+					if i := slices.IndexFunc(p.list(life.Cancelled), func(e life.Plan) bool { return e.ID == plan.ID }); i < 0 {
+						p.t.Errorf("%s: the round has not ended it", name)
+					}
+				}
+				p.clock.Pass(time.Minute)
+				p.write(c.actor, func(tx *store.Tx) error { return c.end(tx, u) })
+				p.clock.Pass(2 * time.Hour)
+				p.run()
+				if got := p.status(u.ID); got != store.Deactivated {
+					p.t.Errorf("%s: %s by a plan that is over", name, got)
+				}
+				var acts []store.Activity
+				p.write(p.admin, func(tx *store.Tx) (err error) {
+					acts, err = tx.Activities(store.ActivityQuery{Target: string(u.ID), Action: "user.plan.end"})
+					return err
+				})
+				word := map[bool]string{true: "deleted before", false: "reactivated before"}[name == "restored"]
+				ended := p.list(life.Cancelled)
+				i := slices.IndexFunc(ended, func(e life.Plan) bool { return e.ID == plan.ID })
+				if i < 0 || !strings.Contains(ended[i].Outcome, word) || len(acts) != 1 || acts[0].Detail["plan"] != string(plan.ID) {
+					p.t.Errorf("%s: cancelled %+v, in the log %+v", name, ended, acts)
+				}
+			}
+		}
+		p.clock.Pass(30 * time.Hour)
+		p.run()
+		if got := p.status(leave.ID); got != store.Deactivated {
+			p.t.Errorf("on leave: %s", got)
+		}
+		p.clock.Pass(10 * time.Hour)
+		p.run()
+		if got := p.status(leave.ID); got != store.Active {
+			p.t.Errorf("after the leave: %s", got)
+		}
+		if len(p.told) > 0 {
+			p.t.Errorf("the admins were told of %v", p.told)
+		}
+	})
+}
+
 // Who plans for people who may do no more than the planner, and the person may do more by
 // then, has planned nothing.
 func TestAPlanReachesNoFurtherThanItsPlanner(t *testing.T) {

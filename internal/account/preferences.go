@@ -98,7 +98,7 @@ func signatureIn(text string) (string, error) {
 	if strings.ContainsFunc(text, func(c rune) bool { return c != '\n' && fault.Unseen(c) }) {
 		return "", fault.Invalid.On("signature", "The signature holds a control character or broken text. Type it again.")
 	}
-	return text, nil
+	return text, fault.Blank("signature", text)
 }
 
 func (a *Account) changePreferences(w http.ResponseWriter, r *http.Request) error {

@@ -351,7 +351,7 @@ func TestPreferences(t *testing.T) {
 		b := s.signedIn("ivy@acme.example")
 		const at = "/account/preferences"
 		b.want(b.get(at), 200, "")
-		for _, c := range [][2]string{{"language", "tlh"}, {"time_zone", "Mars/Olympus"}, {"theme", "pink"}, {"signature", strings.Repeat("x", 2001)}, {"signature", "a\u202eb"}} {
+		for _, c := range [][2]string{{"language", "tlh"}, {"time_zone", "Mars/Olympus"}, {"theme", "pink"}, {"signature", strings.Repeat("x", 2001)}, {"signature", "a\u202eb"}, {"signature", "\u200b\n\u3164"}} {
 			got := b.post(at, c[0], c[1], "new_device", "on")
 			b.want(got, 400, "")
 			if !strings.Contains(got.body, `href="#f-`+c[0]+`"`) {

@@ -264,6 +264,9 @@ func (x Field) value(text string) (any, error) {
 	if len(text) > 1000 || strings.ContainsFunc(text, fault.Unseen) {
 		return nil, fault.Invalid.On(x.Key(), "%s is longer than 1,000 bytes, or holds a control character or broken text.", x.Name)
 	}
+	if err := fault.Blank(x.Key(), text); err != nil {
+		return nil, err
+	}
 	wrong := func(want string) error {
 		return fault.Invalid.On(x.Key(), "%s is %.60q: want %s.", x.Name, text, want)
 	}

@@ -48,6 +48,8 @@ func TestValuesAreSetByName(t *testing.T) {
 		{map[string]string{"code": "a", "on": "maybe"}, `on is "maybe"`},
 		{map[string]string{"code": "a", "at": "soon"}, `at is "soon"`},
 		{map[string]string{"code": "a\x01"}, "code is longer"},
+		{map[string]string{"code": "\u200b\u3164"}, "This consists of characters that nobody can see"},
+		{map[string]string{"code": "a\u200b"}, `{"urn:one":{"code":"a` + "\u200b" + `"}}`},
 		{map[string]string{"code": strings.Repeat("a", 10_000)}, "code is longer"},
 	} {
 		doc := store.Doc{}

@@ -275,6 +275,8 @@ func TestAnAddressCanBeUsedOrSaysWhyNot(t *testing.T) {
 			"teams":       {Email: "x@example.com", Teams: []store.GroupID{store.NewID[store.Group]()}},
 			"given_name":  {Email: "x@example.com", GivenName: "A\r\nB"},
 			"family_name": {Email: "x@example.com", FamilyName: "\u200b\u3164"},
+			"note":        {Email: "x@example.com", Note: "\u200b\n\u3164"},
+			"address":     {Email: "x@example.com", Address: "\u2800"},
 		} {
 			_, err := s.door.Invite(ctx, s.admin, in)
 			wantFault(t, field, err, fault.Invalid)

@@ -77,7 +77,7 @@ func split(text string) (list []string) {
 	return list
 }
 
-// paragraphs refuses a text that is too long or holds what cannot be read.
+// paragraphs refuses a text that is too long, holds what cannot be read or shows nothing.
 func paragraphs(field string, label fault.Word, text string, most int) error {
 	if n := utf8.RuneCountInString(text); n > most {
 		return fault.Invalid.On(field, "%s has %d characters; at most %d are possible.", label, n, most)
@@ -87,7 +87,7 @@ func paragraphs(field string, label fault.Word, text string, most int) error {
 	}) {
 		return fault.Invalid.On(field, "%s holds a control character or broken text. Type it again.", label)
 	}
-	return nil
+	return fault.Blank(field, text)
 }
 
 // span is a number of hours in words: days from three on.

@@ -47,9 +47,6 @@ func (s *system) bulkOps() console.BulkOps {
 			_, err := s.invites.Resend(tx, org, user)
 			return err
 		}),
-		Reopen: with(func(tx *store.Tx, org store.Org, user store.UserID) error {
-			_, err := s.invites.Reopen(tx, org, user)
-			return err
-		}),
+		PutBack: with(s.invites.PutBack),
 	}
 }

@@ -21,7 +21,7 @@ import (
 type BulkOps struct {
 	InviteAgain func(tx *store.Tx, user store.UserID) error
 	Cancel      func(tx *store.Tx, user store.UserID) error
-	Reopen      func(tx *store.Tx, user store.UserID) error
+	PutBack     func(tx *store.Tx, user store.UserID) error // invited as before, after it was cancelled or the person deactivated
 }
 
 // What an order can be.
@@ -210,6 +210,7 @@ func (c *Console) kinds() []jobs.Kind {
 // trace is what an order left behind, by which it is taken back.
 type trace struct {
 	Version int64      `json:"version,omitempty"` // of the person
+	Invited bool       `json:"invited,omitempty"` // the person had not accepted
 	Since   store.Time `json:"since,omitempty"`   // of the role or the membership
 }
 
@@ -229,7 +230,7 @@ func (c *Console) carryOut(tx *store.Tx, o order, id store.UserID) (jobs.Result,
 		return jobs.Result{}, err
 	}
 	if !ok {
-		return jobs.Skip(jobs.Because("Is not here any more.")), nil
+		return goneResult(tx, id)
 	}
 	name := f.DisplayName
 	if name == "" {
@@ -250,8 +251,19 @@ func (c *Console) carryOut(tx *store.Tx, o order, id store.UserID) (jobs.Result,
 		}
 		return done, err
 	}
-	left, err := c.do(tx, o, id)
+	left, err := c.do(tx, o, f)
 	return jobs.Result{Name: name, Undo: left}, err
+}
+
+// gone is why nothing is done to who was deleted meanwhile, or never was here.
+var gone = jobs.Because("Is not here any more.")
+
+func goneResult(tx *store.Tx, id store.UserID) (jobs.Result, error) {
+	was, err := tx.AnyUser(id)
+	if fault.Is(err, fault.NotFound) {
+		err = nil
+	}
+	return jobs.Result{State: jobs.SkippedItem, Name: was.DisplayName, Why: gone}, err
 }
 
 // join puts somebody into a team by hand.
@@ -264,7 +276,8 @@ func join(tx *store.Tx, team store.GroupID, id store.UserID) error {
 }
 
 // do makes the change and gives what is needed to take it back, or nil.
-func (c *Console) do(tx *store.Tx, o order, id store.UserID) (any, error) {
+func (c *Console) do(tx *store.Tx, o order, is store.PersonFacts) (any, error) {
+	id := is.ID
 	switch o.Do {
 	case giveRole:
 		if err := tx.Grant(id, o.Role, store.Manual); err != nil {
@@ -278,14 +291,18 @@ func (c *Console) do(tx *store.Tx, o order, id store.UserID) (any, error) {
 		}
 	case deactivate:
 		u, err := tx.Leave(id, store.Leaving{Reason: o.Reason, Why: o.Why})
-		return trace{Version: u.Version}, err
+		return trace{Version: u.Version, Invited: is.Status == store.Invited}, err
 	case reactivate:
 		u, err := tx.Reactivate(id, o.Why)
 		return trace{Version: u.Version}, err
 	case inviteMore:
 		return nil, c.opt.Bulk.InviteAgain(tx, id)
 	case cancelMore:
-		return trace{}, c.opt.Bulk.Cancel(tx, id)
+		if err := c.opt.Bulk.Cancel(tx, id); err != nil {
+			return nil, err
+		}
+		u, err := tx.AnyUser(id)
+		return trace{Version: u.Version}, err
 	default:
 		return nil, fmt.Errorf("no order %q", o.Do)
 	}
@@ -307,14 +324,21 @@ func (c *Console) takeBack(tx *store.Tx, o order, item jobs.Item) (jobs.Result, 
 	}
 	id := store.UserID(item.Target)
 	if o.Do == cancelMore { // the person is gone until then
-		return jobs.Result{}, c.opt.Bulk.Reopen(tx, id)
+		u, err := tx.AnyUser(id)
+		if err == nil && u.Version != was.Version {
+			return jobs.Skip(changedSince), nil
+		}
+		if err == nil {
+			err = c.opt.Bulk.PutBack(tx, id)
+		}
+		return jobs.Result{}, err
 	}
 	f, ok, err := factsOf(tx, o, id)
 	if err != nil {
 		return jobs.Result{}, err
 	}
 	if !ok {
-		return jobs.Skip(jobs.Because("Is not here any more.")), nil
+		return jobs.Skip(gone), nil
 	}
 	switch {
 	case o.Do == giveRole && f.RoleSince == was.Since:
@@ -326,6 +350,8 @@ func (c *Console) takeBack(tx *store.Tx, o order, item jobs.Item) (jobs.Result, 
 		return jobs.Result{}, err
 	case o.Do == removeTeam && f.MemberSince == 0:
 		return jobs.Result{}, join(tx, o.Team, id)
+	case o.Do == deactivate && f.Version == was.Version && was.Invited:
+		return jobs.Result{}, c.opt.Bulk.PutBack(tx, id)
 	case o.Do == deactivate && f.Version == was.Version:
 		_, err = tx.Reactivate(id, "")
 		return jobs.Result{}, err

@@ -226,6 +226,49 @@ func TestManyInvitations(t *testing.T) {
 	})
 }
 
+// Who had not accepted is invited again by an undo, and not active; what somebody else has
+// decided about an invitation meanwhile stays.
+func TestUndoOfInvitedPeople(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		ivy := url.Values{"user": {string(s.people["ivy"])}, "view": {""}, "action": {"deactivate"}}
+		_, _, job := s.bulk("boss", ivy)
+		has(t, s.undo("boss", job), "Done 1")
+		if u := s.user("ivy"); u.Status != store.Invited {
+			t.Errorf("ivy never accepted and is %s, want invited", u.Status)
+		}
+		ivy.Set("action", "cancel")
+		_, _, job = s.bulk("boss", ivy)
+		s.write(s.muster, func(tx *store.Tx) error { // opened again, and deleted
+			if _, err := tx.ReinviteUser(s.people["ivy"], ""); err != nil {
+				return err
+			}
+			_, err := tx.DeleteUser(s.people["ivy"], "")
+			return err
+		})
+		has(t, s.undo("boss", job), "Skipped 1", "changed since")
+		if u := s.user("ivy"); u.Status != store.Deleted {
+			t.Errorf("somebody else has deleted ivy, who is %s after the undo", u.Status)
+		}
+	})
+}
+
+// Each who was ticked has a result, also who is deleted or of another organization.
+func TestWhoIsGoneHasAResult(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		agent, scott, nobody := string(s.people["agent"]), string(s.people["scott"]), string(store.NewID[store.User]())
+		s.write(s.muster, func(tx *store.Tx) error { _, err := tx.DeleteUser(s.people["scott"], ""); return err })
+		preview, result, _ := s.bulk("boss", url.Values{"user": {nobody, scott, agent, agent}, "view": {""}, "action": {"deactivate"}})
+		has(t, preview, "1 people", "2: Is not here any more.")
+		has(t, result, "3 of 3", "Done 1", "Skipped 2", "Scott Person Skipped Is not here any more.", nobody+" Skipped Is not here any more.")
+		preview, _, _ = s.bulk("boss", url.Values{"user": {nobody}, "view": {""}, "action": {"deactivate"}})
+		has(t, preview, "Nobody is left", "1: Is not here any more.")
+	})
+}
+
 func TestWhatManyCannotBeAsked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newSite(t, db)

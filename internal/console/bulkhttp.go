@@ -88,10 +88,17 @@ func readSelection(f web.Form) (s selection, err error) {
 		}
 		s.ids = append(s.ids, id)
 	}
+	s.ids = eachOnce(s.ids)
 	if len(s.ids) == 0 {
 		return s, fault.Invalid.On("user", "Nobody is chosen. Tick the people, or choose all that match.")
 	}
 	return s, nil
+}
+
+// eachOnce sorts people by when they came.
+func eachOnce(ids []store.UserID) []store.UserID {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // chosen are everybody who is meant at this moment.
@@ -144,12 +151,13 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do,
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	chosen := 0
+	chosen, found := 0, 0
 	err = c.each(tx, s, func(ids []store.UserID) error {
 		facts, err := tx.FactsOf(ids, o.Role, o.Team)
 		if err != nil {
 			return err
 		}
+		found += len(facts)
 		beyond, err := o.beyond(tx, facts)
 		if err != nil {
 			return err
@@ -179,6 +187,9 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do,
 	if len(admins) > 0 && chosen == len(admins) {
 		why[say("Is the last active admin.")]++
 		do--
+	}
+	if n := len(s.ids) - found; n > 0 {
+		why[gone.In(say)] = n
 	}
 	for text, n := range why {
 		reasons = append(reasons, skipReason{text, n})
@@ -310,11 +321,14 @@ func (c *Console) startBulk(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// start writes the job with everybody who is meant.
+// start writes the job with everybody who is meant, also who was ticked and is gone since.
 func (c *Console) start(tx *store.Tx, o order, s selection, once string) (jobs.Job, error) {
 	var ids []store.UserID
 	if err := c.each(tx, s, func(some []store.UserID) error { ids = append(ids, some...); return nil }); err != nil {
 		return jobs.Job{}, err
+	}
+	if len(ids) > 0 && !s.all {
+		ids = s.ids
 	}
 	return c.opt.Jobs.Start(tx, jobs.In{Kind: needs[o.Do].kind, Input: o, Once: once, Items: people(ids)})
 }

@@ -66,7 +66,7 @@ func newSite(t testing.TB, db *store.DB) *site {
 	console.New(console.Options{DB: db, Sessions: s.sessions, Life: life.New(life.Options{DB: db}), Jobs: s.jobs, Bulk: console.BulkOps{
 		InviteAgain: func(tx *store.Tx, id store.UserID) error { s.invited = append(s.invited, id); return nil },
 		Cancel:      func(tx *store.Tx, id store.UserID) error { _, err := tx.DeleteUser(id, "cancelled"); return err },
-		Reopen:      func(tx *store.Tx, id store.UserID) error { _, err := tx.RestoreUser(id, "opened again"); return err },
+		PutBack:     func(tx *store.Tx, id store.UserID) error { _, err := tx.ReinviteUser(id, "opened again"); return err },
 	},
 		Traits: map[string]func(tx *store.Tx) []store.PeopleSet{
 			"locked": func(tx *store.Tx) []store.PeopleSet {

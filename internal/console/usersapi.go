@@ -134,7 +134,7 @@ func (b bulkJSON) selection(ctx context.Context) (s selection, err error) {
 			return s, err
 		}
 	}
-	s.ids = b.Users
+	s.ids = eachOnce(b.Users)
 	return s, nil
 }
 

@@ -240,6 +240,39 @@ func TestACancelledInvitationIsOpenedAgain(t *testing.T) {
 	})
 }
 
+// What is taken back mails only those who had a mail before.
+func TestPutBackIsAsItWas(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		for name, end := range map[string]func(tx *store.Tx, id store.UserID) error{
+			"cancelled":   s.door.Cancel,
+			"deactivated": func(tx *store.Tx, id store.UserID) error { _, err := tx.Deactivate(id, ""); return err },
+		} {
+			saved, err := s.door.Invite(ctx, s.admin, invite.In{Email: "saved-" + name + "@example.com", Save: true, Note: "Hello"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := s.invite("sent-" + name + "@example.com")
+			s.drain()
+			for _, id := range []store.UserID{saved.UserID, sent.UserID} {
+				s.must(func(tx *store.Tx) error { return end(tx, id) })
+				s.must(func(tx *store.Tx) error { return s.door.PutBack(tx, s.org, id) })
+			}
+			if mails := s.drain(); mails != 1 {
+				t.Errorf("%s: %d mails, want one to who was sent one", name, mails)
+			}
+			if i := s.state(saved.UserID); i.State != invite.Saved || i.Note != "Hello" || s.user(saved.UserID).Status != store.Invited {
+				t.Errorf("%s, saved: %s %+v", name, s.user(saved.UserID).Status, i)
+			}
+			if i := s.state(sent.UserID); i.State != invite.Pending || s.user(sent.UserID).Status != store.Invited {
+				t.Errorf("%s, sent: %s %+v", name, s.user(sent.UserID).Status, i)
+			}
+			wantFault(t, name+": the link from before", s.accept(sent.Link), fault.Expired)
+		}
+	})
+}
+
 func TestSavedInvitationsAndLinksToCopy(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		s := newStage(t, db)

@@ -245,47 +245,69 @@ func teamsOf(tx *store.Tx, user store.UserID) (ids []store.GroupID, err error) {
 // address or the name is taken, or the person has an account), Expired (cancelled more
 // than 30 days ago).
 func (d *Door) Reopen(tx *store.Tx, org store.Org, user store.UserID) (Made, error) {
-	if err := tx.Require(access.InviteUsers); err != nil {
+	u, i, err := reinvite(tx, user)
+	if err != nil {
 		return Made{}, err
+	}
+	return d.issue(tx, org, u, Invitation{Note: i.Note}, "reopen", true)
+}
+
+// PutBack is Reopen for whoever takes back what was done to many: who had been sent
+// nothing hears nothing. Needs Write. Faults: as of Reopen.
+func (d *Door) PutBack(tx *store.Tx, org store.Org, user store.UserID) error {
+	u, i, err := reinvite(tx, user)
+	switch {
+	case err != nil:
+	case i.Sent > 0:
+		_, err = d.issue(tx, org, u, Invitation{Note: i.Note}, "reopen", true)
+	case i.State != Pending: // else it waits as it did
+		_, err = d.saved(tx, u, Invitation{ID: store.NewID[Invitation](), Note: i.Note})
+	}
+	return err
+}
+
+// reinvite makes somebody an invited person again, and gives the invitation from before.
+func reinvite(tx *store.Tx, user store.UserID) (u store.User, i Invitation, err error) {
+	if err := tx.Require(access.InviteUsers); err != nil {
+		return u, i, err
 	}
 	if err := lock(tx, user); err != nil {
-		return Made{}, err
+		return u, i, err
 	}
-	i, err := newestOf(tx, user)
-	if err != nil {
-		return Made{}, on(err, fault.NotFound, fault.NotFound.Say("There is no invitation of this person."))
+	if i, err = newestOf(tx, user); err != nil {
+		return u, i, on(err, fault.NotFound, fault.NotFound.Say("There is no invitation of this person."))
 	}
 	was, err := tx.AnyUser(user)
 	if err != nil {
-		return Made{}, err
+		return u, i, err
 	}
 	switch {
 	case was.Status == store.Invited:
-		return Made{}, fault.Conflict.Say("%s has an open invitation already.", was.Profile().FullName())
+		return u, i, fault.Conflict.Say("%s has an open invitation already.", was.Profile().FullName())
 	case i.State == Accepted || was.Status == store.Active:
-		return Made{}, fault.Conflict.Say("%s has an account, so there is no invitation to open again.", was.Profile().FullName())
+		return u, i, fault.Conflict.Say("%s has an account, so there is no invitation to open again.", was.Profile().FullName())
 	}
 	if was.Status == store.Deleted {
 		if err := free(tx, was.Email); err != nil {
-			return Made{}, err
+			return u, i, err
 		}
 	}
-	u, err := tx.ReinviteUser(user, "invitation opened again")
+	u, err = tx.ReinviteUser(user, "invitation opened again")
 	if err != nil {
-		return Made{}, takenName(err)
+		return u, i, takenName(err)
 	}
 	if was.Status == store.Deleted {
 		teams, err := keptBy(tx, i.ID)
 		if err != nil {
-			return Made{}, err
+			return u, i, err
 		}
 		for _, id := range teams { // those that are still there
 			if err := join(tx, u.ID, []store.GroupID{id}); err != nil && !fault.Is(err, fault.Invalid) {
-				return Made{}, err
+				return u, i, err
 			}
 		}
 	}
-	return d.issue(tx, org, u, Invitation{Note: i.Note}, "reopen", true)
+	return u, i, nil
 }
 
 // Of tells the newest invitation of each of these people, in one query; who has

@@ -141,11 +141,23 @@ func (d *Door) backChannelRefused(w http.ResponseWriter, r *http.Request, c Conn
 	if err := d.recordLogout(r, c, out, ref); err != nil {
 		return err
 	}
-	status, code := http.StatusBadRequest, "invalid_request"
+	status := http.StatusBadRequest
 	if out.status >= http.StatusInternalServerError {
-		status, code = out.status, "temporarily_unavailable"
+		status = out.status
 	}
-	return web.JSON(w, status, map[string]string{"error": code, "error_description": out.sentence.String() + " Reference: " + ref})
+	refuseProvider(w, status, out.sentence.String()+" Reference: "+ref)
+	return nil
+}
+
+// refuseProvider answers a provider's server, which reads no pages, with an error in the
+// form of RFC 6749 §5.2.
+func refuseProvider(w http.ResponseWriter, status int, why string) {
+	code := "invalid_request"
+	if status >= http.StatusInternalServerError {
+		code = "temporarily_unavailable"
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	web.JSON(w, status, map[string]string{"error": code, "error_description": why})
 }
 
 // oidcFrontChannel is what the provider loads in a frame of its sign-out page

@@ -2,6 +2,7 @@ package sso
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -161,6 +162,46 @@ func TestBackChannelLogoutWhereSubIsNotTheSubject(t *testing.T) {
 
 // The ID token's exp says how long it proves a sign-in. It ends sessions only where the
 // connection says so; session_expiry does everywhere, and the earlier of both holds.
+// The addresses that a provider's server asks answer wrong methods and unknown connections
+// in JSON; those that browsers open, with a page.
+func TestProvidersGetNoPages(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := serve(t, db)
+		_, c := s.oidc("jit")
+		at := s.url + "/sso/oidc/" + string(c.ID)
+		none := s.url + "/sso/oidc/" + string(store.NewID[Connection]())
+		for _, ask := range []struct {
+			method, at string
+			status     int
+			allow      string
+			page       bool
+		}{
+			{"POST", at + "/jwks.json", 405, "GET, HEAD", false}, {"GET", at + "/backchannel-logout", 405, "POST", false}, {"PUT", at + "/backchannel-logout", 405, "POST", false},
+			{"GET", none + "/jwks.json", 404, "", false}, {"POST", none + "/backchannel-logout", 404, "", false},
+			{"PUT", at + "/login", 405, "GET, HEAD, POST", true}, {"GET", at + "/jwks.json/more", 404, "", true},
+		} {
+			r, err := http.NewRequest(ask.method, ask.at, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said map[string]string
+			wrong := json.NewDecoder(res.Body).Decode(&said)
+			res.Body.Close()
+			if res.StatusCode != ask.status || res.Header.Get("Allow") != ask.allow {
+				t.Errorf("%s %s: %d, Allow %q", ask.method, ask.at, res.StatusCode, res.Header.Get("Allow"))
+			}
+			if inJSON := wrong == nil && said["error"] == "invalid_request" && said["error_description"] != "" && res.Header.Get("Content-Type") == "application/json"; inJSON == ask.page {
+				t.Errorf("%s %s: %v %v, %s", ask.method, ask.at, said, wrong, res.Header.Get("Content-Type"))
+			}
+		}
+	})
+}
+
 func TestEndOfAnIDToken(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
@@ -96,7 +97,7 @@ func (m *Mux) show(w *response, r *http.Request, status int, p problem, said err
 		w.Header().Set("Retry-After", "60")
 	}
 	for _, one := range m.programs {
-		if strings.HasPrefix(r.URL.Path, one.below) {
+		if whole, err := path.Match(one.below, r.URL.Path); err == nil && whole || strings.HasPrefix(r.URL.Path, one.below) {
 			one.refuse(w, status, p.Detail)
 			return
 		}

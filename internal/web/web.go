@@ -268,8 +268,8 @@ func (m *Mux) API(p access.Permission, pattern string, h Handler) {
 func (m *Mux) OneSlash(below string) { m.slashes = append(m.slashes, below) }
 
 // Programs has refuse answer what goes wrong in paths that begin with below, also where no
-// route is or the route takes another method: whoever asks there reads no pages. why is a
-// sentence in English.
+// route is or the route takes another method: whoever asks there reads no pages. A * in
+// below is any one part of a path, which then has to be whole. why is a sentence in English.
 func (m *Mux) Programs(below string, refuse func(w http.ResponseWriter, status int, why string)) {
 	m.programs = append(m.programs, program{below, refuse})
 }

@@ -67,7 +67,7 @@ type personPage struct {
 	Sums         []records.Sum  // of thirty days
 	Plans        []planRow      // changes to come
 	NoReactivate string         // why it cannot be done here
-	NoSeat       string         // why it can only be planned
+	NoSeat       string         // why there is none for who has none
 	LastAdmin    string         // why access cannot end now
 	NoDetach     bool           // for the same reason
 	CanPlan      bool
@@ -117,6 +117,8 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, status int,
 		p.CanPlan = c.opt.Life != nil && u.DirectoryID == ""
 		if p.User.Status == store.Deactivated {
 			p.NoReactivate = blocked(r, p.User, p.Directory, "reactivate")
+		}
+		if p.User.Status == store.Deactivated || p.User.Status == store.Deleted { // whose invitation may be opened again
 			if p.NoSeat, err = noSeat(r, tx, u); err != nil {
 				return err
 			}

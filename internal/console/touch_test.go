@@ -207,6 +207,10 @@ func TestASeatThatIsNotThereIsNotOffered(t *testing.T) {
 		has(t, text, why, seats, "It can be planned", `<input type="hidden" name="when" value="later">`, `type="submit">Plan to reactivate Dora Person</button>`)
 		hasNot(t, text, `value="now"`)
 		webtest.Page(t, text)
+		text = page(s.path("/users/{ivy}")) // who was invited
+		has(t, text, `disabled aria-describedby="no-invitation">Open the invitation again<`, why, seats)
+		hasNot(t, text, `/invitation/reopen"`)
+		webtest.Page(t, text)
 		text = page(gone)
 		has(t, text, why, seats, "The person comes back deactivated, which takes no seat.", `type="submit">Restore Ivy`)
 		hasNot(t, text, `name="active"`)
@@ -226,6 +230,7 @@ func TestASeatThatIsNotThereIsNotOffered(t *testing.T) {
 		s.write(s.muster, func(tx *store.Tx) error { return tx.SetSeats(5) })
 		has(t, page(at), `href="`+at+`/reactivate">Reactivate Dora Person</a>`)
 		has(t, page(at+"/reactivate"), `value="now"`, "4 of 5 seats taken")
+		has(t, page(s.path("/users/{ivy}")), `/invitation/reopen"`)
 		text, job, _ = s.bulk("boss", both)
 		has(t, text, "Reactivate (1 person)", "1: Would need a seat, and none is free.")
 		has(t, job, "Done 1", "Failed 1", why)

@@ -230,11 +230,39 @@ func (r *reading) share(tx *store.Tx) error {
 	return err
 }
 
-// license is the type of seat that a new person of this line takes, and whether one is left.
-func (r *reading) license(row *Row) (l store.License, free bool) {
-	l, has := store.LicenseOf(r.shares, store.Active, []string{cmp.Or(row.Cells[fieldRole], r.role)})
+// license is the type of seat that a new person of this line takes.
+func (r *reading) license(row *Row) store.License {
+	l, _ := store.LicenseOf(r.shares, store.Active, []string{cmp.Or(row.Cells[fieldRole], r.role)})
+	return l
+}
+
+// moves tells from which type of seat to which the row's role brings somebody who has one.
+func (r *reading) moves(u *store.User, p plan, grants []store.Grant) (from, to store.License, moved bool) {
+	if r.left == nil || u == nil || p.role == "" || u.Status != store.Active && u.Status != store.Invited {
+		return from, to, false
+	}
+	after := []string{p.role}
+	for _, g := range grants { // it takes the place of what was given by hand
+		if g.Reason != store.Manual && g.Kind != "default" {
+			after = append(after, g.Role)
+		}
+	}
+	from, _ = store.LicenseOf(r.shares, u.Status, store.RoleNames(grants))
+	to, _ = store.LicenseOf(r.shares, u.Status, after)
+	return from, to, from.ID != to.ID
+}
+
+// full tells of a license type without a seat.
+func (r *reading) full(l store.License) bool {
 	left, limited := r.left[l.ID]
-	return l, !has || !limited || left > 0
+	return limited && left <= 0
+}
+
+// take counts n seats of a license type as taken.
+func (r *reading) take(l store.License, n int64) {
+	if _, limited := r.left[l.ID]; limited {
+		r.left[l.ID] -= n
+	}
 }
 
 const circle = -2
@@ -402,24 +430,29 @@ func (r *reading) judgeOne(tx *store.Tx, w *world, row *Row) error {
 		return nil
 	}
 	row.Changes = p.changes
-	license, free := r.license(row)
+	from, to, moved := store.License{}, r.license(row), true
+	if u != nil {
+		from, to, moved = r.moves(u, p, w.roles[u.ID])
+	}
 	switch {
 	case u == nil && r.seats == 0:
 		row.Action, row.Changes = Seats, nil
 		row.Problem = &Problem{Value: row.Email, Why: web.Say("No seat of the organization is free, with the lines above; its limit is %d.", r.limit), Remedy: web.Say("Deactivate somebody who no longer needs access, or ask whoever runs this server for more seats; then upload the file again.")}
-	case u == nil && !free:
+	case moved && r.full(to):
 		row.Action, row.Changes = Seats, nil
-		row.Problem = &Problem{Value: row.Email, Why: web.Say("No seat of the license %s is free, with the lines above; its limit is %d.", license.Name, license.Limit), Remedy: web.Say("Deactivate somebody of that license, write a role of another license, or have its limit raised; then upload the file again.")}
+		row.Problem = &Problem{Value: row.Email, Why: web.Say("No seat of the license %s is free, with the lines above; its limit is %d.", to.Name, to.Limit), Remedy: web.Say("Deactivate somebody of that license, write a role of another license, or have its limit raised; then upload the file again.")}
 	case u == nil:
-		if _, limited := r.left[license.ID]; limited {
-			r.left[license.ID]--
-		}
+		r.take(to, 1)
 		row.Action, row.User, row.Changes, row.Named = Create, store.NewID[store.User](), nil, p.named // its cells say the same
 		r.seats--                                                                                      // below 0 without a limit, and stays there
 	case len(p.changes) == 0:
 		row.Action = Unchanged
 	default:
 		row.Action = Update
+		if moved {
+			r.take(from, -1)
+			r.take(to, 1)
+		}
 	}
 	if row.Name == "" && u != nil {
 		row.Name = u.DisplayName

@@ -262,7 +262,7 @@ func TestWhoIsGoneHasAResult(t *testing.T) {
 		agent, scott, nobody := string(s.people["agent"]), string(s.people["scott"]), string(store.NewID[store.User]())
 		s.write(s.muster, func(tx *store.Tx) error { _, err := tx.DeleteUser(s.people["scott"], ""); return err })
 		preview, result, _ := s.bulk("boss", url.Values{"user": {nobody, scott, agent, agent}, "view": {""}, "action": {"deactivate"}})
-		has(t, preview, "1 people", "2: Is not here any more.")
+		has(t, preview, "1 person", "2: Is not here any more.")
 		has(t, result, "3 of 3", "Done 1", "Skipped 2", "Scott Person Skipped Is not here any more.", nobody+" Skipped Is not here any more.")
 		preview, _, _ = s.bulk("boss", url.Values{"user": {nobody}, "view": {""}, "action": {"deactivate"}})
 		has(t, preview, "Nobody is left", "1: Is not here any more.")

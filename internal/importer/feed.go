@@ -75,8 +75,17 @@ type FeedSettings struct {
 // stamp tells whether a file has changed between two looks.
 type stamp struct {
 	Size int64 `json:"size"`
-	At   int64 `json:"at"`
+	At   int64 `json:"at"` // of the last change, in seconds
 }
+
+// taking is what became of a file that was to be taken.
+type taking int
+
+const (
+	takenNow taking = iota
+	takenBefore
+	stillWritten
+)
 
 // entry is a file of a feed.
 type entry struct {
@@ -202,7 +211,9 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said
 		return web.Said{}, f.looked, err
 	}
 	slices.SortFunc(files, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	seen, taken, same := map[string]stamp{}, 0, 0
+	seen, taken, same, written := map[string]stamp{}, 0, 0, 0
+	now := d.opt.DB.Now()
+	apart := f.LastAt <= store.TimeOf(now.Add(-settled)) // else whoever writes may only have paused between two looks
 	var wrong error
 	for _, e := range files {
 		if match, _ := path.Match(f.Settings.Pattern, e.name); !match || len(seen) == 1000 {
@@ -210,42 +221,52 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said
 		}
 		was, known := f.looked[e.name]
 		seen[e.name] = e.stamp
-		if !(known && was == e.stamp) && d.opt.DB.Now().Unix()-e.At < int64(settled.Seconds()) || taken == filesTaken {
-			continue // somebody may still be writing it
+		if !(known && was == e.stamp && apart) && now.Unix()-e.At < int64(settled.Seconds()) {
+			written++
+			continue
 		}
-		fresh, err := d.fetch(ctx, actor, f, at, e)
+		if taken == filesTaken {
+			continue
+		}
+		what, err := d.fetch(ctx, actor, f, at, e)
 		switch {
 		case err != nil:
 			if said := web.SaidBy(err); !said.IsZero() {
 				err = fault.Invalid.Wrap(err, "%s: %s", readable(e.name), said)
 			}
 			wrong = errors.Join(wrong, err)
-		case fresh:
+		case what == takenNow:
 			taken++
-		default:
+		case what == takenBefore:
 			same++
+		default:
+			written++
 		}
 	}
-	return web.SayN(len(seen), "%d file there, %d new, %d taken before.", "%d files there, %d new, %d taken before.", taken, same), seen, wrong
+	words := web.SayN(len(seen), "%d file there, %d new, %d taken before.", "%d files there, %d new, %d taken before.", taken, same)
+	if written > 0 {
+		words = web.Say("%s %s", words, web.SayN(written, "One may still be written, and is taken once nothing happens to it for two minutes.", "%d may still be written, and are taken once nothing happens to them for two minutes."))
+	}
+	return words, seen, wrong
 }
 
-// fetch takes one file in, once, and tells whether it was new.
-func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e entry) (bool, error) {
+// fetch takes one file in, once.
+func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e entry) (taking, error) {
 	if e.Size > MaxFile {
-		return false, bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
+		return stillWritten, bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
 	}
 	file, err := at.open(e.name)
 	if err != nil {
-		return false, err
+		return stillWritten, err
 	}
 	defer file.Close()
 	sum := sha256.New()
 	run, err := d.upload(ctx, actor, Run{Name: e.name, Feed: f.ID}, io.TeeReader(file, sum))
 	if err != nil {
-		return false, err
+		return stillWritten, err
 	}
 	if now, err := at.stat(e.name); err != nil || now != e.stamp { // it changed while it was read: next time
-		return false, errors.Join(err, d.Forget(ctx, actor, run.ID))
+		return stillWritten, errors.Join(err, d.Forget(ctx, actor, run.ID))
 	}
 	name, fresh := readable(e.name), false
 	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {
@@ -255,7 +276,7 @@ func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e
 		return err
 	})
 	if err != nil || !fresh {
-		return false, err
+		return takenBefore, err
 	}
 	if f.Settings.Rename {
 		if err := at.rename(e.name, e.name+".done"); err != nil {
@@ -265,9 +286,9 @@ func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e
 	set, s := run.Settings, f.Settings
 	set.Key, set.New, set.Missing, set.MaxGone = s.Key, s.New, s.Missing, s.MaxGone
 	if run, err = d.Read(ctx, actor, run.ID, set); err != nil {
-		return true, err
+		return takenNow, err
 	}
-	return true, d.goOn(ctx, actor, run)
+	return takenNow, d.goOn(ctx, actor, run)
 }
 
 // goOn imports a file that a feed brought and that was read, within the guards.

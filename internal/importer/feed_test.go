@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -92,7 +93,7 @@ func (s *stage) look(id importer.FeedID) importer.Feed {
 }
 
 func TestAFolderIsWatched(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		s := newStage(t, db)
 		for i := range 9 {
 			s.person(fmt.Sprintf("p%d@acme.example", i))
@@ -120,9 +121,20 @@ func TestAFolderIsWatched(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(own, "hr", "c.csv"), []byte("email\nlate@example.com\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if f = s.look(f.ID); s.people() != 11 {
-			t.Errorf("a file that may still be written was taken: %+v", f)
+		for range 2 { // the second time it has only rested for a moment
+			if f = s.look(f.ID); s.people() != 11 || !strings.Contains(f.Last.String(), "One may still be written") {
+				t.Errorf("a file that may still be written was taken: %+v", f)
+			}
 		}
+		clock.Pass(3 * time.Minute)
+		ahead := time.Now().Add(time.Hour) // of a host whose clock is wrong
+		if err := os.Chtimes(filepath.Join(own, "hr", "c.csv"), ahead, ahead); err != nil {
+			t.Fatal(err)
+		}
+		if f = s.look(f.ID); s.people() != 11 {
+			t.Errorf("a file that has changed since the last look was taken: %+v", f)
+		}
+		clock.Pass(3 * time.Minute)
 		if f = s.look(f.ID); s.people() != 12 { // nothing has happened to it since
 			t.Errorf("a file that nobody writes any more: %+v", f)
 		}
@@ -304,6 +316,7 @@ func (h *sshHost) serve(conn net.Conn) {
 		}()
 		if h.handlers != nil {
 			sftp.NewRequestServer(channel, *h.handlers).Serve()
+			channel.Close()
 			continue
 		}
 		server, err := sftp.NewServer(channel, sftp.WithServerWorkingDirectory(h.dir))
@@ -362,6 +375,58 @@ func TestFilesComeBySFTP(t *testing.T) {
 			}
 		}
 		s.want(s.do("admin", "POST", at+"/"+string(f.ID)+"/delete", nil), http.StatusSeeOther)
+	})
+}
+
+// growing is a host with one file, which somebody adds to as soon as it is opened.
+type growing struct{ text, more string }
+
+func (g *growing) Fileread(*sftp.Request) (io.ReaderAt, error) {
+	now := strings.NewReader(g.text)
+	g.text, g.more = g.text+g.more, ""
+	return now, nil
+}
+
+func (g *growing) Filelist(*sftp.Request) (sftp.ListerAt, error) {
+	return oneFile{size: int64(len(g.text))}, nil
+}
+
+// oneFile is all that a host has.
+type oneFile struct {
+	someFile
+	size int64
+}
+
+func (oneFile) Name() string  { return "people.csv" }
+func (f oneFile) Size() int64 { return f.size }
+
+func (f oneFile) ListAt(list []fs.FileInfo, from int64) (int, error) {
+	if from > 0 {
+		return 0, io.EOF
+	}
+	list[0] = f
+	return 1, io.EOF
+}
+
+// A file that grows while it is read is left for another look, which takes it whole.
+func TestAFileThatGrowsIsNotTakenInHalf(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newStage(t, db)
+		for i := range 10 {
+			s.person(fmt.Sprintf("p%d@acme.example", i))
+		}
+		host := newHost(t)
+		g := &growing{"email\nann@example.com\n", "bob@example.com\n"}
+		host.handlers = &sftp.Handlers{FileGet: g, FileList: g}
+		id, before := s.confirmed(s.admin, host), s.people()
+		f := s.look(id)
+		if f.Bad || s.people() != before || !strings.Contains(f.Last.String(), "0 new, 0 taken before. One may still be written") {
+			t.Errorf("while it grows: %d people more, %+v", s.people()-before, f)
+		}
+		if f = s.look(id); s.people() != before+2 {
+			t.Errorf("afterwards: %d people more, %+v", s.people()-before, f)
+		}
 	})
 }
 

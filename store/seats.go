@@ -213,69 +213,6 @@ func (tx *Tx) countSeats(rows []seatRow) error {
 	return nil
 }
 
-// Vacancies are the seats as they are at this moment, given out in thought: for pages,
-// which do not offer what the limits would refuse.
-type Vacancies struct {
-	tx      *Tx
-	rows    []seatRow
-	given   map[string]int64
-	counted bool
-}
-
-// Vacancies reads them. Faults: Denied.
-func (tx *Tx) Vacancies() (*Vacancies, error) {
-	if err := tx.Require(access.ViewUsers); err != nil {
-		return nil, err
-	}
-	rows, err := tx.seatRows()
-	return &Vacancies{tx: tx, rows: rows, given: map[string]int64{}}, err
-}
-
-// Give gives each of these people, who have none, a seat, and says why for whom there is none
-// left: Conflict on "seats".
-func (v *Vacancies) Give(ids ...UserID) (refused map[UserID]error, err error) {
-	var held map[UserID][]Grant
-	if len(v.rows) > 1 { // the roles decide about the license
-		if held, err = v.tx.RolesOf(ids); err != nil {
-			return nil, err
-		}
-	}
-	refused = map[UserID]error{}
-	for _, id := range ids {
-		licenses := []string{"", licenseFor(v.rows, RoleNames(held[id]))}
-		r, none := without(v.rows, licenses)
-		if none && !v.counted {
-			if err := v.count(); err != nil {
-				return nil, err
-			}
-			r, none = without(v.rows, licenses)
-		}
-		if none {
-			refused[id] = full(r)
-			continue
-		}
-		for i := range v.rows {
-			if l := v.rows[i].License; slices.Contains(licenses, l) {
-				v.rows[i].Used++
-				v.given[l]++
-			}
-		}
-	}
-	return refused, nil
-}
-
-// count finds out whether somebody has left since it was counted.
-func (v *Vacancies) count() error {
-	v.counted = true
-	if err := v.tx.countSeats(v.rows); err != nil {
-		return err
-	}
-	for i := range v.rows {
-		v.rows[i].Used += v.given[v.rows[i].License]
-	}
-	return nil
-}
-
 // rolesHeld are the names of a person's roles.
 func (tx *Tx) rolesHeld(id UserID) ([]string, error) {
 	roles, err := tx.RolesOf([]UserID{id})
@@ -304,8 +241,17 @@ func (tx *Tx) relicense(u User, come, gone []string) error {
 	if err != nil {
 		return err
 	}
+	was, is := moved(rows, have[u.ID], come, gone)
+	if is == was || is == "" {
+		return nil
+	}
+	return tx.takeSeats(rows, is)
+}
+
+// moved are the licenses of somebody before and after roles came or went.
+func moved(rows []seatRow, have []Grant, come, gone []string) (was, is string) {
 	var before, after []string
-	for _, g := range have[u.ID] {
+	for _, g := range have {
 		before = append(before, g.Role)
 		if g.Kind != "default" {
 			after = append(after, g.Role)
@@ -320,11 +266,7 @@ func (tx *Tx) relicense(u User, come, gone []string) error {
 	if len(after) == 0 {
 		after = []string{DefaultRole}
 	}
-	was, is := licenseFor(rows, before), licenseFor(rows, after)
-	if is == was || is == "" {
-		return nil
-	}
-	return tx.takeSeats(rows, is)
+	return licenseFor(rows, before), licenseFor(rows, after)
 }
 
 // recheckSeats refuses what has put more people into a license than it has seats, after

@@ -162,21 +162,36 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do,
 		if err != nil {
 			return err
 		}
-		var seats []store.UserID
+		var seats, moves []store.UserID
 		for _, f := range facts {
 			if r := o.skip(f, tx.Actor(), beyond[f.ID]); r.Format != "" {
 				why[r.In(say)]++
 				continue
 			}
 			do++
-			if o.Do == reactivate {
+			switch {
+			case o.Do == reactivate:
 				seats = append(seats, f.ID)
+			case f.Status == store.Active || f.Status == store.Invited:
+				moves = append(moves, f.ID)
 			}
 			if slices.Contains(admins, f.ID) {
 				chosen++
 			}
 		}
 		refused, err := free.Give(seats...)
+		if err != nil {
+			return err
+		}
+		seatless += len(refused)
+		switch o.Do {
+		case giveRole:
+			refused, err = free.Move([]string{o.Role}, nil, moves...)
+		case takeRole:
+			refused, err = free.Move(nil, []string{o.Role}, moves...)
+		default:
+			return nil
+		}
 		seatless += len(refused)
 		return err
 	})

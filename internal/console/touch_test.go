@@ -265,6 +265,62 @@ func TestALicenseThatIsFullIsNotOffered(t *testing.T) {
 	})
 }
 
+// A role of a license type that is full is promised to as many as get it.
+func TestARoleOfAFullLicenseIsNotPromised(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		var some []string
+		s.write(s.muster, func(tx *store.Tx) error {
+			for _, name := range []string{"v1", "v2", "v3"} {
+				u, err := tx.CreateUser(store.NewUser{Doc: store.Profile{UserName: name + "@acme.example", Email: name + "@acme.example"}.Doc(), Source: store.FromCSV, Status: store.Active,
+					Roles: []string{access.Viewer}, Reason: store.Manual})
+				if err != nil {
+					return err
+				}
+				some = append(some, string(u.ID))
+			}
+			return tx.SetLicenses([]store.License{{ID: "full", Name: "Full", Roles: []string{access.Agent}, Limit: store.NoLimit}, {ID: "light", Name: "Light", Fallback: true, Limit: store.NoLimit}})
+		})
+		limit := func(full, light int64) {
+			s.write(s.muster, func(tx *store.Tx) error {
+				now, err := tx.Seats()
+				if err != nil {
+					return err
+				}
+				list := now.Licenses
+				list[0].Limit, list[1].Limit = list[0].Used+full, list[1].Used+light
+				return tx.SetLicenses(list)
+			})
+		}
+		agents := func() (n int) {
+			s.write(s.muster, func(tx *store.Tx) error {
+				for _, id := range some {
+					held, err := tx.RolesOf([]store.UserID{store.UserID(id)})
+					if err != nil {
+						return err
+					}
+					if slices.Contains(store.RoleNames(held[store.UserID(id)]), access.Agent) {
+						n++
+					}
+				}
+				return nil
+			})
+			return n
+		}
+		limit(2, 0)
+		text, _, _ := s.bulk("boss", url.Values{"user": some, "view": {""}, "action": {"role.give:" + access.Agent}})
+		if has(t, text, "Give the role Agent (2 people)", "1: Would need a seat, and none is free."); agents() != 2 {
+			t.Errorf("%d of 2 got it", agents())
+		}
+		limit(0, 1) // whoever is no agent any more needs a seat of the other type
+		text, _, _ = s.bulk("boss", url.Values{"user": some, "view": {""}, "action": {"role.take:" + access.Agent}})
+		if has(t, text, "Take the role Agent (1 person)", "1: Would need a seat, and none is free."); agents() != 1 {
+			t.Errorf("%d are left, not 1", agents())
+		}
+	})
+}
+
 // Whom only a directory's word makes the last admin is not offered to be detached from it.
 func TestTheLastAdminOfADirectoryIsNotDetached(t *testing.T) {
 	t.Parallel()

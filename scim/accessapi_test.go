@@ -115,7 +115,7 @@ func TestTheAccessAPI(t *testing.T) {
 			field              string
 		}{
 			{"POST", "/tokens", `{}`, 400, "name"}, {"POST", "/tokens", `{"name":"x","expires_in":"soon"}`, 400, "expires_in"}, {"POST", "/tokens", `{"name":"x","expires_in":"1s"}`, 400, "expires"},
-			{"POST", "/tokens", `{"name":"x","allow":"here"}`, 400, "allow"}, {"POST", "/tokens", `{"name":"x","colour":"red"}`, 400, ""}, {"POST", "/tokens/rotate", `{"grace":"9000h"}`, 400, "grace"},
+			{"POST", "/tokens", `{"name":"x","allow":"here"}`, 400, "allow"}, {"POST", "/tokens", `{"name":"x","colour":"red"}`, 400, "colour"}, {"POST", "/tokens/rotate", `{"grace":"9000h"}`, 400, "grace"},
 			{"POST", "/tokens/0/rotate", `{}`, 404, ""}, {"DELETE", "/tokens/0", ``, 404, ""},
 			{"POST", "/clients", `{}`, 400, "name"}, {"POST", "/clients", `{"name":"x","jwks":{"keys":[]}}`, 400, "jwks"}, {"POST", "/clients", `{"name":"x","jwks_url":"ftp://x"}`, 400, "jwks_url"},
 			{"POST", "/clients", `{"name":"x","jwks_url":"https://x/","jwks":` + set + `}`, 400, "jwks_url"}, {"POST", "/clients/" + signer.ID + "/rotate", `{}`, 400, "jwks"},

@@ -29,7 +29,7 @@ func signInFilter(q url.Values) (SignInFilter, error) {
 	for name, values := range q {
 		switch {
 		case !slices.Contains(signInParameters, name):
-			return SignInFilter{}, fault.Invalid.On(name, "There is no parameter %.64q. There are %s.", name, strings.Join(signInParameters, ", "))
+			return SignInFilter{}, fault.Invalid.On(name, "There is no parameter %.64q. Possible: %s.", name, strings.Join(signInParameters, ", "))
 		case len(values) > 1:
 			return SignInFilter{}, fault.Invalid.On(name, "%s is there twice.", name)
 		}

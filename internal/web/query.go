@@ -43,7 +43,7 @@ func Query(ctx context.Context, pattern, text string) (url.Values, error) {
 		case i < 0 && len(known) == 0:
 			return nil, fault.Invalid.On(name, "There is no parameter %.64q, nor any other. Leave it out.", name)
 		case i < 0:
-			return nil, fault.Invalid.On(name, "There is no parameter %.64q. There are %s.", name, names(known))
+			return nil, fault.Invalid.On(name, "There is no parameter %.64q. Possible: %s.", name, names(known))
 		case len(values[name]) > 1 && !known[i].Many:
 			return nil, fault.Invalid.On(name, "%s is there twice.", name)
 		}

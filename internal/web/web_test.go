@@ -182,7 +182,7 @@ func TestGuards(t *testing.T) {
 		{"api, operator's key is moved", "GET", "/api/v1/users?org=globex", "key", nil, 200, "", `"org":"2"`},
 		{"parameters", "GET", "/api/v1/teams?q=a&status=b&status=c&org=acme", "admin", nil, 200, "", `"org":"1"`},
 		{"no parameters", "GET", "/api/v1/teams", "admin", nil, 200, "", `"org":"1"`},
-		{"a parameter that nobody knows", "GET", "/api/v1/teams?q=a&statsu=b", "admin", nil, 400, "", `There is no parameter \"statsu\". There are q, status, org.","field":"statsu"`},
+		{"a parameter that nobody knows", "GET", "/api/v1/teams?q=a&statsu=b", "admin", nil, 400, "", `There is no parameter \"statsu\". Possible: q, status, org.","field":"statsu"`},
 		{"a parameter in other letters", "GET", "/api/v1/teams?Q=a", "admin", nil, 400, "", `"field":"Q"`},
 		{"a parameter twice", "GET", "/api/v1/teams?q=a&q=b", "admin", nil, 400, "", `q is there twice.","field":"q"`},
 		{"a query with a semicolon", "GET", "/api/v1/teams?q=a;status=b", "admin", nil, 400, "", "percent-encode"},

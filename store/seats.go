@@ -122,11 +122,29 @@ func LicenseOf(licenses []License, status Status, roles []string) (l License, ok
 	if !seated(status) {
 		return l, false
 	}
+	return licenseIn(licenses, licenseFor(rowsOf(licenses), roles))
+}
+
+// LicenseMove is from which license to which somebody comes when roles come and go.
+func LicenseMove(licenses []License, status Status, have []Grant, come, gone []string) (was, is License) {
+	if !seated(status) {
+		return was, is
+	}
+	before, after := moved(rowsOf(licenses), have, come, gone)
+	was, _ = licenseIn(licenses, before)
+	is, _ = licenseIn(licenses, after)
+	return was, is
+}
+
+func rowsOf(licenses []License) []seatRow {
 	rows := make([]seatRow, len(licenses))
 	for i, l := range licenses {
 		rows[i] = seatRow{License: l.ID, Roles: strings.Join(l.Roles, " "), Fallback: l.Fallback}
 	}
-	id := licenseFor(rows, roles)
+	return rows
+}
+
+func licenseIn(licenses []License, id string) (l License, ok bool) {
 	at := slices.IndexFunc(licenses, func(l License) bool { return l.ID == id })
 	if at < 0 {
 		return l, false

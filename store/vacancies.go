@@ -59,18 +59,22 @@ func (v *Vacancies) Move(come, gone []string, ids ...UserID) (refused map[UserID
 	refused = map[UserID]error{}
 	for _, id := range ids {
 		was, is := moved(v.rows, held[id], come, gone)
-		if is == was || is == "" {
+		if is == was {
 			continue
 		}
-		none, err := v.take(is)
-		if err != nil {
-			return nil, err
+		if is != "" {
+			none, err := v.take(is)
+			if err != nil {
+				return nil, err
+			}
+			if none != nil {
+				refused[id] = none
+				continue
+			}
 		}
-		if none != nil {
-			refused[id] = none
-			continue
+		if was != "" { // else there was none to give back: "" is everybody's
+			v.add(-1, was)
 		}
-		v.add(-1, was)
 	}
 	return refused, nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/web"
@@ -32,7 +31,7 @@ var activityParameters = []string{"org", "person", "by", "action", "since", "unt
 func activityFilter(q url.Values) (ActivityFilter, error) {
 	for name := range q {
 		if !slices.Contains(activityParameters, name) {
-			return ActivityFilter{}, fault.Invalid.On(name, "There is no parameter %.64q. Possible: %s.", name, strings.Join(activityParameters, ", "))
+			return ActivityFilter{}, web.NoParameter(name, activityParameters)
 		}
 	}
 	return ActivityFilter{Person: web.Typed(q.Get("person")), By: web.Typed(q.Get("by")), Action: web.Typed(q.Get("action")), Since: web.Typed(q.Get("since")), Until: web.Typed(q.Get("until")),

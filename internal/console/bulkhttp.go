@@ -162,36 +162,21 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do,
 		if err != nil {
 			return err
 		}
-		var seats, moves []store.UserID
+		var seats []store.UserID // who would need one, or another one
 		for _, f := range facts {
 			if r := o.skip(f, tx.Actor(), beyond[f.ID]); r.Format != "" {
 				why[r.In(say)]++
 				continue
 			}
 			do++
-			switch {
-			case o.Do == reactivate:
+			if o.Do == reactivate || f.Status == store.Active || f.Status == store.Invited {
 				seats = append(seats, f.ID)
-			case f.Status == store.Active || f.Status == store.Invited:
-				moves = append(moves, f.ID)
 			}
 			if slices.Contains(admins, f.ID) {
 				chosen++
 			}
 		}
-		refused, err := free.Give(seats...)
-		if err != nil {
-			return err
-		}
-		seatless += len(refused)
-		switch o.Do {
-		case giveRole:
-			refused, err = free.Move([]string{o.Role}, nil, moves...)
-		case takeRole:
-			refused, err = free.Move(nil, []string{o.Role}, moves...)
-		default:
-			return nil
-		}
+		refused, err := o.seat(free, seats)
 		seatless += len(refused)
 		return err
 	})
@@ -211,6 +196,20 @@ func (c *Console) preview(tx *store.Tx, say jobs.Say, o order, s selection) (do,
 	}
 	slices.SortFunc(reasons, func(a, b skipReason) int { return cmp.Or(b.N-a.N, strings.Compare(a.Text, b.Text)) })
 	return do, seatless, reasons, err
+}
+
+// seat gives these people, in thought, the seats that they need after the order, and says
+// for whom there is none.
+func (o order) seat(free *store.Vacancies, ids []store.UserID) (refused map[store.UserID]error, err error) {
+	switch o.Do {
+	case reactivate:
+		return free.Give(ids...)
+	case giveRole:
+		return free.Move([]string{o.Role}, nil, ids...)
+	case takeRole:
+		return free.Move(nil, []string{o.Role}, ids...)
+	}
+	return nil, nil
 }
 
 // lastAdmins are the active admins, where an order could take away all of them.

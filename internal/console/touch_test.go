@@ -310,13 +310,15 @@ func TestARoleOfAFullLicenseIsNotPromised(t *testing.T) {
 		}
 		limit(2, 0)
 		text, _, _ := s.bulk("boss", url.Values{"user": some, "view": {""}, "action": {"role.give:" + access.Agent}})
-		if has(t, text, "Give the role Agent (2 people)", "1: Would need a seat, and none is free."); agents() != 2 {
-			t.Errorf("%d of 2 got it", agents())
+		has(t, text, "Give the role Agent (2 people)", "1: Would need a seat, and none is free.")
+		if n := agents(); n != 2 {
+			t.Errorf("%d of 2 got it", n)
 		}
 		limit(0, 1) // whoever is no agent any more needs a seat of the other type
 		text, _, _ = s.bulk("boss", url.Values{"user": some, "view": {""}, "action": {"role.take:" + access.Agent}})
-		if has(t, text, "Take the role Agent (1 person)", "1: Would need a seat, and none is free."); agents() != 1 {
-			t.Errorf("%d are left, not 1", agents())
+		has(t, text, "Take the role Agent (1 person)", "1: Would need a seat, and none is free.")
+		if n := agents(); n != 1 {
+			t.Errorf("%d are left, not 1", n)
 		}
 	})
 }

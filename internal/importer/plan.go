@@ -238,17 +238,16 @@ func (r *reading) license(row *Row) store.License {
 
 // moves tells from which type of seat to which the row's role brings somebody who has one.
 func (r *reading) moves(u *store.User, p plan, grants []store.Grant) (from, to store.License, moved bool) {
-	if r.left == nil || u == nil || p.role == "" || u.Status != store.Active && u.Status != store.Invited {
+	if r.left == nil || p.role == "" {
 		return from, to, false
 	}
-	after := []string{p.role}
+	var gone []string
 	for _, g := range grants { // it takes the place of what was given by hand
-		if g.Reason != store.Manual && g.Kind != "default" {
-			after = append(after, g.Role)
+		if g.Reason == store.Manual {
+			gone = append(gone, g.Role)
 		}
 	}
-	from, _ = store.LicenseOf(r.shares, u.Status, store.RoleNames(grants))
-	to, _ = store.LicenseOf(r.shares, u.Status, after)
+	from, to = store.LicenseMove(r.shares, u.Status, grants, []string{p.role}, gone)
 	return from, to, from.ID != to.ID
 }
 

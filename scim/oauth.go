@@ -145,12 +145,7 @@ func (h *handler) accessToken(w http.ResponseWriter, r *http.Request) error {
 
 // refuseClient is for what never reaches accessToken: another method, another address.
 func refuseClient(w http.ResponseWriter, status int, why string) {
-	code := "invalid_request"
-	if status >= http.StatusInternalServerError {
-		code = "server_error"
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	web.JSON(w, status, map[string]string{"error": code, "error_description": why})
+	web.OAuthRefusal(w, status, "server_error", why)
 }
 
 // tokenRequest is what the provisioning log has of one.

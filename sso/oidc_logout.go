@@ -145,19 +145,14 @@ func (d *Door) backChannelRefused(w http.ResponseWriter, r *http.Request, c Conn
 	if out.status >= http.StatusInternalServerError {
 		status = out.status
 	}
-	refuseProvider(w, status, out.sentence.String()+" Reference: "+ref)
-	return nil
+	return web.OAuthRefusal(w, status, tryLater, out.sentence.String()+" Reference: "+ref)
 }
 
-// refuseProvider answers a provider's server, which reads no pages, with an error in the
-// form of RFC 6749 §5.2.
+const tryLater = "temporarily_unavailable"
+
+// refuseProvider is for a provider's server, where no handler of ours is asked.
 func refuseProvider(w http.ResponseWriter, status int, why string) {
-	code := "invalid_request"
-	if status >= http.StatusInternalServerError {
-		code = "temporarily_unavailable"
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	web.JSON(w, status, map[string]string{"error": code, "error_description": why})
+	web.OAuthRefusal(w, status, tryLater, why)
 }
 
 // oidcFrontChannel is what the provider loads in a frame of its sign-out page

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
@@ -29,7 +28,7 @@ func signInFilter(q url.Values) (SignInFilter, error) {
 	for name, values := range q {
 		switch {
 		case !slices.Contains(signInParameters, name):
-			return SignInFilter{}, fault.Invalid.On(name, "There is no parameter %.64q. Possible: %s.", name, strings.Join(signInParameters, ", "))
+			return SignInFilter{}, web.NoParameter(name, signInParameters)
 		case len(values) > 1:
 			return SignInFilter{}, fault.Invalid.On(name, "%s is there twice.", name)
 		}

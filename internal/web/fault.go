@@ -136,6 +136,17 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 	return err
 }
 
+// OAuthRefusal answers a program that reads no pages in the form of RFC 6749 §5.2. ours is
+// the code of what is not its mistake.
+func OAuthRefusal(w http.ResponseWriter, status int, ours, why string) error {
+	code := "invalid_request"
+	if status >= http.StatusInternalServerError {
+		code = ours
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return JSON(w, status, map[string]string{"error": code, "error_description": why})
+}
+
 // ReadJSON reads the body of an API request into v, a pointer to a struct. A field
 // that the struct does not have is refused, so that nobody thinks it was understood.
 // Faults: Invalid.

@@ -43,7 +43,7 @@ func Query(ctx context.Context, pattern, text string) (url.Values, error) {
 		case i < 0 && len(known) == 0:
 			return nil, fault.Invalid.On(name, "There is no parameter %.64q, nor any other. Leave it out.", name)
 		case i < 0:
-			return nil, fault.Invalid.On(name, "There is no parameter %.64q. Possible: %s.", name, names(known))
+			return nil, NoParameter(name, names(known))
 		case len(values[name]) > 1 && !known[i].Many:
 			return nil, fault.Invalid.On(name, "%s is there twice.", name)
 		}
@@ -51,12 +51,16 @@ func Query(ctx context.Context, pattern, text string) (url.Values, error) {
 	return values, nil
 }
 
-func names(known []Parameter) string {
-	var list []string
+func names(known []Parameter) (list []string) {
 	for _, p := range known {
 		list = append(list, p.Name)
 	}
-	return strings.Join(list, ", ")
+	return list
+}
+
+// NoParameter refuses a parameter that is not one of those known.
+func NoParameter(name string, known []string) error {
+	return fault.Invalid.On(name, "There is no parameter %.64q. Possible: %s.", name, strings.Join(known, ", "))
 }
 
 // asked checks the query of a request.

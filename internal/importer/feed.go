@@ -82,9 +82,9 @@ type stamp struct {
 type taking int
 
 const (
-	takenNow taking = iota
+	notTaken taking = iota // somebody still writes it
+	takenNow
 	takenBefore
-	stillWritten
 )
 
 // entry is a file of a feed.
@@ -253,20 +253,20 @@ func (d *Door) lookAt(ctx context.Context, actor access.Actor, f Feed) (web.Said
 // fetch takes one file in, once.
 func (d *Door) fetch(ctx context.Context, actor access.Actor, f Feed, at drop, e entry) (taking, error) {
 	if e.Size > MaxFile {
-		return stillWritten, bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
+		return notTaken, bad("The file is larger than %d MB. Split it into several.", MaxFile>>20)
 	}
 	file, err := at.open(e.name)
 	if err != nil {
-		return stillWritten, err
+		return notTaken, err
 	}
 	defer file.Close()
 	sum := sha256.New()
 	run, err := d.upload(ctx, actor, Run{Name: e.name, Feed: f.ID}, io.TeeReader(file, sum))
 	if err != nil {
-		return stillWritten, err
+		return notTaken, err
 	}
 	if now, err := at.stat(e.name); err != nil || now != e.stamp { // it changed while it was read: next time
-		return stillWritten, errors.Join(err, d.Forget(ctx, actor, run.ID))
+		return notTaken, errors.Join(err, d.Forget(ctx, actor, run.ID))
 	}
 	name, fresh := readable(e.name), false
 	err = d.opt.DB.Write(ctx, actor, func(tx *store.Tx) (err error) {

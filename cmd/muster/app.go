@@ -158,7 +158,8 @@ func shell(org string) access.Actor {
 	return a
 }
 
-// counted is how many of something there are: "1 person", "3 people".
+// counted is how many of something there are: "1 person", "3 people". The command line is
+// English, so it is no fault.Count, of which every catalogue has the forms.
 func counted[T int | int64](n T, one, other string) string {
 	if n == 1 {
 		return "1 " + one

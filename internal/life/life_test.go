@@ -209,16 +209,48 @@ func TestWhatIsPassedOver(t *testing.T) {
 	})
 }
 
+// directory is the actor of a new one.
+func (p *place) directory() access.Actor {
+	p.t.Helper()
+	var dir store.Directory
+	p.write(p.admin, func(tx *store.Tx) (err error) {
+		dir, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
+		return err
+	})
+	return access.Actor{Kind: access.Directory, Org: p.admin.Org, ID: string(dir.ID)}
+}
+
+// nothingToCome fails the test when a plan for somebody is open.
+func (p *place) nothingToCome(name string, u store.User) {
+	p.t.Helper()
+	p.write(p.admin, func(tx *store.Tx) error {
+		if open, err := p.life.Of(tx, u.ID); err != nil || len(open) > 0 {
+			p.t.Errorf("%s: still to come %+v, %v", name, open, err)
+		}
+		return nil
+	})
+}
+
+// over fails the test unless a plan is over for this reason, and the log says so once.
+func (p *place) over(name string, plan life.Plan, why string) {
+	p.t.Helper()
+	var acts []store.Activity
+	p.write(p.admin, func(tx *store.Tx) (err error) {
+		acts, err = tx.Activities(store.ActivityQuery{Target: string(plan.UserID), Action: "user.plan.end"})
+		return err
+	})
+	ended := p.list(life.Cancelled)
+	i := slices.IndexFunc(ended, func(e life.Plan) bool { return e.ID == plan.ID })
+	if i < 0 || !strings.Contains(ended[i].Outcome, why) || len(acts) != 1 || acts[0].Detail["plan"] != string(plan.ID) {
+		p.t.Errorf("%s: cancelled %+v, in the log %+v", name, ended, acts)
+	}
+}
+
 // A planned deactivation is over when access ends before, by whatever door, and does not come
 // true after it is given back.
 func TestAPlanEndsWithTheAccess(t *testing.T) {
 	each(t, func(p *place) {
-		var dir store.Directory
-		p.write(p.admin, func(tx *store.Tx) (err error) {
-			dir, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
-			return err
-		})
-		okta := access.Actor{Kind: access.Directory, Org: p.admin.Org, ID: string(dir.ID)}
+		okta := p.directory()
 		for name, c := range map[string]struct {
 			end   func(tx *store.Tx, u store.User) error
 			actor access.Actor
@@ -254,12 +286,7 @@ func TestAPlanEndsWithTheAccess(t *testing.T) {
 				plan := p.must(life.In{User: u.ID, Action: life.Deactivate, At: p.in(time.Hour)})
 				p.clock.Pass(time.Minute)
 				p.write(c.actor, func(tx *store.Tx) error { return c.end(tx, u) })
-				p.write(p.admin, func(tx *store.Tx) error {
-					if open, err := p.life.Of(tx, u.ID); err != nil || len(open) > 0 {
-						p.t.Errorf("%s: still to come %+v, %v", name, open, err)
-					}
-					return nil
-				})
+				p.nothingToCome(name, u)
 				if open := p.list(""); len(open) > 0 {
 					p.t.Errorf("%s: still in the list %+v", name, open)
 				}
@@ -279,19 +306,8 @@ func TestAPlanEndsWithTheAccess(t *testing.T) {
 				if open := p.list(""); len(open) != 1 || open[0].ID != again.ID {
 					p.t.Errorf("%s: to come %+v", name, open)
 				}
-				var acts []store.Activity
-				p.write(p.admin, func(tx *store.Tx) (err error) {
-					if acts, err = tx.Activities(store.ActivityQuery{Target: string(u.ID), Action: "user.plan.end"}); err != nil {
-						return err
-					}
-					_, err = p.life.Cancel(tx, again.ID)
-					return err
-				})
-				ended := p.list(life.Cancelled)
-				i := slices.IndexFunc(ended, func(e life.Plan) bool { return e.ID == plan.ID })
-				if i < 0 || !strings.Contains(ended[i].Outcome, c.word) || len(acts) != 1 || acts[0].Detail["plan"] != string(plan.ID) {
-					p.t.Errorf("%s: cancelled %+v, in the log %+v", name, ended, acts)
-				}
+				p.write(p.admin, func(tx *store.Tx) error { _, err := p.life.Cancel(tx, again.ID); return err })
+				p.over(name, plan, c.word)
 			}
 		}
 		if len(p.told) > 0 {
@@ -304,11 +320,6 @@ func TestAPlanEndsWithTheAccess(t *testing.T) {
 // not come true after access has ended again. That of a leave waits for its time.
 func TestAPlanEndsWhenAccessIsBack(t *testing.T) {
 	each(t, func(p *place) {
-		var dir store.Directory
-		p.write(p.admin, func(tx *store.Tx) (err error) {
-			dir, err = tx.CreateDirectory(store.Directory{Name: "Okta", Vendor: "okta", Mode: "compat"})
-			return err
-		})
 		turn := func(to store.Status) func(tx *store.Tx, u store.User) error {
 			return func(tx *store.Tx, u store.User) error {
 				u, err := tx.User(u.ID)
@@ -318,7 +329,7 @@ func TestAPlanEndsWhenAccessIsBack(t *testing.T) {
 				return err
 			}
 		}
-		okta := access.Actor{Kind: access.Directory, Org: p.admin.Org, ID: string(dir.ID)}
+		okta := p.directory()
 		leave := p.userOf(p.admin, "leave", store.Active)
 		p.must(life.In{User: leave.ID, Action: life.Deactivate, At: p.in(40 * time.Hour)})
 		p.must(life.In{User: leave.ID, Action: life.Reactivate, At: p.in(50 * time.Hour)})
@@ -347,12 +358,7 @@ func TestAPlanEndsWhenAccessIsBack(t *testing.T) {
 				plan := p.must(life.In{User: u.ID, Action: life.Reactivate, At: p.in(time.Hour)})
 				p.clock.Pass(time.Minute)
 				p.write(c.actor, func(tx *store.Tx) error { return c.back(tx, u) })
-				p.write(p.admin, func(tx *store.Tx) error {
-					if open, err := p.life.Of(tx, u.ID); err != nil || len(open) > 0 {
-						p.t.Errorf("%s: still to come %+v, %v", name, open, err)
-					}
-					return nil
-				})
+				p.nothingToCome(name, u)
 				if noticed {
 					if err := p.life.EndOver(context.Background()); err != nil {
 						p.t.Fatal(err)
@@ -368,17 +374,7 @@ func TestAPlanEndsWhenAccessIsBack(t *testing.T) {
 				if got := p.status(u.ID); got != store.Deactivated {
 					p.t.Errorf("%s: %s by a plan that is over", name, got)
 				}
-				var acts []store.Activity
-				p.write(p.admin, func(tx *store.Tx) (err error) {
-					acts, err = tx.Activities(store.ActivityQuery{Target: string(u.ID), Action: "user.plan.end"})
-					return err
-				})
-				word := map[bool]string{true: "deleted before", false: "reactivated before"}[name == "restored"]
-				ended := p.list(life.Cancelled)
-				i := slices.IndexFunc(ended, func(e life.Plan) bool { return e.ID == plan.ID })
-				if i < 0 || !strings.Contains(ended[i].Outcome, word) || len(acts) != 1 || acts[0].Detail["plan"] != string(plan.ID) {
-					p.t.Errorf("%s: cancelled %+v, in the log %+v", name, ended, acts)
-				}
+				p.over(name, plan, map[bool]string{true: "deleted before", false: "reactivated before"}[name == "restored"])
 			}
 		}
 		p.clock.Pass(30 * time.Hour)

@@ -51,7 +51,7 @@ func (d *Door) mountDomains(m *web.Mux) {
 	m.API(access.Configure, "GET "+api+"/{domain}", func(w http.ResponseWriter, r *http.Request) error { // Get a mail domain
 		return answerDomain(w, http.StatusOK)(d.Domain(r.Context(), web.Actor(r), r.PathValue("domain")))
 	})
-	m.API(access.Configure, "PATCH "+api+"/{domain}", d.apiAssignDomain)                                        // Change which connections speak for a domain
+	m.API(access.Configure, "PATCH "+api+"/{domain}", d.apiAssignDomain)                                        // Change which connections speak for a domain. What is left out stays, an empty list is all of them
 	m.API(access.Configure, "POST "+api+"/{domain}/check", func(w http.ResponseWriter, r *http.Request) error { // Look for a domain's DNS record now
 		return answerDomain(w, http.StatusOK)(d.CheckDomain(r.Context(), web.Actor(r), r.PathValue("domain")))
 	})
@@ -102,6 +102,9 @@ func (d *Door) apiAssignDomain(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
+	}
+	if in.Connections == nil { // left out, which is not the same as none
+		return answerDomain(w, http.StatusOK)(d.Domain(r.Context(), web.Actor(r), r.PathValue("domain")))
 	}
 	for _, id := range in.Connections {
 		if _, err := store.ParseID[Connection](string(id)); err != nil {

@@ -184,13 +184,8 @@ func (l *Log) apiList(w http.ResponseWriter, r *http.Request) error {
 
 func logFilterOf(q url.Values) (LogFilter, error) {
 	f := LogFilter{Since: q.Get("since"), Until: q.Get("until"), Operation: q.Get("operation"), Target: q.Get("target"), Status: q.Get("status"),
-		Request: q.Get("request"), Text: q.Get("q"), Cursor: q.Get("cursor")}
+		Request: q.Get("request"), Text: q.Get("q"), Cursor: q.Get("cursor"), Refused: q.Get("refused") == "true"}
 	var err error
-	if s := q.Get("refused"); s != "" {
-		if f.Refused, err = strconv.ParseBool(s); err != nil {
-			return f, fault.Invalid.On("refused", "refused is %.64q; it can be true or false.", s)
-		}
-	}
 	if s := q.Get("limit"); s != "" {
 		if f.Limit, err = strconv.Atoi(s); err != nil || f.Limit == 0 {
 			return f, fault.Invalid.On("limit", "limit is %.64q; it can be 1 to %d.", s, logMost)

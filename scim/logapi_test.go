@@ -51,7 +51,7 @@ func TestTheLogAPI(t *testing.T) {
 		}{
 			{"", 7}, {"?refused=true", 1}, {"?status=409", 1}, {"?status=201", 3}, {"?operation=PATCH+Users", 1}, {"?operation=GET+Users", 1}, {"?target=" + jane, 3}, {"?target=jane", 4},
 			{"?target=E-77", 3}, {"?target=e-77", 0}, {"?request=request-0042", 1}, {"?q=HUNTER22x", 0}, {"?q=uniqueness", 1}, {"?q=sales", 2}, {"?q=%00nothing%ff", 0},
-			{"?since=90s", 2}, {"?since=3m30s&refused=1", 1}, {"?until=" + url.QueryEscape(start.UTC().Format(time.RFC3339)), 0}, {"?until=" + start.UTC().Format(time.DateOnly), 7},
+			{"?since=90s", 2}, {"?since=3m30s&refused=true", 1}, {"?until=" + url.QueryEscape(start.UTC().Format(time.RFC3339)), 0}, {"?until=" + start.UTC().Format(time.DateOnly), 7},
 			{"?limit=3", 3}, {"?target=jane&refused=true&status=409&operation=POST+Users&request=request-0042&q=jane", 1},
 		} {
 			var page LogPage
@@ -115,7 +115,7 @@ func TestTheLogAPIIsForAdmins(t *testing.T) {
 			{"nobody", at, 401}, {"boss", at + "?org=other", 404}, {"ops", at, 400}, {"ops", at + "?org=acme", 200}, {"ops", at + "?org=other", 404}, {"boss", none, 404},
 			{"boss", none + "/" + entry, 404}, {"boss", at + "/x", 404}, {"boss", at + "/1-" + strings.Repeat("0", 32), 404}, {"boss", "/api/v1/directories/x/log", 404},
 			{"boss", at + "?color=red", 400}, {"boss", at + "?limit=0", 400}, {"boss", at + "?limit=501", 400}, {"boss", at + "?limit=x", 400}, {"boss", at + "?status=four", 400},
-			{"boss", at + "?since=yesterday", 400}, {"boss", at + "?until=-1h", 400}, {"boss", at + "?operation=PATCH", 400}, {"boss", at + "?refused=perhaps", 400},
+			{"boss", at + "?since=yesterday", 400}, {"boss", at + "?until=-1h", 400}, {"boss", at + "?operation=PATCH", 400}, {"boss", at + "?refused=perhaps", 400}, {"boss", at + "?refused=1", 400}, {"boss", at + "?refused=false", 200},
 			{"boss", at + "?q=a&q=b", 400}, {"boss", at + "?cursor=x", 404},
 		} {
 			w := s.get(c.who, c.path)

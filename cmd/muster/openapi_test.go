@@ -23,6 +23,7 @@ type apiOperation struct {
 	Parameters   []struct {
 		Name, In string
 		Schema   struct {
+			Type             any
 			Enum             []string
 			Minimum, Maximum *int
 			Items            struct{ Enum []string }
@@ -54,6 +55,16 @@ func everyOperation(t *testing.T) (list []apiOperation) {
 
 func (o apiOperation) operators() bool {
 	return len(o.Security) > 0 && slices.Contains(o.Security[0]["key"], "server.operate") || strings.Contains(o.path, "/operator/")
+}
+
+// booleans are the names of parameters that are true or false.
+func (o apiOperation) booleans() (list []string) {
+	for _, p := range o.Parameters {
+		if p.In == "query" && p.Schema.Type == "boolean" {
+			list = append(list, p.Name)
+		}
+	}
+	return list
 }
 
 // firstOnes are the ids of the first thing in each list, by the list's path.
@@ -130,6 +141,14 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 					t.Errorf("%s %s?statsu=active: %d %s", o.method, o.path, status, said)
 				}
 			}
+			for _, name := range o.booleans() {
+				for _, value := range []string{"yes", "True", ""} {
+					status, said := s.do(o.method, filled(o.path, ids)+"?"+name+"="+value, mine, "")
+					if status != http.StatusBadRequest || !strings.Contains(said, `"field":"`+name+`"`) {
+						t.Errorf("%s %s?%s=%s: %d %s", o.method, o.path, name, value, status, said)
+					}
+				}
+			}
 			if o.method == "GET" {
 				ask("GET", filled(o.path, ids), mine, "")
 				o.bounds(t, func(query string) int { return ask("GET", filled(o.path, ids)+"?"+query, mine, "") })
@@ -170,7 +189,11 @@ func (o apiOperation) bounds(t *testing.T, ask func(query string) int) {
 		if p.In != "query" {
 			continue
 		}
-		for _, value := range append(p.Schema.Enum, p.Schema.Items.Enum...) {
+		values := append(p.Schema.Enum, p.Schema.Items.Enum...)
+		if p.Schema.Type == "boolean" {
+			values = []string{"true", "false"}
+		}
+		for _, value := range values {
 			if status := ask(p.Name + "=" + value); status == http.StatusBadRequest {
 				t.Errorf("%s?%s=%s: %d, but the document has it", o.path, p.Name, value, status)
 			}

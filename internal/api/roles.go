@@ -177,11 +177,9 @@ func EndOf(e store.RoleEnd, deleted bool) RoleEndJSON {
 
 func (d *Door) deleteRole(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	preview, err := flag(r, "preview")
-	if err != nil {
-		return err
-	}
+	preview := q.Get("preview") == "true"
 	var e store.RoleEnd
+	var err error
 	if preview {
 		err = d.opt.DB.Read(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
 			e, err = tx.PreviewRoleEnd(r.PathValue("role"), q.Get("to"))

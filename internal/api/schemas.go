@@ -61,10 +61,6 @@ type savedSchema struct {
 }
 
 func (d *Door) putSchema(w http.ResponseWriter, r *http.Request) error {
-	confirmed, err := confirmed(r)
-	if err != nil {
-		return err
-	}
 	var in store.SchemaDocument
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
@@ -77,8 +73,8 @@ func (d *Door) putSchema(w http.ResponseWriter, r *http.Request) error {
 		return fault.Invalid.On("id", "The body is the schema %.220q, the address says %.220q. Send it to its own address.", in.URN, urn)
 	}
 	var done store.SchemaChange
-	err = d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
-		done, err = tx.PutSchema(in.Schema, confirmed)
+	err := d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) (err error) {
+		done, err = tx.PutSchema(in.Schema, confirmed(r))
 		return err
 	})
 	if err != nil {
@@ -92,12 +88,8 @@ func (d *Door) putSchema(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) deleteSchema(w http.ResponseWriter, r *http.Request) error {
-	confirmed, err := confirmed(r)
-	if err != nil {
-		return err
-	}
-	err = d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
-		_, err := tx.DeleteSchema(r.PathValue("urn"), confirmed)
+	err := d.opt.DB.Write(r.Context(), web.Actor(r), func(tx *store.Tx) error {
+		_, err := tx.DeleteSchema(r.PathValue("urn"), confirmed(r))
 		return err
 	})
 	if err != nil {
@@ -108,16 +100,4 @@ func (d *Door) deleteSchema(w http.ResponseWriter, r *http.Request) error {
 }
 
 // confirmed tells whether the client accepts that values are lost.
-func confirmed(r *http.Request) (bool, error) { return flag(r, "confirm") }
-
-// flag is a parameter that is true or left out.
-func flag(r *http.Request, name string) (bool, error) {
-	switch v := r.URL.Query().Get(name); v {
-	case "":
-		return false, nil
-	case "true":
-		return true, nil
-	default:
-		return false, fault.Invalid.On(name, "%s is %.60q. It can be true, or left out.", name, v)
-	}
-}
+func confirmed(r *http.Request) bool { return r.URL.Query().Get("confirm") == "true" }

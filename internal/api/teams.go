@@ -186,10 +186,7 @@ func (d *Door) deleteTeam(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	preview, err := flag(r, "preview")
-	if err != nil {
-		return err
-	}
+	preview := r.URL.Query().Get("preview") == "true"
 	run := d.writing(r)
 	if preview {
 		run = d.reading(r)
@@ -228,11 +225,8 @@ func (d *Door) members(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := r.URL.Query()
-	q := store.MemberQuery{Search: v.Get("q")}
+	q := store.MemberQuery{Search: v.Get("q"), Indirect: v.Get("indirect") == "true"}
 	if q.Limit, err = limitOf(v.Get("limit")); err != nil {
-		return err
-	}
-	if q.Indirect, err = flag(r, "indirect"); err != nil {
 		return err
 	}
 	if text := v.Get("cursor"); text != "" {

@@ -128,7 +128,7 @@ func (d *raw) operation(method, path string, in rawOperation, base string) (oper
 			p = d.Components.Parameters[last(p.Ref)]
 		}
 		if p.In == "query" {
-			o.query = append(o.query, web.Parameter{Name: p.Name, Many: p.Schema.Type == "array"})
+			o.query = append(o.query, web.Parameter{Name: p.Name, Many: p.Schema.Type == "array", Boolean: p.Schema.Type == "boolean"})
 		}
 		o.Parameters = append(o.Parameters, line{p.Name, d.kind(p.Schema), marked(p.Description)})
 	}

@@ -13,12 +13,13 @@ import (
 
 // Parameter is what may stand in the query of an API route.
 type Parameter struct {
-	Name string
-	Many bool // several times
+	Name    string
+	Many    bool // several times
+	Boolean bool // true or false, and nothing else
 }
 
 // Parameters has an API route refuse what its query has and known has not: a filter that
-// was mistyped and passed over would mean everybody. pattern is as it was mounted, or
+// was mistyped and passed over would mean everybody, and a preview that was would be done. pattern is as it was mounted, or
 // will be. Routes of which nothing is told here read their query as they like.
 func (m *Mux) Parameters(pattern string, known []Parameter) { m.parameters[pattern] = known }
 
@@ -46,6 +47,8 @@ func Query(ctx context.Context, pattern, text string) (url.Values, error) {
 			return nil, NoParameter(name, names(known))
 		case len(values[name]) > 1 && !known[i].Many:
 			return nil, fault.Invalid.On(name, "%s is there twice.", name)
+		case known[i].Boolean && values.Get(name) != "true" && values.Get(name) != "false":
+			return nil, fault.Invalid.On(name, "%s is %.64q; it can be true or false.", name, values.Get(name))
 		}
 	}
 	return values, nil

@@ -147,7 +147,7 @@ func TestGuards(t *testing.T) {
 	m.API(access.ViewUsers, "POST /api/v1/users", ok)
 	m.OperatorAPI("DELETE /api/v1/orgs", ok)
 	m.API(access.ViewUsers, "GET /api/v1/teams", ok)
-	m.Parameters("GET /api/v1/teams", []web.Parameter{{Name: "q"}, {Name: "status", Many: true}, {Name: "org"}})
+	m.Parameters("GET /api/v1/teams", []web.Parameter{{Name: "q"}, {Name: "status", Many: true}, {Name: "free", Boolean: true}, {Name: "org"}})
 	m.Parameters("DELETE /api/v1/orgs", nil)
 	foreign := []string{"Sec-Fetch-Site", "cross-site"}
 	for _, c := range []struct {
@@ -182,9 +182,14 @@ func TestGuards(t *testing.T) {
 		{"api, operator's key is moved", "GET", "/api/v1/users?org=globex", "key", nil, 200, "", `"org":"2"`},
 		{"parameters", "GET", "/api/v1/teams?q=a&status=b&status=c&org=acme", "admin", nil, 200, "", `"org":"1"`},
 		{"no parameters", "GET", "/api/v1/teams", "admin", nil, 200, "", `"org":"1"`},
-		{"a parameter that nobody knows", "GET", "/api/v1/teams?q=a&statsu=b", "admin", nil, 400, "", `There is no parameter \"statsu\". Possible: q, status, org.","field":"statsu"`},
+		{"a parameter that nobody knows", "GET", "/api/v1/teams?q=a&statsu=b", "admin", nil, 400, "", `There is no parameter \"statsu\". Possible: q, status, free, org.","field":"statsu"`},
 		{"a parameter in other letters", "GET", "/api/v1/teams?Q=a", "admin", nil, 400, "", `"field":"Q"`},
 		{"a parameter twice", "GET", "/api/v1/teams?q=a&q=b", "admin", nil, 400, "", `q is there twice.","field":"q"`},
+		{"a boolean", "GET", "/api/v1/teams?free=true", "admin", nil, 200, "", `"org":"1"`},
+		{"another boolean", "GET", "/api/v1/teams?free=false", "admin", nil, 200, "", `"org":"1"`},
+		{"a boolean that is none", "GET", "/api/v1/teams?free=yes", "admin", nil, 400, "", `free is \"yes\"; it can be true or false.","field":"free"`},
+		{"a boolean in other letters", "GET", "/api/v1/teams?free=True", "admin", nil, 400, "", `"field":"free"`},
+		{"a boolean that is empty", "GET", "/api/v1/teams?free=", "admin", nil, 400, "", `"field":"free"`},
 		{"a query with a semicolon", "GET", "/api/v1/teams?q=a;status=b", "admin", nil, 400, "", "percent-encode"},
 		{"a query that is cut", "GET", "/api/v1/teams?q=%4", "admin", nil, 400, "", "percent-encode"},
 		{"a parameter that nobody knows, by nobody", "GET", "/api/v1/teams?statsu=b", "", nil, 401, "", ""},

@@ -56,6 +56,8 @@ func oneOf(values ...string) *schema { return &schema{kind: "string", enum: valu
 
 func text() *schema { return &schema{kind: "string"} }
 
+func boolean() *schema { return &schema{kind: "boolean"} }
+
 func limit(most, otherwise int) *schema {
 	return &schema{kind: "integer", minimum: number(1), maximum: number(most), otherwise: otherwise}
 }
@@ -76,20 +78,20 @@ var parameters = map[string]parameter{
 	"limit":    {limit(200, 50), "How many at most.", false},
 	"since":    {text(), "A day, a time, or how long ago: `2026-11-30`, `2026-11-30T18:00:00Z`, `24h`.", false},
 	"until":    {text(), "A day, a time, or how long ago: `2026-11-30`, `2026-11-30T18:00:00Z`, `24h`.", false},
-	"preview":  {oneOf("true"), "Only tell what would happen.", false},
-	"confirm":  {oneOf("true"), "Accept that values are lost.", false},
-	"indirect": {oneOf("true"), "Also who belongs by a group in it.", false},
+	"preview":  {boolean(), "Only tell what would happen.", false},
+	"confirm":  {boolean(), "Accept that values are lost.", false},
+	"indirect": {boolean(), "Also who belongs by a group in it.", false},
 	"person":   {text(), "An id, a user name or an address.", false},
 
 	"DELETE /users/{user} reason":                     {text(), "Why, as one of the reasons.", false},
 	"DELETE /users/{user} why":                        {text(), "Why, in words.", false},
 	"DELETE /users/{user} successor":                  {text(), "Id of the person who takes over.", false},
 	"GET /planned state":                              {oneOf("planned", "done", "skipped", "cancelled"), "Only changes in this state.", false},
-	"GET /records free":                               {oneOf("true", "false"), "Only records to which nobody is linked.", false},
-	"GET /records/{kind} free":                        {oneOf("true", "false"), "Only records to which nobody is linked.", false},
+	"GET /records free":                               {boolean(), "Only records to which nobody is linked.", false},
+	"GET /records/{kind} free":                        {boolean(), "Only records to which nobody is linked.", false},
 	"DELETE /roles/{role} to":                         {text(), "The role that people get in its place; `none` for nothing.", false},
 	"GET /checklists state":                           {oneOf("open", "done"), "Only tasks in this state.", false},
-	"GET /checklists overdue":                         {oneOf("true", "false"), "Only tasks that are late.", false},
+	"GET /checklists overdue":                         {boolean(), "Only tasks that are late.", false},
 	"GET /checklists assignee":                        {text(), "Id of who has to do it.", false},
 	"GET /activity person":                            {text(), "About whom: an id, a user name or an address.", false},
 	"GET /activity by":                                {text(), "By whom: an id, a user name or an address.", false},
@@ -112,7 +114,7 @@ var parameters = map[string]parameter{
 	"POST /imports name":                              {text(), "The name of the file.", false},
 	"POST /imports encoding":                          {text(), "The encoding of the file.", false},
 	"POST /imports delimiter":                         {text(), "What stands between columns.", false},
-	"POST /imports preview":                           {oneOf("true", "false"), "`false` reads no lines yet.", false},
+	"POST /imports preview":                           {boolean(), "`false` reads no lines yet.", false},
 	"POST /imports key":                               {text(), "The column by which people are found.", false},
 	"POST /imports new":                               {text(), "What happens to new people: `invite`, `active` and so on.", false},
 	"POST /imports missing":                           {text(), "What happens to people who are not in the file: `keep`, `deactivate`.", false},
@@ -123,7 +125,7 @@ var parameters = map[string]parameter{
 	"GET /export/{file} column":                       {text(), "Columns, with commas between; all when none is named.", true},
 	"GET /export/{file} status":                       {oneOf("invited", "active", "deactivated", "deleted"), "Only people in this state.", true},
 	"GET /invitations state":                          {oneOf("pending", "saved", "bounced", "expired", "accepted", "cancelled", "unneeded"), "Only invitations in this state.", false},
-	"GET /invitations asked":                          {oneOf("true", "false"), "Only those whose person wants a new link.", false},
+	"GET /invitations asked":                          {boolean(), "Only those whose person wants a new link.", false},
 	"GET /invitations limit":                          {limit(500, 50), "How many at most.", false},
 	"GET /invitation-lists/{list} show":               {oneOf("left"), "Only those who were not invited.", false},
 	"GET /invitation-lists/{list} after":              {&schema{kind: "integer", minimum: number(1), maximum: number(5000)}, "`next` of the page before.", false},
@@ -137,14 +139,14 @@ var parameters = map[string]parameter{
 	"GET /reviews/{review}/rows role":                 {text(), "Only this role.", false},
 	"GET /reviews/{review}/rows team":                 {text(), "Only the team of this id.", false},
 	"GET /reviews/{review}/rows person":               {text(), "Words of a name or an address.", false},
-	"GET /reviews/{review}/rows idle":                 {oneOf("true"), "Only people who have not signed in for long.", false},
+	"GET /reviews/{review}/rows idle":                 {boolean(), "Only people who have not signed in for long.", false},
 	"GET /reviews/{review}/rows after":                {&schema{kind: "integer"}, "`next` of the page before.", false},
 	"GET /reviews/{review}/rows before":               {&schema{kind: "integer"}, "The number of a row, to go backwards.", false},
 	"GET /directories/{directory}/log limit":          {limit(500, 50), "How many at most.", false},
 	"GET /directories/{directory}/log operation":      {text(), "Method and resource: `PATCH Users`, `POST Bulk`.", false},
 	"GET /directories/{directory}/log target":         {text(), "An id, a userName, an externalId, or the start of a name.", false},
 	"GET /directories/{directory}/log status":         {text(), "The status of the answer.", false},
-	"GET /directories/{directory}/log refused":        {oneOf("true", "false"), "Only requests that were refused.", false},
+	"GET /directories/{directory}/log refused":        {boolean(), "Only requests that were refused.", false},
 	"GET /directories/{directory}/log request":        {text(), "The `X-Request-Id`.", false},
 	"GET /directories/{directory}/log q":              {text(), "A text anywhere in the entry.", false},
 	"DELETE /directories/{directory}/roles attribute": {text(), "`roles` or `entitlements`.", false},
@@ -180,7 +182,7 @@ var inPath = map[string]parameter{
 const aboutTheAPI = `Programs ask with a key, browsers that are signed in with their session; both may what their roles allow.
 
 - A key belongs to an organization and holds one role there. An operator's key says which organization is meant: ` + "`?org=SLUG`" + `.
-- A parameter that an operation does not know is refused, and so is one that is there twice and counts once.
+- A parameter that an operation does not know is refused, and so are one that is there twice and counts once, and a boolean that is neither true nor false.
 - A body is one JSON object. A field that is not known is refused.
 - A list has ` + "`next`" + `, which goes into the parameter that its operation names; empty or absent, that is all.
 - ` + "`version`" + ` in a body is what was read: 409 when somebody else changed it since. Without it the change is made in any case.

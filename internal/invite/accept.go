@@ -45,11 +45,10 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 		if o.rules, _, err = d.opt.Passwords.Rules(tx); err != nil {
 			return err
 		}
-		if o.user, err = tx.AnyUser(o.UserID); err != nil || d.opt.MayUsePassword == nil || o.user.Status == store.Deleted {
+		if o.user, err = tx.AnyUser(o.UserID); err != nil || o.user.Status == store.Deleted {
 			return err
 		}
-		may, err := d.opt.MayUsePassword(tx, o.UserID)
-		o.byProvider = !may
+		o.byProvider, err = d.byProvider(tx, o.UserID)
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {
@@ -66,6 +65,15 @@ func (d *Door) open(ctx context.Context, token string) (offer, error) {
 	}
 	o.org, err = d.opt.DB.OrgByID(ctx, org)
 	return o, err
+}
+
+// byProvider tells whether a person signs in with single sign-on alone.
+func (d *Door) byProvider(tx *store.Tx, user store.UserID) (bool, error) {
+	if d.opt.MayUsePassword == nil {
+		return false, nil
+	}
+	may, err := d.opt.MayUsePassword(tx, user)
+	return err == nil && !may, err
 }
 
 // standing joins what the row says with what the person is now.
@@ -94,6 +102,8 @@ func (f found) elsewhere() bool { return store.Fold(f.SentTo) != store.Fold(f.Em
 // refusal is why an offer cannot be accepted, with the way out; nil when it can.
 func (o offer) refusal() error {
 	switch {
+	case o.state == Accepted && o.byProvider:
+		return fault.Expired.Say("This invitation has been used already. Sign in where you always do, with %s.", o.user.Email)
 	case o.state == Accepted:
 		return fault.Expired.Say("This invitation has been used already. Sign in with your address; if you have no password, set one with “Forgotten password”.")
 	case o.state == Cancelled:

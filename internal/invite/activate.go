@@ -118,11 +118,8 @@ func (d *Door) begin(ctx context.Context, actor access.Actor, first string, hash
 
 // usesPassword refuses for whoever signs in with single sign-on alone.
 func (d *Door) usesPassword(tx *store.Tx, u store.User) error {
-	if d.opt.MayUsePassword == nil {
-		return nil
-	}
-	may, err := d.opt.MayUsePassword(tx, u.ID)
-	if err == nil && !may {
+	byProvider, err := d.byProvider(tx, u.ID)
+	if byProvider {
 		err = fault.Invalid.On("email", "People with the address %s sign in with single sign-on, not with a password. Invite the person instead: the link leads there.", u.Email)
 	}
 	return err

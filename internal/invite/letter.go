@@ -11,19 +11,23 @@ import (
 	"github.com/muster-id/muster/store"
 )
 
-// letter is the mail with a link.
-func letter(r web.Reader, org store.Org, to store.Profile, i Invitation, rules Settings, link string, now store.Time) mail.Message {
+// letter is the mail with a link, which leads to a password or to the identity provider.
+func letter(r web.Reader, org store.Org, to store.Profile, i Invitation, rules Settings, byProvider bool, link string, now store.Time) mail.Message {
 	who := i.InvitedBy
 	if who == "" {
 		who = r.T("An administrator of %s", org.Name)
 	}
 	lines := []string{r.T("%s invites you to join %s with the address %s.", who, org.Name, to.Email)}
 	lines = append(append(lines, split(rules.Welcome)...), noteLines(r, who, i.Note)...)
+	next := r.T("Choose a password, and you are in.")
+	if byProvider {
+		next = r.T("Sign in where you always do, with %s, and your account is ready.", to.Email)
+	}
 	return mail.Letter{
 		Reader:   r,
 		Subject:  r.T("Your invitation to %s", org.Name),
 		Greeting: greeting(r, to),
-		Lines:    append(lines, r.T("Choose a password, and you are in.")),
+		Lines:    append(lines, next),
 		Button:   r.T("Accept the invitation"),
 		Link:     link,
 		Small:    small(r, i.ExpiresAt, now),

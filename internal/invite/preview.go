@@ -35,9 +35,16 @@ func (d *Door) Draft(ctx context.Context, actor access.Actor, in In) (m mail.Mes
 		if err != nil {
 			return err
 		}
+		var only map[string]bool
+		domain := in.Email[strings.LastIndexByte(in.Email, '@')+1:]
+		if d.opt.OnlySSO != nil {
+			if only, err = d.opt.OnlySSO(tx, []string{domain}); err != nil {
+				return err
+			}
+		}
 		now := tx.Now()
 		i := Invitation{InvitedBy: inviter(tx.Actor()), Note: in.Note, ExpiresAt: now.Add(rules.expiry())}
-		m = letter(web.ReaderOf(theirs.Language, theirs.TimeZone), org, store.Profile{Email: in.Email, GivenName: in.GivenName}, i, rules,
+		m = letter(web.ReaderOf(theirs.Language, theirs.TimeZone), org, store.Profile{Email: in.Email, GivenName: in.GivenName}, i, rules, only[store.Fold(domain)],
 			strings.TrimSuffix(d.opt.PublicURL, "/")+"/invite/...", now)
 		return nil
 	})

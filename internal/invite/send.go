@@ -43,7 +43,11 @@ func (d *Door) issue(tx *store.Tx, org store.Org, u store.User, row Invitation, 
 		if err != nil {
 			return Made{}, err
 		}
-		m := letter(to, org, u.Profile(), row, rules, l.URL, now)
+		byProvider, err := d.byProvider(tx, u.ID)
+		if err != nil {
+			return Made{}, err
+		}
+		m := letter(to, org, u.Profile(), row, rules, byProvider, l.URL, now)
 		m.ID = l.mail
 		if err := d.opt.Queue(tx, m); err != nil {
 			return Made{}, err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,6 +70,23 @@ func (s *site) want(w *httptest.ResponseRecorder, status int) string {
 		s.t.Fatalf("status %d, want %d\n%s", w.Code, status, w.Body)
 	}
 	return w.Body.String()
+}
+
+// Who has asked too often is told so, and nothing of passwords: there is none yet.
+func TestTooManyWishesForALink(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		ask := func(token string, status int) string {
+			return webtest.Text(webtest.Page(t, s.want(s.do("", "POST", "/invite/"+token+"/again", url.Values{}), status)))
+		}
+		for n := range 20 {
+			ask("link"+strconv.Itoa(n), http.StatusOK)
+		}
+		said := ask("link", http.StatusTooManyRequests)
+		if !strings.Contains(said, "Too many links were asked for from your network. Wait 1 minute, then ask again.") || strings.Contains(said, "password") {
+			t.Errorf("the refusal: %s", said)
+		}
+	})
 }
 
 func TestTheAcceptPage(t *testing.T) {

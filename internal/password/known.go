@@ -43,11 +43,8 @@ const (
 // that writes it, whatever name or address the account was called by: false, when there were
 // too many.
 func (s *Store) MayMail(tx *store.Tx, user store.UserID) (bool, error) {
-	err := note(tx, "mail-account:"+string(tx.Org())+string(user), freeMails)
-	if fault.Is(err, fault.TooMany) {
-		return false, nil
-	}
-	return err == nil, err
+	wait, err := attempt(tx, "mail-account:"+string(tx.Org())+string(user), freeMails)
+	return err == nil && wait == 0, err
 }
 
 // MayAsk counts a request for a mail to an address. It tells false when there were
@@ -56,16 +53,17 @@ func (s *Store) MayMail(tx *store.Tx, user store.UserID) (bool, error) {
 func (s *Store) MayAsk(ctx context.Context, address, ip string) (may bool, err error) {
 	key := "mail:" + secret.Hash(store.Fold(strings.TrimSpace(address)))
 	err = s.opts.DB.Write(ctx, access.Muster(""), func(tx *store.Tx) error {
-		may = true
 		if ip != "" {
-			if err := note(tx, "mail-"+ipKey(ip), freeMailsFromIP); err != nil {
+			wait, err := attempt(tx, "mail-"+ipKey(ip), freeMailsFromIP)
+			if err != nil {
 				return err
 			}
+			if wait > 0 {
+				return fault.TooMany.Say("Too many links were asked for from your network. Wait %s, then ask again.", inMinutes(wait))
+			}
 		}
-		err := note(tx, key, freeMails)
-		if fault.Is(err, fault.TooMany) {
-			may, err = false, nil
-		}
+		wait, err := attempt(tx, key, freeMails)
+		may = wait == 0
 		return err
 	})
 	return may, err

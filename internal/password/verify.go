@@ -210,23 +210,33 @@ func (s *Store) count(ctx context.Context, try Try, found []candidate) (open []c
 	return open, err
 }
 
-// note counts one attempt and locks the subject when it was one too many. Faults: TooMany.
+// note counts one attempt at a sign-in. Faults: TooMany.
 func note(tx *store.Tx, subject string, free int) error {
+	wait, err := attempt(tx, subject, free)
+	if err != nil || wait == 0 {
+		return err
+	}
+	return fault.TooMany.Say("There were too many attempts. Wait %s, then try again, or set a new password.", inMinutes(wait))
+}
+
+// attempt counts one and locks the subject when it was one too many. It tells how long
+// the subject is locked already; 0 when it was not.
+func attempt(tx *store.Tx, subject string, free int) (wait time.Duration, err error) {
 	now := tx.Now()
 	var attempts int
-	err := tx.Get(&attempts, countAttempt, subject, now, now.Add(-forgetAfter), now)
+	err = tx.Get(&attempts, countAttempt, subject, now, now.Add(-forgetAfter), now)
 	if fault.Is(err, fault.NotFound) { // the update's condition: it is locked
 		var until store.Time
 		if err := tx.Get(&until, "SELECT locked_until FROM signin_attempts WHERE subject = ?", subject); err != nil {
-			return err
+			return 0, err
 		}
-		return locked(until.Time().Sub(now.Time()))
+		return until.Time().Sub(now.Time()), nil
 	}
 	if err != nil || attempts < free {
-		return err
+		return 0, err
 	}
 	_, err = tx.Exec("UPDATE signin_attempts SET locked_until = ? WHERE subject = ?", now.Add(lockFor(attempts-free)), subject)
-	return err
+	return 0, err
 }
 
 func lockFor(over int) time.Duration {
@@ -236,13 +246,8 @@ func lockFor(over int) time.Duration {
 	return min(firstLock<<over, longestLock)
 }
 
-func locked(left time.Duration) error {
-	minutes := int((left + time.Minute - 1) / time.Minute)
-	unit := fault.Word("minutes")
-	if minutes == 1 {
-		unit = fault.Word("minute")
-	}
-	return fault.TooMany.Say("There were too many attempts. Wait %d %s, then try again, or set a new password.", minutes, unit)
+func inMinutes(wait time.Duration) fault.Some {
+	return fault.Count(int((wait+time.Minute-1)/time.Minute), "%d minute", "%d minutes")
 }
 
 const giveBack = "UPDATE signin_attempts SET attempts = attempts - 1, locked_until = 0 WHERE subject = ? AND attempts > 0"

@@ -45,6 +45,7 @@ func (d *Door) Mount(m *web.Mux) {
 	m.Machine("GET /sso/oidc/{connection}/signed-out", d.on(protocolOIDC, d.oidcSignedOut))
 	m.Machine("POST /sso/oidc/{connection}/backchannel-logout", d.on(protocolOIDC, d.oidcBackChannel))
 	m.Machine("GET /sso/oidc/{connection}/frontchannel-logout", d.on(protocolOIDC, d.oidcFrontChannel))
+	m.Programs("/sso/saml/*/metadata", refuseProvider)
 	m.Programs("/sso/oidc/*/jwks.json", refuseProvider)
 	m.Programs("/sso/oidc/*/backchannel-logout", refuseProvider)
 

@@ -171,6 +171,7 @@ func TestProvidersGetNoPages(t *testing.T) {
 		_, c := s.oidc("jit")
 		at := s.url + "/sso/oidc/" + string(c.ID)
 		none := s.url + "/sso/oidc/" + string(store.NewID[Connection]())
+		metadata := s.url + "/sso/saml/" + string(s.connection("saml", "saml", "jit").ID) + "/metadata"
 		for _, ask := range []struct {
 			method, at string
 			status     int
@@ -178,6 +179,7 @@ func TestProvidersGetNoPages(t *testing.T) {
 			page       bool
 		}{
 			{"POST", at + "/jwks.json", 405, "GET, HEAD", false}, {"GET", at + "/backchannel-logout", 405, "POST", false}, {"PUT", at + "/backchannel-logout", 405, "POST", false},
+			{"POST", metadata, 405, "GET, HEAD", false}, {"PUT", metadata, 405, "GET, HEAD", false}, {"GET", s.url + "/sso/saml/" + string(c.ID) + "/metadata", 404, "", false}, {"GET", metadata + "/more", 404, "", true},
 			{"GET", none + "/jwks.json", 404, "", false}, {"POST", none + "/backchannel-logout", 404, "", false},
 			{"PUT", at + "/login", 405, "GET, HEAD, POST", true}, {"GET", at + "/jwks.json/more", 404, "", true},
 		} {

@@ -8,9 +8,9 @@ import (
 )
 
 // counts finds a number with what it counts, in the plural. What follows "at most" and its
-// like is a limit of ours, and what follows "of" a whole.
+// like is a limit of ours.
 var (
-	counts = regexp.MustCompile(`(?i)(at most|at least|more than|up to|1 to|than the|first|longer than|older than|larger than|within|last|of|the)?(?: the)? ?%(?:\[\d\])?d (?:more |other |new |good )?([a-z]{3,}[^s\W]s|people)\b`)
+	counts = regexp.MustCompile(`(?i)(at most|at least|more than|up to|1 to|than the|first|longer than|older than|larger than|within|last|the)?(?: the)? ?%(?:\[\d\])?d (?:more |other |new |good )?([a-z]{3,}[^s\W]s|people)\b`)
 	limits = regexp.MustCompile(`at most|as many as|at once`) // said of what is over it, and so many
 	acts   = []string{"holds", "stands", "times"}
 )
@@ -27,6 +27,7 @@ var neverOne = []string{
 	"%d people have the address %q. Write the user name instead.",
 	"%d people have this address.", "%d people have this employee number.", "%d people are meant by this manager.",
 	"%d people here have the user name, address or id %.100q. Name one.",
+	"%d of %d lines", "%d of %d operations failed.",
 	"%d jobs of this organization are waiting or running already. Let some of them end, or cancel one.",
 	"%d reviews of this organization are open already. Finish one of them first.",
 	"%s has %d clients already. Revoke one that is not used any more.",

@@ -93,8 +93,8 @@ func (d *Door) start(tx *store.Tx, run Run, gone int) (job jobs.Job, err error) 
 	case run.Good() == 0:
 		return job, fault.Invalid.On("rows", "No line of this file changes anything. There is nothing to import.")
 	case share > run.Settings.MaxGone && share > gone:
-		return job, fault.Invalid.On("gone", "This would deactivate %d of %d people, which is %d %%; %d %% are allowed without more words. Is it the whole file? If so, confirm with the number of people.",
-			run.Counts[Deactivate], run.People, share, run.Settings.MaxGone)
+		return job, fault.Invalid.On("gone", "This would deactivate %d of %s, which is %d %%; %d %% are allowed without more words. Is it the whole file? If so, confirm with the number of people.",
+			run.Counts[Deactivate], run.people(), share, run.Settings.MaxGone)
 	}
 	rows, err := goodRows(tx, run.ID)
 	if err != nil {

@@ -331,7 +331,7 @@ func guards(run Run, s FeedSettings, people int) web.Said {
 	case changed > 0 && share > s.MaxChanged:
 		return web.SayN(changed, "It would create or change %d person beside %d that are there, which is more than %d %%.", "It would create or change %d people beside %d that are there, which is more than %d %%.", people, s.MaxChanged)
 	case run.gone() > s.MaxGone:
-		return web.Say("It would deactivate %d of %d people, which is more than %d %%.", run.Counts[Deactivate], run.People, s.MaxGone)
+		return web.Say("It would deactivate %d of %s, which is more than %d %%.", run.Counts[Deactivate], run.people(), s.MaxGone)
 	case run.Bad() > 0 && run.Counts[Failed] > changed+run.Counts[Unchanged]:
 		return web.Say("Most of its lines have errors.")
 	}

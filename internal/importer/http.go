@@ -342,6 +342,7 @@ type previewPage struct {
 	Guard bool // more would be deactivated than goes without more words
 	Share int
 	Ends  int
+	Of    fault.Some // people, whom the file may leave out
 }
 
 type chipView struct {
@@ -357,7 +358,7 @@ type rowView struct {
 }
 
 func (d *Door) previewPage(w http.ResponseWriter, r *http.Request, status int, run Run, f web.Form) error {
-	p := previewPage{Org: web.OrgOf(r), Form: f, Run: run, Share: run.gone(), Ends: run.Counts[Deactivate]}
+	p := previewPage{Org: web.OrgOf(r), Form: f, Run: run, Share: run.gone(), Ends: run.Counts[Deactivate], Of: run.people()}
 	p.Guard = p.Share > run.Settings.MaxGone
 	q := RowQuery{Action: Action(r.URL.Query().Get("action")), Limit: rowsShown + 1}
 	q.After, _ = strconv.Atoi(r.URL.Query().Get("after"))

@@ -239,6 +239,8 @@ func (r Run) gone() int {
 	return (100*r.Counts[Deactivate] + r.People - 1) / r.People
 }
 
+func (r Run) people() fault.Some { return fault.Count(r.People, "%d person", "%d people") }
+
 // Options of a Door.
 type Options struct {
 	DB   *store.DB

@@ -8,10 +8,46 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/importer"
 	"github.com/muster-id/muster/store"
 	"github.com/muster-id/muster/store/storetest"
 )
+
+// TestAGuardKnowsOnePerson: who is the only one is not "1 of 1 people", wherever a file would end them.
+func TestAGuardKnowsOnePerson(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := newSite(t, db)
+		s.must(func(tx *store.Tx) error { // the viewer is left
+			_, err := tx.SetBreakGlass(store.UserID(s.admin.ID), true, "user.breakglass")
+			return err
+		})
+		run := s.read("email\nnobody\n", func(set *importer.Settings) { set.Missing = importer.MissingDeactivate })
+		for language, want := range map[string]string{"en": "This would deactivate 1 of 1 person, which is 100 %.", "de": "Das würde 1 von 1 Person deaktivieren, das sind 100 %."} {
+			r := httptest.NewRequest("GET", "http://127.0.0.1:8080/console/acme/import/"+string(run.ID), nil)
+			r.Header.Set("X-Who", "admin")
+			r.Header.Set("Accept-Language", language)
+			w := httptest.NewRecorder()
+			s.mux.ServeHTTP(w, r)
+			if page := s.want(w, http.StatusOK); !strings.Contains(page, want) {
+				t.Errorf("the preview does not say %q: %s", want, page)
+			}
+		}
+		if _, err := s.door.Start(ctx, s.admin, run.ID, 0); !strings.HasPrefix(fault.Public(err), "This would deactivate 1 of 1 person, ") {
+			t.Errorf("the refusal: %v", err)
+		}
+		settle(t, filepath.Join(s.folder, "acme", "a.csv"), "email\nnobody\n")
+		s.look(s.feed(importer.NewFeed{Kind: importer.Folder, Name: "HR", Settings: importer.FeedSettings{New: importer.NewActive, Missing: importer.MissingDeactivate, MaxGone: 10}}).ID)
+		select {
+		case m := <-s.mails:
+			if !strings.Contains(m.Text, "It would deactivate 1 of 1 person, which is more than 10 %.") {
+				t.Errorf("the letter: %s", m.Text)
+			}
+		default:
+			t.Error("there is no letter")
+		}
+	})
+}
 
 // TestReasonsInTheReadersLanguage: why a line is refused, what was noticed of the file and
 // why a row was not done are told in the reader's language on pages, in English to

@@ -329,7 +329,7 @@ func TestTemplates(t *testing.T) {
 			}
 			return v.Encode()
 		}
-		for _, bad := range [][]string{{"title", ""}, {"title", strings.Repeat("x", 10000)}, {"title", "a\u202e"}, {"days", "x"}, {"days", "400"}, {"who", "king"}, {"person", "nobody"}, {"auto", "handed_over"}} {
+		for _, bad := range [][]string{{"title", ""}, {"title", strings.Repeat("x", 10000)}, {"title", "a\u202e"}, {"title", "\u200b\u3164"}, {"note", "\u00ad\u200b"}, {"days", "x"}, {"days", "400"}, {"who", "king"}, {"person", "nobody"}, {"auto", "handed_over"}} {
 			if page := d.ask(400, "root", "POST", at+"/add", form(bad...)); bad[0] == "days" && !strings.Contains(page, "&lt;i&gt;Laptop") {
 				t.Errorf("what was typed is lost: %s", page)
 			}
@@ -349,6 +349,8 @@ func TestTemplates(t *testing.T) {
 		d.ask(404, "root", "GET", "/console/acme/checklists/moon", "")
 		d.json(404, "root", "PUT", "/api/v1/checklists/templates/moon", joiners)
 		d.json(409, "root", "PUT", "/api/v1/checklists/templates/joiner", strings.Replace(joiners, "{", `{"version": 7, `, 1))
+		d.json(400, "root", "PUT", "/api/v1/checklists/templates/joiner", strings.Replace(joiners, "Laptop", "\u2800", 1))
+		d.json(400, "root", "PUT", "/api/v1/checklists/templates/joiner", strings.Replace(joiners, "with a bag", "\u200b", 1))
 		d.json(403, "boss", "GET", "/api/v1/checklists/templates/joiner", "")
 		clock.Pass(time.Second)
 		d.person("ann", "", store.FromSCIM)

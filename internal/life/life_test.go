@@ -229,6 +229,20 @@ func (p *place) nothingToCome(name string, u store.User) {
 		}
 		return nil
 	})
+	if p.found(u) {
+		p.t.Errorf("%s: still found among those of whom a change is planned", name)
+	}
+}
+
+// found tells whether the filter of the list of people has somebody.
+func (p *place) found(u store.User) (is bool) {
+	p.t.Helper()
+	p.write(p.admin, func(tx *store.Tx) error {
+		who, err := tx.WhoIs(life.PlannedFor(tx), []store.UserID{u.ID})
+		is = who[u.ID]
+		return err
+	})
+	return is
 }
 
 // over fails the test unless a plan is over for this reason, and the log says so once.
@@ -357,6 +371,9 @@ func TestAPlanEndsWhenAccessIsBack(t *testing.T) {
 				p.clock.Pass(time.Minute)
 				plan := p.must(life.In{User: u.ID, Action: life.Reactivate, At: p.in(time.Hour)})
 				p.clock.Pass(time.Minute)
+				if !p.found(u) {
+					p.t.Errorf("%s: not found among those of whom a change is planned", name)
+				}
 				p.write(c.actor, func(tx *store.Tx) error { return c.back(tx, u) })
 				p.nothingToCome(name, u)
 				if noticed {

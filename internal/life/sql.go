@@ -32,9 +32,13 @@ func settle(tx *store.Tx, id PlanID, state, outcome, told string) (bool, error) 
 	return n > 0, err
 }
 
-// PlannedFor are the people of whom a change is planned.
+// PlannedFor are the people of whom a change is planned, and not over as sortOver has it.
+// The log is asked about those alone who were changed since.
 func PlannedFor(tx *store.Tx) store.PeopleSet {
-	return store.PeopleSet{IDs: "SELECT DISTINCT p.user_id AS id FROM planned_changes p WHERE p.org_id = ? AND p.state = 'planned'", Args: []any{tx.Org()}}
+	return store.PeopleSet{IDs: `SELECT DISTINCT p.user_id AS id FROM planned_changes p JOIN users u ON u.org_id = p.org_id AND u.id = p.user_id
+		WHERE p.org_id = ? AND p.state = 'planned' AND NOT (u.updated_at >= p.created_at AND EXISTS (
+		SELECT 1 FROM activity a WHERE a.org_id = p.org_id AND a.target_id = replace(CAST(p.user_id AS text), '-', '') AND a.at >= p.created_at AND
+		(a.action = 'user.delete' OR p.action = 'deactivate' AND a.action = 'user.deactivate' OR p.action = 'reactivate' AND a.action IN ('user.reactivate', 'user.reinvite'))))`, Args: []any{tx.Org()}}
 }
 
 func openPlans(tx *store.Tx, user store.UserID) ([]Plan, error) {

@@ -60,8 +60,10 @@ func newStage(t *testing.T, db *store.DB) *stage {
 		Sessions:       session.New(session.Options{DB: db, PublicURL: "http://127.0.0.1:8080"}),
 		Passwords:      s.passwords,
 		MayUsePassword: func(*store.Tx, store.UserID) (bool, error) { return !s.elsewhere, nil },
-		Connections:    func(context.Context, store.OrgID, string) ([]invite.Way, error) { return []invite.Way{{Name: "Okta", URL: "/sso/saml/1/login"}}, nil },
-		OnlySSO:        func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },
+		Connections: func(context.Context, store.OrgID, string) ([]invite.Way, error) {
+			return []invite.Way{{Name: "Okta", URL: "/sso/saml/1/login"}}, nil
+		},
+		OnlySSO: func(*store.Tx, []string) (map[string]bool, error) { return s.onlySSO, nil },
 		Tell: func(tx *store.Tx, n web.Notice) error {
 			tx.AfterCommit(func() { s.told <- n })
 			return nil

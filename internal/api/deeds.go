@@ -33,6 +33,7 @@ func (d *Door) tellDeeds(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Entries []deedJSON `json:"entries"`
 	}
+	web.AllowBody(r, records.MaxBody)
 	if err := web.ReadJSON(r, &in); err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (d *Door) tellDeeds(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		var err error
-		if list[i].At, err = time.Parse(time.RFC3339, e.At); err != nil {
+		if list[i].At, err = time.Parse(time.RFC3339, e.At); err != nil || list[i].At.IsZero() {
 			return fault.Invalid.On("at", "Entry %d: %.40q is no time. Write it like 2026-11-30T18:00:00Z.", i+1, e.At)
 		}
 	}

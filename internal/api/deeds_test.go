@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,12 +64,60 @@ func TestActivityThatApplicationsPost(t *testing.T) {
 				t.Errorf("%s: %v", name, got)
 			}
 		}
+		for field, bad := range map[string]string{"user": entry("9", "nobody", ""), "title": `{"ref":"9","user":"ann@acme.example","kind":"a","title":"` + strings.Repeat("x", 301) + `"}`,
+			"at": entry("9", "ann@acme.example", `, "at": "0001-01-01T00:00:00Z"`)} {
+			if got := send(400, bad); got["field"] != field {
+				t.Errorf("on %v, want %s: %v", got["field"], field, got["detail"])
+			}
+		}
 		send(400)
 		d.ask(400, "POST", post, `{"entries": [`+strings.Repeat(entry("8", "ann@acme.example", "")+",", records.MaxTold)+entry("8", "ann@acme.example", "")+`]}`)
 		if got := d.ask(200, "GET", of, ""); len(got["entries"].([]any)) != 4 {
 			t.Errorf("a refused list left something: %v", got)
 		}
 		d.ask(400, "GET", of+"?cursor=x", "")
+
+		// As many and as long as they may be.
+		long := make([]string, records.MaxTold)
+		for i := range long {
+			long[i] = fmt.Sprintf(`{"ref": "%0200d", "user": %q, "kind": "%s", "title": "%s", "at": %q, "url": "https://desk.example/%s"}`, i, "bob@acme.example",
+				strings.Repeat("k", 60), strings.Repeat("\\u00fc", 150), time.Now().UTC().Format(time.RFC3339), strings.Repeat("u", 1000-21))
+		}
+		if got := send(200, long...); got["added"] != float64(len(long)) {
+			t.Errorf("%v", got)
+		}
 		d.ask(404, "GET", "/api/v1/users/"+strings.Repeat("0", 32)+"/app-activity", "")
+	})
+}
+
+// Who tells the same at the same moment in another order waits for the other: there is
+// nothing that PostgreSQL would have to break off, and that would begin anew.
+func TestActivityInAnyOrder(t *testing.T) {
+	storetest.EachSeen(t, func(t *testing.T, db *store.DB, seen *storetest.Seen) {
+		d := openDesk(t, db)
+		ann := d.user("ann")
+		seen.Take()
+		const posts, entries = 4, 400
+		var wg sync.WaitGroup
+		for i := range posts {
+			list := make([]string, entries)
+			for k := range list {
+				list[k] = fmt.Sprintf(`{"ref": "%03d", "user": %q, "kind": "a", "title": "x"}`, k, ann)
+			}
+			if i%2 == 1 {
+				slices.Reverse(list)
+			}
+			wg.Go(func() { d.ask(200, "POST", "/api/v1/app-activity", `{"entries": [`+strings.Join(list, ",")+`]}`) })
+		}
+		wg.Wait()
+		told := 0
+		for _, sql := range seen.Take() {
+			if strings.HasPrefix(sql, "INSERT INTO deeds") {
+				told++
+			}
+		}
+		if told != posts*entries {
+			t.Errorf("%d entries were written, want %d: some began anew", told, posts*entries)
+		}
 	})
 }

@@ -1,10 +1,12 @@
 package records
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
@@ -35,8 +37,10 @@ type Told struct {
 }
 
 const (
-	// MaxTold is how many deeds are taken at once.
+	// MaxTold is how many deeds are taken at once, and MaxBody what they may be long
+	// together: all of them with all that each may hold.
 	MaxTold = 500
+	MaxBody = 2 << 20
 	// DeedAge is how long deeds are kept.
 	DeedAge = 400 * 24 * time.Hour
 
@@ -94,11 +98,16 @@ func Tell(tx *store.Tx, list []Told) (added int, err error) {
 		if err == nil && who[t.User] == "" {
 			who[t.User], err = whose(tx, t.User)
 		}
+		if fault.Is(err, fault.Invalid) {
+			return 0, fault.Invalid.WrapOn(err, fault.Field(err), "Entry %d: %s", i+1, fault.Public(err))
+		}
 		if err != nil {
-			return 0, fault.Invalid.Wrap(err, "Entry %d: %s", i+1, fault.Public(err))
+			return 0, err
 		}
 	}
 	by := tx.Actor()
+	// Who tells the same at the same moment in another order waits, and does not block.
+	slices.SortStableFunc(list, func(a, b Told) int { return cmp.Compare(a.Ref, b.Ref) })
 	for _, t := range list {
 		n, err := tx.Exec(`INSERT INTO deeds (org_id, user_id, at, id, app_id, app, ref, kind, title, url, n, received_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, app_id, ref) DO NOTHING`,
@@ -111,16 +120,21 @@ func Tell(tx *store.Tx, list []Told) (added int, err error) {
 	return added, nil
 }
 
-// whose finds a person by id or user name.
+// whose finds a person by id or user name. Faults: Invalid on "user".
 func whose(tx *store.Tx, name string) (store.UserID, error) {
-	if id, err := store.ParseID[store.User](name); err == nil {
-		u, err := tx.User(id)
-		return u.ID, err
-	}
 	if err := needed("user", name, 300); err != nil {
 		return "", err
 	}
-	u, err := tx.UserByName(name)
+	var u store.User
+	id, err := store.ParseID[store.User](name)
+	if err == nil {
+		u, err = tx.User(id)
+	} else {
+		u, err = tx.UserByName(name)
+	}
+	if fault.Is(err, fault.NotFound) {
+		err = fault.Invalid.On("user", "There is nobody here with the id or user name %.80q.", name)
+	}
 	return u.ID, err
 }
 

@@ -347,6 +347,9 @@ func (s *Service) apiDecide(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		list, err := s.Decide(tx, id, Decision{Do: in.Decision, Rows: in.Rows, Person: in.Person, Note: in.Note})
+		if fault.Field(err) == "do" { // as the form names it
+			err = fault.Invalid.Over("decision", err)
+		}
 		for _, o := range list {
 			v := outcomeJSON{Number: o.N, Result: "done", Decision: decisionName(o.Decision)}
 			if o.Err != nil {

@@ -232,7 +232,7 @@ func TestAReviewFromStartToEnd(t *testing.T) {
 		d.is("a person gone", d.decide("root", at, "remove", 5), "done gone")
 		d.json(404, "root", "POST", at+"/decisions", `{"decision": "confirm", "rows": [6, 99]}`)
 		d.json(400, "root", "POST", at+"/decisions", `{"decision": "confirm", "rows": []}`)
-		d.json(400, "root", "POST", at+"/decisions", `{"decision": "keep", "rows": [6]}`)
+		d.is("an odd decision", d.json(400, "root", "POST", at+"/decisions", `{"decision": "keep", "rows": [6]}`)["field"], "decision")
 		d.json(400, "root", "POST", at+"/decisions", `{"decision": "confirm", "rows": [6], "note": "a\u202e"}`)
 		got := d.json(200, "root", "POST", at+"/finish", "")
 		d.is("finished", fmt.Sprint(got["state"], " ", got["rows"]), "finished map[confirmed:0 gone:2 open:2 removed:2 source:0]")

@@ -168,7 +168,10 @@ func ReadJSON(r *http.Request, v any) error {
 		return fault.Invalid.Wrap(err, "The body is larger than the %d kB that are allowed here.", large.Limit>>10)
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fault.Invalid.On(wrong.Field, "%s cannot be a %s. docs/api.md says what it is.", wrong.Field, wrong.Value)
+		if wrong.Field == "" {
+			return fault.Invalid.Say("The body is of the JSON type %s. Send one object with the fields that docs/api.md names.", wrong.Value)
+		}
+		return fault.Invalid.On(wrong.Field, "%s is of the JSON type %s, which it cannot be. docs/api.md says what it is.", wrong.Field, wrong.Value)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok { // the package has no type for it
 		name = strings.Trim(name, `"`)

@@ -555,6 +555,9 @@ func TestReadJSON(t *testing.T) {
 		if (c.want == 0) != (err == nil) || err != nil && !fault.Is(err, c.want) {
 			t.Errorf("%s %s: %v", c.kind, c.body, err)
 		}
+		if c.body == `[]` && !strings.Contains(web.Sentence(err), "JSON type array. Send one object") {
+			t.Errorf("%s: %s", c.body, web.Sentence(err))
+		}
 		if c.body == `{"nam":"x"}` && (fault.Field(err) != "nam" || !strings.Contains(web.Sentence(err), `"nam"`)) {
 			t.Errorf("%s: on %q: %s", c.body, fault.Field(err), web.Sentence(err))
 		}

@@ -269,6 +269,9 @@ func goneResult(tx *store.Tx, id store.UserID) (jobs.Result, error) {
 // join puts somebody into a team by hand.
 func join(tx *store.Tx, team store.GroupID, id store.UserID) error {
 	g, err := tx.Group(team)
+	if fault.Is(err, fault.NotFound) {
+		return fault.NotFound.Say("This team is not here any more.")
+	}
 	if err == nil {
 		_, err = tx.UpdateGroup(g, store.GroupChange{Add: []store.UserID{id}, Said: map[store.UserID]store.Kind{id: store.KindUser}})
 	}
@@ -308,7 +311,7 @@ func (c *Console) do(tx *store.Tx, o order, is store.PersonFacts) (any, error) {
 	}
 	f, ok, err := factsOf(tx, o, id)
 	if err == nil && (!ok || max(f.RoleSince, f.MemberSince) == 0) {
-		err = fault.Conflict.Say("Somebody else changed this person at the same moment. Try again.")
+		err = fault.Conflict.On("version", "Somebody else changed this person at the same moment. Try again.")
 	}
 	return trace{Since: max(f.RoleSince, f.MemberSince)}, err
 }

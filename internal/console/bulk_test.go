@@ -125,6 +125,10 @@ func TestManyAreInATeamForAReason(t *testing.T) {
 		hasNot(t, page, "Support: given by")
 		s.undo("boss", job)
 		has(t, s.page("boss", s.path("/users/{agent}")), "Support: given by Boss Person, since")
+
+		_, _, job = s.bulk("boss", url.Values{"user": {string(s.people["agent"])}, "action": {"team.remove:" + team}})
+		s.write(s.muster, func(tx *store.Tx) error { return tx.DeleteGroup(store.GroupID(team)) })
+		has(t, s.undo("boss", job), "Failed 1", "This team is not here any more.")
 	})
 }
 

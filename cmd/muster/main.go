@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"github.com/muster-id/muster/config"
@@ -68,7 +69,8 @@ func exitCode(err error) int {
 
 // sentence is what a person is told. At a shell the operator may see the cause too.
 func sentence(err error) string {
-	if f, ok := errors.AsType[*fault.Error](err); ok && (f.Err == nil || f.Kind == fault.NotFound || f.Kind == fault.Conflict) { // those say it all
+	_, large := errors.AsType[*http.MaxBytesError](err)
+	if f, ok := errors.AsType[*fault.Error](err); ok && (f.Err == nil || large || f.Kind == fault.NotFound || f.Kind == fault.Conflict) { // those say it all
 		return f.Public
 	}
 	return err.Error()

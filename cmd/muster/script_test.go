@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,6 +21,7 @@ import (
 //	save NAME PATH            keeps a value; $NAME stands for it later
 //	env NAME=VALUE            for all that follows; without value: unset
 //	file NAME TEXT            writes a file (\n is a new line)
+//	lines NAME N TEXT         writes a file of N lines that are all the same
 //	serve ARGS..., stop       starts the server; stops it with SIGTERM
 //	GET URL STATUS, POST URL STATUS BODY...; token TOKEN for those that follow
 type script struct {
@@ -100,6 +102,14 @@ func (s *script) line(line string) error {
 	case "file":
 		name, text, _ := strings.Cut(rest, " ")
 		return os.WriteFile(filepath.Join(s.dir, name), []byte(strings.ReplaceAll(text, `\n`, "\n")), 0o600)
+	case "lines":
+		name, rest, _ := strings.Cut(rest, " ")
+		times, text, _ := strings.Cut(rest, " ")
+		n, err := strconv.Atoi(times)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(s.dir, name), bytes.Repeat([]byte(text+"\n"), n), 0o600)
 	case "token":
 		s.token = rest
 		return nil

@@ -172,7 +172,7 @@ func (h *handler) apiTokens(w http.ResponseWriter, r *http.Request) error {
 
 func (h *handler) apiCreateToken(w http.ResponseWriter, r *http.Request) error {
 	var in accessBody
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "name"); err != nil {
 		return err
 	}
 	expires, err := duration("expires_in", in.ExpiresIn, 0)
@@ -247,7 +247,7 @@ func (h *handler) apiCreateClient(w http.ResponseWriter, r *http.Request) error 
 		accessBody
 		keysBody
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "name"); err != nil {
 		return err
 	}
 	expires, err := duration("expires_in", in.ExpiresIn, 0)

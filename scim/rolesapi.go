@@ -50,7 +50,7 @@ func (h *handler) apiRoles(w http.ResponseWriter, r *http.Request) error {
 
 func (h *handler) apiMap(w http.ResponseWriter, r *http.Request) error {
 	var in newMapping
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "attribute", "value"); err != nil {
 		return err
 	}
 	return h.inDirectory(w, r, http.StatusOK, func(tx *store.Tx, id store.DirectoryID) (any, error) {

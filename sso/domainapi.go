@@ -89,7 +89,7 @@ func (d *Door) apiAddDomain(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Domain string `json:"domain"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "domain"); err != nil {
 		return err
 	}
 	return answerDomain(w, http.StatusCreated)(d.AddDomain(r.Context(), web.Actor(r), NewDomain{Domain: in.Domain}))

@@ -148,7 +148,7 @@ func (d *Door) apiChangeIdentity(w http.ResponseWriter, r *http.Request) error {
 		Kind       string `json:"subject_kind"`
 		Subject    string `json:"subject"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "connection", "subject"); err != nil {
 		return err
 	}
 	if err := d.identityAction(r, id, in.Action, in.Connection, in.Kind, in.Subject); err != nil {
@@ -270,7 +270,7 @@ func (d *Door) apiMove(w http.ResponseWriter, r *http.Request) error {
 		To     string `json:"to"`
 		DryRun bool   `json:"dry_run"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "to"); err != nil {
 		return err
 	}
 	to, err := store.ParseID[Connection](in.To)

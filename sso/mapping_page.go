@@ -349,7 +349,7 @@ func (d *Door) apiSetRule(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var rule Rule
-	if err := web.ReadJSON(r, &rule); err != nil {
+	if err := web.ReadJSON(r, &rule, "kind"); err != nil {
 		return err
 	}
 	status := http.StatusCreated

@@ -161,7 +161,7 @@ func (d *Door) apiStartRekey(w http.ResponseWriter, r *http.Request) error {
 		Subject string `json:"subject"`
 		DryRun  bool   `json:"dry_run"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "subject"); err != nil {
 		return err
 	}
 	do := d.StartRekey

@@ -104,7 +104,7 @@ func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 		ClientSecret string   `json:"client_secret"`
 		Scopes       []string `json:"scopes"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "protocol", "name"); err != nil {
 		return err
 	}
 	made, err := d.CreateConnection(r.Context(), web.Actor(r), NewConnection{Protocol: in.Protocol, Name: in.Name, Vendor: in.Vendor, Accounts: in.Accounts, Activate: in.Activate,

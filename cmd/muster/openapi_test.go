@@ -67,6 +67,17 @@ func (o apiOperation) booleans() (list []string) {
 	return list
 }
 
+// needed are the fields that a body must have.
+func (o apiOperation) needed() (list []string) {
+	content, _ := o.RequestBody.Content["application/json"].(map[string]any)
+	schema, _ := content["schema"].(map[string]any)
+	names, _ := schema["required"].([]any)
+	for _, name := range names {
+		list = append(list, fmt.Sprint(name))
+	}
+	return list
+}
+
 // firstOnes are the ids of the first thing in each list, by the list's path.
 func firstOnes(s *server, key string) map[string]string {
 	ids := map[string]string{}
@@ -125,6 +136,7 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 		admin, viewer, operator := key("--org", "acme", "--role", "admin"), key("--org", "acme", "--role", "viewer"), key("--operator")
 		ids := firstOnes(s, admin)
 		answered := map[int]int{}
+		needing := 0
 		ask := func(method, path, key, body string) int {
 			status, _ := s.do(method, path, key, body)
 			answered[status]++
@@ -139,6 +151,13 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 				status, said := s.do(o.method, filled(o.path, ids)+"?statsu=active", mine, "")
 				if status != http.StatusBadRequest || !strings.Contains(said, `"field":"statsu"`) {
 					t.Errorf("%s %s?statsu=active: %d %s", o.method, o.path, status, said)
+				}
+			}
+			if list := o.needed(); len(list) > 0 {
+				needing++
+				status, said := s.do(o.method, filled(o.path, ids), mine, "{}")
+				if status != http.StatusNotFound && (status != http.StatusBadRequest || !strings.Contains(said, `"detail":"`+list[0]+` is missing. `)) {
+					t.Errorf("%s %s needs %v, but {} is answered %d %s", o.method, o.path, list, status, said)
 				}
 			}
 			for _, name := range o.booleans() {
@@ -173,7 +192,10 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 				}
 			}
 		}
-		t.Log(answered)
+		t.Log(answered, needing)
+		if needing < 25 {
+			t.Errorf("only %d operations need a field", needing)
+		}
 		for _, status := range []int{200, 400, 401, 403, 404} {
 			if answered[status] < 30 {
 				t.Errorf("only %d answers were %d", answered[status], status)

@@ -102,7 +102,7 @@ func (a *Account) apiNames(w http.ResponseWriter, r *http.Request) error {
 
 func (a *Account) apiSetNames(w http.ResponseWriter, r *http.Request) error {
 	var in, v namesView
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "format"); err != nil {
 		return err
 	}
 	if in.Version == 0 {

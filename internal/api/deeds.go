@@ -34,7 +34,7 @@ func (d *Door) tellDeeds(w http.ResponseWriter, r *http.Request) error {
 		Entries []deedJSON `json:"entries"`
 	}
 	web.AllowBody(r, records.MaxBody)
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "entries"); err != nil {
 		return err
 	}
 	list := make([]records.Told, len(in.Entries))

@@ -84,7 +84,7 @@ func (d *Door) putRecord(w http.ResponseWriter, r *http.Request) error {
 		Attributes json.RawMessage `json:"attributes"`
 		Version    int64           `json:"version"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "name"); err != nil {
 		return err
 	}
 	var one records.Record
@@ -158,7 +158,7 @@ func (d *Door) linkRecord(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		ID string `json:"id"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "id"); err != nil {
 		return err
 	}
 	return d.done(w, r, func(tx *store.Tx) error {

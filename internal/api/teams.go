@@ -118,7 +118,7 @@ func (d *Door) answerTeam(w http.ResponseWriter, status int, run func(func(*stor
 
 func (d *Door) createTeam(w http.ResponseWriter, r *http.Request) error {
 	var in teamBody
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "name"); err != nil {
 		return err
 	}
 	ch, err := in.change()

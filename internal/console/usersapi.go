@@ -140,7 +140,7 @@ func (b bulkJSON) selection(ctx context.Context) (s selection, err error) {
 
 func (c *Console) apiBulk(w http.ResponseWriter, r *http.Request) error {
 	var in bulkJSON
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "action"); err != nil {
 		return err
 	}
 	s, err := in.selection(r.Context())

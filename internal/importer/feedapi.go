@@ -81,7 +81,7 @@ func (d *Door) apiFeed(w http.ResponseWriter, r *http.Request) error {
 
 func (d *Door) apiCreateFeed(w http.ResponseWriter, r *http.Request) error {
 	var in NewFeed
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "kind", "name"); err != nil {
 		return err
 	}
 	f, err := d.CreateFeed(r.Context(), web.Actor(r), in)
@@ -122,7 +122,7 @@ func (d *Door) apiPin(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Fingerprint string `json:"fingerprint"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "fingerprint"); err != nil {
 		return err
 	}
 	if err := d.Pin(r.Context(), web.Actor(r), f.ID, in.Fingerprint); err != nil {

@@ -167,7 +167,7 @@ type newInvitation struct {
 
 func (d *Door) apiCreate(w http.ResponseWriter, r *http.Request) error {
 	var n newInvitation
-	if err := web.ReadJSON(r, &n); err != nil {
+	if err := web.ReadJSON(r, &n, "email"); err != nil {
 		return err
 	}
 	if n.Activate || slices.Contains(n.Roles, access.Admin) {

@@ -289,7 +289,7 @@ func (d *Door) apiManyCheck(w http.ResponseWriter, r *http.Request) error {
 
 		Attributes map[string]json.RawMessage `json:"attributes"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "addresses"); err != nil {
 		return err
 	}
 	own, err := extra.Texts(in.Attributes)

@@ -65,7 +65,7 @@ func (d *Door) apiPreview(w http.ResponseWriter, r *http.Request) error {
 		GivenName string `json:"given_name"`
 		Note      string `json:"note"`
 	}
-	if err := web.ReadJSON(r, &n); err != nil {
+	if err := web.ReadJSON(r, &n, "email"); err != nil {
 		return err
 	}
 	m, err := d.Draft(r.Context(), web.Actor(r), In{Email: n.Email, GivenName: n.GivenName, Note: n.Note})

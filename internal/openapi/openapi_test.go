@@ -74,7 +74,12 @@ func TestTheDocumentIsServed(t *testing.T) {
 func TestThePagesShowEveryOperation(t *testing.T) {
 	t.Parallel()
 	var document struct {
-		Paths map[string]map[string]struct{ OperationID, Summary string }
+		Paths map[string]map[string]struct {
+			OperationID, Summary string
+			RequestBody          struct {
+				Content map[string]struct{ Schema struct{ Required []string } }
+			}
+		}
 	}
 	if err := json.Unmarshal(openapi.Document, &document); err != nil {
 		t.Fatal(err)
@@ -107,7 +112,11 @@ func TestThePagesShowEveryOperation(t *testing.T) {
 					said = webtest.Text(s)
 				}
 			}
-			for _, want := range []string{o.Summary, strings.ToUpper(method) + " " + path, "curl -s"} {
+			wants := []string{o.Summary, strings.ToUpper(method) + " " + path, "curl -s"}
+			if len(o.RequestBody.Content["application/json"].Schema.Required) > 0 {
+				wants = append(wants, ", required")
+			}
+			for _, want := range wants {
 				if !strings.Contains(said, want) {
 					t.Errorf("%s %s: its part of the page does not say %q", method, path, want)
 				}

@@ -35,6 +35,7 @@ type operation struct {
 type line struct {
 	Name, Kind string
 	Says       template.HTML
+	Needed     bool // a body without it is refused
 }
 
 type answer struct {
@@ -50,6 +51,7 @@ type node struct {
 	Type        any
 	Enum        []string
 	Properties  json.RawMessage
+	Required    []string
 	Items       *node
 	AnyOf       []node
 	Minimum     *int
@@ -130,7 +132,7 @@ func (d *raw) operation(method, path string, in rawOperation, base string) (oper
 		if p.In == "query" {
 			o.query = append(o.query, web.Parameter{Name: p.Name, Many: p.Schema.Type == "array", Boolean: p.Schema.Type == "boolean"})
 		}
-		o.Parameters = append(o.Parameters, line{p.Name, d.kind(p.Schema), marked(p.Description)})
+		o.Parameters = append(o.Parameters, line{Name: p.Name, Kind: d.kind(p.Schema), Says: marked(p.Description)})
 	}
 	body := ""
 	for kind, m := range in.RequestBody.Content {
@@ -138,6 +140,9 @@ func (d *raw) operation(method, path string, in rawOperation, base string) (oper
 		if kind == "application/json" {
 			o.BodyKind = kind
 			o.Fields = d.lines("", m.Schema, nil)
+			for i, f := range o.Fields {
+				o.Fields[i].Needed = slices.Contains(m.Schema.Required, f.Name)
+			}
 			body = d.sample(m.Schema, 0)
 			break
 		}
@@ -297,7 +302,7 @@ func (d *raw) lines(before string, n node, above []string) (list []line) {
 			continue
 		}
 		name := before + f.name
-		list = append(list, line{name, d.kind(of), marked(d.seen(of).Description)})
+		list = append(list, line{Name: name, Kind: d.kind(of), Says: marked(d.seen(of).Description)})
 		if len(above) < 4 {
 			list = append(list, d.lines(name+".", of, append(slices.Clone(above), name))...)
 		}

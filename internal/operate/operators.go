@@ -265,7 +265,7 @@ func (d *Door) apiAddOperator(w http.ResponseWriter, r *http.Request) error {
 		GivenName  string `json:"given_name"`
 		FamilyName string `json:"family_name"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "org", "person"); err != nil {
 		return err
 	}
 	u, err := d.AddOperator(r.Context(), web.Actor(r), NewOperator(in))

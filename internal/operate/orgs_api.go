@@ -143,7 +143,7 @@ func (d *Door) apiCreateOrg(w http.ResponseWriter, r *http.Request) error {
 			FamilyName string `json:"family_name"`
 		} `json:"admin"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "slug", "name"); err != nil {
 		return err
 	}
 	org, err := d.Create(r.Context(), web.Actor(r), in.Slug, in.Name, Newcomer(in.Admin))
@@ -157,7 +157,7 @@ func (d *Door) apiRenameOrg(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Name string `json:"name"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "name"); err != nil {
 		return err
 	}
 	if _, err := d.Rename(r.Context(), web.Actor(r), r.PathValue("slug"), in.Name); err != nil {
@@ -170,7 +170,7 @@ func (d *Door) apiSuspendOrg(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Why string `json:"why"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "why"); err != nil {
 		return err
 	}
 	if _, err := d.Suspend(r.Context(), web.Actor(r), r.PathValue("slug"), in.Why); err != nil {

@@ -191,7 +191,7 @@ func (d *Door) apiAddAccount(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		User string `json:"user_id"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "user_id"); err != nil {
 		return err
 	}
 	id, err := store.ParseID[store.User](in.User)

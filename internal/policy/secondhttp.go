@@ -163,7 +163,7 @@ func (d *Door) apiResetFactors(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Why string `json:"why"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "why"); err != nil {
 		return err
 	}
 	if err := d.ResetFactors(r.Context(), web.Actor(r), id, in.Why); err != nil {

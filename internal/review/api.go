@@ -128,7 +128,7 @@ func (s *Service) apiStart(w http.ResponseWriter, r *http.Request) error {
 		Months    int      `json:"repeat_months"`
 		Once      string   `json:"once"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "name", "due_at"); err != nil {
 		return err
 	}
 	due, err := dueAt(in.DueAt)
@@ -329,7 +329,7 @@ func (s *Service) apiDecide(w http.ResponseWriter, r *http.Request) error {
 		Person   store.UserID `json:"person"`
 		Note     string       `json:"note"`
 	}
-	if err := web.ReadJSON(r, &in); err != nil {
+	if err := web.ReadJSON(r, &in, "decision"); err != nil {
 		return err
 	}
 	if in.Person != "" {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,19 +149,28 @@ func OAuthRefusal(w http.ResponseWriter, status int, ours, why string) error {
 }
 
 // ReadJSON reads the body of an API request into v, a pointer to a struct. A field
-// that the struct does not have is refused, so that nobody thinks it was understood.
+// that the struct does not have is refused, so that nobody thinks it was understood, and
+// so is a body without one of those needed, which the OpenAPI document names.
 // Faults: Invalid.
-func ReadJSON(r *http.Request, v any) error {
+func ReadJSON(r *http.Request, v any, needed ...string) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return fault.Invalid.Say("Send the body as JSON, with Content-Type: application/json.")
 	}
-	d := json.NewDecoder(r.Body)
+	var body bytes.Buffer
+	in := io.Reader(r.Body)
+	if len(needed) > 0 {
+		in = io.TeeReader(in, &body)
+	}
+	d := json.NewDecoder(in)
 	d.DisallowUnknownFields()
 	err = d.Decode(v)
 	if err == nil {
 		if _, more := d.Token(); more != io.EOF {
 			return fault.Invalid.Say("Something follows the JSON object in the body. Send one object.")
+		}
+		if len(needed) > 0 {
+			return hasAll(body.Bytes(), needed)
 		}
 		return nil
 	}
@@ -178,4 +188,22 @@ func ReadJSON(r *http.Request, v any) error {
 		return fault.Invalid.On(name, "There is no field %.64q here. docs/api.md says which there are.", name)
 	}
 	return fault.Invalid.Wrap(err, "The body cannot be read: want one JSON object with the fields that docs/api.md names.")
+}
+
+// hasAll refuses an object without one of the fields needed; null is none.
+func hasAll(body []byte, needed []string) error {
+	var there map[string]json.RawMessage
+	if err := json.Unmarshal(body, &there); err != nil {
+		return err
+	}
+	for _, field := range needed {
+		found := false
+		for name, value := range there {
+			found = found || strings.EqualFold(name, field) && string(value) != "null" // as encoding/json reads names
+		}
+		if !found {
+			return fault.Invalid.On(field, "%s is missing. docs/api.md says what it is.", field)
+		}
+	}
+	return nil
 }

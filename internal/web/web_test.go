@@ -562,6 +562,14 @@ func TestReadJSON(t *testing.T) {
 			t.Errorf("%s: on %q: %s", c.body, fault.Field(err), web.Sentence(err))
 		}
 	}
+	for body, missing := range map[string]string{`{"name":"x","to":""}`: "", `{"Name":"x","TO":"y"}`: "", `{"name":"x"}`: "to", `{"name":"x","to":null}`: "to", `{"to":"y"}`: "name", `{}`: "name", `null`: "name"} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		err := web.ReadJSON(r, &struct{ Name, To string }{}, "name", "to")
+		if fault.Field(err) != missing || (missing == "") != (err == nil) {
+			t.Errorf("%s without %q: %v", body, missing, err)
+		}
+	}
 	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"name":"`+strings.Repeat("x", 3000)+`"}`))
 	r.Header.Set("Content-Type", "application/json")
 	r.Body = http.MaxBytesReader(httptest.NewRecorder(), r.Body, 2<<10)

@@ -104,6 +104,7 @@ func TestWhatIsNotInTheDocumentIsFound(t *testing.T) {
 		"a field is missing":  {"GET", "/api/v1/teams/0192f0c0a0b070008000000000000001", "", 200, "application/json", `{"id":""}`, false},
 		"a wrong type":        {"POST", "/api/v1/teams", `{"name":1}`, 201, "application/json", team + "}", false},
 		"a field not read":    {"POST", "/api/v1/teams", `{"title":"A"}`, 201, "application/json", team + "}", false},
+		"a needed field":      {"POST", "/api/v1/teams", `{"description":"A"}`, 201, "application/json", team + "}", false},
 		"another status":      {"POST", "/api/v1/teams", `{"name":"A"}`, 200, "application/json", team + "}", false},
 		"another type":        {"GET", "/api/v1/teams/0192f0c0a0b070008000000000000001", "", 200, "text/html", team + "}", false},
 		"a parameter":         {"GET", "/api/v1/teams?colour=red", "", 200, "application/json", `{"teams":[],"next":""}`, false},

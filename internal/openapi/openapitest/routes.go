@@ -280,6 +280,9 @@ func (w *walker) call(s *source, call *ast.CallExpr, c *scope) {
 		case name == "web.ReadJSON":
 			in := *w.made.of(s.info.TypeOf(call.Args[1]), received)
 			in.nullable = false
+			for _, name := range call.Args[2:] {
+				in.needed = append(in.needed, w.texts(s, name, c)...)
+			}
 			w.route.body = &in
 			return
 		case name == "web.AllowBody":

@@ -24,7 +24,8 @@ type schema struct {
 	fields    []field
 	elem      *schema // of an array, or the values of a map
 	nullable  bool
-	closed    bool // a field that is not named is refused
+	closed    bool     // a field that is not named is refused
+	needed    []string // fields of a body that must be there
 	any       []*schema
 	minimum   *int
 	maximum   *int
@@ -104,6 +105,9 @@ func (s *schema) MarshalJSON() ([]byte, error) {
 		return plain(o)
 	case s.ref != "":
 		put("$ref", "#/components/schemas/"+s.ref)
+		if s.needed != nil { // beside those of the component, which other bodies may have, too
+			put("required", s.needed)
+		}
 		return plain(o)
 	case len(s.any) > 0:
 		put("anyOf", s.any)
@@ -141,7 +145,7 @@ func (s *schema) MarshalJSON() ([]byte, error) {
 
 func (s *schema) members() (o pairs) {
 	var properties pairs
-	var required []string
+	required := s.needed
 	for _, f := range s.fields {
 		properties = append(properties, pair{f.name, f.of})
 		if f.required {

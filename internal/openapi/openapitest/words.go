@@ -183,7 +183,7 @@ const aboutTheAPI = `Programs ask with a key, browsers that are signed in with t
 
 - A key belongs to an organization and holds one role there. An operator's key says which organization is meant: ` + "`?org=SLUG`" + `.
 - A parameter that an operation does not know is refused, and so are one that is there twice and counts once, and a boolean that is neither true nor false.
-- A body is one JSON object. A field that is not known is refused.
+- A body is one JSON object. A field that is not known is refused, and so is a body without one that is required.
 - A list has ` + "`next`" + `, which goes into the parameter that its operation names; empty or absent, that is all.
 - ` + "`version`" + ` in a body is what was read: 409 when somebody else changed it since. Without it the change is made in any case.
 - Refusals are ` + "`application/problem+json`" + ` (RFC 9457).

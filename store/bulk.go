@@ -397,27 +397,6 @@ func (db *DB) InsertRows(ctx context.Context, actor access.Actor, r Rows) error 
 	return db.Command(ctx, actor, func(tx *Tx) error { return tx.insertRows(r.Head, r.Row, r.End, rows) })
 }
 
-// copyMany is InsertMany by COPY.
-func (tx *Tx) copyMany(head string, rows [][]any) error {
-	into := strings.TrimSuffix(strings.TrimPrefix(head, "INSERT INTO "), " VALUES ")
-	st, err := tx.pg.PrepareContext(tx.ctx, "COPY "+into+" FROM STDIN")
-	if err != nil {
-		return classify(err)
-	}
-	for _, r := range rows {
-		if _, err = st.ExecContext(tx.ctx, r...); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		_, err = st.ExecContext(tx.ctx) // all of it is there
-	}
-	if end := st.Close(); err == nil {
-		err = end
-	}
-	return classify(err)
-}
-
 // Analyze has PostgreSQL count a table anew that has just grown by thousands of rows; by
 // itself it does so within minutes. With columns it looks at these alone, else at the
 // documents, too. Table and columns are words of the caller's.

@@ -32,8 +32,9 @@ type Tx struct {
 	ctx     context.Context
 	actor   access.Actor
 	mode    mode
-	w       *writer  // SQLite writes
-	pg      *sqlx.Tx // PostgreSQL writes
+	w       *writer    // SQLite writes
+	pg      *sqlx.Tx   // PostgreSQL writes
+	conn    *sqlx.Conn // of pg
 	changes int
 	missed  []string // run unprepared; prepared after the commit, see statements.get
 	after   []func()
@@ -105,13 +106,18 @@ func (db *DB) again(ctx context.Context, command func() error) error {
 }
 
 func (db *DB) transact(ctx context.Context, actor access.Actor, fn func(tx *Tx) error) (err error) {
-	pg, err := db.sql.BeginTxx(ctx, nil)
+	conn, err := db.sql.Connx(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer conn.Close()
+	pg, err := conn.BeginTxx(ctx, nil)
 	if err != nil {
 		return classify(err)
 	}
 	tx := db.newTx(ctx, actor, modeWrite)
 	defer tx.free()
-	tx.pg = pg
+	tx.pg, tx.conn = pg, conn
 	defer func() {
 		if p := recover(); p != nil {
 			pg.Rollback()
@@ -128,6 +134,7 @@ func (db *DB) transact(ctx context.Context, actor access.Actor, fn func(tx *Tx) 
 	if err = classify(pg.Commit()); err != nil {
 		return err
 	}
+	conn.Close() // what comes now may need one
 	for _, query := range tx.missed {
 		if _, err := db.stmts.get(ctx, query); err != nil {
 			db.log.WarnContext(ctx, "prepare", "query", firstLine(query), "error", err)

@@ -15,14 +15,17 @@ import (
 // works out what they need. Then Kind.Early writes what comes first of them, in a transaction
 // that goes on with the rest when it is these items' turn: two transactions of a job run at
 // once, and commit one after the other. Whatever does not hold is done anew in their turn.
+// While the first part is written, the items after these are worked out.
 //
 // A transaction that waits for its turn may be waited for: by somebody for whom, in a circle
 // that the database cannot see, the one before it waits. So it waits for a while only.
 type ahead struct {
 	from  int // the position of the first item
 	actor access.Actor
+	drawn chan struct{} // closed when they are worked out
 	turn  chan bool     // true: what is before has been written; false: there is no turn
 	ended chan struct{} // closed when nothing is under way any more
+	next  *ahead        // the items after these, worked out while these are written
 
 	parts parts
 	items []Item
@@ -43,19 +46,22 @@ func (s *Service) begin(ctx context.Context, h *held, j Job, from int, actor acc
 	if h.ahead != nil {
 		return
 	}
-	a := &ahead{from: from, actor: actor, turn: make(chan bool, 1), ended: make(chan struct{}), parts: h.parts}
+	a, vain := h.next, (*ahead)(nil)
+	if h.next = nil; a == nil || a.from != from || !reflect.DeepEqual(a.actor, actor) {
+		a, vain = s.draw(ctx, h, j, from, actor, h.parts), a
+	}
 	h.ahead = a
 	j.position, j.Ahead, j.Early = from, nil, nil
 	go func() {
 		defer close(a.ended)
-		defer func() {
-			if why := recover(); why != nil { // it is not the server's end: the items are done without it
-				s.opt.Log.ErrorContext(ctx, "what comes next in a job", "org", h.org, "job", h.id, "kind", h.kind.Name, "panic", why, "stack", string(debug.Stack()))
-			}
-		}()
-		s.workOut(ctx, h, j, a)
+		defer s.survive(ctx, h)
+		<-a.drawn
+		vain.wait()
 		if h.kind.Early == nil || a.made == nil || s.opt.DB.Dialect() == "sqlite" { // where a writer is alone
 			return
+		}
+		if after := from + len(a.items); after < j.Total {
+			a.next = s.draw(ctx, h, j, after, actor, a.parts)
 		}
 		select {
 		case <-written:
@@ -64,6 +70,25 @@ func (s *Service) begin(ctx context.Context, h *held, j Job, from int, actor acc
 		}
 		s.writeEarly(ctx, h, j, a)
 	}()
+}
+
+// draw works out what the items from a position on need.
+func (s *Service) draw(ctx context.Context, h *held, j Job, from int, actor access.Actor, parts parts) *ahead {
+	a := &ahead{from: from, actor: actor, drawn: make(chan struct{}), turn: make(chan bool, 1), ended: make(chan struct{}), parts: parts}
+	j.position, j.Ahead, j.Early = from, nil, nil
+	go func() {
+		defer close(a.drawn)
+		defer s.survive(ctx, h)
+		s.workOut(ctx, h, j, a)
+	}()
+	return a
+}
+
+// survive is deferred: a panic is not the server's end, the items are done without what is made ahead.
+func (s *Service) survive(ctx context.Context, h *held) {
+	if why := recover(); why != nil {
+		s.opt.Log.ErrorContext(ctx, "what comes next in a job", "org", h.org, "job", h.id, "kind", h.kind.Name, "panic", why, "stack", string(debug.Stack()))
+	}
 }
 
 // workOut reads the items and has Kind.Ahead make something of them. Into an error, Many
@@ -157,6 +182,21 @@ func (a *ahead) end(turn bool) (written bool) {
 	return a.written
 }
 
+// wait ends when nothing is worked out any more.
+func (a *ahead) wait() {
+	if a != nil {
+		<-a.drawn
+	}
+}
+
+// stop ends whatever was begun.
+func (h *held) stop() {
+	if h.ahead.end(false); h.ahead != nil {
+		h.ahead.next.wait()
+	}
+	h.next.wait()
+}
+
 // take hands out the items at the job's position and what was made of them for this actor,
 // once: a transaction that runs again does so because something changed. What is further on
 // is left for later.
@@ -165,7 +205,7 @@ func (h *held) take(j Job, actor access.Actor) ([]Item, any) {
 	if a == nil || a.from > j.position {
 		return nil, nil
 	}
-	h.ahead = nil
+	h.ahead, h.next = nil, a.next
 	if a.from < j.position {
 		return nil, nil
 	}

@@ -19,6 +19,7 @@ import (
 // early is a kind of job that adds two people at a time, early where it can.
 type early struct {
 	*shop
+	drew  chan string                                   // what was drawn ahead
 	began chan string                                   // whom the first part wrote
 	first func(items string) error                      // in the first part
 	many  func(tx *store.Tx, j Job, items string) error // before the rest
@@ -26,7 +27,7 @@ type early struct {
 }
 
 func newEarly(t *testing.T, db *store.DB, clock *storetest.Clock) *early {
-	e := &early{shop: newShop(t, db, clock), began: make(chan string, 20)}
+	e := &early{shop: newShop(t, db, clock), drew: make(chan string, 20), began: make(chan string, 20)}
 	say := func(format string, args ...any) { e.how = append(e.how, fmt.Sprintf(format, args...)) }
 	text := func(items []Item) string {
 		var list []string
@@ -36,7 +37,10 @@ func newEarly(t *testing.T, db *store.DB, clock *storetest.Clock) *early {
 		return strings.Join(list, "")
 	}
 	e.Register(Kind{Name: "early", Need: access.CreateUsers, Size: 2, Title: func(web.Reader, Job) string { return "Early" },
-		Ahead: func(*store.Tx, Job, []Item) (any, error) { return "drawn", nil },
+		Ahead: func(_ *store.Tx, _ Job, items []Item) (any, error) {
+			e.drew <- text(items)
+			return "drawn", nil
+		},
 		Early: func(tx *store.Tx, j Job, items []Item) (any, error) {
 			if db.Dialect() == "sqlite" || j.Ahead != "drawn" {
 				t.Errorf("%s begins early with %v", text(items), j.Ahead)
@@ -74,14 +78,18 @@ func newEarly(t *testing.T, db *store.DB, clock *storetest.Clock) *early {
 // begins waits for the first part of items, where there is one.
 func (e *early) begins(items string) {
 	e.t.Helper()
-	if e.db.Dialect() == "sqlite" {
-		return
+	if e.db.Dialect() != "sqlite" {
+		e.next(e.began, items)
 	}
+}
+
+func (e *early) next(of <-chan string, items string) {
+	e.t.Helper()
 	select {
-	case now := <-e.began:
-		e.is("begun", now, items)
+	case now := <-of:
+		e.is("next", now, items)
 	case <-time.After(20 * time.Second):
-		e.t.Errorf("%s did not begin", items)
+		e.t.Errorf("%s did not come", items)
 	}
 }
 
@@ -116,6 +124,33 @@ func TestItemsBeginEarly(t *testing.T) {
 		now, list := e.job(j.ID)
 		e.is("batches", e.how, e.all("ab cd ef gh", "cd ef gh"))
 		e.is("job", fmt.Sprint(now.State, now.Done, len(list), e.people()), fmt.Sprint(Finished, 8, 8, strings.Split("abcdefgh", "")))
+	})
+}
+
+// What comes after items is drawn while their first part is written, and each once.
+func TestItemsAreDrawnTwoAhead(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		e := newEarly(t, db, nil)
+		early := db.Dialect() != "sqlite"
+		after := map[string]string{"ab": "cd", "cd": "ef", "ef": "gh"}
+		e.first = func(items string) error {
+			if after[items] != "" {
+				e.next(e.drew, after[items])
+			}
+			return nil
+		}
+		e.many = func(_ *store.Tx, _ Job, items string) error {
+			if items == "ab" || !early && after[items] != "" {
+				e.next(e.drew, after[items])
+			}
+			return nil
+		}
+		j := e.start(In{Kind: "early", Items: names("a", "b", "c", "d", "e", "f", "g", "h")})
+		e.work()
+		now, _ := e.job(j.ID)
+		e.is("batches", e.how, e.all("ab cd ef gh", "cd ef gh"))
+		e.is("job", fmt.Sprint(now.State, now.Done, e.people(), len(e.drew)), fmt.Sprint(Finished, 8, strings.Split("abcdefgh", ""), 0))
 	})
 }
 
@@ -222,7 +257,7 @@ func TestAJobThatEndsBeforeTheTurn(t *testing.T) {
 				if over, err := e.batch(context.Background(), h); !over || err != nil {
 					t.Errorf("it went on: %v, %v", over, err)
 				}
-				h.ahead.end(false)
+				h.stop()
 				e.is("people", e.people(), "[a b]")
 				if taken {
 					clock.Pass(2 * lease)

@@ -45,6 +45,7 @@ type held struct {
 	parts  parts
 	singly bool   // the next items could not be done together
 	ahead  *ahead // of items that come later; nil: nothing
+	next   *ahead // of the items after these
 }
 
 // turn gives one job a slice of time. It tells false when none is waiting.
@@ -59,7 +60,7 @@ func (s *Service) turn(ctx context.Context) (worked bool, err error) {
 		return false, nil
 	}
 	h := &held{org: next.Org, id: next.ID, kind: s.kinds[next.Kind], worker: string(store.NewID[held]())}
-	defer func() { h.ahead.end(false) }()
+	defer h.stop()
 	taken := false
 	err = s.opt.DB.Write(ctx, access.Muster(string(h.org)), func(tx *store.Tx) (err error) {
 		taken, err = claim(tx, h.id, h.worker, tx.Now().Add(lease))

@@ -20,7 +20,7 @@ import (
 // The columns in which the rows mostly are alike come first, see alike.
 
 const insertUsers = `INSERT INTO users (org_id, source, status, break_glass, version, external_id, id, user_name, user_name_key,
-	email, email_key, display_name, sort_key, search_key, manager_id, doc, created_at, updated_at) VALUES `
+	email, email_key, display_name, sort_key, search_key, word_key, number_key, phone_key, manager_id, doc, created_at, updated_at) VALUES `
 
 const insertManyValues = "INSERT INTO user_values (org_id, attr, kind, value_key, user_id) VALUES "
 
@@ -103,7 +103,7 @@ func (n *Newcomers) Enter(tx *Tx) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)", n.rows); err != nil {
+	if err := tx.InsertMany(insertUsers, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}}, ?, ?)", n.rows); err != nil {
 		if len(n.list) == 1 {
 			err = taken(err, n.users[0].UserName, n.users[0].ExternalID)
 		}
@@ -164,7 +164,7 @@ func (n *Newcomers) draw(tx *Tx) error {
 		n.users[i] = u
 		id := any(string(u.ID)) // plain texts, which stand in eight rows and are looked at by nobody on the way
 		n.rows[i] = []any{org, string(u.Source), string(u.Status), u.BreakGlass, 1, orNull(u.ExternalID), id, u.UserName, Fold(u.UserName),
-			u.Email, Fold(u.Email), u.DisplayName, w.hot.sortKey, w.hot.searchKey, u.ManagerID, w.doc, nil, nil}
+			u.Email, Fold(u.Email), u.DisplayName, w.hot.sortKey, w.hot.searchKey, orNull(w.hot.wordKeys.Word), orNull(w.hot.wordKeys.Number), orNull(w.hot.wordKeys.Phone), u.ManagerID, w.doc, nil, nil}
 		for v := range w.hot.values {
 			n.values = append(n.values, []any{org, v.Attr, v.Kind, v.Value, id})
 		}
@@ -193,7 +193,7 @@ func (n *Newcomers) date() {
 	at := any(now)
 	for i := range n.users {
 		n.users[i].CreatedAt, n.users[i].UpdatedAt = now, now
-		n.rows[i][16], n.rows[i][17] = at, at
+		n.rows[i][19], n.rows[i][20] = at, at
 		n.told[i].ID, n.told[i].At = NewID[Activity](), now
 		n.acts[i][6], n.acts[i][7] = string(n.told[i].ID), at
 	}

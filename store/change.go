@@ -22,7 +22,7 @@ type UserChange struct {
 }
 
 const updateUser = `UPDATE users SET directory_id = ?, status = ?, ` + activeFrom + `, ended_by = ?, user_name = ?, user_name_key = ?, external_id = ?, email = ?, email_key = ?,
-	display_name = ?, sort_key = ?, search_key = ?, manager_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
+	display_name = ?, sort_key = ?, search_key = ?, word_key = ?, number_key = ?, phone_key = ?, manager_id = ?, doc = {{as_json}}, version = version + 1, updated_at = ?
 	WHERE org_id = ? AND id = ? AND version = ? AND deleted_at = 0`
 
 // When access begins or comes back; package session refuses what is older. The new
@@ -79,7 +79,7 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	var steps, extras []step
 	if !docSame {
 		head = seatHead{updateUserGated, updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
-			next.DisplayName, hot.sortKey, hot.searchKey, next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
+			next.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		if statusSame && !adopted && plan.sameColumns(u, next) {
 			head = seatHead{updateUserDoc, updateUserDoc, []any{hot.searchKey, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		}
@@ -144,7 +144,12 @@ type userPlan struct {
 // sameColumns tells that the new document changes no column but the search key.
 func (p userPlan) sameColumns(u, next User) bool {
 	return next.UserName == u.UserName && next.ExternalID == u.ExternalID && next.Email == u.Email && next.DisplayName == u.DisplayName &&
-		next.ManagerID == u.ManagerID && (!p.keyed || p.hot.sortKey == sortKeyOf(profileOf(p.old)))
+		next.ManagerID == u.ManagerID && (!p.keyed || p.sameKeys())
+}
+
+func (p userPlan) sameKeys() bool {
+	old, err := columnsOf(p.old)
+	return err == nil && p.hot.sortKey == old.sortKey && p.hot.wordKeys == old.wordKeys
 }
 
 // planUser is u after the change, not yet written.

@@ -93,12 +93,12 @@ func (tx *Tx) checkUsers() (found []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		values, err := tx.valuesOf(page)
+		by, err := tx.foundBy(page)
 		if err != nil {
 			return nil, err
 		}
 		for _, u := range page {
-			wrong, err := differs(u, values[u.ID])
+			wrong, err := differs(u, by[u.ID])
 			if err == nil && wrong != "" { // it may have changed between the two statements
 				wrong, err = tx.checkAgain(u.ID)
 			}
@@ -127,11 +127,11 @@ func (tx *Tx) checkAgain(id UserID) (wrong string, err error) {
 		if err != nil || u.Status == Deleted {
 			return "", err
 		}
-		values, err := tx.valuesOf([]User{u})
+		by, err := tx.foundBy([]User{u})
 		if err != nil {
 			return "", err
 		}
-		if wrong, err = differs(u, values[id]); err != nil || wrong == "" {
+		if wrong, err = differs(u, by[id]); err != nil || wrong == "" {
 			return "", err
 		}
 	}
@@ -139,7 +139,7 @@ func (tx *Tx) checkAgain(id UserID) (wrong string, err error) {
 }
 
 // differs says what of a user is not what the document says.
-func differs(u User, values map[userValue]bool) (string, error) {
+func differs(u User, by foundBy) (string, error) {
 	doc, err := u.Attributes()
 	if err != nil {
 		return "", err
@@ -155,18 +155,39 @@ func differs(u User, values map[userValue]bool) (string, error) {
 		return fmt.Sprintf("externalId is %q in the document, %q beside it", hot.externalID, u.ExternalID), nil
 	case hot.email != u.Email || hot.displayName != u.DisplayName || hot.managerID != u.ManagerID:
 		return "e-mail, displayName or manager are not those of the document", nil
-	case !maps.Equal(hot.values, values):
-		return fmt.Sprintf("%d indexed values, the document has %d or others", len(values), len(hot.values)), nil
+	case hot.wordKeys != by.wordKeys:
+		return fmt.Sprintf("found by %q, the document has %q", by.wordKeys, hot.wordKeys), nil
+	case !maps.Equal(hot.values, by.values):
+		return fmt.Sprintf("%d indexed values, the document has %d or others", len(by.values), len(hot.values)), nil
 	}
 	return "", nil
 }
 
-// valuesOf are the rows of user_values of some people.
-func (tx *Tx) valuesOf(users []User) (map[UserID]map[userValue]bool, error) {
+// foundBy is what the indexes have of somebody's document: the columns of words, and the
+// rows of user_values.
+type foundBy struct {
+	wordKeys
+	values map[userValue]bool
+}
+
+// foundBy reads that of some people.
+func (tx *Tx) foundBy(users []User) (map[UserID]foundBy, error) {
 	ids := make([]UserID, len(users))
-	out := make(map[UserID]map[userValue]bool, len(users))
+	out := make(map[UserID]foundBy, len(users))
 	for i, u := range users {
-		ids[i], out[u.ID] = u.ID, map[userValue]bool{}
+		ids[i], out[u.ID] = u.ID, foundBy{values: map[userValue]bool{}}
+	}
+	var keys []struct {
+		User UserID `db:"id"`
+		wordKeys
+	}
+	err := tx.Select(&keys, `SELECT id, COALESCE(word_key, '') AS word_key, COALESCE(number_key, '') AS number_key, COALESCE(phone_key, '') AS phone_key
+		FROM users WHERE org_id = ? AND id IN ({{ids}})`, tx.Org(), jsonList(ids))
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		out[k.User] = foundBy{k.wordKeys, out[k.User].values}
 	}
 	var rows []struct {
 		User  UserID `db:"user_id"`
@@ -174,9 +195,9 @@ func (tx *Tx) valuesOf(users []User) (map[UserID]map[userValue]bool, error) {
 		Value string `db:"value_key"`
 		Kind  string `db:"kind"`
 	}
-	err := tx.Select(&rows, "SELECT user_id, attr, value_key, kind FROM user_values WHERE org_id = ? AND user_id IN ({{ids}})", tx.Org(), jsonList(ids))
+	err = tx.Select(&rows, "SELECT user_id, attr, value_key, kind FROM user_values WHERE org_id = ? AND user_id IN ({{ids}})", tx.Org(), jsonList(ids))
 	for _, r := range rows {
-		out[r.User][userValue{r.Attr, r.Value, r.Kind}] = true
+		out[r.User].values[userValue{r.Attr, r.Value, r.Kind}] = true
 	}
 	return out, err
 }

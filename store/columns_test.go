@@ -26,12 +26,14 @@ func TestColumnsFollowTheDocument(t *testing.T) {
 		func(d store.Doc) {
 			d[store.EnterpriseURN] = map[string]any{"department": "R&D", "manager": map[string]any{"value": "01900000000070008000000000000001"}}
 		},
+		func(d store.Doc) { d[store.EnterpriseURN] = map[string]any{"employeeNumber": "E-17"} },
 		func(d store.Doc) { delete(d, "name"); d["title"] = "Head" },
 		func(d store.Doc) {
 			d["phoneNumbers"] = []any{map[string]any{"value": "+49 30 1234567", "type": "work"}}
 		},
 		func(d store.Doc) { d["roles"] = []any{map[string]any{"value": "Buyer"}}; d["locale"] = "de" },
 		func(d store.Doc) { delete(d, "emails"); d["timezone"] = "Europe/Berlin" },
+		func(d store.Doc) { delete(d, "phoneNumbers") },
 	}
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		org, admin := storetest.Org(t, db, "acme")
@@ -39,7 +41,7 @@ func TestColumnsFollowTheDocument(t *testing.T) {
 		derived := func(u store.User) string {
 			var list []string
 			const row = `SELECT u.user_name || '|' || u.user_name_key || '|' || COALESCE(u.external_id, '-') || '|' || u.email || '|' || u.email_key || '|' || u.display_name
-				|| '|' || u.sort_key || '|' || u.search_key || '|' || COALESCE(CAST(u.manager_id AS TEXT), '-') || '|' || u.status FROM users u WHERE u.org_id = ? AND u.id = ?`
+				|| '|' || u.sort_key || '|' || u.search_key || '|' || COALESCE(u.word_key, '-') || '|' || COALESCE(u.number_key, '-') || '|' || COALESCE(u.phone_key, '-') || '|' || COALESCE(CAST(u.manager_id AS TEXT), '-') || '|' || u.status FROM users u WHERE u.org_id = ? AND u.id = ?`
 			if err := db.LookupAll(ctx, &list, row, org, u.ID); err != nil || len(list) != 1 {
 				t.Fatalf("%d rows: %v", len(list), err)
 			}

@@ -49,7 +49,8 @@ func HasValue(attr, value string) Cond {
 		case attr == "emails":
 			s.add(" UNION ALL SELECT o.id FROM users o WHERE o.org_id = ? AND o.email_key = ? AND o.deleted_at = 0", s.tx.Org(), Fold(value))
 		case attr == "phoneNumbers" && number != "":
-			s.add(" UNION ALL "+row, s.tx.Org(), wordAttr, number)
+			s.add(" UNION ALL SELECT o.id FROM users o WHERE o.org_id = ? AND o.phone_key = ? AND o.deleted_at = 0", s.tx.Org(), number)
+			s.add(" UNION ALL "+row, s.tx.Org(), wordAttr, number) // of a version before, see values_build.go
 		}
 		s.add(")")
 	}}

@@ -10,14 +10,14 @@ import (
 
 const insertAsked = `,
 	head AS (INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id,
-	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at)
+	email, email_key, display_name, sort_key, search_key, word_key, number_key, phone_key, manager_id, doc, version, created_at, updated_at)
 	SELECT {{as_id}}, a.id, {{as_id}}, {{as_text}}, {{as_text}}, false, a.user_name, a.user_name_key, NULLIF(a.external_id, ''), a.email, a.email_key,
-	a.display_name, a.sort_key, a.search_key, CAST(NULLIF(a.manager_id, '') AS uuid), CAST(a.doc AS jsonb), 1, CAST(a.at AS bigint), CAST(a.at AS bigint) FROM asked a WHERE 1 = 1` + whileUnlimited + ` RETURNING id),
+	a.display_name, a.sort_key, a.search_key, NULLIF(a.word_key, ''), NULLIF(a.number_key, ''), NULLIF(a.phone_key, ''), CAST(NULLIF(a.manager_id, '') AS uuid), CAST(a.doc AS jsonb), 1, CAST(a.at AS bigint), CAST(a.at AS bigint) FROM asked a WHERE 1 = 1` + whileUnlimited + ` RETURNING id),
 	vals AS (INSERT INTO user_values (org_id, attr, value_key, kind, user_id)
 	SELECT {{as_id}}, e.value ->> 'attr', e.value ->> 'value', e.value ->> 'kind', a.id FROM asked a, jsonb_array_elements(CAST(a.value_rows AS jsonb)) AS e(value) WHERE {{gate}}),
 	number AS (` + bumpCount + `)`
 
-var createAsked = askedBy("user_name", "user_name_key", "external_id", "email", "email_key", "display_name", "sort_key", "search_key", "manager_id", "doc", "value_rows") +
+var createAsked = askedBy("user_name", "user_name_key", "external_id", "email", "email_key", "display_name", "sort_key", "search_key", "word_key", "number_key", "phone_key", "manager_id", "doc", "value_rows") +
 	insertAsked + recordAsked("a.target", "a.display_name") + "\n\tSELECT id FROM head"
 
 // newcomer is a new person with nothing beside the row and its values.
@@ -54,7 +54,7 @@ func (tx *Tx) createOfAll(list []*rider) error {
 	args := askedArgs(list, func(ask any) ([]any, []string) {
 		n := ask.(*newcomer)
 		return n.record, []string{n.u.UserName, Fold(n.u.UserName), n.u.ExternalID, n.u.Email, Fold(n.u.Email), n.u.DisplayName,
-			n.hot.sortKey, n.hot.searchKey, string(n.u.ManagerID), string(n.u.Doc), valueList(n.hot.values)}
+			n.hot.sortKey, n.hot.searchKey, n.hot.wordKeys.Word, n.hot.wordKeys.Number, n.hot.wordKeys.Phone, string(n.u.ManagerID), string(n.u.Doc), valueList(n.hot.values)}
 	})
 	args = append(args, tx.Org(), first.u.DirectoryID, first.u.Source, first.u.Status, tx.Org(), tx.Org())
 	args = append(append(args, tx.countStep(countUsers, first.u.DirectoryID, len(list)).args...), recordAskedArgs(first.record)...)

@@ -39,6 +39,7 @@ type hotColumns struct {
 	userName, externalID, email, displayName string
 	sortKey, searchKey                       string
 	managerID                                UserID
+	wordKeys                                 wordKeys
 	values                                   map[userValue]bool
 }
 
@@ -92,6 +93,7 @@ func columnsOf(doc Doc) (hotColumns, error) {
 		h.displayName = p.FullName()
 	}
 	h.sortKey = sortKeyOf(p)
+	h.wordKeys, _ = searchWords(p, h.externalID, h.sortKey)
 	h.searchKey = clip(Fold(strings.Join([]string{h.displayName, p.GivenName + " " + p.FamilyName, p.UserName, p.Email, p.Title, p.Department}, "\n")), 2000)
 	return h, nil
 }
@@ -123,7 +125,8 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 			values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
 		}
 	}
-	for _, word := range searchWords(p, text(doc, "externalId"), sortKeyOf(p)) {
+	_, words := searchWords(p, text(doc, "externalId"), sortKeyOf(p))
+	for _, word := range words {
 		values[userValue{Attr: wordAttr, Value: word}] = true
 	}
 	for _, attr := range sentAttrs { // by which a mapping finds its people; filters need values of every length
@@ -138,7 +141,7 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 }
 
 // finds tells whether HasValue finds a value without a row of its own: in the column of the
-// address, or under the words, by the digits of the number.
+// address, or in that of the number's digits.
 func (p Profile) finds(attr, value string) bool {
 	switch attr {
 	case "emails":

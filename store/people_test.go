@@ -334,8 +334,8 @@ func TestASearchThatFindsVeryMany(t *testing.T) {
 		}
 		err = db.Read(context.Background(), org, func(tx *store.Tx) error {
 			for what, plan := range map[string]func() (string, error){
-				"roster_sort users_any_external_id": func() (string, error) { return tx.PlanFound("user0104") },
-				"roster_sort":                       func() (string, error) { return tx.PlanPeople(store.PeopleQuery{}) },
+				"roster_sort users_any_external_id users_word users_number": func() (string, error) { return tx.PlanFound("user0104") },
+				"roster_sort": func() (string, error) { return tx.PlanPeople(store.PeopleQuery{}) },
 				"": func() (string, error) {
 					return tx.PlanPeople(store.PeopleQuery{Sort: "-created", Source: []store.Source{store.FromSCIM}})
 				},

@@ -61,9 +61,9 @@ func (tx *Tx) RestoreAs(id UserID, userName, why string) (User, error) {
 	next.Version, next.UpdatedAt = u.Version+1, tx.Now()
 	next.UserName, next.DisplayName, next.Doc = hot.userName, hot.displayName, JSON(raw)
 	next, err = tx.moved(u, next, step{`UPDATE users SET status = 'deactivated', ended_by = ?, directory_id = NULL, user_name = ?, user_name_key = ?, display_name = ?, sort_key = ?, search_key = ?,
-		doc = {{as_json}}, version = version + 1, updated_at = ?, deleted_at = 0
+		word_key = ?, number_key = ?, phone_key = ?, doc = {{as_json}}, version = version + 1, updated_at = ?, deleted_at = 0
 		WHERE org_id = ? AND id = ? AND version = ? AND status = 'deleted'`,
-		[]any{next.EndedBy, next.UserName, Fold(next.UserName), next.DisplayName, hot.sortKey, hot.searchKey, raw, next.UpdatedAt, tx.Org(), id, u.Version}},
+		[]any{next.EndedBy, next.UserName, Fold(next.UserName), next.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), raw, next.UpdatedAt, tx.Org(), id, u.Version}},
 		[]step{tx.countStep(countUsers, "", 1)}, "user.restore", Leaving{Why: why})
 	if err != nil {
 		return u, err

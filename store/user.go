@@ -111,9 +111,9 @@ const UserFields = `id, directory_id, source, status, ended_by, break_glass, use
 const userColumns = "SELECT " + UserFields + " FROM users"
 
 const insertUser = `INSERT INTO users (org_id, id, directory_id, source, status, break_glass, user_name, user_name_key, external_id,
-	email, email_key, display_name, sort_key, search_key, manager_id, doc, version, created_at, updated_at)
+	email, email_key, display_name, sort_key, search_key, word_key, number_key, phone_key, manager_id, doc, version, created_at, updated_at)
 	SELECT {{as_id}}, {{as_id}}, {{as_id}}, {{as_text}}, {{as_text}}, CAST(? AS {{bool}}), {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}},
-	{{as_text}}, {{as_text}}, {{as_id}}, {{as_json}}, 1, {{as_int}}, {{as_int}} WHERE 1 = 1`
+	{{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_id}}, {{as_json}}, 1, {{as_int}}, {{as_int}} WHERE 1 = 1`
 
 const insertUserGated = insertUser + whileUnlimited
 
@@ -188,7 +188,7 @@ func (tx *Tx) insertNew(u User, hot hotColumns, in NewUser, extras []step, act A
 	}
 	steps = append(steps, extras...)
 	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, u.ManagerID, string(u.Doc), u.CreatedAt, u.UpdatedAt)}
+		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), u.ManagerID, string(u.Doc), u.CreatedAt, u.UpdatedAt)}
 	var n int64
 	if !seated(u.Status) {
 		n, err = tx.change(step{head.free, head.args}, steps, act)

@@ -12,8 +12,8 @@ import (
 	"github.com/muster-id/muster/internal/fault"
 )
 
-// When a version of the program makes other rows of user_values than the one before, its
-// migration puts every organization into value_walks, and a loop makes the rows of all
+// When a version of the program makes other rows of user_values than the one before, or other
+// columns of words, its migration puts every organization into value_walks, and a loop makes the rows of all
 // people there right, in small transactions. Any server goes on where another one ended.
 // It walks twice: a server of the version before may go on writing for a while.
 
@@ -66,10 +66,10 @@ func (w valueWalk) run(ctx context.Context, db *DB) error {
 	for tries := 0; next.Rounds == w.Rounds; tries++ {
 		was := next
 		var users []User
-		var have map[UserID]map[userValue]bool
+		var have map[UserID]foundBy
 		err := db.Read(ctx, actor, func(tx *Tx) (err error) {
 			if users, err = tx.usersBehind(was.After, walkBatch); err == nil {
-				have, err = tx.valuesOf(users)
+				have, err = tx.foundBy(users)
 			}
 			return err
 		})
@@ -123,20 +123,22 @@ func (w valueWalk) save(tx *Tx, next valueWalk) (bool, error) {
 	return n > 0, err
 }
 
-// correctValues writes the rows that differ from the documents. Whoever has been changed
+// correctValues writes the columns and rows that differ from the documents. Whoever has been changed
 // since they were read is left out, and missed. Why it counts the version up says
 // extra_build.go.
-func (tx *Tx) correctValues(users []User, have map[UserID]map[userValue]bool) (missed bool, err error) {
+func (tx *Tx) correctValues(users []User, have map[UserID]foundBy) (missed bool, err error) {
 	for _, u := range users {
 		doc, err := u.Attributes()
 		if err != nil {
 			return false, err
 		}
-		want, err := valuesOf(doc)
-		if err != nil || maps.Equal(want, have[u.ID]) { // a document that is not sound is left to Check
+		want, err := hotOf(doc)
+		by := have[u.ID]
+		if err != nil || want.wordKeys == by.wordKeys && maps.Equal(want.values, by.values) { // a document that is not sound is left to Check
 			continue
 		}
-		n, err := tx.Exec(touch(UserResource), tx.Org(), u.ID, u.Version)
+		n, err := tx.Exec("UPDATE users SET word_key = ?, number_key = ?, phone_key = ?, version = version + 1 WHERE org_id = ? AND id = ? AND version = ?",
+			orNull(want.wordKeys.Word), orNull(want.wordKeys.Number), orNull(want.wordKeys.Phone), tx.Org(), u.ID, u.Version)
 		if err != nil {
 			return false, err
 		}
@@ -144,12 +146,12 @@ func (tx *Tx) correctValues(users []User, have map[UserID]map[userValue]bool) (m
 			missed = true
 			continue
 		}
-		if gone := minus(have[u.ID], want); len(gone) > 0 {
+		if gone := minus(by.values, want.values); len(gone) > 0 {
 			if _, err := tx.Exec(strings.Replace(deleteValues, "{{gate}}", "1 = 1", 1), tx.Org(), u.ID, valueList(gone)); err != nil {
 				return false, err
 			}
 		}
-		if come := minus(want, have[u.ID]); len(come) > 0 {
+		if come := minus(want.values, by.values); len(come) > 0 {
 			if _, err := tx.Exec(insertValuesAgain, tx.Org(), u.ID, valueList(come)); err != nil {
 				return false, err
 			}

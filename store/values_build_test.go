@@ -36,7 +36,7 @@ func walkers(t *testing.T, url string, clock *storetest.Clock, n int) (servers [
 			}
 			ids = append(ids, u.ID)
 		}
-		if _, err := tx.Exec("DELETE FROM user_values WHERE org_id = ? AND attr = ' word'", tx.Org()); err != nil {
+		if err := wordless(tx); err != nil {
 			return err
 		}
 		_, err := tx.Exec("INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES (?, ' word', 'wrong', '', ?)", tx.Org(), ids[0])
@@ -47,6 +47,15 @@ func walkers(t *testing.T, url string, clock *storetest.Clock, n int) (servers [
 	}
 	slices.Sort(ids)
 	return servers, admin, ids
+}
+
+// wordless takes away all words by which people are found.
+func wordless(tx *store.Tx) error {
+	_, err := tx.Exec("DELETE FROM user_values WHERE org_id = ? AND attr = ' word'", tx.Org())
+	if err == nil {
+		_, err = tx.Exec("UPDATE users SET word_key = NULL, number_key = NULL, phone_key = NULL WHERE org_id = ?", tx.Org())
+	}
+	return err
 }
 
 // beginWalk is what a migration writes.
@@ -129,7 +138,7 @@ func TestPeopleOfAnOlderVersionGetTheirWords(t *testing.T) {
 			t.Errorf("not sound: %v", wrong)
 		}
 		err := servers[0].Write(ctx, admin, func(tx *store.Tx) error {
-			_, err := tx.Exec("DELETE FROM user_values WHERE org_id = ? AND user_id = ?", tx.Org(), ids[7])
+			_, err := tx.Exec("UPDATE users SET number_key = NULL WHERE org_id = ? AND id = ?", tx.Org(), ids[7])
 			return err
 		})
 		if err != nil {
@@ -170,6 +179,90 @@ func TestAWalkGoesOnWhereAServerEnded(t *testing.T) {
 		clock.Pass(2 * time.Hour)
 		tend(250, 0)
 		if wrong := check(t, servers[0], admin); len(wrong) > 0 {
+			t.Errorf("not sound: %v", wrong)
+		}
+	})
+}
+
+// A version before has left each word as a row. Whoever has these is found as well, and they
+// become columns; what a server of that version writes meanwhile, too.
+func TestRowsOfWordsBecomeColumns(t *testing.T) {
+	t.Parallel()
+	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
+		_, admin := storetest.Org(t, db, "acme")
+		var grace, ada store.User
+		rows := func(tx *store.Tx, u store.User, words ...string) error {
+			for _, w := range words {
+				if _, err := tx.Exec("INSERT INTO user_values (org_id, attr, value_key, kind, user_id) VALUES (?, ' word', ?, '', ?)", tx.Org(), w, u.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		write(t, db, admin, func(tx *store.Tx) (err error) {
+			p := store.Profile{UserName: "u1", Email: "u1@example.com", GivenName: "Grace Brewster", FamilyName: "Hopper", EmployeeNumber: "E-17", Phone: "+49 30 123456"}
+			if grace, err = tx.CreateUser(store.NewUser{Source: store.FromAPI, Doc: p.Doc()}); err != nil {
+				return err
+			}
+			p = store.Profile{UserName: "u2", GivenName: "Ada", FamilyName: "Lovelace"}
+			if ada, err = tx.CreateUser(store.NewUser{Source: store.FromAPI, Doc: p.Doc()}); err != nil {
+				return err
+			}
+			if err = wordless(tx); err != nil {
+				return err
+			}
+			return errors.Join(rows(tx, grace, "grace", "brewster", "e-17", "☎6543210394"), rows(tx, ada, "ada"))
+		})
+		finds := func(when string, name string, searches ...string) {
+			t.Helper()
+			for _, s := range searches {
+				err := db.Read(ctx, admin, func(tx *store.Tx) error {
+					page, err := tx.People(store.PeopleQuery{Search: s})
+					if len(page.People) != 1 || page.People[0].UserName != name {
+						t.Errorf("%s: %q finds %+v", when, s, page.People)
+					}
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			found := 0
+			if err := db.Read(ctx, admin, func(tx *store.Tx) error {
+				_, err := tx.EachUser(store.Query{Where: store.HasValue("phoneNumbers", "+49 30 123456"), Limit: 10}, func(store.User) error { found++; return nil })
+				return err
+			}); err != nil || found != 1 {
+				t.Errorf("%s: %d have the number: %v", when, found, err)
+			}
+		}
+		left := func(when string, want int) {
+			t.Helper()
+			var n int
+			if err := db.Read(ctx, admin, func(tx *store.Tx) error {
+				return tx.Get(&n, "SELECT COUNT(*) FROM user_values WHERE org_id = ?", tx.Org())
+			}); err != nil || n != want {
+				t.Errorf("%s: %d rows, want %d: %v", when, n, want, err)
+			}
+		}
+		of := []string{"gra", "brewster", "E-1", "030 123456", "3456", "grace hopper", "grace brew e-17"}
+		finds("before", "u1", of...)
+		beginWalk(t, db, admin, 0, store.UserID(strings.Repeat("0", 32)), 2)
+		if err := db.TendValues(ctx); err != nil {
+			t.Fatal(err)
+		}
+		finds("after", "u1", of...)
+		left("after", 1)                               // the second of the given names
+		write(t, db, admin, func(tx *store.Tx) error { // as a server that knows no columns renames her
+			_, err := tx.Exec("UPDATE users SET word_key = 'augusta' WHERE org_id = ? AND id = ?", tx.Org(), ada.ID)
+			return errors.Join(err, rows(tx, ada, "ada"))
+		})
+		clock.Pass(2 * time.Hour)
+		if err := db.TendValues(ctx); err != nil {
+			t.Fatal(err)
+		}
+		left("in the end", 1)
+		finds("in the end", "u2", "ada")
+		if wrong := check(t, db, admin); len(wrong) > 0 {
 			t.Errorf("not sound: %v", wrong)
 		}
 	})

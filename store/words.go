@@ -8,12 +8,20 @@ import (
 
 // A search finds people by the beginning of any word of their names, their address, user
 // name, externalId or employee number, and by the end of their telephone number. The beginnings of user name, address, externalId
-// and of the name under which a person is sorted have indexes anyway; what they do not
-// find stands in user_values under wordAttr, in the rows that are written with each
-// person. For "Ada Lovelace, ada.lovelace@example.com" that is no row at all.
+// and of the name under which a person is sorted have indexes anyway. What they do not find
+// stands in columns of its own, as far as there are any, else in user_values under wordAttr.
+// For "Ada Lovelace, ada.lovelace@example.com" that is nothing at all.
 
 // wordAttr is not the name of an attribute: no filter of a directory comes here.
 const wordAttr = " word"
+
+// wordKeys are the words that have columns: an entry of an index is a third of a row in
+// user_values, which were the largest part of an import. Empty: there is none.
+type wordKeys struct {
+	Word   string `db:"word_key"` // the first one of the names
+	Number string `db:"number_key"`
+	Phone  string `db:"phone_key"`
+}
 
 const (
 	mostWords   = 16
@@ -24,30 +32,34 @@ const (
 	manyDigits   = 7 // a whole number: spaces in it separate no words
 )
 
-// searchWords are the words that no other index finds.
-func searchWords(p Profile, externalID, sortKey string) []string {
+// searchWords are the words that no other index finds: those with columns, and the others.
+func searchWords(p Profile, externalID, sortKey string) (keys wordKeys, rows []string) {
 	name, address := Fold(p.UserName), Fold(p.Email)
 	words := wordsOf(p.GivenName + " " + p.FamilyName + " " + p.DisplayName)
 	for _, a := range []string{address, name} {
 		local, _, _ := strings.Cut(a, "@")
 		words = append(words, wordsOf(local)...)
 	}
-	words = append(words, Fold(strings.TrimSpace(p.EmployeeNumber)))
 	if folded := Fold(externalID); folded != externalID {
 		words = append(words, folded)
 	}
-	var list []string
+	found := func(w string) bool {
+		return w == "" || strings.HasPrefix(name, w) || strings.HasPrefix(address, w) || strings.HasPrefix(sortKey, w)
+	}
 	for _, w := range distinct(words) {
-		w = clip(w, longestWord)
-		if w == "" || strings.HasPrefix(name, w) || strings.HasPrefix(address, w) || strings.HasPrefix(sortKey, w) || len(list) == mostWords {
-			continue
+		switch w = clip(w, longestWord); {
+		case found(w):
+		case keys.Word == "":
+			keys.Word = w
+		case len(rows) < mostWords:
+			rows = append(rows, w)
 		}
-		list = append(list, w)
 	}
-	if number := backwards(p.Phone); number != "" {
-		list = append(list, number)
+	if w := clip(Fold(strings.TrimSpace(p.EmployeeNumber)), longestWord); !found(w) {
+		keys.Number = w
 	}
-	return list
+	keys.Phone = backwards(p.Phone)
+	return keys, rows
 }
 
 // backwards are the digits of a telephone number from the last to the first: written with
@@ -142,14 +154,29 @@ func (w asked) found(tx *Tx, deleted bool) (parts []part) {
 	add(true, "u.id", "users u WHERE u.org_id = ? AND u.email_key >= ? AND u.email_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
 	add(false, "r.user_id", "roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ?", tx.Org(), w.folded, w.folded+afterAll)
 	add(true, "u.id", "users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
-	for _, word := range w.kept() {
+	for _, k := range w.keys() {
+		add(true, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ? AND u.deleted_at = 0", tx.Org(), k.word, k.word+afterAll)
+	}
+	for _, word := range w.rows() {
 		add(false, "v.user_id", "user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)
 	}
 	return parts
 }
 
-// kept are the beginnings of rows under wordAttr that the word finds.
-func (w asked) kept() []string {
+// key is the beginning of what stands in a column of wordKeys.
+type key struct{ column, word string }
+
+func (w asked) keys() []key {
+	list := []key{{"u.word_key", w.folded}, {"u.number_key", w.folded}}
+	if w.number != "" {
+		list = append(list, key{"u.phone_key", w.number})
+	}
+	return list
+}
+
+// rows are the beginnings of rows under wordAttr that the word finds. A version before has
+// left some with telephone numbers, see values_build.go.
+func (w asked) rows() []string {
 	if w.number != "" {
 		return []string{w.folded, w.number}
 	}
@@ -160,7 +187,11 @@ func (w asked) kept() []string {
 func (w asked) matches() (string, []any) {
 	condition := "(u.user_name_key >= ? AND u.user_name_key < ? OR u.email_key >= ? AND u.email_key < ? OR u.sort_key >= ? AND u.sort_key < ? OR u.external_id >= ? AND u.external_id < ?"
 	args := []any{w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.folded, w.folded + afterAll, w.raw, w.raw + afterAll}
-	for _, word := range w.kept() {
+	for _, k := range w.keys() {
+		condition += " OR " + k.column + " >= ? AND " + k.column + " < ?"
+		args = append(args, k.word, k.word+afterAll)
+	}
+	for _, word := range w.rows() {
 		condition += " OR EXISTS (SELECT 1 FROM user_values v WHERE v.org_id = u.org_id AND v.user_id = u.id AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?)"
 		args = append(args, wordAttr, word, word+afterAll)
 	}

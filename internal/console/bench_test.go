@@ -57,11 +57,10 @@ func (s *site) crowd(n int) store.GroupID {
 				sql  string
 				args []any
 			}{
-				{`INSERT INTO users (org_id, id, source, status, break_glass, user_name, user_name_key, email, email_key, display_name, sort_key, search_key, doc, version, created_at, updated_at, signed_in_at, signed_in_with)
-					SELECT {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 'scim', e.value ->> 'status', FALSE, e.value ->> 'key', e.value ->> 'key', e.value ->> 'key', e.value ->> 'key', e.value ->> 'name', e.value ->> 'sort', e.value ->> 'sort',
+				{`INSERT INTO users (org_id, id, source, status, break_glass, user_name, user_name_key, email, email_key, display_name, sort_key, search_key, word_key, doc, version, created_at, updated_at, signed_in_at, signed_in_with)
+					SELECT {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 'scim', e.value ->> 'status', FALSE, e.value ->> 'key', e.value ->> 'key', e.value ->> 'key', e.value ->> 'key', e.value ->> 'name', e.value ->> 'sort', e.value ->> 'sort', e.value ->> 'word',
 					e.value -> 'doc', 1, {{as_int}} + CAST(e.value ->> 'n' AS {{int}}), 1, CASE WHEN CAST(e.value ->> 'n' AS {{int}}) % 3 = 0 THEN 0 ELSE {{as_int}} - CAST(e.value ->> 'n' AS {{int}}) * 60000000 END, 'saml'
 					FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), tx.Now().Add(-time.Hour), tx.Now(), string(list)}},
-				{`INSERT INTO user_values (org_id, attr, value_key, kind, user_id) SELECT {{as_id}}, ' word', e.value ->> 'word', '', CAST(e.value ->> 'id' AS {{id}}) FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), string(list)}},
 				{`INSERT INTO user_values (org_id, attr, value_key, kind, user_id) SELECT {{as_id}}, ' word', lower(substr(e.value ->> 'name', 1, 4)), '', CAST(e.value ->> 'id' AS {{id}}) FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), string(list)}},
 				{`INSERT INTO members (org_id, group_id, user_id, since) SELECT {{as_id}}, {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 1 FROM {{each}} WHERE 1 = 1`, []any{tx.Org(), team, string(list)}},
 				{`INSERT INTO user_roles (org_id, user_id, role, reason_kind, reason_ref, since) SELECT {{as_id}}, CAST(e.value ->> 'id' AS {{id}}), 'viewer', 'manual', '', 1 FROM {{each}} WHERE CAST(e.value ->> 'n' AS {{int}}) % 50 = 1`,

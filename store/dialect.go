@@ -59,6 +59,7 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))", "{{list}}", "json_agg", "{{entry}}", "json_build_array",
 		"{{gate}}", "EXISTS (SELECT 1 FROM head)", "{{row}}", "SELECT ", "{{end_row}}", " WHERE EXISTS (SELECT 1 FROM head)",
 		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres, "{{roster_at_once}}", rosterAtOncePostgres,
+		"{{lines_as_text}}", "ALTER TABLE import_rows ALTER COLUMN data TYPE text;",
 		"{{joined_ids}}", "string_agg(uuid_send(p.id), '')", // in the order of p, 16 bytes each
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
@@ -89,7 +90,7 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{gate}}", "1 = 1",
 	// Of SELECT it does not know that it is one row, and copies each page before it changes it, to be able to undo several.
 	"{{row}}", "VALUES (", "{{end_row}}", ")",
-	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{roster_at_once}}", "", "{{joined_ids}}", "group_concat(p.id, '')",
+	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{roster_at_once}}", "", "{{lines_as_text}}", "", "{{joined_ids}}", "group_concat(p.id, '')",
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}
 

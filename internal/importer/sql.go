@@ -262,7 +262,7 @@ func insertRows(tx *store.Tx, id ID, rows []*Row, wave []int32) error {
 		}
 		list[i] = []any{org, run, string(r.Action), at, r.N, r.Line, r.Email, r.Name, r.User, string(data)}
 	}
-	return tx.InsertMany(insertManyRows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", list)
+	return tx.InsertMany(insertManyRows, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", list)
 }
 
 // replaceRows writes rows again whose action changed.
@@ -272,7 +272,7 @@ func replaceRows(tx *store.Tx, id ID, rows []Row) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec("UPDATE import_rows SET action = ?, data = {{as_json}} WHERE org_id = ? AND run_id = ? AND n = ?", r.Action, string(data), tx.Org(), id, r.N); err != nil {
+		if _, err := tx.Exec("UPDATE import_rows SET action = ?, data = ? WHERE org_id = ? AND run_id = ? AND n = ?", r.Action, string(data), tx.Org(), id, r.N); err != nil {
 			return err
 		}
 	}

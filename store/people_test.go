@@ -283,6 +283,28 @@ func TestWhatASearchFinds(t *testing.T) {
 				t.Errorf("after the change %q finds %d, want %d", search, got, want)
 			}
 		}
+		// So is whoever is deleted, among those alone.
+		err = db.Write(context.Background(), org, func(tx *store.Tx) error {
+			u, err := tx.UserByName("x17")
+			if err == nil {
+				_, err = tx.DeleteUser(u.ID, "")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, search := range []string{"wil", "chef", "crusher wil", "1234567"} {
+			for _, q := range []store.PeopleQuery{{Status: []store.Status{store.Deleted}}, {Status: []store.Status{store.Deleted}, Source: []store.Source{store.FromAPI}, Sort: "-created"}} {
+				q.Search = search
+				if got := namesOf(walkPeople(t, db, org, q)); got != "x17" {
+					t.Errorf("among the deleted %+v finds %q", q, got)
+				}
+			}
+			if got := namesOf(walkPeople(t, db, org, store.PeopleQuery{Search: search})); got != "" {
+				t.Errorf("among the others %q finds %q", search, got)
+			}
+		}
 		if wrong := check(t, db, org); len(wrong) > 0 {
 			t.Errorf("not sound: %v", wrong)
 		}

@@ -155,7 +155,7 @@ func (w asked) found(tx *Tx, deleted bool) (parts []part) {
 	add(false, "r.user_id", "roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ?", tx.Org(), w.folded, w.folded+afterAll)
 	add(true, "u.id", "users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
 	for _, k := range w.keys() {
-		add(true, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ? AND u.deleted_at = 0", tx.Org(), k.word, k.word+afterAll)
+		add(true, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ? AND "+at, tx.Org(), k.word, k.word+afterAll)
 	}
 	for _, word := range w.rows() {
 		add(false, "v.user_id", "user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)

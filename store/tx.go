@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,16 +106,32 @@ func (db *DB) again(ctx context.Context, command func() error) error {
 	return err
 }
 
+// begin begins a transaction on a connection of which copyMany can ask for the driver's. One
+// that was cut while nobody used it shows that here, and another one is taken, as
+// database/sql does where it chooses.
+func (db *DB) begin(ctx context.Context) (*sqlx.Conn, *sqlx.Tx, error) {
+	for tries := db.sql.Stats().MaxOpenConnections; ; tries-- {
+		conn, err := db.sql.Connx(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		pg, err := conn.BeginTxx(ctx, nil)
+		if err == nil {
+			return conn, pg, nil
+		}
+		conn.Close()
+		if tries <= 0 || !errors.Is(err, driver.ErrBadConn) {
+			return nil, nil, err
+		}
+	}
+}
+
 func (db *DB) transact(ctx context.Context, actor access.Actor, fn func(tx *Tx) error) (err error) {
-	conn, err := db.sql.Connx(ctx)
+	conn, pg, err := db.begin(ctx)
 	if err != nil {
 		return classify(err)
 	}
 	defer conn.Close()
-	pg, err := conn.BeginTxx(ctx, nil)
-	if err != nil {
-		return classify(err)
-	}
 	tx := db.newTx(ctx, actor, modeWrite)
 	defer tx.free()
 	tx.pg, tx.conn = pg, conn

@@ -139,8 +139,8 @@ type part struct {
 }
 
 // found are the ids of those whom the word finds, from indexes alone, some of them several
-// times. The roster tells whether somebody is deleted in its rows, not in this index, and
-// whoever is found is looked up there anyway.
+// times. The roster tells whether somebody is deleted in its rows, not in its index or those
+// of words, and whoever is found is looked up there anyway.
 func (w asked) found(tx *Tx, deleted bool) (parts []part) {
 	at := "u.deleted_at = 0"
 	if deleted {
@@ -155,7 +155,7 @@ func (w asked) found(tx *Tx, deleted bool) (parts []part) {
 	add(false, "r.user_id", "roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ?", tx.Org(), w.folded, w.folded+afterAll)
 	add(true, "u.id", "users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
 	for _, k := range w.keys() {
-		add(true, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ? AND "+at, tx.Org(), k.word, k.word+afterAll)
+		add(false, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ?", tx.Org(), k.word, k.word+afterAll)
 	}
 	for _, word := range w.rows() {
 		add(false, "v.user_id", "user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)

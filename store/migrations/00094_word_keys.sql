@@ -5,8 +5,8 @@
 ALTER TABLE users ADD COLUMN word_key {{key}};
 ALTER TABLE users ADD COLUMN number_key {{key}};
 ALTER TABLE users ADD COLUMN phone_key {{key}};
-CREATE INDEX users_word ON users (org_id, word_key) WHERE word_key IS NOT NULL;
-CREATE INDEX users_number ON users (org_id, number_key) WHERE number_key IS NOT NULL;
-CREATE INDEX users_phone ON users (org_id, phone_key) WHERE phone_key IS NOT NULL;
+CREATE INDEX users_word ON users (org_id, word_key, id) WHERE word_key IS NOT NULL;
+CREATE INDEX users_number ON users (org_id, number_key, id) WHERE number_key IS NOT NULL;
+CREATE INDEX users_phone ON users (org_id, phone_key, id) WHERE phone_key IS NOT NULL;
 INSERT INTO value_walks (org_id, due_at, after_id, rounds) SELECT id, 0, '00000000-0000-0000-0000-000000000000', 2 FROM orgs WHERE 1 = 1
   ON CONFLICT (org_id) DO UPDATE SET due_at = 0, after_id = '00000000-0000-0000-0000-000000000000', rounds = 2;

@@ -27,14 +27,14 @@ type Activity struct {
 }
 
 const insertActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
-	{{row}}{{as_id}}, {{as_id}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_json}}{{end_row}}`
+	{{row}}{{as_id}}, {{as_id}}, {{as_int}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}{{end_row}}`
 
 // insertGroupActivity looks the group's name up, for changes that have not read it.
-var insertGroupActivity = strings.Replace(insertActivity, "{{as_text}}, {{as_json}}{{end_row}}",
-	"(SELECT g.name FROM groups g WHERE g.org_id = ? AND g.id = ?), {{as_json}}{{end_row}}", 1)
+var insertGroupActivity = strings.Replace(insertActivity, "{{as_text}}, {{as_text}}{{end_row}}",
+	"(SELECT g.name FROM groups g WHERE g.org_id = ? AND g.id = ?), {{as_text}}{{end_row}}", 1)
 
 const recordActivity = `INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})`
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // Record adds a row in this transaction. The actor, the time and where the
 // request came from are filled in.

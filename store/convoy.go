@@ -283,7 +283,7 @@ func (list texts) Value() (driver.Value, error) {
 // column id. kind, id and name are of the target.
 func recordAsked(id, name string) string {
 	return ",\n\trecord AS (INSERT INTO activity (org_id, id, at, actor_kind, actor_id, actor_name, action, target_kind, target_id, target_name, detail)" + `
-		SELECT {{as_id}}, CAST(a.activity AS uuid), CAST(a.at AS bigint), {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, ` + id + ", " + name + `, CAST(a.detail AS jsonb)
+		SELECT {{as_id}}, CAST(a.activity AS uuid), CAST(a.at AS bigint), {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, {{as_text}}, ` + id + ", " + name + `, a.detail
 		FROM head h JOIN asked a ON a.id = h.id)`
 }
 

@@ -59,7 +59,8 @@ var postgres = dialect{name: "postgres", goose: "postgres", bind: sqlx.DOLLAR, o
 		"{{group_list}}", "json_agg(json_build_array(g.id, g.name))", "{{list}}", "json_agg", "{{entry}}", "json_build_array",
 		"{{gate}}", "EXISTS (SELECT 1 FROM head)", "{{row}}", "SELECT ", "{{end_row}}", " WHERE EXISTS (SELECT 1 FROM head)",
 		"{{keep_roster}}", keepRosterPostgres, "{{roster_by_column}}", rosterByColumnPostgres, "{{roster_at_once}}", rosterAtOncePostgres,
-		"{{lines_as_text}}", "ALTER TABLE import_rows ALTER COLUMN data TYPE text;",
+		"{{lines_as_text}}", "ALTER TABLE import_rows ALTER COLUMN data TYPE text;", "{{details_as_text}}", "ALTER TABLE activity ALTER COLUMN detail TYPE text;",
+		"{{results_by_key}}", "", "{{by_other_results}}", "",
 		"{{joined_ids}}", "string_agg(uuid_send(p.id), '')", // in the order of p, 16 bytes each
 		"{{share}}", " FOR SHARE", "{{key_share}}", " FOR KEY SHARE", "{{key_share_group}}", " FOR KEY SHARE OF g", "{{lock_member}}", " FOR SHARE OF u FOR KEY SHARE OF g",
 	)}
@@ -90,9 +91,28 @@ var sqliteDialect = dialect{name: "sqlite", goose: "sqlite3", bind: sqlx.QUESTIO
 	"{{gate}}", "1 = 1",
 	// Of SELECT it does not know that it is one row, and copies each page before it changes it, to be able to undo several.
 	"{{row}}", "VALUES (", "{{end_row}}", ")",
-	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{roster_at_once}}", "", "{{lines_as_text}}", "", "{{joined_ids}}", "group_concat(p.id, '')",
+	"{{keep_roster}}", keepRosterSQLite, "{{roster_by_column}}", rosterByColumnSQLite, "{{roster_at_once}}", "", "{{lines_as_text}}", "", "{{details_as_text}}", "", "{{results_by_key}}", resultsByKeySQLite, "{{by_other_results}}", " INDEXED BY job_results_other", // it prefers the key
+	"{{joined_ids}}", "group_concat(p.id, '')",
 	"{{share}}", "", "{{key_share}}", "", "{{key_share_group}}", "", "{{lock_member}}", "",
 )}
+
+const resultsByKeySQLite = `
+CREATE TABLE job_results_by_key (
+  org_id TEXT NOT NULL,
+  job_id TEXT NOT NULL,
+  n      INTEGER NOT NULL,
+  state  TEXT NOT NULL,
+  did    TEXT NOT NULL,
+  target TEXT NOT NULL,
+  name   TEXT NOT NULL,
+  why    TEXT NOT NULL,
+  undo   TEXT NOT NULL,
+  PRIMARY KEY (org_id, job_id, n)
+) STRICT, WITHOUT ROWID;
+INSERT INTO job_results_by_key SELECT org_id, job_id, n, state, did, target, name, why, undo FROM job_results;
+DROP TABLE job_results;
+ALTER TABLE job_results_by_key RENAME TO job_results;
+CREATE INDEX job_results_other ON job_results (org_id, job_id, state, n) WHERE state <> 'done';`
 
 // text is a query as this database wants it.
 func (d *dialect) text(query string) string { return sqlx.Rebind(d.bind, d.words.Replace(query)) }

@@ -210,3 +210,45 @@ func TestABadAddressIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAnOlderVersionWroteStays: what was told of changes becomes text, and the results of jobs
+// move into another table.
+func TestWhatAnOlderVersionWroteStays(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		ann := newUser(t, db, admin, "änn@example.com")
+		write(t, db, admin, func(tx *store.Tx) error {
+			before := []string{"DELETE FROM goose_db_version WHERE version_id IN (96, 97)"}
+			if db.Dialect() != "sqlite" {
+				before = append(before, "ALTER TABLE activity ALTER COLUMN detail TYPE jsonb USING CAST(detail AS jsonb)")
+			}
+			for _, query := range before {
+				if _, err := tx.Exec(query); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec("INSERT INTO job_results (org_id, job_id, n, state, did, target, name, why, undo) VALUES (?, ?, 7, 'failed', '', 'them', 'Name', 'why', '{}')", tx.Org(), store.NewID[store.User]())
+			return err
+		})
+		if err := db.Migrate(ctx); err != nil {
+			t.Fatal(err)
+		}
+		newUser(t, db, admin, "bob@example.com")
+		err := db.Read(ctx, admin, func(tx *store.Tx) error {
+			told, err := tx.Activities(store.ActivityQuery{Action: "user.create"})
+			if len(told) != 2 || told[1].TargetID != string(ann.ID) || !strings.Contains(fmt.Sprint(told[1].Detail["after"]), "userName:änn@example.com") {
+				t.Errorf("told: %+v", told)
+			}
+			var kept []string
+			err = errors.Join(err, tx.Select(&kept, "SELECT target || name || why || undo FROM job_results WHERE org_id = ? AND n = 7 AND state = 'failed'", tx.Org()))
+			if fmt.Sprint(kept) != "[themNamewhy{}]" {
+				t.Errorf("results: %q", kept)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

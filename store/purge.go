@@ -60,7 +60,7 @@ func (tx *Tx) Traces(id UserID) (t Traces, err error) {
 	for _, word := range append([]string{string(id)}, t.words...) {
 		if len(word) > 3 {
 			like := "%" + escapeLike(word) + "%"
-			query += ` OR CAST(detail AS text) LIKE ? ESCAPE '\' OR actor_kind = 'system' AND actor_name LIKE ? ESCAPE '\' OR target_name = ?`
+			query += ` OR detail LIKE ? ESCAPE '\' OR actor_kind = 'system' AND actor_name LIKE ? ESCAPE '\' OR target_name = ?`
 			args = append(args, like, like, word)
 		}
 	}
@@ -225,7 +225,7 @@ type purgedRow struct {
 	Detail  []byte      `db:"detail"`
 }
 
-const updatePurged = "UPDATE activity SET actor_name = ?, target_name = ?, detail = {{as_json}} WHERE org_id = ? AND id = ?"
+const updatePurged = "UPDATE activity SET actor_name = ?, target_name = ?, detail = ? WHERE org_id = ? AND id = ?"
 
 // keptDetail is what stays of a row about the person: words of ours, ids and times.
 var keptDetail = []string{"reason", "successor", "role", "plan", "action", "method", "source", "status"}

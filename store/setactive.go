@@ -28,7 +28,7 @@ var (
 
 // recordOfHead finds the name by itself.
 var recordOfHead = `),
-	record AS (` + strings.Replace(insertActivity, "{{as_text}}, {{as_json}}{{end_row}}", "(SELECT display_name FROM head), {{as_json}}{{end_row}}", 1) + `)
+	record AS (` + strings.Replace(insertActivity, "{{as_text}}, {{as_text}}{{end_row}}", "(SELECT display_name FROM head), {{as_text}}{{end_row}}", 1) + `)
 	SELECT * FROM head`
 
 // setActiveTogether is the same for several people, of whom those are left out whom somebody holds.

@@ -569,7 +569,7 @@ func TestRunBeginsAtOnce(t *testing.T) {
 func TestResultsAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	storetest.WantPlans(t, func(tx *store.Tx) (list []storetest.Planned) {
-		for index, states := range map[string][]ResultState{"sqlite_autoindex_job_results_1": {"", DoneItem}, "job_results_other": {SkippedItem, FailedItem}} {
+		for index, states := range map[string][]ResultState{"PRIMARY KEY (org_id=? AND job_id=?": {"", DoneItem}, "job_results_other": {SkippedItem, FailedItem}} {
 			for _, state := range states {
 				for _, q := range []ResultQuery{{State: state, After: 3, Limit: 10}, {State: state, Before: 3, Limit: 10}} {
 					query, args := resultsQuery(tx, store.NewID[Job](), q)

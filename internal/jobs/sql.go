@@ -258,12 +258,14 @@ func results(tx *store.Tx, id ID, q ResultQuery) ([]Found, error) {
 
 // resultsQuery is the statement behind results. What was not done has an index of its own.
 func resultsQuery(tx *store.Tx, id ID, q ResultQuery) (query string, args []any) {
-	query, args = "SELECT n, state, did, target, name, why FROM job_results WHERE org_id = ? AND job_id = ?", []any{tx.Org(), id}
+	query, args = "SELECT n, state, did, target, name, why FROM job_results", []any{tx.Org(), id}
+	if q.State != "" && q.State != DoneItem {
+		query += "{{by_other_results}} WHERE org_id = ? AND job_id = ? AND state <> 'done'"
+	} else {
+		query += " WHERE org_id = ? AND job_id = ?"
+	}
 	if q.State != "" {
 		query, args = query+" AND state = ?", append(args, q.State)
-	}
-	if q.State != "" && q.State != DoneItem {
-		query += " AND state <> 'done'"
 	}
 	if q.Before == 0 {
 		return query + " AND n > ? ORDER BY n LIMIT ?", append(args, q.After, q.Limit)

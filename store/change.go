@@ -78,14 +78,12 @@ func (tx *Tx) UpdateUser(u User, ch UserChange) (User, error) {
 	head := seatHead{updateUserStatusGated, updateUserStatus, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 	var steps, extras []step
 	if !docSame {
-		head = seatHead{updateUserGated, updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, Fold(next.UserName), orNull(next.ExternalID), next.Email, Fold(next.Email),
+		head = seatHead{updateUserGated, updateUser, []any{next.DirectoryID, next.Status, next.Status, next.UpdatedAt, next.EndedBy, next.UserName, hot.nameKey, orNull(next.ExternalID), next.Email, hot.emailKey,
 			next.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), next.ManagerID, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		if statusSame && !adopted && plan.sameColumns(u, next) {
 			head = seatHead{updateUserDoc, updateUserDoc, []any{hot.searchKey, string(next.Doc), next.UpdatedAt, tx.Org(), u.ID, u.Version}}
 		}
-		if steps, err = tx.valueSteps(u, plan); err != nil {
-			return u, err
-		}
+		steps = tx.valueSteps(u, plan)
 		if extras, err = tx.extraSteps(UserResource, string(u.ID), plan.old, plan.doc); err != nil {
 			return u, err
 		}
@@ -139,6 +137,7 @@ type userPlan struct {
 	changed  []string   // the attributes in which they differ
 	keyed    bool       // keyedAttrs are among them
 	hot      hotColumns // of doc; its values only when keyed
+	was      hotColumns // of old; only when keyed
 }
 
 // sameColumns tells that the new document changes no column but the search key.
@@ -148,8 +147,7 @@ func (p userPlan) sameColumns(u, next User) bool {
 }
 
 func (p userPlan) sameKeys() bool {
-	old, err := columnsOf(p.old)
-	return err == nil && p.hot.sortKey == old.sortKey && p.hot.wordKeys == old.wordKeys
+	return p.hot.sortKey == p.was.sortKey && p.hot.wordKeys == p.was.wordKeys
 }
 
 // planUser is u after the change, not yet written.
@@ -191,7 +189,10 @@ func (tx *Tx) planUser(u User, ch UserChange) (User, userPlan, error) {
 	}
 	plan = userPlan{old: old, doc: ch.Doc, changed: changed, keyed: slices.ContainsFunc(changed, keyedAttr), hot: hot}
 	if plan.keyed {
-		if plan.hot.values, err = valuesOf(ch.Doc); err != nil {
+		if plan.hot.values, err = hot.valuesOf(ch.Doc); err == nil {
+			plan.was, err = hotOf(old)
+		}
+		if err != nil {
 			return u, userPlan{}, err
 		}
 	}
@@ -348,23 +349,18 @@ func (tx *Tx) lastAdmin(id UserID) error {
 
 // valueSteps brings the rows of user_values in line with the new document: only
 // what differs, so that no row is deleted and inserted in one statement.
-func (tx *Tx) valueSteps(u User, plan userPlan) ([]step, error) {
+func (tx *Tx) valueSteps(u User, plan userPlan) (steps []step) {
 	if !plan.keyed {
-		return nil, nil
+		return nil
 	}
-	was, err := valuesOf(plan.old)
-	if err != nil {
-		return nil, err
-	}
-	gone, come := minus(was, plan.hot.values), minus(plan.hot.values, was)
-	var steps []step
+	gone, come := minus(plan.was.values, plan.hot.values), minus(plan.hot.values, plan.was.values)
 	if len(gone) > 0 {
 		steps = append(steps, step{deleteValues, []any{tx.Org(), u.ID, valueList(gone)}})
 	}
 	if len(come) > 0 {
 		steps = append(steps, tx.addValues(u.ID, come))
 	}
-	return steps, nil
+	return steps
 }
 
 // difference is what the log shows: the attributes that changed, before and after.

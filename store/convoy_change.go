@@ -53,7 +53,7 @@ func (tx *Tx) createOfAll(list []*rider) error {
 	first := list[0].ask.(*newcomer)
 	args := askedArgs(list, func(ask any) ([]any, []string) {
 		n := ask.(*newcomer)
-		return n.record, []string{n.u.UserName, Fold(n.u.UserName), n.u.ExternalID, n.u.Email, Fold(n.u.Email), n.u.DisplayName,
+		return n.record, []string{n.u.UserName, n.hot.nameKey, n.u.ExternalID, n.u.Email, n.hot.emailKey, n.u.DisplayName,
 			n.hot.sortKey, n.hot.searchKey, n.hot.wordKeys.Word, n.hot.wordKeys.Number, n.hot.wordKeys.Phone, string(n.u.ManagerID), string(n.u.Doc), valueList(n.hot.values)}
 	})
 	args = append(args, tx.Org(), first.u.DirectoryID, first.u.Source, first.u.Status, tx.Org(), tx.Org())

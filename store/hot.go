@@ -37,10 +37,14 @@ func Fold(s string) string {
 // hotColumns are derived from a user's document; see the table users.
 type hotColumns struct {
 	userName, externalID, email, displayName string
+	nameKey, emailKey                        string
 	sortKey, searchKey                       string
 	managerID                                UserID
 	wordKeys                                 wordKeys
-	values                                   map[userValue]bool
+
+	words  []string // that no column has
+	phone  string
+	values map[userValue]bool // rows
 }
 
 // userValue is a row of user_values. What another index finds anyway has none: these rows are
@@ -68,7 +72,7 @@ func hotOf(doc Doc) (h hotColumns, err error) {
 	if h, err = columnsOf(doc); err != nil {
 		return h, err
 	}
-	h.values, err = valuesOf(doc)
+	h.values, err = h.valuesOf(doc)
 	return h, err
 }
 
@@ -85,7 +89,8 @@ func columnsOf(doc Doc) (hotColumns, error) {
 		return h, err
 	}
 	p := profileOf(doc)
-	h.email, h.displayName, h.managerID = p.Email, p.DisplayName, ""
+	h.email, h.displayName, h.phone = p.Email, p.DisplayName, p.Phone
+	h.nameKey, h.emailKey = Fold(h.userName), Fold(h.email)
 	if isID(p.ManagerID) {
 		h.managerID = UserID(p.ManagerID)
 	}
@@ -93,7 +98,7 @@ func columnsOf(doc Doc) (hotColumns, error) {
 		h.displayName = p.FullName()
 	}
 	h.sortKey = sortKeyOf(p)
-	h.wordKeys, _ = searchWords(p, h.externalID, h.sortKey)
+	h.wordKeys, h.words = h.searchWords(p)
 	h.searchKey = clip(Fold(strings.Join([]string{h.displayName, p.GivenName + " " + p.FamilyName, p.UserName, p.Email, p.Title, p.Department}, "\n")), 2000)
 	return h, nil
 }
@@ -107,8 +112,8 @@ func sortKeyOf(p Profile) string {
 }
 
 // valuesOf are the rows of user_values that a document has.
-func valuesOf(doc Doc) (map[userValue]bool, error) {
-	values, p := map[userValue]bool{}, profileOf(doc)
+func (h hotColumns) valuesOf(doc Doc) (map[userValue]bool, error) {
+	values := map[userValue]bool{}
 	for _, attr := range indexedValues {
 		for _, element := range elements(doc, attr) {
 			value := text(element, "value")
@@ -118,15 +123,15 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 			if err := checkText(attr+".value", value, maxKey); err != nil {
 				return nil, err
 			}
-			if p.finds(attr, value) {
-				continue
+			key := Fold(value)
+			if attr == "emails" && key == h.emailKey || attr == "phoneNumbers" && value == h.phone && h.wordKeys.Phone != "" {
+				continue // HasValue finds it in the column
 			}
 			kind := text(element, "type")
-			values[userValue{attr, Fold(value), Fold(kind[:min(len(kind), 100)])}] = true
+			values[userValue{attr, key, Fold(kind[:min(len(kind), 100)])}] = true
 		}
 	}
-	_, words := searchWords(p, text(doc, "externalId"), sortKeyOf(p))
-	for _, word := range words {
+	for _, word := range h.words {
 		values[userValue{Attr: wordAttr, Value: word}] = true
 	}
 	for _, attr := range sentAttrs { // by which a mapping finds its people; filters need values of every length
@@ -138,18 +143,6 @@ func valuesOf(doc Doc) (map[userValue]bool, error) {
 		}
 	}
 	return values, nil
-}
-
-// finds tells whether HasValue finds a value without a row of its own: in the column of the
-// address, or in that of the number's digits.
-func (p Profile) finds(attr, value string) bool {
-	switch attr {
-	case "emails":
-		return Fold(value) == Fold(p.Email)
-	case "phoneNumbers":
-		return value == p.Phone && backwards(value) != ""
-	}
-	return false
 }
 
 // Profile is what the console, invitations and sign-ins know of a person: the

@@ -63,7 +63,7 @@ func (tx *Tx) RestoreAs(id UserID, userName, why string) (User, error) {
 	next, err = tx.moved(u, next, step{`UPDATE users SET status = 'deactivated', ended_by = ?, directory_id = NULL, user_name = ?, user_name_key = ?, display_name = ?, sort_key = ?, search_key = ?,
 		word_key = ?, number_key = ?, phone_key = ?, doc = {{as_json}}, version = version + 1, updated_at = ?, deleted_at = 0
 		WHERE org_id = ? AND id = ? AND version = ? AND status = 'deleted'`,
-		[]any{next.EndedBy, next.UserName, Fold(next.UserName), next.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), raw, next.UpdatedAt, tx.Org(), id, u.Version}},
+		[]any{next.EndedBy, next.UserName, hot.nameKey, next.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), raw, next.UpdatedAt, tx.Org(), id, u.Version}},
 		[]step{tx.countStep(countUsers, "", 1)}, "user.restore", Leaving{Why: why})
 	if err != nil {
 		return u, err

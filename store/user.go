@@ -187,8 +187,8 @@ func (tx *Tx) insertNew(u User, hot hotColumns, in NewUser, extras []step, act A
 		return err
 	}
 	steps = append(steps, extras...)
-	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, Fold(u.UserName), orNull(u.ExternalID),
-		u.Email, Fold(u.Email), u.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), u.ManagerID, string(u.Doc), u.CreatedAt, u.UpdatedAt)}
+	head := seatHead{insertUserGated, insertUser, append(make([]any, 0, 24), tx.Org(), u.ID, u.DirectoryID, u.Source, u.Status, u.BreakGlass, u.UserName, hot.nameKey, orNull(u.ExternalID),
+		u.Email, hot.emailKey, u.DisplayName, hot.sortKey, hot.searchKey, orNull(hot.wordKeys.Word), orNull(hot.wordKeys.Number), orNull(hot.wordKeys.Phone), u.ManagerID, string(u.Doc), u.CreatedAt, u.UpdatedAt)}
 	var n int64
 	if !seated(u.Status) {
 		n, err = tx.change(step{head.free, head.args}, steps, act)

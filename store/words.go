@@ -33,18 +33,17 @@ const (
 )
 
 // searchWords are the words that no other index finds: those with columns, and the others.
-func searchWords(p Profile, externalID, sortKey string) (keys wordKeys, rows []string) {
-	name, address := Fold(p.UserName), Fold(p.Email)
+func (h hotColumns) searchWords(p Profile) (keys wordKeys, rows []string) {
 	words := wordsOf(p.GivenName + " " + p.FamilyName + " " + p.DisplayName)
-	for _, a := range []string{address, name} {
+	for _, a := range []string{h.emailKey, h.nameKey} {
 		local, _, _ := strings.Cut(a, "@")
 		words = append(words, wordsOf(local)...)
 	}
-	if folded := Fold(externalID); folded != externalID {
+	if folded := Fold(h.externalID); folded != h.externalID {
 		words = append(words, folded)
 	}
 	found := func(w string) bool {
-		return w == "" || strings.HasPrefix(name, w) || strings.HasPrefix(address, w) || strings.HasPrefix(sortKey, w)
+		return w == "" || strings.HasPrefix(h.nameKey, w) || strings.HasPrefix(h.emailKey, w) || strings.HasPrefix(h.sortKey, w)
 	}
 	for _, w := range distinct(words) {
 		switch w = clip(w, longestWord); {
@@ -92,6 +91,10 @@ func dialled(text string) string {
 func wordsOf(text string) []string {
 	var list []string
 	for _, word := range strings.Fields(Fold(text)) {
+		if lettersAlone(word) {
+			list = append(list, word)
+			continue
+		}
 		parts := strings.FieldsFunc(word, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c) })
 		if len(parts) == 1 {
 			word = parts[0]
@@ -106,6 +109,16 @@ func wordsOf(text string) []string {
 		}
 	}
 	return list
+}
+
+// lettersAlone tells that a word has no parts, of most words at a glance.
+func lettersAlone(word string) bool {
+	for i := range len(word) {
+		if c := word[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // afterAll sorts behind everything that begins like the text before it.

@@ -41,5 +41,5 @@ func Shows(text string) bool {
 
 // Unseen tells of a character that shows nothing or turns what stands around it.
 func Unseen(c rune) bool {
-	return unicode.IsControl(c) || c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c)
+	return unicode.IsControl(c) || c > unicode.MaxLatin1 && (c == unicode.ReplacementChar || unicode.Is(unicode.Bidi_Control, c))
 }

@@ -54,14 +54,16 @@ type Newcomers struct {
 	users                     []User
 	told                      []Activity
 	rows, values, roles, acts [][]any
+	extras                    []map[extraRow]bool
 
 	joining map[Source]*joining
 }
 
 // DrawUsers makes the rows. It changes nothing, so it may be done before others have to wait
-// for the transaction that goes on with them. Documents must not change afterwards.
+// for the transaction that goes on with them. The documents are not needed any more then: they
+// are the larger part of what waits.
 func (tx *Tx) DrawUsers(list []NewUser) (*Newcomers, error) {
-	n := &Newcomers{list: list}
+	n := &Newcomers{list: slices.Clone(list)}
 	if slices.ContainsFunc(list, func(in NewUser) bool { return text(in.Doc, "userName") == "" }) {
 		return n, nil // they get one when they enter
 	}
@@ -77,8 +79,10 @@ func (n *Newcomers) Enter(tx *Tx) error {
 	if err := tx.Require(access.CreateUsers); err != nil {
 		return err
 	}
-	if err := tx.nameNew(n.list); err != nil {
-		return err
+	if n.rows == nil { // else all have names
+		if err := tx.nameNew(n.list); err != nil {
+			return err
+		}
 	}
 	defs, err := tx.Definitions()
 	if err != nil {
@@ -127,12 +131,12 @@ func (n *Newcomers) Settle() ([]User, error) {
 		}
 	}
 	err := errors.Join(tx.InsertMany(insertManyValues, "(?, ?, ?, ?, ?)", n.values), tx.InsertMany(insertManyRoles, "(?, ?, ?, ?, ?, ?, ?, ?)", n.roles),
-		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {{as_json}})", n.acts), tx.countNew(counted))
+		tx.InsertMany(insertManyActivities, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", n.acts), tx.countNew(counted))
 	if err != nil {
 		return nil, err
 	}
 	for i, u := range n.users {
-		if err := tx.addExtras(UserResource, string(u.ID), n.list[i].Doc); err != nil {
+		if err := tx.addExtraRows(string(u.ID), n.extras[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -153,9 +157,15 @@ func (n *Newcomers) draw(tx *Tx) error {
 		return err
 	}
 	org := any(string(tx.Org()))
-	n.by, n.defs = tx.actor, defs.Revision
+	n.by, n.defs, n.extras = tx.actor, defs.Revision, make([]map[extraRow]bool, len(n.list))
+	drawn := n.users
 	n.users, n.told, n.rows, n.acts, n.values = make([]User, len(n.list)), make([]Activity, len(n.list)), make([][]any, len(n.list)), make([][]any, len(n.list)), nil
 	for i, in := range n.list {
+		if in.Doc == nil {
+			if in.Doc, err = drawn[i].Attributes(); err != nil {
+				return err
+			}
+		}
 		w, err := workOut(in.Doc)
 		if err != nil {
 			return err
@@ -163,8 +173,8 @@ func (n *Newcomers) draw(tx *Tx) error {
 		u := tx.newUser(in, w.hot, w.doc)
 		n.users[i] = u
 		id := any(string(u.ID)) // plain texts, which stand in eight rows and are looked at by nobody on the way
-		n.rows[i] = []any{org, string(u.Source), string(u.Status), u.BreakGlass, 1, orNull(u.ExternalID), id, u.UserName, Fold(u.UserName),
-			u.Email, Fold(u.Email), u.DisplayName, w.hot.sortKey, w.hot.searchKey, orNull(w.hot.wordKeys.Word), orNull(w.hot.wordKeys.Number), orNull(w.hot.wordKeys.Phone), u.ManagerID, w.doc, nil, nil}
+		n.rows[i] = []any{org, string(u.Source), string(u.Status), u.BreakGlass, 1, orNull(u.ExternalID), id, u.UserName, w.hot.nameKey,
+			u.Email, w.hot.emailKey, u.DisplayName, w.hot.sortKey, w.hot.searchKey, orNull(w.hot.wordKeys.Word), orNull(w.hot.wordKeys.Number), orNull(w.hot.wordKeys.Phone), u.ManagerID, w.doc, nil, nil}
 		for v := range w.hot.values {
 			n.values = append(n.values, []any{org, v.Attr, v.Kind, v.Value, id})
 		}
@@ -178,7 +188,10 @@ func (n *Newcomers) draw(tx *Tx) error {
 		if err != nil {
 			return err
 		}
-		n.told[i], n.acts[i] = act, []any{org, args[3], args[4], args[5], args[6], args[7], nil, nil, id, args[9], args[10]}
+		if n.extras[i], err = defs.rowsOf(UserResource, in.Doc); err != nil {
+			return err
+		}
+		n.list[i].Doc, n.told[i], n.acts[i] = nil, act, []any{org, args[3], args[4], args[5], args[6], args[7], nil, nil, id, args[9], args[10]}
 	}
 	// In the order of the index, so that neighbours are written together.
 	slices.SortFunc(n.values, func(a, b []any) int {

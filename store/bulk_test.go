@@ -148,3 +148,52 @@ func TestRowsThatAreAlikeArriveWhole(t *testing.T) {
 		}
 	})
 }
+
+// TestPeopleAreDrawnAnew: who was drawn by other definitions, or for somebody else, enters as
+// all others do, and the lists of whoever drew keep their documents.
+func TestPeopleAreDrawnAnew(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		_, admin := storetest.Org(t, db, "acme")
+		list := make([]store.NewUser, 3)
+		for i := range list {
+			doc := store.Profile{UserName: fmt.Sprintf("person%d", i), GivenName: "Ann", FamilyName: fmt.Sprintf("Bell%d", i)}.Doc()
+			doc[acmeURN] = map[string]any{"code": fmt.Sprintf("c%d", i)}
+			list[i] = store.NewUser{ID: store.NewID[store.User](), Source: store.FromCSV, Reason: store.Manual, Doc: doc}
+		}
+		var drawn *store.Newcomers
+		if err := db.Read(ctx, admin, func(tx *store.Tx) (err error) { drawn, err = tx.DrawUsers(list); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := put(db, admin, store.Schema{URN: acmeURN, Attributes: []store.Attribute{{Name: "code", Indexed: true}}}, false); err != nil {
+			t.Fatal(err)
+		}
+		another := admin
+		another.Name = "Another Admin"
+		var made []store.User
+		write(t, db, another, func(tx *store.Tx) (err error) {
+			if err = drawn.Enter(tx); err == nil {
+				made, err = drawn.Settle()
+			}
+			return err
+		})
+		ids := make([]store.UserID, len(made))
+		for i, u := range made {
+			ids[i] = u.ID
+			if u.ID != list[i].ID || list[i].Doc["userName"] != u.UserName {
+				t.Errorf("%s of %v", u.ID, list[i])
+			}
+			err := db.Read(ctx, admin, func(tx *store.Tx) error {
+				told, err := tx.Activities(store.ActivityQuery{Target: string(u.ID), Action: "user.create"})
+				if len(told) != 1 || told[0].ActorName != "Another Admin" || !strings.Contains(fmt.Sprint(told[0].Detail["after"]), u.UserName) {
+					t.Errorf("told of %s: %+v", u.UserName, told)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		compareRows(t, db, admin, ids)
+	})
+}

@@ -271,13 +271,20 @@ func (tx *Tx) addExtras(resource, id string, doc Doc) error {
 		return err
 	}
 	rows, err := d.rowsOf(resource, doc)
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return err
+	}
+	return tx.addExtraRows(id, rows)
+}
+
+func (tx *Tx) addExtraRows(id string, rows map[extraRow]bool) error {
+	if len(rows) == 0 {
+		return nil
 	}
 	if err := tx.checkUnique(id, rows); err != nil {
 		return err
 	}
-	_, err = tx.Exec(insertExtrasAlone, tx.Org(), id, extraList(rows))
+	_, err := tx.Exec(insertExtrasAlone, tx.Org(), id, extraList(rows))
 	return takenExtra(err)
 }
 

@@ -110,6 +110,7 @@ func (d *Door) draw(tx *store.Tx, j jobs.Job, items []jobs.Item, ahead bool) (*d
 		if dr.plans[i] = p; p.user != nil {
 			continue
 		}
+		dr.plans[i].doc, dr.plans[i].changes = nil, nil // for as long as it waits
 		dr.coming[r.User], dr.fresh = true, append(dr.fresh, i)
 		u := store.NewUser{ID: r.User, Doc: p.doc, Source: store.FromCSV, Status: status, Reason: store.Manual}
 		if p.role != "" {

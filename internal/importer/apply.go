@@ -17,7 +17,7 @@ import (
 
 // batch is how many rows share a transaction: more cost less, fewer let others in. Each
 // transaction of SQLite writes most pages of the indexes again.
-const batch = 1000
+const batch = 1500
 
 // jobKind is the name of our job.
 const jobKind = "import"

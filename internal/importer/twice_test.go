@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -70,7 +71,9 @@ func TestASecondImportChangesNothing(t *testing.T) {
 func TestAnImportThatWasInterrupted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s := newStage(t, db)
-		run := s.read(many(2200), nil)
+		size := s.door.Kind().Size
+		all := 2*size + 200
+		run := s.read(many(all), nil)
 		job, err := s.door.Start(ctx, s.admin, run.ID, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -86,16 +89,16 @@ func TestAnImportThatWasInterrupted(t *testing.T) {
 			t.Fatal("it was not interrupted")
 		}
 		half := s.people() - 1
-		if half < 1000 || half >= 2200 {
+		if half < size || half >= all {
 			t.Fatalf("%d people were made", half)
 		}
-		if run := s.read(many(2200), nil); run.Counts[importer.Unchanged] != half || run.Counts[importer.Create] != 2200-half {
+		if run := s.read(many(all), nil); run.Counts[importer.Unchanged] != half || run.Counts[importer.Create] != all-half {
 			t.Errorf("the file in the middle: %v, %d were made", run.Counts, half)
 		}
-		if job = s.end(job); job.Counts.Did["created"] != 2200 || s.people() != 2201 {
+		if job = s.end(job); job.Counts.Did["created"] != all || s.people() != all+1 {
 			t.Errorf("%s, %d people", did(job), s.people())
 		}
-		if got := did(s.undo(job)); got != "2200 done, 0 skipped, 0 failed map[removed:2200]" || s.people() != 1 {
+		if got := did(s.undo(job)); got != fmt.Sprintf("%d done, 0 skipped, 0 failed map[removed:%d]", all, all) || s.people() != 1 {
 			t.Errorf("undo: %s, %d people", got, s.people())
 		}
 	})

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,17 +12,14 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/muster-id/muster/internal/porttest"
 )
 
 // localhost starts a server behind a name, for which browsers make passkeys.
 func localhost(t *testing.T, env ...string) (*program, *server) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
+	port := strconv.Itoa(porttest.Held(t))
 	p := newProgram(t, append(env, "MUSTER_HTTP_ADDR=127.0.0.1:"+port, "MUSTER_PUBLIC_URL=http://localhost:"+port)...)
 	s := p.serve()
 	s.url = "http://localhost:" + port

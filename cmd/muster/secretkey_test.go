@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muster-id/muster/internal/porttest"
 	"github.com/muster-id/muster/internal/secret"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -48,7 +49,7 @@ func (p *program) sealed(what string) (newest, older int) {
 func TestTheSecretKeyIsExchanged(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, "secret-key", func(t *testing.T, env ...string) {
-		a := newAcme(t, env...) // the key is the file in the data folder
+		a := newAcme(t, append(env, "MUSTER_HTTP_ADDR="+porttest.HeldAddr(t))...) // the key is the file in the data folder
 		signIn := func(when string) {
 			t.Helper()
 			a.expectMe(a.samlLogin(newVisitor(t), "ann-id", "ann@example.com"), map[string]string{"method": "saml"})
@@ -74,7 +75,6 @@ func TestTheSecretKeyIsExchanged(t *testing.T) {
 		restart := func() {
 			t.Helper()
 			a.server.stop()
-			a.setenv("MUSTER_HTTP_ADDR", strings.TrimPrefix(a.url, "http://"))
 			a.server = a.serve()
 		}
 		restart()

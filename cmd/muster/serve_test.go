@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/access"
+	"github.com/muster-id/muster/internal/porttest"
 	"github.com/muster-id/muster/store"
 )
 
@@ -273,7 +274,7 @@ func TestMetricsAreNotForEverybody(t *testing.T) {
 			t.Errorf("with %v: %d, want %d", header, got, want)
 		}
 	}
-	addr := freeAddr(t)
+	addr := porttest.HeldAddr(t)
 	apart := newProgram(t, "MUSTER_METRICS_ADDR="+addr).serve()
 	if got := get(apart, "http://"+addr+"/metrics"); got != 200 {
 		t.Errorf("on its own listener: %d, want 200", got)
@@ -281,16 +282,6 @@ func TestMetricsAreNotForEverybody(t *testing.T) {
 	if got := get(apart, apart.url+"/metrics"); got != 404 {
 		t.Errorf("on the main listener beside its own: %d, want 404", got)
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // The data folder is its owner's alone, and commands that start at once agree on one key.

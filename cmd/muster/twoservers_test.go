@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/muster-id/muster/internal/porttest"
 	"github.com/muster-id/muster/sso/ssotest"
 	"github.com/muster-id/muster/store/storetest"
 )
@@ -26,7 +27,7 @@ type pair struct {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	p := &pair{first: freeAddr(t), second: freeAddr(t)}
+	p := &pair{first: porttest.HeldAddr(t), second: porttest.HeldAddr(t)}
 	p.next.Store(p.first)
 	balancer := httptest.NewServer(&httputil.ReverseProxy{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: p.next.Load().(string)})

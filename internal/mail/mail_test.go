@@ -23,6 +23,7 @@ import (
 	"github.com/muster-id/muster/internal/access"
 	"github.com/muster-id/muster/internal/fault"
 	"github.com/muster-id/muster/internal/mail"
+	"github.com/muster-id/muster/internal/porttest"
 	"github.com/muster-id/muster/internal/web"
 	"github.com/muster-id/muster/internal/web/webtest"
 	"github.com/muster-id/muster/store"
@@ -277,13 +278,7 @@ func TestUnreachableServersAndDeadClaims(t *testing.T) {
 	storetest.EachAt(t, func(t *testing.T, db *store.DB, clock *storetest.Clock) {
 		ctx := context.Background()
 		_, acme := storetest.Org(t, db, "acme")
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		nobody := "smtp://" + l.Addr().String()
-		l.Close()
-		dead := newOutbox(t, mail.Options{DB: db, URL: nobody})
+		dead := newOutbox(t, mail.Options{DB: db, URL: "smtp://" + porttest.HeldAddr(t)}) // nobody listens there
 		queue(t, db, dead, acme, letter.To("ada@example.com"))
 		state := func() (s string) {
 			t.Helper()

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/muster-id/muster/internal/porttest"
 )
 
 // startPeer runs a provider that others wrote until the test ends. command is given
@@ -21,14 +23,9 @@ import (
 // and ends when its standard input does.
 func startPeer(tb testing.TB, command func(port int) *exec.Cmd) {
 	tb.Helper()
-	var err error
-	// Somebody else may take the free port first; then the next one will do.
-	for range 3 {
-		if err = runPeer(tb, command(freePort(tb))); err == nil {
-			return
-		}
+	if err := runPeer(tb, command(porttest.Held(tb))); err != nil {
+		tb.Fatal(err)
 	}
-	tb.Fatal(err)
 }
 
 func runPeer(tb testing.TB, cmd *exec.Cmd) error {

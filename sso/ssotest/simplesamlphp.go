@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muster-id/muster/internal/porttest"
 )
 
 // SimpleSAMLphp is a real foreign identity provider: Debian's package of that
@@ -71,15 +72,11 @@ func StartSimpleSAMLphp(tb testing.TB, users map[string]PHPUser) *SimpleSAMLphp 
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { os.RemoveAll(s.dir) })
-	// Somebody else may take the free port first; then the next one will do.
-	for range 3 {
-		s.configure(tb, freePort(tb), users)
-		if err = s.start(tb, php); err == nil {
-			return s
-		}
+	s.configure(tb, porttest.Held(tb), users)
+	if err := s.start(tb, php); err != nil {
+		tb.Fatal(err)
 	}
-	tb.Fatal(err)
-	return nil
+	return s
 }
 
 // Trust makes the provider know a service provider by its metadata. options are
@@ -260,14 +257,4 @@ func (s *SimpleSAMLphp) append(tb testing.TB, name, text string) {
 // quotePHP writes a PHP string.
 func quotePHP(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

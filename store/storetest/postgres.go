@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-id/muster/internal/porttest"
 	"github.com/muster-id/muster/store"
 )
 
@@ -156,7 +156,7 @@ func runPostgres(settings ...string) (string, error) {
 	if err := initdb.Run(); err != nil {
 		return "", fmt.Errorf("initdb: %w\n%s", err, out.String())
 	}
-	port, err := freePort()
+	port, _, err := porttest.Hold() // as long as this process lives
 	if err != nil {
 		return "", err
 	}
@@ -231,15 +231,6 @@ func serverUser(dir string) (*syscall.Credential, error) {
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
 	}
 	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody")
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // removeLeftovers deletes the folders of test servers that no longer run: a

@@ -510,7 +510,7 @@ func (tx *Tx) PeopleAfter(q PeopleQuery, after UserID, limit int) ([]Person, err
 	if err != nil {
 		return nil, err
 	}
-	ids, err := l.ids(l.whole(min(limit, 1000)))
+	ids, err := l.whole(min(limit, 1000))
 	if err != nil {
 		return nil, err
 	}

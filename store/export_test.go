@@ -190,10 +190,21 @@ func (tx *Tx) PlanPeople(q PeopleQuery) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if l.all {
-		return listing{tx: tx}.explain(l.whole(51))
+	switch {
+	case l.all && l.sort.column == "email_key":
+		return listing{tx: tx}.explain(l.byAddress(51))
+	case !l.walked():
+		return listing{tx: tx}.explain(l.sorted(3000, 51))
 	}
-	return listing{tx: tx}.explain(l.nearby(51))
+	var all string
+	for i, r := range l.ahead() {
+		plan, err := listing{tx: tx}.explain(l.nextOf(r, i == 0, 3000, 51))
+		if err != nil {
+			return "", err
+		}
+		all += plan
+	}
+	return all, nil
 }
 
 // OrgPageQuery is the statement behind OrgPage.

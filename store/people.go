@@ -35,6 +35,7 @@ type PeopleSet struct {
 	IDs  string
 	Args []any
 	Not  bool // or whoever is not among them
+	ByID bool // an index tells whether somebody is
 }
 
 // WhoIs are those of some people who are in a set.
@@ -74,21 +75,40 @@ type PeoplePage struct {
 	Next     bool
 }
 
-// peopleSort is a column that people are sorted by.
+// peopleSort is a column that people are sorted by, and then by their ids.
 type peopleSort struct {
 	column string
 	number bool
-	walked bool // roster has an index in this order
+	runs   []run // the order, as roster has it in its indexes; none: nobody walks along it
 	place  func(User) Standing
 }
 
+// run is a part of an order: those in it go before those in the next.
+type run struct {
+	column string // what tells them apart, beside the id
+	has    string // the condition on them, which the index has too
+	place  func(Standing) bool
+	leaves func(PeopleQuery) bool // a query leaves all of them out
+}
+
 var peopleSorts = map[string]peopleSort{
-	"name":    {"sort_key", false, true, nil},
-	"email":   {"email_key", false, false, func(u User) Standing { return Standing{Text: Fold(u.Email), ID: u.ID} }},
-	"created": {"user_id", false, true, func(u User) Standing { return Standing{ID: u.ID} }}, // ids sort by creation
-	"signin":  {"signed_in_at", true, false, func(u User) Standing { return Standing{Number: int64(u.LastSignInAt), ID: u.ID} }},
-	"status":  {"status", false, false, func(u User) Standing { return Standing{Text: string(u.Status), ID: u.ID} }},
-	"source":  {"source", false, false, func(u User) Standing { return Standing{Text: string(u.Source), ID: u.ID} }},
+	"name":    {"sort_key", false, []run{{column: "sort_key"}}, nil},
+	"email":   {"email_key", false, nil, func(u User) Standing { return Standing{Text: Fold(u.Email), ID: u.ID} }},
+	"created": {"user_id", false, []run{{column: "user_id"}}, func(u User) Standing { return Standing{ID: u.ID} }}, // ids sort by creation
+	"signin":  {"signed_in_at", true, signInRuns, func(u User) Standing { return Standing{Number: int64(u.LastSignInAt), ID: u.ID} }},
+	"status":  {"status", false, statusRuns, func(u User) Standing { return Standing{Text: string(u.Status), ID: u.ID} }},
+	"source":  {"source", false, nil, func(u User) Standing { return Standing{Text: string(u.Source), ID: u.ID} }},
+}
+
+var signInRuns = []run{
+	{"user_id", " AND r.signed_in_at = 0", func(s Standing) bool { return s.Number == 0 }, func(q PeopleQuery) bool { return q.SignedIn.From > 0 }},
+	{"signed_in_at", " AND r.signed_in_at > 0", func(s Standing) bool { return s.Number > 0 }, func(q PeopleQuery) bool { return q.Never }},
+}
+
+// No status goes before active.
+var statusRuns = []run{
+	{"user_id", " AND r.status = 'active'", func(s Standing) bool { return s.Text == string(Active) }, func(q PeopleQuery) bool { return len(q.Status) > 0 && !slices.Contains(q.Status, Active) }},
+	{"status", " AND r.status <> 'active'", func(s Standing) bool { return s.Text != string(Active) }, func(q PeopleQuery) bool { return slices.Equal(q.Status, []Status{Active}) }},
 }
 
 func orderOf(sort string) (s peopleSort, down bool, err error) {
@@ -198,7 +218,7 @@ func (tx *Tx) EachOfPeople(q PeopleQuery, each func([]UserID) error) error {
 	}
 	const size = 5000
 	for {
-		ids, err := l.ids(l.whole(size))
+		ids, err := l.whole(size)
 		if err != nil {
 			return err
 		}

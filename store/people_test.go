@@ -338,7 +338,7 @@ func TestASearchThatFindsVeryMany(t *testing.T) {
 			{store.PeopleQuery{Search: "user"}, 10_000, true, "user000000@example.com"},
 			{store.PeopleQuery{Search: "user", Sort: "-name"}, 10_000, true, "user010499@example.com"},
 			{store.PeopleQuery{Search: "user", Sort: "-signin"}, 10_000, true, "user010499@example.com"},
-			{store.PeopleQuery{Search: "user use us"}, 2_900, true, "user000000@example.com"},
+			{store.PeopleQuery{Search: "user use us"}, 1_400, true, "user000000@example.com"},
 			{store.PeopleQuery{Search: "user", Status: []store.Status{store.Invited, store.Deactivated}}, 0, false, ""},
 			{store.PeopleQuery{Search: "user user0104"}, 100, false, "user010400@example.com"},
 		} {

@@ -17,7 +17,8 @@ import (
 //   - Then roster is read as far as few match: they are counted and sorted in the same
 //     statement. Whoever is behind that is not counted: the list says "more than".
 //   - When very many match, the page is looked for along the order, in the next people
-//     that there are; only when too few of these match, everybody is looked at.
+//     that there are; only when too few of these match, everybody is looked at, see
+//     peoplepage.go. Thousands whom one word finds are in between, see peoplewide.go.
 
 // counted is up to how many people are counted and sorted exactly.
 type counted int
@@ -25,12 +26,18 @@ type counted int
 const fewFound counted = 10_000
 
 // near is in how many people along the order a page is looked for first.
-func (c counted) near() int { return int(c) * 3 / 10 }
+func (c counted) near() int { return int(c) * 3 / 20 }
+
+// lookedUp ends a condition on who is looked up in an index. Of some people alone this is
+// quicker on PostgreSQL than the list of all in the index, which it prefers: lists of
+// everybody go without, see ofAll.
+const lookedUp = "{{looked_up}}"
 
 // condition is one on the row r of roster.
 type condition struct {
 	text string
 	args []any
+	span string // the column that it is a span of
 }
 
 // peopleList is a query for people on its way.
@@ -47,7 +54,8 @@ type peopleList struct {
 	few    *part       // whom it can be, who are few; nil: everybody
 	many   []condition // by what another table says, of very many
 	common []asked     // words that find very many
-	over   bool        // one of both was seen to be of more people than are counted
+	least  int         // who are surely found by one of both, of those who are counted
+	wide   *wide       // a word that alone gives few, when these are rather many
 
 	total   int
 	atLeast bool // there are more than total
@@ -73,10 +81,10 @@ func (tx *Tx) peopleList(q PeopleQuery) (*peopleList, error) {
 	if q.Role == DefaultRole {
 		l.many = append(l.many, l.withRole(q.Role))
 	} else if q.Role != "" {
-		err = l.among(PeopleSet{IDs: "SELECT DISTINCT g.user_id AS id FROM user_roles g WHERE g.org_id = ? AND g.role = ?", Args: []any{tx.Org(), q.Role}})
+		err = l.among(PeopleSet{IDs: "SELECT DISTINCT g.user_id AS id FROM user_roles g WHERE g.org_id = ? AND g.role = ?", Args: []any{tx.Org(), q.Role}, ByID: true})
 	}
 	if err == nil && q.Team != "" {
-		err = l.among(PeopleSet{IDs: "SELECT m.user_id AS id FROM members m WHERE m.org_id = ? AND m.group_id = ?", Args: []any{tx.Org(), q.Team}})
+		err = l.among(PeopleSet{IDs: "SELECT m.user_id AS id FROM members m WHERE m.org_id = ? AND m.group_id = ?", Args: []any{tx.Org(), q.Team}, ByID: true})
 	}
 	if err == nil && q.License != "" {
 		err = l.licensed(q.License)
@@ -93,7 +101,9 @@ func (tx *Tx) peopleList(q PeopleQuery) (*peopleList, error) {
 	return l, err
 }
 
-func (l *peopleList) and(text string, args ...any) { l.here = append(l.here, condition{text, args}) }
+func (l *peopleList) and(text string, args ...any) {
+	l.here = append(l.here, condition{text: text, args: args})
+}
 
 // columns are the filters that roster itself answers.
 func (l *peopleList) columns() {
@@ -101,6 +111,9 @@ func (l *peopleList) columns() {
 	// One argument each, as they are few: a list made of JSON is looked up row by row.
 	if n := len(q.Status); n > 0 {
 		l.and("r.status IN (?"+strings.Repeat(", ?", n-1)+")", anyOf(q.Status)...)
+		if !slices.Contains(q.Status, Active) {
+			l.and("r.status <> 'active'") // as the index has it
+		}
 	}
 	if n := len(q.Source); n > 0 {
 		l.and("r.source IN (?"+strings.Repeat(", ?", n-1)+")", anyOf(q.Source)...)
@@ -121,10 +134,10 @@ func (l *peopleList) columns() {
 		Span
 	}{{"r.signed_in_at", q.SignedIn}, {"r.created_at", q.Created}} {
 		if span.From != 0 {
-			l.and(span.column+" >= ?", span.From)
+			l.here = append(l.here, condition{span.column + " >= ?", []any{span.From}, span.column})
 		}
 		if span.Until != 0 {
-			l.and(span.column+" < ?", span.Until)
+			l.here = append(l.here, condition{span.column + " < ?", []any{span.Until}, span.column})
 		}
 	}
 	if q.IDs != nil {
@@ -142,16 +155,18 @@ func anyOf[T any](list []T) []any {
 
 // among leaves those who are in a set.
 func (l *peopleList) among(set PeopleSet) error {
-	has := condition{"EXISTS (SELECT 1 FROM (" + set.IDs + ") AS s WHERE s.id = r.user_id)", set.Args}
+	has := condition{text: "EXISTS (SELECT 1 FROM (" + set.IDs + ") AS s WHERE s.id = r.user_id)", args: set.Args}
+	if set.ByID {
+		has.text = strings.TrimSuffix(has.text, ")") + lookedUp + ")"
+	}
 	if set.Not {
 		has.text = "NOT " + has.text
 		l.many = append(l.many, has)
 		return nil
 	}
-	query := fmt.Sprintf("%s LIMIT %d", set.IDs, l.most+1)
-	few, over, err := l.meet([]part{{query, query, set.Args, true}})
-	if !few {
-		l.many, l.over = append(l.many, has), l.over || over
+	met, err := l.meet([]part{{query: set.IDs, size: set.IDs, limit: fmt.Sprintf(" LIMIT %d", l.most+1), args: set.Args, exists: true, once: true}})
+	if !met.few {
+		l.many = append(l.many, has)
 	}
 	return err
 }
@@ -159,10 +174,10 @@ func (l *peopleList) among(set PeopleSet) error {
 // withRole are those who have one of these roles; whoever has none has DefaultRole.
 func (l *peopleList) withRole(roles ...string) condition {
 	c := condition{args: []any{l.tx.Org()}}
-	c.text = "EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role IN ('' " + strings.Repeat(", ?", len(roles)) + "))"
+	c.text = "EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role IN ('' " + strings.Repeat(", ?", len(roles)) + ")" + lookedUp + ")"
 	c.args = append(c.args, anyOf(roles)...)
 	if slices.Contains(roles, DefaultRole) {
-		c.text += " OR NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id)"
+		c.text += " OR NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id" + lookedUp + ")"
 		c.args = append(c.args, l.tx.Org())
 	}
 	c.text = "(" + c.text + ")"
@@ -196,7 +211,7 @@ func (l *peopleList) licensed(license string) error {
 		l.many = append(l.many, not)
 	default: // the own roles go before those of later ones
 		before := l.withRole(others[:countRoles(rows[:at])]...)
-		l.many = append(l.many, condition{"(" + not.text + " OR " + own.text + " AND NOT " + before.text + ")", slices.Concat(not.args, own.args, before.args)})
+		l.many = append(l.many, condition{text: "(" + not.text + " OR " + own.text + " AND NOT " + before.text + ")", args: slices.Concat(not.args, own.args, before.args)})
 	}
 	return nil
 }
@@ -210,54 +225,102 @@ func countRoles(rows []seatRow) (n int) {
 
 // search leaves those whom each word finds.
 func (l *peopleList) search() error {
+	alone := l.few == nil
 	for _, w := range askedWords(l.q.Search) {
-		few, over, err := l.meet(w.found(l.tx, slices.Contains(l.q.Status, Deleted)))
-		if err != nil {
+		parts := w.found(l.tx, slices.Contains(l.q.Status, Deleted))
+		met, err := l.meet(parts)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !few {
-			l.common, l.over = append(l.common, w), l.over || over
+		case !met.few:
+			l.common = append(l.common, w)
+		case alone:
+			l.wide, alone = l.wideOf(w, parts, met), false
+		default:
+			l.wide = nil
 		}
 	}
 	return nil
 }
 
-// meet leaves those whom the parts give, when they are few. Otherwise over tells whether
-// they are people who are there. They are counted here, and read from indexes once more
-// where they are met with the roster: that costs a fifth of carrying their ids about.
-func (l *peopleList) meet(parts []part) (few, over bool, err error) {
+// met is what meet has found: the most in one part, all in the parts in the order of names,
+// and the sum of all.
+type met struct {
+	few              bool
+	most, named, sum int
+}
+
+// meet leaves those whom the parts give, when they are few. They are counted here, and read
+// from indexes once more where they are met with the roster: that costs a fifth of carrying
+// their ids about.
+func (l *peopleList) meet(parts []part) (m met, err error) {
 	var sizes []struct{ Part, N int }
-	query, args := union(parts, func(p part, at int) string {
-		return fmt.Sprintf("SELECT %[1]d AS part, COUNT(*) AS n FROM (%[2]s) AS p%[1]d", at, p.size)
-	})
+	query, args := l.sizesOf(parts)
 	if err := l.tx.Select(&sizes, query, args...); err != nil {
-		return false, false, err
+		return m, err
 	}
-	sum, most := 0, 0
+	least, there := 0, 0
 	for _, s := range sizes {
-		sum, most = sum+s.N, max(most, s.N)
-		over = over || s.N > l.most && parts[s.Part].exists
-	}
-	query, args = idsOf(parts)
-	if most <= l.most && sum > l.most { // several indexes find the same person
-		if err := l.tx.Get(&most, "SELECT COUNT(*) FROM (SELECT DISTINCT f.id FROM ("+query+") AS f) AS d", args...); err != nil {
-			return false, false, err
+		p := parts[s.Part]
+		m.sum, m.most = m.sum+s.N, max(m.most, s.N)
+		if p.once {
+			least = max(least, s.N)
+		}
+		if p.exists {
+			there = max(there, s.N)
+		}
+		if p.names {
+			m.named = s.N
 		}
 	}
-	if most > l.most {
-		return false, over, nil
+	query, args = idsOf(parts)
+	if m.most <= l.most && m.sum > l.most { // several indexes find the same person
+		if err := l.tx.Get(&m.most, "SELECT COUNT(*) FROM (SELECT DISTINCT f.id FROM ("+query+") AS f) AS d", args...); err != nil {
+			return m, err
+		}
+		least = max(least, m.most)
+	}
+	if m.most > l.most {
+		if there <= l.most { // some may be deleted
+			var deleted int
+			if err := l.tx.Get(&deleted, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM roster r WHERE r.org_id = ? AND r.status <> 'active' AND r.status = 'deleted' LIMIT %d) AS d", l.most), l.tx.Org()); err != nil {
+				return m, err
+			}
+			there = max(there, least-deleted)
+		}
+		l.least = max(l.least, there)
+		return m, nil
 	}
 	if f := l.few; f != nil {
 		query, args = "SELECT m.id FROM ("+f.query+") AS m WHERE m.id IN ("+query+")", append(slices.Clip(f.args), args...)
 	}
-	l.few = &part{query: query, args: args}
-	return true, false, nil
+	l.few, m.few = &part{query: query, args: args}, true
+	return m, nil
+}
+
+// sizesOf is a select of how many each part gives. PostgreSQL counts nothing behind a part
+// that gives more than most, which takes it as long for each; SQLite counts faster than it
+// would ask.
+func (l *peopleList) sizesOf(parts []part) (query string, args []any) {
+	with, rows, few := "WITH ", "", ""
+	for i, p := range parts {
+		if i > 0 {
+			with, rows = with+", ", rows+" UNION ALL "
+		}
+		with += fmt.Sprintf("p%d AS MATERIALIZED (SELECT COUNT(*) AS n FROM (%s%s%s) AS l)", i, p.size, few, p.limit)
+		rows += fmt.Sprintf("SELECT %[1]d AS part, n FROM p%[1]d", i)
+		if l.tx.db.d == &postgres {
+			few += fmt.Sprintf(" AND (SELECT n FROM p%d) <= %d", i, l.most)
+		}
+		args = append(args, p.args...)
+	}
+	return with + " " + rows, args
 }
 
 // idsOf is a select of all ids that the parts give, some of them several times.
 func idsOf(parts []part) (string, []any) {
 	return union(parts, func(p part, at int) string {
-		return fmt.Sprintf("SELECT p%[1]d.id FROM (%[2]s) AS p%[1]d", at, p.query)
+		return fmt.Sprintf("SELECT p%[1]d.id FROM (%[2]s) AS p%[1]d", at, p.query+p.limit)
 	})
 }
 
@@ -294,7 +357,7 @@ func (l *peopleList) strictly(from string, args []any) (string, []any) {
 			match, values := w.matches()
 			text, args = text+" AND "+match, append(args, values...)
 		}
-		from += " AND" + text + ")"
+		from += " AND" + text + lookedUp + ")"
 	}
 	for _, c := range l.many {
 		from, args = from+" AND "+c.text, append(args, c.args...)
@@ -309,14 +372,16 @@ func (l *peopleList) find(limit int) (ids []UserID, err error) {
 		if l.total, err = l.tx.CountPeople(); err != nil {
 			return nil, err
 		}
-		return l.ids(l.whole(limit))
+		return l.whole(limit)
+	case l.wide != nil:
+		return l.findWide(limit)
 	case !l.costly():
 		ids, err = l.countAndFind(limit)
 		if err != nil || !l.atLeast {
 			return ids, err
 		}
-		if !l.sort.walked || l.few != nil {
-			return l.ids(l.whole(limit))
+		if !l.walked() {
+			return l.whole(limit)
 		}
 	case l.few != nil || !l.bare:
 		var all bool
@@ -324,42 +389,21 @@ func (l *peopleList) find(limit int) (ids []UserID, err error) {
 			return ids, err
 		}
 		if all {
-			return l.ids(l.whole(limit))
+			return l.whole(limit)
 		}
 	default:
 		if err = l.count(); err != nil || l.total == 0 {
 			return nil, err
 		}
 	}
-	if ids, err = l.ids(l.nearby(limit)); err != nil || len(ids) == limit {
+	if ids, err = l.next(limit); err != nil || len(ids) == limit {
 		return ids, err
 	}
-	return l.ids(l.whole(limit))
+	return l.whole(limit)
 }
 
 func (l *peopleList) ids(query string, args []any) (ids []UserID, err error) {
 	return ids, l.tx.Select(&ids, query, args...)
-}
-
-// order is the column and the direction in which a page is read, and the condition on
-// what comes behind its place, for rows that are called so.
-func (l *peopleList) order(row string) (by, behind string, args []any) {
-	column, id := row+"."+l.sort.column, row+".user_id"
-	place, down := l.q.After, l.down
-	if l.q.Before.ID != "" {
-		place, down = l.q.Before, !down
-	}
-	way := ""
-	if down {
-		way = " DESC"
-	}
-	if by = " ORDER BY " + column + way + ", " + id + way; column == id {
-		by = " ORDER BY " + id + way
-	}
-	if place.ID != "" {
-		behind, args = place.beyond(column, id, down, l.sort.number)
-	}
-	return by, behind, args
 }
 
 // countAndFind counts those who are few, and sorts them in the same go.
@@ -370,12 +414,8 @@ func (l *peopleList) countAndFind(limit int) (ids []UserID, err error) {
 		N  int     `db:"n"`
 		ID *UserID `db:"user_id"`
 	}
-	column := ", r." + l.sort.column
-	if l.sort.column == "user_id" {
-		column = ""
-	}
 	err = l.tx.Select(&rows, fmt.Sprintf(`WITH f AS MATERIALIZED (SELECT r.user_id%s %s LIMIT %d), t AS (SELECT COUNT(*) AS n FROM f)
-		SELECT t.n, f.user_id FROM t LEFT JOIN f ON t.n <= %d%s%s LIMIT %d`, column, from, l.most+1, l.most, behind, by, limit), append(args, more...)...)
+		SELECT t.n, f.user_id FROM t LEFT JOIN f ON t.n <= %d%s%s LIMIT %d`, l.besideID(), from, l.most+1, l.most, behind, by, limit), append(args, more...)...)
 	for _, row := range rows {
 		l.total, l.atLeast = min(row.N, l.most), row.N > l.most
 		if row.ID != nil {
@@ -392,6 +432,8 @@ func (l *peopleList) looked() int {
 		return l.most / 10
 	case len(l.common) > 0, len(l.many) > 2:
 		return l.tx.db.counted.near()
+	case len(l.many) > 0:
+		return l.most / (2 * len(l.many))
 	}
 	return l.most
 }
@@ -405,10 +447,6 @@ func (l *peopleList) sampled() int {
 // countAmongFew counts in some of those whom the roster alone gives, and finds the page in
 // the next of them, if these are few: then all of them are read once.
 func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error) {
-	column := ", r." + l.sort.column
-	if l.sort.column == "user_id" {
-		column = ""
-	}
 	from, args := l.easily()
 	match, values := l.strictly("", nil)
 	by, behind, place := l.order("r")
@@ -417,7 +455,7 @@ func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error
 		f AS MATERIALIZED (SELECT r.user_id FROM b AS r LIMIT (SELECT CASE WHEN c.there > %[11]d THEN %[12]d ELSE %[3]d END FROM c)),
 		t AS MATERIALIZED (SELECT (SELECT c.there FROM c) AS there, (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) FROM f AS r WHERE 1 = 1%[4]s) AS n)
 		SELECT t.there, t.looked, t.n, g.user_id FROM t LEFT JOIN (SELECT r.user_id%[1]s FROM (SELECT r.user_id%[1]s FROM b AS r WHERE 1 = 1%[5]s%[6]s LIMIT %[7]d) AS r WHERE 1 = 1%[4]s%[6]s LIMIT %[8]d) AS g ON t.n > 0 AND t.there <= %[11]d%[9]s`,
-		column, from, l.looked(), match, behind, by, l.tx.db.counted.near(), limit, out, l.most+1, l.most, l.sampled())
+		l.besideID(), from, l.looked(), match, behind, by, l.tx.db.counted.near(), limit, out, l.most+1, l.most, l.sampled())
 	var rows []struct {
 		There int `db:"there"`
 		tally
@@ -437,22 +475,27 @@ func (l *peopleList) countAmongFew(limit int) (ids []UserID, all bool, err error
 
 // count looks at some people, and at all only where none of these match.
 func (l *peopleList) count() error {
-	if l.bare && l.over && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
-		l.total, l.atLeast = l.most, true // what is asked for was found to be more
+	if l.bare && l.least > l.sampled() && len(l.many)+len(l.common) == 1 && l.q.Role == "" {
+		l.total, l.atLeast = rounded(l.least-1), true // what is asked for was found to be more
 		return nil
 	}
 	looked := l.looked()
-	if l.over { // there are very many in any case
+	if l.least > l.most { // there are very many in any case
 		looked = l.sampled()
 	}
-	from, args := l.easily()
-	match, more := l.strictly("FROM f AS r WHERE 1 = 1", nil)
-	var row tally
-	err := l.tx.Get(&row, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, looked, match), append(args, more...)...)
+	t, err := l.sample(looked)
 	if err != nil {
 		return err
 	}
-	return l.tell(row, row.All < looked)
+	return l.tell(t, t.All < looked)
+}
+
+// sample looks at so many.
+func (l *peopleList) sample(looked int) (t tally, err error) {
+	from, args := l.easily()
+	match, more := l.strictly("FROM f AS r WHERE 1 = 1", nil)
+	err = l.tx.Get(&t, fmt.Sprintf("WITH f AS MATERIALIZED (SELECT r.user_id %s LIMIT %d) SELECT (SELECT COUNT(*) FROM f) AS looked, (SELECT COUNT(*) %s) AS n", from, looked, match), append(args, more...)...)
+	return t, err
 }
 
 // tally is how many of those who were looked at match.
@@ -471,7 +514,7 @@ func (l *peopleList) tell(t tally, all bool) error {
 	default:
 		from, args := l.easily()
 		from, args = l.strictly(from, args)
-		if err := l.tx.Get(&l.total, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 %s LIMIT %d) AS found", from, l.most+1), args...); err != nil {
+		if err := l.tx.Get(&l.total, ofAll(fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 %s LIMIT %d) AS found", from, l.most+1)), args...); err != nil {
 			return err
 		}
 		l.total, l.atLeast = min(l.total, l.most), l.total > l.most
@@ -487,50 +530,4 @@ func rounded(n int) int {
 		unit *= 10
 	}
 	return n / unit * unit
-}
-
-// nearby selects the page out of the next people along the order.
-func (l *peopleList) nearby(limit int) (string, []any) {
-	by, behind, more := l.order("r")
-	from, args := "FROM roster r WHERE r.org_id = ?", []any{l.tx.Org()}
-	rest, columns := l.here, "r.*"
-	if !l.sort.walked { // everybody is looked at in any case, and sorted: by rows as narrow as can be
-		from, args = l.easily()
-		rest, columns = nil, "r.user_id, r."+l.sort.column
-	}
-	from, args = fmt.Sprintf("FROM (SELECT "+columns+" %s%s%s LIMIT %d) AS r WHERE 1 = 1", from, behind, by, l.tx.db.counted.near()), append(args, more...)
-	for _, c := range rest {
-		from, args = from+" AND "+c.text, append(args, c.args...)
-	}
-	from, args = l.strictly(from, args)
-	return fmt.Sprintf("SELECT r.user_id %s%s LIMIT %d", from, by, limit), args
-}
-
-// whole selects the page out of everybody.
-func (l *peopleList) whole(limit int) (string, []any) {
-	from, args := l.easily()
-	from, args = l.strictly(from, args)
-	by, behind, more := l.order("r")
-	if l.all && l.sort.column == "email_key" { // users has an index in this order
-		by, behind, more = l.order("u")
-		from, args = "FROM (SELECT u.org_id, u.id AS user_id, u.email_key FROM users u WHERE u.deleted_at = 0) AS u WHERE u.org_id = ?", []any{l.tx.Org()}
-		return fmt.Sprintf("SELECT u.user_id %s%s%s LIMIT %d", from, behind, by, limit), append(args, more...)
-	}
-	return fmt.Sprintf("SELECT r.user_id %s%s%s LIMIT %d", from, behind, by, limit), append(args, more...)
-}
-
-// beyond is the condition on what comes behind a place.
-func (p Standing) beyond(by, id string, down, number bool) (string, []any) {
-	sign := " > "
-	if down {
-		sign = " < "
-	}
-	if by == id {
-		return " AND " + id + sign + "?", []any{p.ID}
-	}
-	var value any = p.Text
-	if number {
-		value = p.Number
-	}
-	return " AND (" + by + ", " + id + ")" + sign + "(?, ?)", []any{value, p.ID}
 }

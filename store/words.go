@@ -147,8 +147,11 @@ func askedWords(search string) (list []asked) {
 type part struct {
 	query  string // the ids
 	size   string // as many rows, without the ids when an index has these not
+	limit  string // behind both
 	args   []any
 	exists bool // of nobody who is deleted, or of nobody else when these are asked for
+	once   bool // nobody is in it twice
+	names  bool // they stand together in the order of names
 }
 
 // found are the ids of those whom the word finds, from indexes alone, some of them several
@@ -159,19 +162,21 @@ func (w asked) found(tx *Tx, deleted bool) (parts []part) {
 	if deleted {
 		at = "u.deleted_at > 0"
 	}
-	add := func(exists bool, id, from string, values ...any) {
-		from = fmt.Sprintf(" FROM %s LIMIT %d", from, tx.db.counted+1)
-		parts = append(parts, part{"SELECT " + id + " AS id" + from, "SELECT 1" + from, values, exists})
+	add := func(p part, id, from string, values ...any) {
+		p.query, p.size, p.args = "SELECT "+id+" AS id FROM "+from, "SELECT 1 FROM "+from, values
+		p.limit = fmt.Sprintf(" LIMIT %d", tx.db.counted+1)
+		parts = append(parts, p)
 	}
-	add(true, "u.id", "users u WHERE u.org_id = ? AND u.user_name_key >= ? AND u.user_name_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
-	add(true, "u.id", "users u WHERE u.org_id = ? AND u.email_key >= ? AND u.email_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
-	add(false, "r.user_id", "roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ?", tx.Org(), w.folded, w.folded+afterAll)
-	add(true, "u.id", "users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
+	there, once := part{exists: true, once: true}, part{once: true}
+	add(there, "u.id", "users u WHERE u.org_id = ? AND u.user_name_key >= ? AND u.user_name_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
+	add(there, "u.id", "users u WHERE u.org_id = ? AND u.email_key >= ? AND u.email_key < ? AND "+at, tx.Org(), w.folded, w.folded+afterAll)
+	add(part{once: true, names: true}, "r.user_id", "roster r WHERE r.org_id = ? AND r.sort_key >= ? AND r.sort_key < ?", tx.Org(), w.folded, w.folded+afterAll)
+	add(there, "u.id", "users u WHERE u.org_id = ? AND u.external_id >= ? AND u.external_id < ? AND "+at, tx.Org(), w.raw, w.raw+afterAll)
 	for _, k := range w.keys() {
-		add(false, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ?", tx.Org(), k.word, k.word+afterAll)
+		add(once, "u.id", "users u WHERE u.org_id = ? AND "+k.column+" >= ? AND "+k.column+" < ?", tx.Org(), k.word, k.word+afterAll)
 	}
 	for _, word := range w.rows() {
-		add(false, "v.user_id", "user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)
+		add(part{}, "v.user_id", "user_values v WHERE v.org_id = ? AND v.attr = ? AND v.value_key >= ? AND v.value_key < ?", tx.Org(), wordAttr, word, word+afterAll)
 	}
 	return parts
 }

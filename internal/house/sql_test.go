@@ -29,7 +29,7 @@ func migrationOwner(number int) string {
 		49: "internal/password", 79: "internal/factor",
 		50: "internal/account",
 		56: "internal/jobs", 80: "internal/jobs", 97: "internal/jobs",
-		57: "store", 67: "store", 72: "store", 81: "store", 92: "store", 93: "store", 94: "store", 96: "store", 82: "scim", 85: "store", 46: "sso", 86: "internal/invite", 87: "sso",
+		57: "store", 67: "store", 72: "store", 81: "store", 92: "store", 93: "store", 94: "store", 96: "store", 98: "store", 82: "scim", 85: "store", 46: "sso", 86: "internal/invite", 87: "sso",
 		58: "internal/importer",
 		59: "internal/importer", 73: "internal/importer", 74: "internal/importer", 83: "internal/importer", 95: "internal/importer", 84: "store",
 		78: "internal/review", 68: "internal/review", 69: "internal/checklist"}[number]

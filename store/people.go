@@ -102,7 +102,7 @@ var peopleSorts = map[string]peopleSort{
 
 var signInRuns = []run{
 	{"user_id", " AND r.signed_in_at = 0", func(s Standing) bool { return s.Number == 0 }, func(q PeopleQuery) bool { return q.SignedIn.From > 0 }},
-	{"signed_in_at", " AND r.signed_in_at > 0", func(s Standing) bool { return s.Number > 0 }, func(q PeopleQuery) bool { return q.Never }},
+	{"signed_in_at", " AND r.signed_in_at > 0", func(s Standing) bool { return s.Number != 0 }, func(q PeopleQuery) bool { return q.Never }},
 }
 
 // No status goes before active.

@@ -54,8 +54,8 @@ func (l *peopleList) findWide(limit int) (ids []UserID, err error) {
 // conditions it looks at some.
 func (l *peopleList) countWide() error {
 	if !l.costly() {
-		return l.tx.Get(&l.total, `SELECT COUNT(*) FROM (SELECT DISTINCT f.id FROM (`+l.few.query+`) AS f
-			WHERE f.id NOT IN (SELECT d.user_id FROM roster d WHERE d.org_id = ? AND d.status <> 'active' AND d.status = 'deleted')) AS n`, append(slices.Clip(l.few.args), l.tx.Org())...)
+		return l.tx.Get(&l.total, `SELECT COUNT(*) FROM (SELECT f.id FROM (`+l.few.query+`) AS f
+			EXCEPT SELECT d.user_id FROM roster d WHERE d.org_id = ? AND d.status <> 'active' AND d.status = 'deleted') AS n`, append(slices.Clip(l.few.args), l.tx.Org())...)
 	}
 	some := *l
 	parts := slices.Clone(l.wide.parts)

@@ -84,6 +84,9 @@ func TestEachWayFindsTheSamePeople(t *testing.T) {
 				}
 			}
 		}
+		for _, sort := range []string{"signin", "-signin", "status", "-status"} { // somebody wrote the address by hand
+			walk(store.PeopleQuery{Sort: sort, Limit: 100, After: store.Standing{Text: "zzz", Number: -5, ID: store.UserID(team)}})
+		}
 		queries := map[string]store.PeopleQuery{
 			"everybody": {}, "active": {Status: []store.Status{store.Active}}, "not active": {Status: []store.Status{store.Invited, store.Deactivated}},
 			"also deleted": {Status: []store.Status{store.Active, store.Deleted}}, "deleted": {Status: []store.Status{store.Deleted}},

@@ -190,15 +190,16 @@ func (tx *Tx) PlanPeople(q PeopleQuery) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	near := tx.db.counted.near()
 	switch {
 	case l.all && l.sort.column == "email_key":
 		return listing{tx: tx}.explain(l.byAddress(51))
 	case !l.walked():
-		return listing{tx: tx}.explain(l.sorted(3000, 51))
+		return listing{tx: tx}.explain(l.sorted(near, 51))
 	}
 	var all string
 	for i, r := range l.ahead() {
-		plan, err := listing{tx: tx}.explain(l.nextOf(r, i == 0, 3000, 51))
+		plan, err := listing{tx: tx}.explain(l.nextOf(r, i == 0, near, 51))
 		if err != nil {
 			return "", err
 		}

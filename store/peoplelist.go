@@ -25,8 +25,11 @@ type counted int
 
 const fewFound counted = 10_000
 
+// some is in how many of very many people those are counted whom several conditions leave.
+func (c counted) some() int { return int(c) * 3 / 10 }
+
 // near is in how many people along the order a page is looked for first.
-func (c counted) near() int { return int(c) * 3 / 20 }
+func (c counted) near() int { return c.some() / 2 }
 
 // lookedUp ends a condition on who is looked up in an index. Of some people alone this is
 // quicker on PostgreSQL than the list of all in the index, which it prefers: lists of
@@ -155,10 +158,11 @@ func anyOf[T any](list []T) []any {
 
 // among leaves those who are in a set.
 func (l *peopleList) among(set PeopleSet) error {
-	has := condition{text: "EXISTS (SELECT 1 FROM (" + set.IDs + ") AS s WHERE s.id = r.user_id)", args: set.Args}
+	end := ")"
 	if set.ByID {
-		has.text = strings.TrimSuffix(has.text, ")") + lookedUp + ")"
+		end = lookedUp + ")"
 	}
+	has := condition{text: "EXISTS (SELECT 1 FROM (" + set.IDs + ") AS s WHERE s.id = r.user_id" + end, args: set.Args}
 	if set.Not {
 		has.text = "NOT " + has.text
 		l.many = append(l.many, has)
@@ -173,14 +177,13 @@ func (l *peopleList) among(set PeopleSet) error {
 
 // withRole are those who have one of these roles; whoever has none has DefaultRole.
 func (l *peopleList) withRole(roles ...string) condition {
-	c := condition{args: []any{l.tx.Org()}}
-	c.text = "EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role IN ('' " + strings.Repeat(", ?", len(roles)) + ")" + lookedUp + ")"
-	c.args = append(c.args, anyOf(roles)...)
-	if slices.Contains(roles, DefaultRole) {
-		c.text += " OR NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id" + lookedUp + ")"
+	c := condition{text: "("}
+	if slices.Contains(roles, DefaultRole) { // first, as it is so of most
+		c.text += "NOT EXISTS (SELECT 1 FROM user_roles g WHERE g.org_id = ? AND g.user_id = r.user_id" + lookedUp + ") OR "
 		c.args = append(c.args, l.tx.Org())
 	}
-	c.text = "(" + c.text + ")"
+	c.text += "EXISTS (SELECT 1 FROM user_roles d WHERE d.org_id = ? AND d.user_id = r.user_id AND d.role IN ('' " + strings.Repeat(", ?", len(roles)) + ")" + lookedUp + "))"
+	c.args = slices.Concat(c.args, []any{l.tx.Org()}, anyOf(roles))
 	return c
 }
 
@@ -283,7 +286,7 @@ func (l *peopleList) meet(parts []part) (m met, err error) {
 	if m.most > l.most {
 		if there <= l.most { // some may be deleted
 			var deleted int
-			if err := l.tx.Get(&deleted, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM roster r WHERE r.org_id = ? AND r.status <> 'active' AND r.status = 'deleted' LIMIT %d) AS d", l.most), l.tx.Org()); err != nil {
+			if err := l.tx.Get(&deleted, fmt.Sprintf("SELECT COUNT(*) FROM (%s LIMIT %d) AS n", idsOfDeleted, l.most), l.tx.Org()); err != nil {
 				return m, err
 			}
 			there = max(there, least-deleted)
@@ -298,37 +301,29 @@ func (l *peopleList) meet(parts []part) (m met, err error) {
 	return m, nil
 }
 
+// idsOfDeleted is a select of the deleted, from the index with who is not active.
+const idsOfDeleted = "SELECT d.user_id FROM roster d WHERE d.org_id = ? AND d.status <> 'active' AND d.status = 'deleted'"
+
 // sizesOf is a select of how many each part gives. PostgreSQL counts nothing behind a part
 // that gives more than most, which takes it as long for each; SQLite counts faster than it
 // would ask.
 func (l *peopleList) sizesOf(parts []part) (query string, args []any) {
-	with, rows, few := "WITH ", "", ""
+	with, rows, few := make([]string, len(parts)), make([]string, len(parts)), ""
 	for i, p := range parts {
-		if i > 0 {
-			with, rows = with+", ", rows+" UNION ALL "
-		}
-		with += fmt.Sprintf("p%d AS MATERIALIZED (SELECT COUNT(*) AS n FROM (%s%s%s) AS l)", i, p.size, few, p.limit)
-		rows += fmt.Sprintf("SELECT %[1]d AS part, n FROM p%[1]d", i)
+		with[i] = fmt.Sprintf("p%d AS MATERIALIZED (SELECT COUNT(*) AS n FROM (%s%s%s) AS l)", i, p.size, few, p.limit)
+		rows[i], args = fmt.Sprintf("SELECT %[1]d AS part, n FROM p%[1]d", i), append(args, p.args...)
 		if l.tx.db.d == &postgres {
 			few += fmt.Sprintf(" AND (SELECT n FROM p%d) <= %d", i, l.most)
 		}
-		args = append(args, p.args...)
 	}
-	return with + " " + rows, args
+	return "WITH " + strings.Join(with, ", ") + " " + strings.Join(rows, " UNION ALL "), args
 }
 
 // idsOf is a select of all ids that the parts give, some of them several times.
-func idsOf(parts []part) (string, []any) {
-	return union(parts, func(p part, at int) string {
-		return fmt.Sprintf("SELECT p%[1]d.id FROM (%[2]s) AS p%[1]d", at, p.query+p.limit)
-	})
-}
-
-// union is a select of each part.
-func union(parts []part, of func(p part, at int) string) (query string, args []any) {
+func idsOf(parts []part) (query string, args []any) {
 	list := make([]string, len(parts))
 	for i, p := range parts {
-		list[i], args = of(p, i), append(args, p.args...)
+		list[i], args = fmt.Sprintf("SELECT p%[1]d.id FROM (%[2]s) AS p%[1]d", i, p.query+p.limit), append(args, p.args...)
 	}
 	return strings.Join(list, " UNION ALL "), args
 }
@@ -431,9 +426,7 @@ func (l *peopleList) looked() int {
 	case len(l.common) > 0 && l.few != nil: // there are not many more in all
 		return l.most / 10
 	case len(l.common) > 0, len(l.many) > 2:
-		return l.tx.db.counted.near()
-	case len(l.many) > 0:
-		return l.most / (2 * len(l.many))
+		return l.tx.db.counted.some()
 	}
 	return l.most
 }
@@ -441,7 +434,7 @@ func (l *peopleList) looked() int {
 // sampled is how many of very many are looked at to count, in whatever order they are shown:
 // it is fewer, because their number is not told exactly in any case.
 func (l *peopleList) sampled() int {
-	return min(l.looked(), l.tx.db.counted.near())
+	return min(l.looked(), l.tx.db.counted.some())
 }
 
 // countAmongFew counts in some of those whom the roster alone gives, and finds the page in

@@ -13,11 +13,15 @@ type wide struct {
 	named bool // it finds them by the name under which they are sorted, all of them
 }
 
-// wideOf is the word, if it is one. Along the order of names others than people of one
-// name stand before them; all of these are together.
+// wideOf is the word, if it is one and an index has the order.
 func (l *peopleList) wideOf(w asked, parts []part, m met) *wide {
-	byName, named := l.sort.column == "sort_key", m.named == m.sum
-	if !l.bare || len(l.sort.runs) == 0 || m.most <= 2*l.tx.db.counted.near() || byName && 2*m.named > m.most && (!named || l.costly()) {
+	named := m.named == m.sum
+	if !l.bare || len(l.sort.runs) == 0 || m.most <= l.tx.db.counted.some() {
+		return nil
+	}
+	// In the order of names people of one name are together: seldom among the next. Only where
+	// nothing else is asked is their range read itself.
+	if l.sort.column == "sort_key" && 2*m.named > m.most && (!named || l.costly()) {
 		return nil
 	}
 	return &wide{w, parts, named}
@@ -54,8 +58,7 @@ func (l *peopleList) findWide(limit int) (ids []UserID, err error) {
 // conditions it looks at some.
 func (l *peopleList) countWide() error {
 	if !l.costly() {
-		return l.tx.Get(&l.total, `SELECT COUNT(*) FROM (SELECT f.id FROM (`+l.few.query+`) AS f
-			EXCEPT SELECT d.user_id FROM roster d WHERE d.org_id = ? AND d.status <> 'active' AND d.status = 'deleted') AS n`, append(slices.Clip(l.few.args), l.tx.Org())...)
+		return l.tx.Get(&l.total, "SELECT COUNT(*) FROM (SELECT f.id FROM ("+l.few.query+") AS f EXCEPT "+idsOfDeleted+") AS n", append(slices.Clip(l.few.args), l.tx.Org())...)
 	}
 	some := *l
 	parts := slices.Clone(l.wide.parts)

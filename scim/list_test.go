@@ -329,6 +329,20 @@ func TestBrokenAnswers(t *testing.T) {
 	s.end(broken)
 }
 
+// A buffer that was given back twice would be two answers' at the same time.
+func TestABufferIsOneAnswers(t *testing.T) {
+	for range 20 { // the race detector has the pool drop some
+		s := newStream(httptest.NewRecorder(), 200)
+		for range 2 {
+			s.end(errors.New("broken"))
+		}
+		one, other := newStream(httptest.NewRecorder(), 200), newStream(httptest.NewRecorder(), 200)
+		if one.box == other.box {
+			t.Fatal("two answers have one buffer")
+		}
+	}
+}
+
 // The longest and deepest filters that are read can also be searched by.
 func TestFiltersAtTheBoundsAreFound(t *testing.T) {
 	t.Parallel()

@@ -231,13 +231,13 @@ func newStream(w http.ResponseWriter, code int) stream {
 	return stream{w: w, code: code, buf: (*box)[:0], box: box}
 }
 
-// free gives the buffer back, unless one resource made it large.
+// free gives the buffer back, once, unless one resource made it large.
 func (s *stream) free() {
-	if cap(s.buf) <= 2*flushAt {
+	if s.box != nil && cap(s.buf) <= 2*flushAt {
 		*s.box = s.buf
 		buffers.Put(s.box)
 	}
-	s.buf = nil
+	s.buf, s.box = nil, nil
 }
 
 // more sends what has gathered, when it is enough.

@@ -31,8 +31,10 @@ type server struct {
 	template string
 }
 
-// testServer keeps nothing: it does not wait for the disk.
-var testServer = sync.OnceValues(func() (*server, error) { return newServer("fsync=off", "full_page_writes=off") })
+// testServer keeps nothing: it does not wait for the disk. It analyzes tables only when a
+// test says so: a plan that changed in the middle would look at other people first, and
+// count others of very many.
+var testServer = sync.OnceValues(func() (*server, error) { return newServer("fsync=off", "full_page_writes=off", "autovacuum=off") })
 
 var durableServer = sync.OnceValues(func() (*server, error) { return newServer() })
 

@@ -220,11 +220,11 @@ type Service struct {
 	opt   Options
 	kinds map[string]Kind
 	wake  chan struct{}
+	pause time.Duration // between looks for what another server started
 }
 
 const (
 	workers  = 2
-	poll     = 2 * time.Second // for what another server started
 	lease    = 30 * time.Second
 	slice    = 300 * time.Millisecond // of one job, before another has its turn
 	chunk    = 500                    // items in a row of job_parts
@@ -241,7 +241,7 @@ func New(opt Options) *Service {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}
-	return &Service{opt: opt, kinds: map[string]Kind{}, wake: make(chan struct{}, workers)}
+	return &Service{opt: opt, kinds: map[string]Kind{}, wake: make(chan struct{}, workers), pause: 2 * time.Second}
 }
 
 // Register makes kinds of job known.

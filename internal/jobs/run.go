@@ -19,7 +19,7 @@ import (
 func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for range workers {
-		running.Go(func() { store.Every(ctx, s.opt.Log, poll, s.wake, "work on jobs", s.Work) })
+		running.Go(func() { store.Every(ctx, s.opt.Log, s.pause, s.wake, "work on jobs", s.Work) })
 	}
 	store.Every(ctx, s.opt.Log, time.Hour, nil, "sweep jobs", s.Sweep)
 	running.Wait()

@@ -391,7 +391,7 @@ func (p *person) lax() {
 // password is answered before its mail is written.
 func (s *server) waitMail(subject string) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(stepTime)
 	for time.Now().Before(deadline) {
 		if _, page := s.do("GET", "/dev/mailbox", "", ""); strings.Contains(page, subject) {
 			return

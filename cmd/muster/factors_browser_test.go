@@ -260,7 +260,7 @@ func (p *person) textOf(selector string) string {
 // waitText waits until the page says something by itself.
 func (p *person) waitText(words string) {
 	p.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(stepTime)
 	for time.Now().Before(deadline) {
 		if strings.Contains(p.text(), words) {
 			return

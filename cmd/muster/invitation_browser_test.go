@@ -67,7 +67,7 @@ var mailedLink = regexp.MustCompile(`http://[^\s"<>]*/invite/[A-Za-z0-9_-]+`)
 // wait gives the newest mail to an address, once it holds the words, and its link.
 func (p *postOffice) wait(to, words string) (text, link string) {
 	p.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(stepTime)
 	for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
 		p.mu.Lock()
 		text = p.got[to]
@@ -163,7 +163,7 @@ func bounces(ada *person, console string, post *postOffice) {
 	ada.open(console + "/invite")
 	ada.fill("input[name=email]", "nobody@example.com")
 	ada.press("button[value=send]")
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(stepTime)
 	for {
 		ada.open(console + "/invitations?state=bounced")
 		if strings.Contains(ada.text(), "there is no such mailbox") {
@@ -231,7 +231,7 @@ func corrects(ada, ivy *person, console string, post *postOffice, s *server, fir
 	ada.press("form[action$='/reopen'] button")
 	ada.sees("Invitation opened again")
 	_, again := post.wait("ivy@right.example", "Accept the invitation")
-	for deadline := time.Now().Add(60 * time.Second); again == link && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(stepTime); again == link && time.Now().Before(deadline); {
 		_, again = post.wait("ivy@right.example", "Accept the invitation")
 	}
 	ivy.open(s.at(again))

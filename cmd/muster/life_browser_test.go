@@ -104,9 +104,9 @@ func TestPlannedLeavingInABrowser(t *testing.T) {
 	ada.sees("Carol Acme")
 
 	// The server makes it by itself.
-	w.must("user", "deactivate", "--org", "acme", "carol@acme.example", "--reason", "left", "--at", time.Now().Add(5*time.Second).UTC().Format(time.RFC3339))
 	carol.open(w.url + "/account")
 	carol.sees("Carol")
+	w.must("user", "deactivate", "--org", "acme", "carol@acme.example", "--reason", "left", "--at", time.Now().Add(15*time.Second).UTC().Format(time.RFC3339))
 	ada.open(w.page("carol"))
 	for begun := time.Now(); !strings.Contains(ada.text(), "Reactivate Carol Acme"); ada.open(w.page("carol")) {
 		if time.Since(begun) > stepTime {

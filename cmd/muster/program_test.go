@@ -182,8 +182,7 @@ func (p *program) serve(args ...string) *server {
 // accept there is a moment.
 func (s *server) waitReady() {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
+	for deadline := time.Now().Add(stepTime); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		r, err := http.Get(s.url + "/readyz")
 		if err == nil {
 			r.Body.Close()
@@ -218,7 +217,7 @@ func (s *server) kill() {
 // do sends one request and gives status and body.
 func (s *server) do(method, path, token, body string) (int, string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
 	defer cancel()
 	target := path
 	if strings.HasPrefix(path, "/") {

@@ -201,7 +201,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	}
 	select {
 	case <-s.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second): // without it the process waits half a minute
 		t.Error("the second signal did not end the process")
 	}
 }
@@ -236,7 +236,7 @@ func (s *server) halfRequest(base, token, name string) func() int {
 
 func (s *server) waitForLog(text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.log.String(), text); {
+	for deadline := time.Now().Add(stepTime); !strings.Contains(s.log.String(), text); {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%q does not appear in the log:\n%s", text, s.log)
 		}

@@ -466,7 +466,7 @@ func TestRunSendsAtOnceAndStops(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- box.Run(ctx) }()
 	queue(t, db, box, acme, letter.To("ada@example.com"))
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for tick := time.NewTicker(time.Millisecond); ; {
 		c.mu.Lock()
 		n := len(c.got)

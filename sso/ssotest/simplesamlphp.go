@@ -47,7 +47,7 @@ type PHPUser struct {
 var packageFolders = []string{"/usr/share/simplesamlphp", "/var/simplesamlphp"}
 
 // startTimeout is long because the first page compiles all of SimpleSAMLphp.
-const startTimeout = 30 * time.Second
+const startTimeout = 2 * time.Minute
 
 // StartSimpleSAMLphp starts it with these people and stops it when the test
 // ends. It fails the test when PHP or the package is missing.

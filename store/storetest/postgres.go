@@ -190,12 +190,12 @@ func waitFor(dsn string) error {
 		return err
 	}
 	defer db.Close()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		if err = db.Ping(); err == nil {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the test server did not come up within 30 s: %w", err)
+			return fmt.Errorf("the test server did not come up within two minutes: %w", err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -76,6 +76,7 @@ func TestWhatHappenedInABrowser(t *testing.T) {
 		t.Errorf("as JSON lines: %v, %+v", err, row)
 	}
 	p.do(withScripts(false))
+	p.open(p.where())
 	p.fill("#f-since", "the day before")
 	if status := p.press("form[role=search] button"); status != 400 {
 		t.Errorf("a time that is none: %d", status)

@@ -94,7 +94,10 @@ func TestEachWayFindsTheSamePeople(t *testing.T) {
 				if len(all) != exact.Total || exact.AtLeast {
 					t.Fatalf("%s by %s: %d people, %d are told, at least %v", name, sort, len(all), exact.Total, exact.AtLeast)
 				}
-				for few, limit := range map[int]int{20: 19, 60: 4} { // the page is more than is looked through first, and less
+				for few, limit := range map[int]int{20: 19, 60: 4, 150: 7} { // the page is more than is looked through first, and less
+					if few == 150 && q.Search == "" { // so that a word finds some by one name and some by another
+						continue
+					}
 					db.CountPeopleUpTo(few)
 					q.Limit = limit
 					list, page := walkPages(t, db, org, q)

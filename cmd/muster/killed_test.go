@@ -321,7 +321,7 @@ func TestDisconnectedClients(t *testing.T) {
 // gone compares what is there of the people gone0 to gone19 with the provisioning log.
 func (k *killing) gone(p *program) {
 	k.t.Helper()
-	for deadline := time.Now().Add(stepTime); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		there := map[string]bool{}
 		users, _ := k.all("/Users?filter=userName%20sw%20%22gone%22")
 		for _, u := range users {

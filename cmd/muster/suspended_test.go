@@ -24,7 +24,7 @@ func TestASuspendedOrganization(t *testing.T) {
 		eventually := func(what string, want int, words string, ask func() (int, string)) {
 			t.Helper()
 			status, body := 0, ""
-			for end := time.Now().Add(stepTime); status != want && time.Now().Before(end); { // a directory's settings are remembered for two seconds
+			for end := time.Now().Add(20 * time.Second); status != want && time.Now().Before(end); { // a directory's settings are remembered for two seconds
 				status, body = ask()
 			}
 			if status != want || !strings.Contains(body, words) {

@@ -88,7 +88,7 @@ func (e *early) next(of <-chan string, items string) {
 	select {
 	case now := <-of:
 		e.is("next", now, items)
-	case <-time.After(time.Minute):
+	case <-time.After(20 * time.Second):
 		e.t.Errorf("%s did not come", items)
 	}
 }

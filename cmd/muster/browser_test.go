@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"github.com/muster-id/muster/internal/web/webtest"
@@ -95,27 +93,15 @@ func (p *person) do(steps ...chromedp.Action[chromedp.Void]) {
 // open goes to an address and gives the answer's status.
 func (p *person) open(url string) int64 {
 	p.t.Helper()
-	return p.loaded(func(ctx context.Context) (*network.Response, error) {
-		res, err := chromedp.RunResponse(ctx, chromedp.Navigate(url))
-		if e, ok := errors.AsType[*chromedp.LoadError](err); ok && e.ErrorText == "net::ERR_ABORTED" {
-			// What leads to a download is told to be aborted as late as this.
-			res, err = chromedp.RunResponse(ctx, chromedp.Navigate(url))
-		}
-		return res, err
-	})
+	return p.leads(chromedp.Navigate(url))
 }
 
 // leads runs a step that ends on a new page, and gives that answer's status.
 func (p *person) leads(step chromedp.Action[chromedp.Void]) int64 {
 	p.t.Helper()
-	return p.loaded(func(ctx context.Context) (*network.Response, error) { return chromedp.RunResponse(ctx, step) })
-}
-
-func (p *person) loaded(load func(context.Context) (*network.Response, error)) int64 {
-	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, stepTime)
 	defer cancel()
-	res, err := load(ctx)
+	res, err := chromedp.RunResponse(ctx, step)
 	if err != nil {
 		p.shot("failed")
 		p.t.Fatalf("%s at %s: %v\n%s", p.name, p.where(), err, p.text())

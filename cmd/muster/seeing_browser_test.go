@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -61,9 +60,7 @@ func TestWhatHappenedInABrowser(t *testing.T) {
 	}
 	p.do(withScripts(true))
 	p.usable("activity-filtered")
-	saved := t.TempDir()
-	p.do(downloads(saved), chromedp.Click(chromedp.CSS("main a[href*='format=csv']")))
-	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(arrives(t, filepath.Join(saved, "activity.csv")), "\ufeff"))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(p.saves("main a[href*='format=csv']", "activity.csv"), "\ufeff"))).ReadAll()
 	if err != nil || len(rows) != 2 || !strings.Contains(strings.Join(rows[1], "|"), "|'=SUM(1) left for good|127.0.0.1|") {
 		t.Errorf("as CSV: %v, %q", err, rows)
 	}
@@ -71,12 +68,10 @@ func TestWhatHappenedInABrowser(t *testing.T) {
 		Action, Actor string
 		Detail        struct{ Before, After map[string]any }
 	}
-	p.do(chromedp.Click(chromedp.CSS("main a[href*='format=jsonl']")))
-	if err := json.Unmarshal([]byte(arrives(t, filepath.Join(saved, "activity.jsonl"))), &row); err != nil || row.Action != "user.deactivate" || row.Detail.Before["status"] != "active" || row.Detail.After["status"] != "deactivated" {
+	if err := json.Unmarshal([]byte(p.saves("main a[href*='format=jsonl']", "activity.jsonl")), &row); err != nil || row.Action != "user.deactivate" || row.Detail.Before["status"] != "active" || row.Detail.After["status"] != "deactivated" {
 		t.Errorf("as JSON lines: %v, %+v", err, row)
 	}
 	p.do(withScripts(false))
-	p.open(p.where())
 	p.fill("#f-since", "the day before")
 	if status := p.press("form[role=search] button"); status != 400 {
 		t.Errorf("a time that is none: %d", status)

@@ -65,6 +65,7 @@ type Outbox struct {
 	host  string // of Message-IDs
 	relay *relay // nil without a server
 	wake  chan struct{}
+	pause time.Duration // between looks for messages that another server queued
 }
 
 // New checks the settings. Faults: Invalid on "mail_url" or "mail_from".
@@ -72,7 +73,7 @@ func New(opts Options) (*Outbox, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	o := &Outbox{opts: opts, host: "localhost", wake: make(chan struct{}, 1)}
+	o := &Outbox{opts: opts, host: "localhost", wake: make(chan struct{}, 1), pause: 5 * time.Second}
 	if u, err := url.Parse(opts.PublicURL); err == nil && u.Hostname() != "" {
 		o.host = u.Hostname()
 	}
@@ -132,7 +133,6 @@ func (o *Outbox) nudge() {
 
 // How sending goes on.
 const (
-	poll    = 5 * time.Second // for messages that another server queued
 	lease   = 5 * time.Minute // after that, a claimed message is tried by anybody
 	senders = 4
 	giveUp  = 24 * time.Hour
@@ -141,7 +141,7 @@ const (
 
 // Run sends until ctx is done, and then waits for what is on its way.
 func (o *Outbox) Run(ctx context.Context) error {
-	tick, sweep := time.NewTicker(poll), time.NewTicker(time.Hour)
+	tick, sweep := time.NewTicker(o.pause), time.NewTicker(time.Hour)
 	defer tick.Stop()
 	defer sweep.Stop()
 	for {
